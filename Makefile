@@ -1,0 +1,47 @@
+# Every target makes the virtual environment it needs. PYTHON is the interpreter that makes it: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with PYTHON=") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[transformers,test]'
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-test
+	$(INSTALL) -e '.[transformers,dev]'
+	@touch $@
+
+$(VENV)/.stamp-bench: $(VENV)/.stamp-test
+	$(INSTALL) -e '.[bench,test]'
+	@touch $@
+
+demo: $(VENV)/.stamp-test  ## three conversations with the real model
+	@$(BIN)/constrained demo
+
+test: $(VENV)/.stamp-test  ## all tests, the real small model's included
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.stamp-dev  ## format, lint, types, import rules, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.stamp-bench  ## every benchmark suite; the results go to benchmarks/results
+	$(BIN)/python -m benchmarks all
+
+clean:  ## remove the environment, caches and build outputs; models stay where they are
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,120 @@
+"""Replies that are always one of the approved responses. The public names; knows neither torch nor transformers."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from constrained.errors import (
+    AuditError,
+    CalibrationError,
+    CatalogError,
+    ConstrainedError,
+    DeadlineError,
+    EffectError,
+    EngineError,
+    MessageError,
+    ModelNotFoundError,
+    PackError,
+    PolicyError,
+    Problem,
+    ReplayError,
+    SlotError,
+    StateError,
+    VerificationError,
+)
+from constrained.logic.effects import Effect, EffectKind, effect
+from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, must, only, say
+from constrained.logic.policy import Policy, policy
+from constrained.logic.state import State
+from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, question, score
+
+if TYPE_CHECKING:
+    from constrained.audit.log import JsonLinesLog, MemoryLog
+    from constrained.audit.record import Record
+    from constrained.catalog.load import load_catalog
+    from constrained.catalog.response import Catalog, Response
+    from constrained.dialogue import Dialogue
+    from constrained.packs import list_packs, load_policy
+    from constrained.turn import Decision, Trace, Turn
+
+_LAZY = {
+    "Catalog": "constrained.catalog.response",
+    "Decision": "constrained.turn",
+    "Dialogue": "constrained.dialogue",
+    "JsonLinesLog": "constrained.audit.log",
+    "MemoryLog": "constrained.audit.log",
+    "Record": "constrained.audit.record",
+    "Response": "constrained.catalog.response",
+    "Trace": "constrained.turn",
+    "Turn": "constrained.turn",
+    "list_packs": "constrained.packs",
+    "load_catalog": "constrained.catalog.load",
+    "load_policy": "constrained.packs",
+}
+
+__all__ = [
+    "Allowed",
+    "AuditError",
+    "Blocked",
+    "CalibrationError",
+    "Catalog",
+    "CatalogError",
+    "ConstrainedError",
+    "DeadlineError",
+    "Decision",
+    "Dialogue",
+    "Effect",
+    "EffectError",
+    "EffectKind",
+    "EngineError",
+    "Hearing",
+    "JsonLinesLog",
+    "MemoryLog",
+    "MessageError",
+    "ModelNotFoundError",
+    "Obligation",
+    "Offer",
+    "Option",
+    "PackError",
+    "Policy",
+    "PolicyError",
+    "Problem",
+    "Record",
+    "ReplayError",
+    "Response",
+    "SlotError",
+    "State",
+    "StateError",
+    "Trace",
+    "Turn",
+    "Understanding",
+    "VerificationError",
+    "amount",
+    "choice",
+    "date",
+    "effect",
+    "entity",
+    "list_packs",
+    "load_catalog",
+    "load_policy",
+    "must",
+    "only",
+    "policy",
+    "question",
+    "say",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Names that cost import time, or that need the modules above first, are imported when they are used."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'constrained' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

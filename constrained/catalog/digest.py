@@ -1,0 +1,36 @@
+"""The content hash of a catalog: what is said and when, whatever the file looks like. Knows no positions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from constrained.catalog.response import Response, Slot
+
+
+def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> str:
+    """``sha256:`` and hex digits over canonical JSON; the order of keys in a file does not matter."""
+    content = {**head, "responses": {response.id: _content(response) for response in responses.values()}}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(response: Response) -> dict[str, Any]:
+    approval = response.approval
+    return {
+        "texts": {locale: template.source for locale, template in response.texts.items()},
+        "slots": {slot.name: _slot(slot) for slot in response.slots.values()},
+        "when": response.when,
+        "key": response.key,
+        "examples": {locale: list(messages) for locale, messages in response.examples.items()},
+        "tags": sorted(response.tags),
+        "voice": response.voice,
+        "approval": approval and [approval.by, str(approval.on), approval.until and str(approval.until)],
+        "exact_locale": response.exact_locale,
+    }
+
+
+def _slot(slot: Slot) -> list[Any]:
+    return [slot.kind, slot.currency, {value: dict(words) for value, words in slot.choices.items()}, slot.max_length]

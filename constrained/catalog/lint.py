@@ -1,0 +1,90 @@
+"""Advice for the writers of a catalog: it may be used, but a model will choose worse. Knows no files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from constrained.catalog.response import Catalog, Response
+from constrained.errors import Problem
+
+LONG_TEXT = 400  # characters; people stop reading, and scoring the text costs its length
+_ARTICLES = frozenset({"a", "an", "the"})
+_WORD = re.compile(r"\w+")
+
+
+def lint(catalog: Catalog) -> tuple[Problem, ...]:
+    """Warnings about a catalog, each at the line of its response, in the order of the file."""
+    responses = tuple(catalog.responses.values())
+    found = [
+        *(problem for response in responses for problem in _alone(response, catalog)),
+        *_shared_examples(responses),
+        *_near_whens(responses),
+        *_same_keys(responses),
+    ]
+    return tuple(sorted(found))
+
+
+def _alone(response: Response, catalog: Catalog) -> Iterator[Problem]:
+    """What one response shows by itself."""
+    is_fallback = response.id == catalog.fallback
+    if not is_fallback and not any(response.examples.values()):
+        yield _problem(response, f"{response.id!r} has no examples", "write three to eight messages that it answers, each in other words")
+    for locale, messages in response.examples.items():
+        seen: set[str] = set()
+        for message in messages:
+            if _folded(message) in seen:
+                yield _problem(response, f"{response.id!r} has the example {_short(message)} twice in {locale!r}", "take one out")
+            seen.add(_folded(message))
+    for locale, template in response.texts.items():
+        if len(template.source) > LONG_TEXT:
+            message = f"the text of {response.id!r} in {locale!r} has {len(template.source)} characters"
+            yield _problem(response, message, f"say it in {LONG_TEXT} characters, or in two responses")
+    if is_fallback and response.approval and response.approval.until:
+        message = f"the approval of the fallback {response.id!r} ends on {response.approval.until}"
+        yield _problem(response, message, "from the next day nothing can be said when nothing fits; renew it in time")
+
+
+def _shared_examples(responses: tuple[Response, ...]) -> Iterator[Problem]:
+    first: dict[tuple[str, str], Response] = {}
+    for response in responses:
+        for locale, messages in response.examples.items():
+            for folded, message in {_folded(message): message for message in messages}.items():
+                other = first.setdefault((locale, folded), response)
+                if other is not response:
+                    text = f"the example {_short(message)} of {response.id!r} stands under {other.id!r} too"
+                    yield _problem(response, text, "keep it where it fits best; under both it tells them apart for nobody")
+
+
+def _near_whens(responses: tuple[Response, ...]) -> Iterator[Problem]:
+    """Equal but for articles, case, punctuation and the order of words."""
+    yield from _repeated([(response, _words(response.when)) for response in responses], "'when'", "say how the two differ")
+
+
+def _same_keys(responses: tuple[Response, ...]) -> Iterator[Problem]:
+    yield from _repeated([(response, _folded(response.key)) for response in responses], "'key'", "give each its own key")
+
+
+def _repeated(traits: Iterable[tuple[Response, object]], what: str, hint: str) -> Iterator[Problem]:
+    first: dict[object, Response] = {}
+    for response, trait in traits:
+        other = first.setdefault(trait, response)
+        if other is not response:
+            yield _problem(response, f"{what} of {response.id!r} is nearly that of {other.id!r}", hint)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(sorted(word for word in _WORD.findall(text.casefold()) if word not in _ARTICLES))
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 50 else text[:47] + "...")
+
+
+def _problem(response: Response, message: str, hint: str) -> Problem:
+    source = response.source
+    return Problem(source.file, source.line, source.column, message, hint)

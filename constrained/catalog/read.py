@@ -1,0 +1,309 @@
+"""A CatalogFile becomes responses; what fits in shape but not in sense becomes a problem. Knows no YAML."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from constrained.catalog.currencies import CURRENCIES
+from constrained.catalog.frozen import freeze
+from constrained.catalog.locales import canonical_tag, nearest_tag
+from constrained.catalog.problems import Path, Report, named, nearest
+from constrained.catalog.response import Approval, Response, Slot, Source
+from constrained.catalog.safety import refused_in_text
+from constrained.catalog.schema import (
+    IDENTIFIER,
+    ApprovalFile,
+    CatalogFile,
+    ChoiceSlot,
+    MoneySlot,
+    ResponseFile,
+    SlotFile,
+    TextSlot,
+)
+from constrained.catalog.template import Template, TemplateSyntaxError, parse_template
+
+# Languages that Babel surely formats; for others it is asked, which costs its import.
+_CODES = "ar bg ca cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv nb nl pl pt ro ru sk sl sr sv th tr uk vi zh"
+_FORMATTED = frozenset(_CODES.split())
+_FREE_KINDS = ("text", "choice")
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What reading one response needs to know besides the response."""
+
+    report: Report
+    locale: str
+    today: date
+
+
+def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str, Response]:
+    """The responses of a catalog file, checked; problems go into ``report``."""
+    locale = _locale(shape.locale, ("locale",), report)
+    _identifier(shape.catalog, ("catalog",), "the catalog's name", report, at_key=False)
+    for field, text in (("speaker", shape.speaker), ("persona", shape.persona)):
+        _safe(text, (field,), report)
+    if shape.version < 1:
+        report.add(("version",), "'version' must be at least 1", "write version: 1")
+    if not shape.responses and not report.has_bad(("responses",)):
+        report.add(("responses",), "a catalog has at least one response", "write the fallback first")
+    context = _Context(report, locale, today)
+    responses = {response_id: _response(response_id, one, context) for response_id, one in shape.responses.items()}
+    _fallback(shape, responses, context)
+    return responses
+
+
+def _response(response_id: str, shape: ResponseFile, context: _Context) -> Response:
+    report, path = context.report, ("responses", response_id)
+    _identifier(response_id, path, "the response id", report)
+    written = _texts(path, shape.text, context)
+    slots = {name: _slot(name, one, (*path, "slots", name), written, context) for name, one in shape.slots.items()}
+    _match_slots(path, written, slots, report)
+    place = report.place(path, at_key=True)
+    return Response(
+        id=response_id,
+        texts=freeze({locale: text.template for locale, text in written.items()}),
+        slots=freeze(slots),
+        when=_said(shape.when, (*path, "when"), report),
+        key=response_id.replace("_", " ") if shape.key is None else _said(shape.key, (*path, "key"), report),
+        examples=freeze(_examples(path, shape.examples, context)),
+        tags=frozenset(_said(tag, (*path, "tags", index), report) for index, tag in enumerate(shape.tags)),
+        voice=None if shape.voice is None else _said(shape.voice, (*path, "voice"), report),
+        approval=_approval((*path, "approval"), shape.approval, context),
+        exact_locale=shape.exact_locale,
+        source=Source(report.file, place.line, place.column),
+    )
+
+
+def _fallback(shape: CatalogFile, responses: Mapping[str, Response], context: _Context) -> None:
+    report, path = context.report, ("fallback",)
+    if report.is_bad(path) or report.is_bad(("responses", shape.fallback)) or report.is_bad(("responses",)):
+        return
+    response = responses.get(shape.fallback)
+    if response is None:
+        report.add(path, f"the fallback {shape.fallback!r} is not a response of this catalog", nearest(shape.fallback, responses))
+        return
+    place, at = f"the fallback {response.id!r}", ("responses", response.id)
+    if response.slots or any(template.slots for template in response.texts.values()):
+        report.add_key(at, f"{place} has slots", "it is said when nothing else fits, so it cannot need a value")
+    if response.exact_locale:
+        hint = "take exact_locale out, or choose another fallback"
+        report.add((*at, "exact_locale"), f"{place} is exact_locale, so in other locales nothing could be said", hint, at_key=True)
+    if response.approval and response.approval.on > context.today:
+        report.add((*at, "approval", "on"), f"{place} is approved only from {response.approval.on}", "choose a fallback that is in force")
+
+
+# -- texts and slots ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A template, and how and where it was written."""
+
+    template: Template
+    written: str
+    path: Path
+
+
+def _texts(path: Path, given: str | dict[str, str], context: _Context) -> dict[str, _Text]:
+    report, here = context.report, (*path, "text")
+    if isinstance(given, str):
+        template = _template(given, here, report)
+        return {context.locale: _Text(template, given, here)} if template else {}
+    texts: dict[str, _Text] = {}
+    for tag, text in given.items():
+        at = (*here, tag)
+        locale = _locale(tag, at, report, at_key=True)
+        if locale in texts:
+            report.add_key(at, f"{named(at)} names the locale {locale!r} a second time", "keep one text for each locale")
+        template = _template(text, at, report)
+        if template is not None:
+            texts[locale] = _Text(template, text, at)
+    is_known = all(map(canonical_tag, given)) and not report.has_bad(here) and not report.is_bad(("locale",))
+    if context.locale not in texts and is_known:
+        hint = f"every response has a text for the catalog's locale: write {context.locale}: ..."
+        report.add(here, f"{named(here)} has no text for the default locale {context.locale!r}", hint, at_key=True)
+    return texts
+
+
+def _template(text: str, at: Path, report: Report) -> Template | None:
+    clean = _said(text, at, report)
+    if not clean:
+        return None
+    try:
+        return parse_template(clean)
+    except TemplateSyntaxError as error:
+        character = error.column - 1 if clean == text else None
+        report.add(at, f"{named(at)}: {error.message} (character {error.column})", error.hint, character=character)
+        return None
+
+
+def _slot(name: str, shape: SlotFile, path: Path, texts: Iterable[str], context: _Context) -> Slot:
+    report = context.report
+    _identifier(name, path, "the slot name", report)
+    if name == "response_id" or keyword.iskeyword(name):
+        report.add_key(path, f"{name!r} cannot name a slot: Python uses the word", f"rename it, such as {name}_value")
+    kind = shape if isinstance(shape, str) else shape.type
+    if kind not in _FREE_KINDS:
+        _formattable(texts, path, report)
+    if isinstance(shape, MoneySlot):
+        _currency(shape.currency, (*path, "currency"), report)
+        return Slot(name, kind, currency=shape.currency)
+    if isinstance(shape, TextSlot):
+        return Slot(name, kind, max_length=shape.max_length)
+    if isinstance(shape, ChoiceSlot):
+        return Slot(name, kind, choices=_choices(shape, path, texts, context))
+    return Slot(name, kind)
+
+
+def _currency(code: str, path: Path, report: Report) -> None:
+    if code in CURRENCIES or report.is_bad(path):
+        return
+    upper = code.strip().upper()
+    hint = f"did you mean {upper!r}?" if upper in CURRENCIES else "write the three-letter code, such as EUR, GBP or USD"
+    report.add(path, f"{named(path)} is {code[:20]!r}, which is not an ISO 4217 currency", hint)
+
+
+def _formattable(texts: Iterable[str], path: Path, report: Report) -> None:
+    for locale in texts:
+        if locale.split("-")[0] in _FORMATTED or canonical_tag(locale) is None:
+            continue
+        from constrained.catalog.formats import can_format
+
+        if not can_format(locale) and not report.is_bad(path):
+            report.add(
+                path, f"{named(path)} cannot be formatted for the locale {locale!r}", "use a text slot, and format the value in Python"
+            )
+
+
+def _choices(shape: ChoiceSlot, path: Path, texts: Iterable[str], context: _Context) -> Mapping[str, Mapping[str, str]]:
+    report, here = context.report, (*path, "of")
+    if not shape.of and not report.has_bad(here):
+        report.add(here, f"{named(here)} has no choices", "write of: [ale, stew]", at_key=True)
+    choices: dict[str, Mapping[str, str]] = {}
+    for index, value in enumerate(shape.of):
+        at = (*here, index if isinstance(shape.of, list) else value)
+        given = {context.locale: value} if isinstance(shape.of, list) else shape.of[value]
+        words = {context.locale: given} if isinstance(given, str) else given
+        if value in choices:
+            report.add(at, f"{named(at)} stands twice in the list", "take one out")
+        choices[value] = freeze(_words(words, at, texts, report, is_map=isinstance(given, dict) and isinstance(shape.of, dict)))
+    return freeze(choices)
+
+
+def _words(words: Mapping[str, str], at: Path, texts: Iterable[str], report: Report, *, is_map: bool) -> dict[str, str]:
+    """Word per locale; every locale that the response has a text for needs one, its own or its parent's."""
+    found: dict[str, str] = {}
+    for tag, word in words.items():
+        here = (*at, tag) if is_map else at
+        found[_locale(tag, here, report, at_key=True) if is_map else tag] = _said(word, here, report)
+    for locale in texts:
+        nearest_word = nearest_tag(found, locale)
+        if nearest_word is not None:
+            found.setdefault(locale, found[nearest_word])
+        elif not report.has_bad(at) and not report.is_bad(("locale",)):
+            report.add(at, f"{named(at)} has no word for {locale!r}", f"write {{{locale}: ...}} beside the other words")
+    return found
+
+
+def _match_slots(path: Path, texts: Mapping[str, _Text], slots: Mapping[str, Slot], report: Report) -> None:
+    """Every hole is declared, and every text uses every slot: a translation that drops an amount is a mistake."""
+    declared_at = (*path, "slots")
+    for text in texts.values():
+        for name in sorted(text.template.slots - slots.keys()):
+            if report.is_bad((*declared_at, name)):
+                continue
+            character = text.written.find("{" + name + "}")
+            hint = nearest(name, slots) if slots else f"write slots: {{{name}: integer}}, or {{{{ for a brace that is said"
+            report.add(text.path, f"{named(text.path)} has the slot {name!r}, which is not declared", hint, character=character)
+    if not texts:
+        return
+    for name in slots:
+        without = [locale for locale, text in texts.items() if name not in text.template.slots]
+        if without and not report.has_bad((*path, "text")) and not report.is_bad((*declared_at, name)):
+            where = "in its text" if len(without) == len(texts) else f"in its text for {', '.join(without)}"
+            hint = f"write {{{name}}} in the text, or take the slot out"
+            report.add_key((*declared_at, name), f"the slot {name!r} of {path[1]!r} is not used {where}", hint)
+
+
+# -- the rest of a response --------------------------------------------------------------------------
+
+
+def _examples(path: Path, given: list[str] | dict[str, list[str]], context: _Context) -> dict[str, tuple[str, ...]]:
+    report, here = context.report, (*path, "examples")
+    if isinstance(given, list):
+        return {context.locale: _messages(given, here, report)} if given else {}
+    examples: dict[str, tuple[str, ...]] = {}
+    for tag, messages in given.items():
+        at = (*here, tag)
+        locale = _locale(tag, at, report, at_key=True)
+        examples[locale] = (*examples.get(locale, ()), *_messages(messages, at, report))
+    return examples
+
+
+def _messages(messages: list[str], path: Path, report: Report) -> tuple[str, ...]:
+    """Example messages; they are what users write, so chat markers are allowed in them."""
+    for index, message in enumerate(messages):
+        if not message.strip() and not report.is_bad((*path, index)):
+            report.add((*path, index), f"{named((*path, index))} is empty", "write a message, or take the entry out")
+    return tuple(unicodedata.normalize("NFC", message).strip() for message in messages)
+
+
+def _approval(path: Path, shape: ApprovalFile | None, context: _Context) -> Approval | None:
+    if shape is None:
+        return None
+    report, until = context.report, shape.until
+    if until is not None and not report.has_bad(path):
+        if until < shape.on:
+            report.add(
+                (*path, "until"),
+                f"{named((*path, 'until'))} ({until}) is before the day of approval ({shape.on})",
+                "correct one of the days",
+            )
+        elif until < context.today:
+            report.add((*path, "until"), f"the approval of {path[1]!r} ended on {until}", "renew the approval, or take the response out")
+    return Approval(_said(shape.by, (*path, "by"), report), shape.on, until)
+
+
+# -- words, ids, locales -----------------------------------------------------------------------------
+
+
+def _said(text: str, path: Path, report: Report) -> str:
+    """``text`` in NFC without space around it; a problem when nothing is left or it holds what may not be said."""
+    clean = unicodedata.normalize("NFC", text).strip()
+    if not clean and not report.is_bad(path):
+        report.add(path, f"{named(path)} is empty", "write it, or take it out")
+    _safe(clean, path, report)
+    return clean
+
+
+def _safe(text: str, path: Path, report: Report) -> None:
+    refused = refused_in_text(text)
+    if refused and not report.is_bad(path):
+        report.add(path, f"{named(path)} holds {refused}", "take it out; it could steer a model or hide from a reader")
+
+
+def _identifier(name: str, path: Path, what: str, report: Report, *, at_key: bool = True) -> None:
+    if re.fullmatch(IDENTIFIER.strip("^$"), name) or report.is_bad(path):
+        return
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    better = re.sub(r"[^a-z0-9]+", "_", plain[:60]).strip("_").lstrip("0123456789_")
+    hint = "use a-z, 0-9 and _, a letter first" + (f", such as {better!r}" if better else "")
+    message = f"{what} {name[:60]!r} is not an identifier"
+    (report.add_key if at_key else report.add)(path, message, hint)
+
+
+def _locale(tag: str, path: Path, report: Report, *, at_key: bool = False) -> str:
+    canonical = canonical_tag(tag)
+    if canonical is not None:
+        return canonical
+    better = canonical_tag(tag.replace("_", "-"))
+    if not report.is_bad(path):
+        hint = f"did you mean {better!r}?" if better else "write a tag such as en, en-GB or zh-Hant; a text that begins with { needs quotes"
+        (report.add_key if at_key else report.add)(path, f"{named(path)} is not a BCP 47 locale: {tag[:60]!r}", hint)
+    return better or tag

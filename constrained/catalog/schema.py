@@ -1,0 +1,180 @@
+"""The catalog file format as pydantic models: shapes and descriptions. Knows no positions and no cross-checks.
+
+What spans several fields (an undeclared slot, two equal texts) is checked in ``read`` and ``clashes``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag
+from pydantic.json_schema import SkipJsonSchema
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+IDENTIFIER = r"^[a-z][a-z0-9_]*$"
+LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$"
+SPOKEN = {"minLength": 1, "pattern": r"\S"}
+TAGS = frozenset({"<text>", "<list>", "<map>", "<plain>", "<money>", "<length>", "<choice>"})
+PLAIN_KINDS = ("integer", "decimal", "date", "time", "text")
+KINDS = ("integer", "decimal", "money", "date", "time", "text", "choice")
+
+
+def _shape(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<text>"
+    if isinstance(value, list | tuple):
+        return "<list>"
+    return "<map>" if isinstance(value, Mapping) else None
+
+
+def _slot_shape(value: object) -> str | None:
+    if isinstance(value, Mapping):
+        kind = value.get("type")
+        special = {"money": "<money>", "text": "<length>", "choice": "<choice>"}
+        if not isinstance(kind, str):
+            return None
+        return special.get(kind, "<plain>" if kind in PLAIN_KINDS else None)
+    return "<text>" if isinstance(value, str) and value in PLAIN_KINDS else None
+
+
+def _day(value: object) -> dt.date:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return dt.date.fromisoformat(value)
+    raise ValueError("not a day")
+
+
+def _given(value: object) -> object:
+    if value is None:
+        raise ValueError("no value")
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_day)]
+LocaleTag = Annotated[str, Field(json_schema_extra={"pattern": LOCALE})]
+Text = Annotated[str, Field(json_schema_extra={**SPOKEN})]
+_GIVEN = BeforeValidator(_given)  # a key that is written has a value; one that is left out has its default
+
+
+def _by_locale(what: str) -> Any:
+    return Field(description=what, json_schema_extra={"propertyNames": {"pattern": LOCALE}, "minProperties": 1})
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class PlainSlot(_Shape):
+    """A slot that needs no more than its type."""
+
+    type: Literal["integer", "decimal", "date", "time"] = Field(description="What fills the slot.")
+
+
+class MoneySlot(_Shape):
+    """An amount of money; filled with a Decimal or an int."""
+
+    type: Literal["money"] = Field(description="An amount in a currency, written as the locale does.")
+    currency: Annotated[str, Field(json_schema_extra={"pattern": "^[A-Z]{3}$"})] = Field(description="ISO 4217 code, such as EUR.")
+
+
+class TextSlot(_Shape):
+    """A short piece of text from the host, such as a name; said as it is, never read as a template."""
+
+    type: Literal["text"] = Field(description="Text that the host gives, on one line.")
+    max_length: StrictInt = Field(80, ge=1, le=2000, description="Most characters of the value.")
+
+
+Words = Annotated[
+    Annotated[Text, Tag("<text>"), Field(description="The word in the catalog's locale.")]
+    | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The word for each locale.")],
+    Discriminator(_shape),
+]
+
+
+class ChoiceSlot(_Shape):
+    """One of a closed list of words."""
+
+    type: Literal["choice"] = Field(description="One of a closed list of words.")
+    of: Annotated[
+        Annotated[list[Text], Tag("<list>"), Field(description="Values that are said as they are written.")]
+        | Annotated[dict[str, Words], Tag("<map>"), Field(description="Value that Python gives -> word that is said.")],
+        Discriminator(_shape),
+    ] = Field(description="The values that Python may give, and the word that is said for each.")
+
+
+SlotFile = Annotated[
+    Annotated[Literal["integer", "decimal", "date", "time", "text"], Tag("<text>")]
+    | Annotated[PlainSlot, Tag("<plain>")]
+    | Annotated[MoneySlot, Tag("<money>")]
+    | Annotated[TextSlot, Tag("<length>")]
+    | Annotated[ChoiceSlot, Tag("<choice>")],
+    Discriminator(_slot_shape),
+]
+
+
+class ApprovalFile(_Shape):
+    """Who approved the wording, and for how long."""
+
+    by: Text = Field(description="Who approved it.")
+    on: Day = Field(description="The day of approval; the response may be said from this day.")
+    until: Annotated[Day | SkipJsonSchema[None], _GIVEN] = Field(
+        None, description="The last day on which it may be said; no end when left out."
+    )
+
+
+class ResponseFile(_Shape):
+    """One approved thing to say."""
+
+    text: Annotated[
+        Annotated[Text, Tag("<text>"), Field(description="The text in the catalog's locale.")]
+        | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The text for each locale.")],
+        Discriminator(_shape),
+    ] = Field(description="What is said, word for word. {name} is a slot; {{ and }} are braces that are said.")
+    slots: dict[str, SlotFile] = Field(
+        default_factory=dict,
+        description="The holes of the text, each with what may fill it; Python fills them, never the model.",
+        json_schema_extra={"propertyNames": {"pattern": IDENTIFIER}},
+    )
+    when: Text = Field(description="In plain language, the kind of message that this answers.")
+    key: Annotated[Text | SkipJsonSchema[None], _GIVEN] = Field(
+        None, description="A short readable name; the id with spaces when left out."
+    )
+    examples: Annotated[
+        Annotated[list[Text], Tag("<list>"), Field(description="Messages in the catalog's locale.")]
+        | Annotated[dict[str, list[Text]], Tag("<map>"), _by_locale("Messages for each locale.")],
+        Discriminator(_shape),
+    ] = Field(default_factory=list, description="User messages that this answers; three to eight, varied.")
+    tags: list[Text] = Field(default_factory=list, description="Free labels, to find and group responses.")
+    voice: Annotated[Text | SkipJsonSchema[None], _GIVEN] = Field(None, description="Key of a recording.")
+    approval: Annotated[ApprovalFile | SkipJsonSchema[None], _GIVEN] = Field(
+        None, description="Who approved the wording, when, and until when it may be said."
+    )
+    exact_locale: StrictBool = Field(False, description="Never say it in another language when a locale has no text.")
+
+
+class CatalogFile(_Shape):
+    """What one speaker or one desk may say."""
+
+    catalog: Annotated[str, Field(json_schema_extra={"pattern": IDENTIFIER})] = Field(
+        description="Name of the catalog; the file's name, as a rule."
+    )
+    version: StrictInt = Field(ge=1, description="Counts up with each change that people should notice.")
+    locale: LocaleTag = Field(description="BCP 47 tag of the default locale; every response has a text for it.")
+    speaker: str = Field("", description="Who speaks: a name and a role.")
+    persona: str = Field("", description="How the speaker is; read by the model, never said.")
+    fallback: Annotated[str, Field(json_schema_extra={"pattern": IDENTIFIER})] = Field(
+        description="Id of the response that is said when nothing else fits; it has no slots."
+    )
+    responses: dict[str, ResponseFile] = Field(
+        description="Everything that may be said, by id.", json_schema_extra={"propertyNames": {"pattern": IDENTIFIER}, "minProperties": 1}
+    )
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a catalog file, for editors."""
+    schema = CatalogFile.model_json_schema()
+    return {"$schema": DIALECT, **schema, "title": "Constrained catalog"}

@@ -1,0 +1,144 @@
+"""``constrained check``: everything that is wrong with a pack or a file, at once, or a table of what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from constrained.catalog.lint import lint
+from constrained.catalog.load import load_catalog
+from constrained.catalog.response import Catalog
+from constrained.cli.screen import line, show
+from constrained.errors import ConstrainedError, PackError, Problem
+from constrained.folders import find_pack
+from constrained.golden import GoldenFile, load_golden, run_golden
+from constrained.logic.check import examine
+from constrained.logic.policy import Policy
+from constrained.packs import load_policy_file
+from constrained.turn import Turn
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a check found: problems fail it, remarks do not."""
+
+    problems: list[Problem] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
+    catalog: Catalog | None = None
+    policy: Policy | None = None
+    golden: GoldenFile | None = None
+    n_runs: int = 0
+
+    def found(self, read: Callable[[Path], T], path: Path) -> T | None:
+        """What ``read`` makes of the file; None when it raises, its problems are then noted, each once."""
+        try:
+            return read(path)
+        except ConstrainedError as error:
+            listed = getattr(error, "problems", ()) or [Problem(str(path), 0, 0, error.message, error.hint)]
+            self.problems += [problem for problem in listed if problem not in self.problems]
+            return None
+
+    def forget_unreached(self, turn: Turn | None) -> None:
+        """Drops remarks on responses that no sampled run reached: a golden turn shows that they can be said."""
+        allowed = turn.trace.allowed if turn is not None else None
+        reached = (*allowed.options, *allowed.obligations) if allowed else ()
+        about = tuple(f"the response {one.id!r} was offered in none of" for one in reached)
+        self.remarks = [remark for remark in self.remarks if not remark.message.startswith(about)]
+
+
+def check(target: Annotated[str, typer.Argument(help="A pack, a catalog file (.yaml) or a logic file (.py).")]) -> None:
+    """List everything that is wrong with a pack or a file.
+
+    The catalog, the logic, whether both fit, and the golden dialogues. Exit status 1 when a problem is found.
+    """
+    findings = Findings()
+    _check(target, findings)
+    for problem in findings.problems:
+        line(str(problem))
+    for remark in findings.remarks:
+        line(f"remark: {remark}", "yellow")
+    if findings.problems:
+        n_problems = len(findings.problems)
+        line(f"{target}: {n_problems} {'problem' if n_problems == 1 else 'problems'}", "bold red")
+        raise typer.Exit(1)
+    _show(findings)
+    line(f"{target}: no problem", "bold green")
+
+
+def _check(target: str, findings: Findings) -> None:
+    path = Path(target)
+    if path.suffix in (".yaml", ".yml"):
+        _check_catalog(path, findings)
+    elif path.suffix == ".py":
+        _check_logic(path, findings)
+    elif path.suffix or path.name != target:
+        raise PackError(f"{target} is neither a pack nor a .yaml or .py file", name=target, hint="constrained check NAME, or a file")
+    else:
+        pack = find_pack(target)
+        _check_catalog(pack.catalog_path, findings)
+        if findings.catalog is not None:  # else the logic could only repeat the catalog's problems
+            _check_logic(pack.logic_path, findings)
+        if findings.policy is not None and pack.dialogues_path is not None:
+            _check_golden(findings.policy, pack.dialogues_path, findings)
+
+
+def _check_catalog(path: Path, findings: Findings) -> None:
+    findings.catalog = findings.found(load_catalog, path)
+    if findings.catalog is not None:
+        findings.remarks += lint(findings.catalog)
+
+
+def _check_logic(path: Path, findings: Findings) -> None:
+    findings.policy = findings.found(load_policy_file, path)
+    if findings.policy is not None:
+        findings.catalog = findings.policy.catalog
+        examined = examine(findings.policy, today=datetime.now(UTC).date())
+        findings.problems += examined.problems
+        findings.remarks += examined.remarks
+        findings.n_runs = examined.n_runs
+
+
+def _check_golden(policy: Policy, path: Path, findings: Findings) -> None:
+    findings.golden = findings.found(load_golden, path)
+    for dialogue in findings.golden.dialogues if findings.golden else ():
+        for number, result in enumerate(run_golden(policy, dialogue), start=1):
+            findings.problems += [Problem(str(path), 0, 0, f"{dialogue.name!r}, turn {number}: {text}") for text in result.problems]
+            findings.forget_unreached(result.reply)
+
+
+def _show(findings: Findings) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, text in _facts(findings):
+        table.add_row(name, Text(text))
+    show(table)
+
+
+def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
+    catalog, policy, golden = findings.catalog, findings.policy, findings.golden
+    if catalog is not None:
+        locales = sorted({locale for response in catalog.responses.values() for locale in response.texts})
+        n_approved = sum(response.approval is not None for response in catalog.responses.values())
+        yield "catalog", f"{catalog.name} version {catalog.version}, {catalog.path}"
+        yield "responses", f"{len(catalog.responses)} ({n_approved} with an approval), fallback {catalog.fallback}"
+        yield "locales", ", ".join(locales)
+        yield "hash", catalog.hash[:23]
+    if policy is not None:
+        questions = policy.heard_type.model_fields if policy.heard_type else ()
+        yield "logic", policy.file
+        yield "state", ", ".join(policy.state_type.model_fields) or "nothing"
+        yield "hears", ", ".join(questions) or "nothing"
+        yield "tried", f"{findings.n_runs} sampled states and messages"
+    if golden is not None:
+        n_turns = sum(len(dialogue.turns) for dialogue in golden.dialogues)
+        yield "golden", f"{len(golden.dialogues)} dialogues, {n_turns} turns, as written"

@@ -1,0 +1,56 @@
+"""``constrained new``: writes a small pack that passes its check and its test, to be changed from there."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import typer
+
+from constrained.cli.screen import line
+from constrained.errors import PackError
+from constrained.folders import check_name
+
+FILES = {
+    "catalogs/{name}.yaml": "catalog.yaml.txt",
+    "logic/{name}.py": "logic.py.txt",
+    "dialogues/{name}.yaml": "dialogues.yaml.txt",
+    "tests/test_{name}.py": "test.py.txt",
+}
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the pack: lower-case letters, digits, underscores.")],
+    directory: Annotated[Path, typer.Option("--dir", help="The folder to write into.")] = Path(),
+) -> None:
+    """Write a catalog, its logic, golden dialogues and a test."""
+    check_name(name)
+    targets = {directory / path.format(name=name): template for path, template in FILES.items()}
+    _refuse_to_overwrite(name, list(targets))
+    for target, template in targets.items():
+        _write(name, target, _filled(template, name))
+        line(str(target))
+    where = "" if directory == Path() else f"cd {directory}; "
+    line(f"next: {where}constrained check {name}; constrained play {name} --why; python -m pytest tests/test_{name}.py")
+
+
+def _refuse_to_overwrite(name: str, targets: list[Path]) -> None:
+    there = [str(target) for target in targets if target.exists()]
+    if there:
+        raise PackError(f"{', '.join(there)} would be overwritten; nothing was written", name=name, hint="choose another name or --dir")
+
+
+def _filled(template: str, name: str) -> str:
+    text = files("constrained.cli").joinpath("scaffold", template).read_text(encoding="utf-8")
+    return Template(text).substitute(name=name)
+
+
+def _write(name: str, target: Path, text: str) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise PackError(f"{target} cannot be written: {error.strerror}", name=name, hint="choose another --dir") from error

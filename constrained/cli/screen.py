@@ -1,0 +1,90 @@
+"""What the commands print with: the two consoles, errors, bars. Knows no command.
+
+Words of catalogs and users are never read as markup, and a pipe gets neither colours nor line breaks of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from constrained.errors import ConstrainedError
+
+out = Console(markup=False, emoji=False, highlight=False)
+err = Console(markup=False, emoji=False, highlight=False, stderr=True)
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def prepare_streams() -> None:
+    """Text that a terminal's encoding lacks, or input that is not valid, is shown replaced and never raises."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def line(text: str = "", style: str = "") -> None:
+    """One line on standard output, never broken."""
+    out.print(Text(text, style=style), soft_wrap=True)
+
+
+def show(table: Table) -> None:
+    """A table, without the blanks that fill its last column."""
+    with out.capture() as captured:
+        out.print(table)
+    for row in captured.get().splitlines():
+        out.file.write(row.rstrip() + "\n")
+
+
+def say(speaker: str, text: str, style: str = "bold cyan") -> None:
+    """What somebody says; on a terminal wrapped under the speaker's name, in a pipe as it is."""
+    head = f"{speaker}: "
+    if not out.is_terminal:
+        return line(head + text)
+    first, *rest = Text(text).wrap(out, max(20, out.width - len(head)))
+    out.print(Text.assemble((head, style), first))
+    for more in rest:
+        out.print(Padding(more, (0, 0, 0, len(head))))
+    return None
+
+
+def note(text: str) -> None:
+    """A remark on standard error, so that it is in no pipe."""
+    err.print(Text(text, style="dim"), soft_wrap=True)
+
+
+def show_error(error: ConstrainedError) -> None:
+    """Message, hint, and every problem it lists, on standard error."""
+    err.print(Text.assemble(("error: ", "bold red"), error.message), soft_wrap=True)
+    if error.hint:
+        err.print(Text.assemble(("  hint: ", "bold"), error.hint), soft_wrap=True)
+    for problem in getattr(error, "problems", ()):
+        err.print(Text(str(problem)), soft_wrap=True)
+
+
+def bar(share: float, width: int = 10) -> str:
+    """A horizontal bar for a share of 1, to an eighth of a cell; ``#`` where the encoding has no blocks."""
+    share = min(max(share, 0.0), 1.0)
+    if not has_blocks():
+        return ("#" * round(share * width)).ljust(width)
+    whole, eighths = divmod(round(share * width * 8), 8)
+    return ("█" * whole + (_EIGHTHS[eighths] if eighths else "")).ljust(width)
+
+
+def has_blocks() -> bool:
+    """Whether standard output can show block characters."""
+    return out.encoding.lower().startswith("utf")
+
+
+def percent(share: float) -> str:
+    """A probability for people: ``0 %`` and ``100 %`` only when that is exact to a tenth."""
+    if 0.0005 <= share < 0.0095:
+        return f"{share:.1%}".replace("%", " %")
+    if 0.9905 < share < 0.9995:
+        return f"{share:.1%}".replace("%", " %")
+    return f"{share:.0%}".replace("%", " %")

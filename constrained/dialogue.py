@@ -1,0 +1,390 @@
+"""The main path: one message in, one approved reply out, in six stages. Knows no tensors.
+
+    take -> hear -> allow -> decide -> verify -> commit
+
+A Dialogue is one conversation. Many conversations may share an engine and a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from constrained.audit.log import JsonLinesLog, Log, MemoryLog
+from constrained.audit.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, Record, portable, to_json, versions
+from constrained.catalog.response import Catalog
+from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Mode, Scene, Speaker
+from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, MessageError, StateError
+from constrained.logic.allow import allow, most_salient
+from constrained.logic.options import Allowed, Option
+from constrained.logic.policy import Policy
+from constrained.logic.state import State
+from constrained.logic.understanding import Hearing, Understanding, ask, understand
+from constrained.turn import Decision, Trace, Turn
+from constrained.verify import compose, verify
+
+MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
+HISTORY_TURNS = 4  # turns that the model may read; the log keeps all
+TOLERANCE = 1e-3  # probabilities summed in a short float type come this close to 1
+MODEL_MODES = frozenset(get_args(Mode)) - {"rules"}
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What one turn is about: filled by ``take``, read by every later stage."""
+
+    id: str
+    message: str
+    state: State
+    locale: str
+    now: datetime
+    deadline: Deadline | None
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+
+class Dialogue:
+    """One conversation between a user and a policy's catalog.
+
+        npc = Dialogue(innkeeper, model="HuggingFaceTB/SmolLM2-135M-Instruct")
+        turn = npc.reply("Sixty gold for the cellar key?", state=Tavern(gold=80))
+
+    Args:
+        policy: a function decorated with ``@policy``, or the name of a pack.
+        model: path, hub id or GGUF file for a TransformersEngine; or give ``engine``. With neither, replies
+            follow the rules alone (mode ``rules``), nothing is heard.
+        log: a path (JSON lines, durable before the reply is released) or a Log. Without one, records live
+            in memory only.
+        locale: BCP 47; the catalog's default when None.
+        threshold: the fallback is said when the best option's probability is lower. 0 never abstains.
+        conversation: names this conversation in the log.
+        now: the clock, for tests and replay. Its date decides which approvals are in force.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | str,
+        model: str | Path | None = None,
+        *,
+        engine: Engine | None = None,
+        log: Log | str | Path | None = None,
+        locale: str | None = None,
+        threshold: float = 0.0,
+        conversation: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.policy = _policy(policy)
+        self.engine = engine if engine is not None else _engine(model)
+        self.log: Log = JsonLinesLog(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
+        self.locale = locale or self.catalog.locale
+        self.threshold = threshold
+        self.conversation = conversation or uuid.uuid4().hex
+        self._now = now
+        self._said: dict[str, int] = {}
+        self._history: list[tuple[Speaker, str]] = []
+        self._number = 0
+        self._lock = threading.Lock()  # turns of one conversation keep their order
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.policy.catalog
+
+    def reply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
+        """One turn.
+
+        Args:
+            message: what the user wrote; any text.
+            state: the host's facts; the policy's State with its defaults when None.
+            within: seconds; when they are over, the rules alone choose (mode ``rules``).
+
+        Raises:
+            MessageError, StateError: what was given is of the wrong type.
+            EngineError: the model could not answer. AuditError: the record could not be made durable.
+            VerificationError: the text was not an approved rendering. In each case nothing was said.
+        """
+        with self._lock:
+            taken = self._take(message, state, within, locale)
+            with _timed(taken, "hear"):
+                heard, hearings, is_late = self._hear(taken)
+            with _timed(taken, "allow"):
+                allowed = allow(self.policy, taken.state, heard, said=self._said, locale=taken.locale, today=taken.today)
+            with _timed(taken, "decide"):
+                decision = self._decide(taken, allowed, is_late)
+            with _timed(taken, "verify"):
+                text = compose(decision.chosen, allowed.obligations)
+                verify(text, decision.chosen, allowed, self.catalog, taken.today)
+            return self._commit(taken, heard, hearings, allowed, decision, text)
+
+    async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
+        """``reply`` for asynchronous hosts; the model runs in a worker thread."""
+        return await asyncio.to_thread(self.reply, message, state, within=within, locale=locale)
+
+    def fork(self, engine: Engine | None) -> Dialogue:
+        """A second conversation that goes on from here with another engine and a log of its own in memory: to compare."""
+        with self._lock:
+            other = Dialogue(self.policy, engine=engine, locale=self.locale, threshold=self.threshold, now=self._now)
+            other._said, other._history, other._number = dict(self._said), list(self._history), self._number
+            return other
+
+    # -- the six stages ------------------------------------------------------------------------------
+
+    def _take(self, message: str, state: State | None, within: float | None, locale: str | None) -> _Taken:
+        state_type = self.policy.state_type
+        if state is None:
+            state = state_type.default()
+        if not isinstance(state, state_type):
+            raise StateError(
+                f"the state is a {type(state).__name__}, the policy {self.policy.name!r} reads a {state_type.__name__}",
+                hint=f"pass state={state_type.__name__}(...)",
+            )
+        deadline = Deadline.after(within) if within is not None else None
+        return _Taken(uuid.uuid4().hex, clean_message(message), state, locale or self.locale, self._now(), deadline)
+
+    def _hear(self, taken: _Taken) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
+        heard_type = self.policy.heard_type
+        if heard_type is None:
+            return None, (), False
+        asked = ask(heard_type, taken.state, taken.message, today=taken.today, locale=taken.locale) if self.engine else ()
+        if not asked or self.engine is None:
+            return *understand(heard_type, (), []), False
+        try:
+            answers = self._choose([one.choice for one in asked], taken)
+        except DeadlineError:
+            return *understand(heard_type, (), []), True
+        return *understand(heard_type, asked, answers), False
+
+    def _decide(self, taken: _Taken, allowed: Allowed, is_late: bool) -> Decision:
+        options = allowed.options
+        if len(options) == 1:
+            return self._by_rules(options, "it is the only option")
+        if self.engine is None:
+            return self._by_rules(options, "no model; the most specific option, then the least recently said")
+        if is_late:
+            return self._in_time(options)
+        candidates = tuple(_candidate(option, index, self.catalog, taken.locale) for index, option in enumerate(options))
+        try:
+            answer = self._choose([Choice("reply", "option", candidates)], taken)[0]
+        except DeadlineError:
+            return self._in_time(options)
+        return self._by_model(options, answer)
+
+    def _commit(
+        self, taken: _Taken, heard: Understanding | None, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str
+    ) -> Turn:
+        record = self._kept(self._record(taken, hearings, allowed, decision, text))
+        said = [option for option in allowed.obligations if not option.is_after]
+        spoken = (*said, decision.chosen, *(option for option in allowed.obligations if option.is_after))
+        self._number += 1
+        self._said.update({one.id: self._number for one in spoken})
+        self._history += [("user", taken.message), ("reply", text)]
+        del self._history[: -2 * HISTORY_TURNS]
+        return Turn(
+            id=taken.id,
+            text=text,
+            response_id=decision.chosen.id,
+            said=tuple(one.id for one in spoken),
+            voices=tuple(one.response.voice for one in spoken if one.response.voice),
+            effects=decision.chosen.effects,
+            decision=decision,
+            heard=heard,
+            trace=Trace(hearings, allowed, dict(taken.timings_ms)),
+            record=record,
+        )
+
+    def _kept(self, record: Record) -> Record:
+        try:
+            return self.log.append(record)
+        except ConstrainedError:
+            raise
+        except Exception as error:  # a host's own Log
+            raise AuditError(f"the log failed: {type(error).__name__}: {error}", hint="nothing was released; see to the log") from error
+
+    # -- deciding ------------------------------------------------------------------------------------
+
+    def _choose(self, choices: list[Choice], taken: _Taken) -> list[Distribution]:
+        if self.engine is None:
+            raise DeadlineError("there is no engine", within_s=0)
+        if taken.deadline:
+            taken.deadline.check()
+        sizes = [len(choice.candidates) for choice in choices]
+        try:  # copies: an engine cannot change what it is compared with
+            answers = [_plain(answer) for answer in self.engine.choose([replace(one) for one in choices], self._scene(taken), taken.deadline)]
+        except ConstrainedError:
+            raise
+        except Exception as error:  # whatever torch or a server's client raises
+            hint = "nothing was said; without a model the rules alone choose"
+            raise EngineError(f"the engine failed: {type(error).__name__}: {error}", hint=hint) from error
+        _check_answers(answers, sizes)
+        return answers
+
+    def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
+        best = options[answer.best]
+        probability = answer.probabilities[answer.best]
+        fallback = next((option for option in options if option.id == self.catalog.fallback), None)
+        abstained = fallback is not None and best is not fallback and probability < self.threshold
+        chosen = fallback if abstained and fallback is not None else best
+        why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {self.threshold:.0%}" if abstained else "")
+        return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why)
+
+    def _by_rules(self, options: tuple[Option, ...], why: str) -> Decision:
+        return Decision(options, (), most_salient(options, self._said), "rules", 1.0, False, self.threshold, why)
+
+    def _in_time(self, options: tuple[Option, ...]) -> Decision:
+        """The rules-only choice of a late turn. Nobody chose it, so options with effects stand back."""
+        harmless = tuple(option for option in options if not option.effects)
+        decision = self._by_rules(harmless or options, "the deadline was over; the rules chose")
+        return Decision(options, (), decision.chosen, "rules", 1.0, False, self.threshold, decision.why)
+
+    # -- what the model reads, what the log keeps ----------------------------------------------------
+
+    def _scene(self, taken: _Taken) -> Scene:
+        catalog = self.catalog
+        return Scene(
+            static_id=f"{catalog.hash} {self.policy.hash} {taken.locale}",
+            speaker=catalog.speaker,
+            persona=catalog.persona,
+            rules=self.policy.rules,
+            listing=tuple((response.id, response.when) for response in catalog.responses.values()),
+            background=tuple(example for response in catalog.responses.values() for example in examples(response, taken.locale, catalog)),
+            state=taken.state.model_dump_json(),
+            history=tuple(self._history),
+            message=taken.message,
+            locale=taken.locale,
+        )
+
+    def _record(self, taken: _Taken, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
+        probabilities, file = decision.probabilities or (None,) * len(decision.options), self.policy.file
+        return Record(
+            turn_id=taken.id,
+            conversation=self.conversation,
+            number=self._number + 1,
+            at=taken.now.isoformat(),
+            today=taken.today.isoformat(),
+            locale=taken.locale,
+            versions=self._versions(),
+            message=taken.message,
+            state=taken.state.model_dump(mode="json"),
+            said=dict(self._said),
+            heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability) for one in hearings),
+            options=tuple(
+                OptionEntry(id=option.id, slots=to_json(option.slots), line=portable(str(option.source), file), probability=probability)
+                for option, probability in zip(decision.options, probabilities, strict=True)
+            ),
+            obligations=tuple(
+                ObligationEntry(id=one.id, slots=to_json(one.slots), line=portable(str(one.source), file), is_after=one.is_after)
+                for one in allowed.obligations
+            ),
+            blocked=tuple(
+                {"id": one.response_id, "line": portable(str(one.source), file), "reason": portable(one.reason, file)}
+                for one in allowed.blocked
+            ),
+            decision=DecisionEntry(
+                chosen=decision.chosen.id,
+                index=next(index for index, option in enumerate(decision.options) if option is decision.chosen),
+                mode=decision.mode,
+                margin=decision.margin,
+                abstained=decision.abstained,
+                threshold=decision.threshold,
+            ),
+            text=text,
+            effects=tuple(map(str, decision.chosen.effects)),
+            timings_ms=dict(taken.timings_ms),
+        )
+
+    def _versions(self) -> dict[str, str]:
+        names = versions(self.policy)
+        if self.engine is None:
+            return names | {"engine": "none"}
+        try:
+            return {str(name): str(value) for name, value in self.engine.identity.items()} | names
+        except Exception as error:
+            raise EngineError(f"the engine cannot name its model: {type(error).__name__}: {error}", hint="see Engine.identity") from error
+
+
+def clean_message(message: str) -> str:
+    """NFC, without control characters (line breaks become spaces), at most MESSAGE_LIMIT characters."""
+    if not isinstance(message, str):
+        raise MessageError(f"a message is text, not {type(message).__name__}", hint="decode bytes as UTF-8 first")
+    head = message[: MESSAGE_LIMIT * 4]  # a bound on the work below; normalising 1 MB would cost more than the turn
+    kept = "".join(" " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf"))
+    return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
+
+
+def examples(response: Any, locale: str, catalog: Catalog) -> tuple[str, ...]:
+    """The user messages that a response answers, in the turn's locale or its language, else in the catalog's."""
+    by_locale: Mapping[str, tuple[str, ...]] = response.examples
+    found = by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
+    return found
+
+
+def _plain(answer: Distribution) -> Distribution:
+    """The answer as a value of our own: an engine's may be a subclass, or hold tensors."""
+    return Distribution(tuple(map(float, answer.probabilities)), answer.mode, tuple(map(float, answer.scores)))
+
+
+def _check_answers(answers: Sequence[Distribution], sizes: Sequence[int]) -> None:
+    """Raises EngineError unless there is one probability distribution per choice, one probability per candidate."""
+    if len(answers) != len(sizes):
+        raise EngineError(f"{len(sizes)} choices were put, {len(answers)} answered", hint="the engine is faulty; nothing was said")
+    for answer, size in zip(answers, sizes, strict=True):
+        wrong = _wrong(answer, size)
+        if wrong:
+            raise EngineError(f"the engine's answer {wrong}", hint="the engine is faulty; nothing was said")
+
+
+def _wrong(answer: Distribution, size: int) -> str:
+    found = answer.probabilities
+    if len(found) != size or len(answer.scores) not in (0, size):
+        return f"has {len(found)} probabilities and {len(answer.scores)} scores for {size} candidates"
+    if not all(0.0 <= probability <= 1.0 + TOLERANCE for probability in found):  # false for NaN as well
+        return f"holds {next(value for value in found if not 0.0 <= value <= 1.0 + TOLERANCE)}, which is no probability"
+    if abs(math.fsum(found) - 1.0) > TOLERANCE:
+        return f"sums to {math.fsum(found):.6g}, not to 1"
+    return "" if answer.mode in MODEL_MODES else f"has the mode {answer.mode!r}"
+
+
+def _candidate(option: Option, index: int, catalog: Catalog, locale: str) -> Candidate:
+    return Candidate(
+        key=f"{index}:{option.id}",
+        text=option.text,
+        name=option.response.key,
+        when=option.response.when,
+        examples=examples(option.response, locale, catalog),
+        rest=option.id == catalog.fallback,
+    )
+
+
+def _policy(policy: Policy | str) -> Policy:
+    if isinstance(policy, Policy):
+        return policy
+    from constrained.packs import load_policy
+
+    return load_policy(policy)
+
+
+def _engine(model: str | Path | None) -> Engine | None:
+    if model is None:
+        return None
+    from constrained.engines.transformers import TransformersEngine
+
+    return TransformersEngine(model)
+
+
+@contextmanager
+def _timed(taken: _Taken, stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    taken.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)

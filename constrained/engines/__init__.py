@@ -1,0 +1,1 @@
+"""Where a model runs, one file each. Importing this package imports no model runtime."""

@@ -1,0 +1,164 @@
+"""Every error that Constrained raises; knows no other module.
+
+    ConstrainedError
+    ├── CatalogError        a catalog file that may not be used (all its problems at once)
+    ├── PolicyError         a policy that does not fit its catalog, or is not a pure function
+    ├── SlotError           a slot value that may not be said
+    ├── StateError          a state of the wrong type or with a value out of range
+    ├── MessageError        a message that is not text
+    ├── EffectError         an effect whose precondition no longer holds, or that ran before
+    ├── PackError           a pack that is not there, or only in part
+    ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
+    ├── EngineError         a model that could not be loaded or could not answer
+    │   ├── ModelNotFoundError   no such model on this machine
+    │   └── CalibrationError     a calibration made for another catalog, prompt or model
+    ├── DeadlineError       no time was left, and no rules-only answer was asked for
+    ├── VerificationError   the reply was not an approved rendering; nothing was released
+    └── AuditError          the record could not be written or read; nothing was released
+        └── ReplayError     a recorded turn that this catalog and policy do not reproduce
+
+Every error carries its data as attributes and a ``hint``: what to do now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong in a file: where (1-based line and column), what, and what to do."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}" + (f"\n    hint: {self.hint}" if self.hint else "")
+
+
+class ConstrainedError(Exception):
+    """Base of all errors of this library.
+
+    Attributes:
+        message: what happened, in one sentence.
+        hint: what to do now; empty when there is nothing to do.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return self.message + (f"\n    hint: {self.hint}" if self.hint else "")
+
+
+class _ProblemsError(ConstrainedError):
+    """An error that lists every problem found, not only the first."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), *, hint: str = "") -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems))
+        super().__init__(message, hint=hint)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(str(problem) for problem in self.problems)])
+
+
+class CatalogError(_ProblemsError):
+    """A catalog that may not be used; ``problems`` holds every reason with file, line and column."""
+
+
+class PolicyError(_ProblemsError):
+    """A policy that does not fit its catalog or is not pure; ``problems`` names file and line."""
+
+
+class SlotError(ConstrainedError):
+    """A slot value that may not be said: ``response``, ``slot`` and ``value`` tell which."""
+
+    def __init__(self, message: str, *, response: str, slot: str, value: object, hint: str = "") -> None:
+        self.response, self.slot, self.value = response, slot, value
+        super().__init__(message, hint=hint)
+
+
+class StateError(ConstrainedError):
+    """A state that is not an instance of the policy's State, or a value that State refuses."""
+
+
+class MessageError(ConstrainedError):
+    """A message that is not text at all (any text, however hostile, is an ordinary message)."""
+
+
+class EffectError(ConstrainedError):
+    """An effect that may not run: ``effect`` is its call as text."""
+
+    def __init__(self, message: str, *, effect: str, hint: str = "") -> None:
+        self.effect = effect
+        super().__init__(message, hint=hint)
+
+
+class PackError(ConstrainedError):
+    """A pack that was not found; ``name`` is what was asked for, ``searched`` the folders."""
+
+    def __init__(self, message: str, *, name: str, searched: Sequence[Path] = (), hint: str = "") -> None:
+        self.name, self.searched = name, tuple(searched)
+        super().__init__(message, hint=hint)
+
+
+class GoldenError(_ProblemsError):
+    """A file of golden dialogues that cannot be read; ``problems`` names file, line and column."""
+
+
+class EngineError(ConstrainedError):
+    """A model that could not be loaded, or could not answer."""
+
+
+class ModelNotFoundError(EngineError):
+    """No such model here; ``model`` is what was asked for, the hint names the command that gets it."""
+
+    def __init__(self, message: str, *, model: str, hint: str = "") -> None:
+        self.model = model
+        super().__init__(message, hint=hint)
+
+
+class CalibrationError(EngineError):
+    """A calibration that was made for another catalog, prompt, tokenizer or model."""
+
+
+class DeadlineError(ConstrainedError):
+    """The time given was over before an answer; ``within_s`` is the time in seconds."""
+
+    def __init__(self, message: str, *, within_s: float, hint: str = "") -> None:
+        self.within_s = within_s
+        super().__init__(message, hint=hint)
+
+
+class VerificationError(ConstrainedError):
+    """The text about to be sent was not the rendering of an allowed option. Nothing was sent."""
+
+
+class AuditError(ConstrainedError):
+    """A record that could not be made durable, or a log that cannot be trusted. Nothing was sent.
+
+    ``file`` and ``line`` (1-based, 0 when unknown) tell where in a log.
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, hint: str = "") -> None:
+        self.file, self.line = file, line
+        super().__init__(message, hint=hint)
+
+
+class ReplayError(AuditError):
+    """A recorded turn that the catalog and policy at hand do not reproduce.
+
+    ``turn_id`` names the turn, ``line`` its record in the log, ``differences`` everything that differs.
+    """
+
+    def __init__(self, message: str, *, turn_id: str, line: int, differences: Sequence[object] = (), hint: str = "") -> None:
+        self.turn_id, self.differences = turn_id, tuple(differences)
+        super().__init__(message, line=line, hint=hint)

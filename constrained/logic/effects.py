@@ -1,0 +1,83 @@
+"""Effects: what the host does once an option is committed. Knows no catalog and no model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from constrained.errors import EffectError
+
+
+@dataclass(frozen=True, slots=True)
+class EffectKind:
+    """A host action that options can name: made by ``@effect``.
+
+    Attributes:
+        run: ``(state, *args) -> state``: carries the effect out and returns the state after it.
+        requires: ``(state, *args) -> bool``: the precondition, checked when the option is allowed and
+            again when the effect runs; None when there is none.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    requires: Callable[..., bool] | None = None
+    doc: str = field(default="", compare=False)
+
+    def call(self, *args: Any, **kwargs: Any) -> Effect:
+        return Effect(self, args, kwargs)
+
+    def __call__(self, state: Any, *args: Any, **kwargs: Any) -> Any:
+        """Runs the effect on ``state`` after checking its precondition; returns the state after it."""
+        return self.call(*args, **kwargs).apply(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One call of an effect with its arguments, not yet run: ``pay(50)``."""
+
+    kind: EffectKind
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    def holds(self, state: Any) -> bool:
+        """Whether the precondition holds in ``state``."""
+        return self.kind.requires is None or bool(self.kind.requires(state, *self.args, **self.kwargs))
+
+    def apply(self, state: Any) -> Any:
+        """The state after the effect. Raises EffectError when the precondition does not hold."""
+        if not self.holds(state):
+            raise EffectError(f"the precondition of {self} does not hold", effect=str(self), hint="the state changed; take the turn again")
+        return self.kind.run(state, *self.args, **self.kwargs)
+
+    def __str__(self) -> str:
+        values = [_short(value) for value in self.args] + [f"{name}={_short(value)}" for name, value in self.kwargs.items()]
+        return f"{self.name}({', '.join(values)})"
+
+
+def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., bool] | None = None) -> Any:
+    """Makes a host action out of a function ``(state, *args) -> state``.
+
+        @effect(requires=lambda state, amount: state.gold >= amount)
+        def pay(state: Tavern, amount: int) -> Tavern:
+            return state.but(gold=state.gold - amount)
+
+    A function that changes the outside world (files a dispute, rings a bell) does so and returns the state.
+    """
+    if run is None:
+        return functools.partial(effect, requires=requires)
+    return EffectKind(run.__name__, run, requires, run.__doc__ or "")
+
+
+def first_failing(effects: Iterable[Effect], state: Any) -> Effect | None:
+    """The first effect whose precondition already fails in ``state``; None when all hold."""
+    return next((effect for effect in effects if not effect.holds(state)), None)
+
+
+def _short(value: Any) -> str:
+    return getattr(value, "name", None) or repr(value)

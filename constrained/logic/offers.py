@@ -1,0 +1,176 @@
+"""Finds the offers that a policy makes, in the text of its logic file. Knows no catalog and runs nothing.
+
+say("sell_key", price=PRICE).then(pay, PRICE).once()
+^kind ^ids       ^slots            ^links
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from constrained.errors import Problem
+from constrained.logic.effects import EffectKind
+from constrained.logic.options import OfferKind, must, only, say
+from constrained.logic.script import UNKNOWN, FunctionNode, Script, bindings
+
+_MAKERS: dict[Any, OfferKind] = {say: "say", only: "only", must: "must"}
+_LINKS = ("once", "after", "then")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One call of ``say``, ``only`` or ``must`` in a logic file.
+
+    Attributes:
+        ids: every response id it may name; None when the file does not tell.
+        slots: slot name -> expression. ``has_unpacking``: more slots come from ``**``.
+        links: the ``.once()``, ``.after()`` and ``.then()`` calls on it.
+        is_dropped: it is a statement of its own, so nobody yields it.
+        is_dead: no run can come to it.
+    """
+
+    kind: OfferKind
+    call: ast.Call
+    ids: tuple[str, ...] | None
+    slots: dict[str, ast.expr]
+    has_unpacking: bool
+    links: tuple[tuple[str, ast.Call], ...]
+    is_dropped: bool
+    is_dead: bool
+
+
+def find_offers(script: Script, functions: list[FunctionNode]) -> list[Made]:
+    """Every offer in these functions, in the order of the file."""
+    dead = {id(node) for function in functions for node in _dead(function)}
+    found = [_made(script, call, kind, dead) for function in functions for call, kind in _calls(script, function)]
+    return sorted(found, key=lambda made: (made.call.lineno, made.call.col_offset))
+
+
+def misuse(script: Script, made: Made) -> Iterator[Problem]:
+    """What is wrong with an offer whatever the catalog says."""
+    if len(made.call.args) != 1 or isinstance(made.call.args[0], ast.Starred):
+        yield script.problem(made.call, f"{made.kind}() takes one response id, then its slots by name", f'{made.kind}("id", slot=value)')
+    if made.has_unpacking:
+        yield script.problem(made.call, f"the slots of {made.kind}() come from **, so they cannot be checked", "write slot=value for each")
+    if made.is_dropped:
+        yield script.problem(made.call, f"{made.kind}() is made but never yielded", f"yield {made.kind}(...)")
+    for name, link in made.links:
+        yield from _link_misuse(script, made, name, link)
+
+
+def _link_misuse(script: Script, made: Made, name: str, link: ast.Call) -> Iterator[Problem]:
+    if name == "after" and made.kind != "must":
+        yield script.problem(made.call, f".after() on {made.kind}(): only an obligation has a place", "use must(...).after()")
+    if name == "then" and made.kind == "must":
+        yield script.problem(made.call, ".then() on must(): an obligation has no effects", "put the effect on the option that is chosen")
+    if name == "then":
+        yield from _effect_misuse(script, link)
+
+
+def _effect_misuse(script: Script, link: ast.Call) -> Iterator[Problem]:
+    if not link.args:
+        yield script.problem(link, ".then() names no effect", ".then(effect, *arguments)")
+    elif not _is_effect(script, link.args[0]):
+        text = ast.unparse(link.args[0])
+        yield script.problem(
+            link, f".then({text}): {text} is not an effect", "decorate the function with @effect and pass it, not its result"
+        )
+
+
+def _is_effect(script: Script, node: ast.expr) -> bool:
+    """Whether an expression is an EffectKind; what the file does not tell is left to the run."""
+    if isinstance(node, ast.Call | ast.Lambda | ast.Constant):
+        return False
+    if not isinstance(node, ast.Name) or node.id in bindings(node):
+        return True
+    if node.id in script.module_globals:
+        return isinstance(script.module_globals[node.id], EffectKind)
+    function = script.functions.get(node.id)
+    return function is None or any(_names_effect(decorator) for decorator in function.decorator_list)
+
+
+def _names_effect(decorator: ast.expr) -> bool:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(target).rpartition(".")[2] == "effect"
+
+
+def _calls(script: Script, function: FunctionNode) -> Iterator[tuple[ast.Call, OfferKind]]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and (kind := _MAKERS.get(_hashable(_global(script, node.func)))):
+            yield node, kind
+
+
+def _global(script: Script, node: ast.expr) -> Any:
+    """What a name, or an attribute of an imported module, stands for in the file."""
+    if isinstance(node, ast.Name):
+        return UNKNOWN if node.id in bindings(node) else script.module_globals.get(node.id, UNKNOWN)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return getattr(script.module_globals.get(node.value.id), node.attr, UNKNOWN)
+    return UNKNOWN
+
+
+def _hashable(value: Any) -> Any:
+    return value if callable(value) and getattr(type(value), "__hash__", None) else UNKNOWN
+
+
+def _made(script: Script, call: ast.Call, kind: OfferKind, dead: set[int]) -> Made:
+    values = script.values(call.args[0]) if call.args else None
+    ids = tuple(values) if values is not None and all(isinstance(value, str) for value in values) else None
+    links, top = _chain(call)
+    slots = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+    has_unpacking = any(keyword.arg is None for keyword in call.keywords)
+    return Made(kind, call, ids, slots, has_unpacking, links, isinstance(_parent(top), ast.Expr), id(call) in dead)
+
+
+def _chain(call: ast.Call) -> tuple[tuple[tuple[str, ast.Call], ...], ast.AST]:
+    """The methods called on an offer, and the outermost call."""
+    links: list[tuple[str, ast.Call]] = []
+    top: ast.AST = call
+    while isinstance(attribute := _parent(top), ast.Attribute) and attribute.attr in _LINKS:
+        outer = _parent(attribute)
+        if not isinstance(outer, ast.Call) or outer.func is not attribute:
+            break
+        links.append((attribute.attr, outer))
+        top = outer
+    return tuple(links), top
+
+
+def _parent(node: ast.AST) -> ast.AST | None:
+    return getattr(node, "parent", None)
+
+
+# -- code that no run comes to -----------------------------------------------------------------------
+
+
+def _dead(node: ast.AST) -> Iterator[ast.AST]:
+    """Nodes behind ``return``, ``raise``, ``break`` or ``continue`` in one block, or under ``if False``."""
+    for block in _blocks(node):
+        is_over = False
+        for statement in block:
+            if is_over:
+                yield from ast.walk(statement)
+            else:
+                yield from _dead(statement)
+            is_over = is_over or isinstance(statement, ast.Return | ast.Raise | ast.Break | ast.Continue)
+
+
+def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(node, name, None)
+        if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
+            if _never(node, name):
+                yield [ast.Return(), *block]  # as if it stood behind a return
+            else:
+                yield block
+    for part in [*getattr(node, "handlers", ()), *getattr(node, "cases", ())]:
+        yield part.body
+
+
+def _never(node: ast.AST, block: str) -> bool:
+    test = getattr(node, "test", None)
+    if not isinstance(node, ast.If | ast.While) or not isinstance(test, ast.Constant):
+        return False
+    return (block == "body") is not bool(test.value)

@@ -1,0 +1,175 @@
+"""What a policy yields (Offer) and what becomes of it (Option, Obligation, Blocked). Knows no model.
+
+A policy yields *offers*: ``say("sell_key", price=50).then(pay, 50)``. Allowing (``logic.allow``) checks
+each offer against the catalog and turns it into an Option whose final text is known, an Obligation, or a
+Blocked with its reason.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import CodeType, FrameType
+from typing import Any, Literal
+
+from constrained.catalog.response import Response, Source
+from constrained.errors import PolicyError, Problem
+from constrained.logic.effects import Effect, EffectKind
+
+OfferKind = Literal["say", "only", "must"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one ``yield`` puts forward: a response id, the values of its slots, what follows.
+
+    Attributes:
+        kind: ``say`` (may be said), ``only`` (closes the set: just these compete), ``must`` (is said anyway).
+        is_once: not offered again in a conversation in which it was said.
+        is_after: for ``must``: said after the chosen response instead of before it.
+    """
+
+    kind: OfferKind
+    response_id: str
+    slots: Mapping[str, Any]
+    source: Source
+    effects: tuple[Effect, ...] = ()
+    is_once: bool = False
+    is_after: bool = False
+
+    def once(self) -> Offer:
+        """At most once in a conversation."""
+        return self._with(is_once=True)
+
+    def after(self) -> Offer:
+        """For ``must``: said after the chosen response."""
+        if self.kind != "must":
+            raise self._misused(f".after() on {self.kind}()", "only an obligation has a place: must(...).after()")
+        return self._with(is_after=True)
+
+    def then(self, effect: EffectKind, *args: Any, **kwargs: Any) -> Offer:
+        """Adds an effect that the host runs, once, if this option is chosen and committed."""
+        if self.kind == "must":
+            raise self._misused(".then() on must()", "an obligation has no effects; put them on the option that is chosen")
+        if not isinstance(effect, EffectKind):
+            raise self._misused(f".then({effect!r:.60})", "decorate the function with @effect and pass it, not its result")
+        return replace(self, effects=(*self.effects, effect.call(*args, **kwargs)))
+
+    def _with(self, *, is_once: bool = False, is_after: bool = False) -> Offer:
+        is_once, is_after = is_once or self.is_once, is_after or self.is_after
+        if self.slots or self.effects:
+            return replace(self, is_once=is_once, is_after=is_after)
+        return _plain(self.kind, self.response_id, self.source.file, self.source.line, is_once, is_after)
+
+    def _misused(self, what: str, hint: str) -> PolicyError:
+        return PolicyError(f"{what} means nothing", [Problem(self.source.file, self.source.line, 0, what, hint)], hint=hint)
+
+
+def say(response_id: str, **slots: Any) -> Offer:
+    """This response may be said now."""
+    return _offer("say", response_id, slots, sys._getframe(1))
+
+
+def only(response_id: str, **slots: Any) -> Offer:
+    """Nothing but the responses yielded with ``only`` may be said now."""
+    return _offer("only", response_id, slots, sys._getframe(1))
+
+
+def must(response_id: str, **slots: Any) -> Offer:
+    """This response is said this turn, before (or ``.after()``) the chosen one."""
+    return _offer("must", response_id, slots, sys._getframe(1))
+
+
+def _offer(kind: OfferKind, response_id: str, slots: Mapping[str, Any], caller: FrameType) -> Offer:
+    """The offer of one call. ``caller`` is the yielding frame, for the trace: far cheaper than ``inspect.stack()``."""
+    code = caller.f_code
+    if slots:
+        return Offer(kind, response_id, slots, _source(code, caller))
+    made = _MADE.get((kind, response_id, id(code), caller.f_lasti))
+    if made is None or made[0] is not code:
+        source = _source(code, caller)
+        made = code, _plain(kind, response_id, source.file, source.line, False, False)
+        if len(_MADE) >= _MOST_MADE:
+            _MADE.clear()
+        _MADE[kind, response_id, id(code), caller.f_lasti] = made
+    return made[1]
+
+
+def _source(code: CodeType, caller: FrameType) -> Source:
+    """Where a call stands. Looked up by instruction: a frame finds its line by walking the function's line table."""
+    place = _PLACES.get((id(code), caller.f_lasti))
+    if place is None or place[0] is not code:
+        place = code, Source(code.co_filename, caller.f_lineno)
+        if len(_PLACES) >= _MOST_MADE:
+            _PLACES.clear()
+        _PLACES[id(code), caller.f_lasti] = place
+    return place[1]
+
+
+_MOST_MADE = 1 << 16
+_PLACES: dict[tuple[int, int], tuple[CodeType, Source]] = {}  # the code is kept, so that its id stays its own
+_MADE: dict[tuple[OfferKind, str, int, int], tuple[CodeType, Offer]] = {}
+
+
+@lru_cache(maxsize=_MOST_MADE)
+def _plain(kind: OfferKind, response_id: str, file: str, line: int, is_once: bool, is_after: bool) -> Offer:
+    """An offer without slots and effects: one object a yield, so that what became of it can be looked up."""
+    return Offer(kind, response_id, {}, Source(file, line), (), is_once, is_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A response that the policy allows now; its final ``text`` is known before the model is asked.
+
+    Attributes:
+        specificity: number of conditions on the way to the yield; the ``rules`` mode prefers more.
+        source: the line of logic that allowed it.
+    """
+
+    response: Response
+    slots: Mapping[str, Any]
+    text: str
+    locale: str
+    source: Source
+    effects: tuple[Effect, ...] = ()
+    specificity: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.response.id
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """A response that must be said this turn, before or after the chosen one."""
+
+    response: Response
+    slots: Mapping[str, Any]
+    text: str
+    locale: str
+    source: Source
+    is_after: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.response.id
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """An offer that did not become an option, and why."""
+
+    response_id: str
+    source: Source
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """All that a policy allows this turn. ``options`` is never empty."""
+
+    options: tuple[Option, ...]
+    obligations: tuple[Obligation, ...] = ()
+    blocked: tuple[Blocked, ...] = ()

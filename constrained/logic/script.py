@@ -1,0 +1,225 @@
+"""A logic file as a syntax tree: its functions, its constants, what an expression may hold. Knows no catalog."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from constrained.errors import Problem
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda self: "UNKNOWN"})()
+
+
+@dataclass(eq=False)
+class Script:
+    """One logic file, read but not run.
+
+    Attributes:
+        module_globals: the module's names as far as it has been executed; constants are read from it.
+    """
+
+    file: str
+    text: str
+    module_globals: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        tree = ast.parse(self.text)
+        for node in ast.walk(tree):
+            for child in ast.iter_child_nodes(node):
+                child.parent = node  # type: ignore[attr-defined]
+        return tree
+
+    @cached_property
+    def functions(self) -> dict[str, FunctionNode]:
+        """Module-level functions by name."""
+        return {node.name: node for node in self.tree.body if isinstance(node, FunctionNode)}
+
+    @cached_property
+    def constants(self) -> dict[str, ast.expr]:
+        """Module-level names that are assigned exactly once, with the expression assigned."""
+        found: dict[str, list[ast.expr]] = {}
+        for node in self.tree.body:
+            for name, binding in _binds(node):
+                if binding.expression is not None and not binding.path and not binding.is_loop:
+                    found.setdefault(name, []).append(binding.expression)
+        return {name: values[0] for name, values in found.items() if len(values) == 1}
+
+    def function_at(self, line: int, name: str) -> FunctionNode | None:
+        """The function of that name whose decorators or ``def`` begin at ``line``, wherever it is nested."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, FunctionNode) and node.name == name and line in _first_lines(node):
+                return node
+        return None
+
+    def called(self, root: FunctionNode) -> list[FunctionNode]:
+        """``root`` and the functions of this file that it calls, directly or through others."""
+        found, todo = [], [root]
+        while todo:
+            node = todo.pop(0)
+            if node in found:
+                continue
+            found.append(node)
+            names = [call.func.id for call in ast.walk(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)]
+            todo += [self.functions[name] for name in names if name in self.functions]
+        return found
+
+    def problem(self, node: ast.AST, message: str, hint: str = "") -> Problem:
+        return Problem(self.file, getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1, message, hint)
+
+    # -- what an expression may hold -----------------------------------------------------------------
+
+    def value(self, node: ast.expr) -> Any:
+        """The value of a constant expression: a literal or a module constant; UNKNOWN when it is neither."""
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Name) and node.id not in bindings(node):
+            return self._constant(node.id)
+        if isinstance(node, ast.Attribute):
+            owner = self.value(node.value)
+            return UNKNOWN if owner is UNKNOWN or not isinstance(owner, type) else getattr(owner, node.attr, UNKNOWN)
+        try:
+            return ast.literal_eval(node)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            pass
+        if isinstance(node, ast.Tuple | ast.List):
+            items = [self.value(item) for item in node.elts]
+            return UNKNOWN if any(item is UNKNOWN for item in items) else tuple(items)
+        return UNKNOWN
+
+    def _constant(self, name: str) -> Any:
+        if name in self.constants:
+            return self.module_globals[name] if name in self.module_globals else self.value(self.constants[name])
+        known = self.module_globals.get(name, UNKNOWN)
+        return known if isinstance(known, type) else UNKNOWN
+
+    def values(self, node: ast.expr, seen: frozenset[str] = frozenset()) -> list[Any] | None:
+        """All values that an expression may have, where the file alone tells; None where it does not."""
+        if isinstance(node, ast.IfExp):
+            return _union(self.values(node.body, seen), self.values(node.orelse, seen))
+        if isinstance(node, ast.BoolOp):
+            return _union(*(self.values(value, seen) for value in node.values))
+        if isinstance(node, ast.NamedExpr):
+            return self.values(node.value, seen)
+        if isinstance(node, ast.Subscript):
+            return self._looked_up(node)
+        if isinstance(node, ast.Name) and node.id in bindings(node):
+            return None if node.id in seen else self._bound(bindings(node)[node.id], seen | {node.id})
+        value = self.value(node)
+        return None if value is UNKNOWN else [value]
+
+    def _looked_up(self, node: ast.Subscript) -> list[Any] | None:
+        """``TABLE[key]``: any value of a constant table."""
+        table = self.value(node.value)
+        if isinstance(table, Mapping):
+            return list(table.values())
+        return list(table) if isinstance(table, tuple | list) else None
+
+    def _bound(self, sources: list[Binding], seen: frozenset[str]) -> list[Any] | None:
+        return _union(*(self._from(source, seen) for source in sources))
+
+    def _from(self, source: Binding, seen: frozenset[str]) -> list[Any] | None:
+        if source.expression is None:
+            return None
+        if not source.is_loop:
+            return self.values(source.expression, seen) if not source.path else None
+        items = self.value(source.expression)
+        if isinstance(items, Mapping):
+            items = tuple(items)
+        if not isinstance(items, tuple | list | frozenset | range):
+            return None
+        return [item for whole in items if (item := _part(whole, source.path)) is not UNKNOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One place where a function gives a local name a value.
+
+    Attributes:
+        expression: what is assigned or iterated over; None when the value comes from elsewhere (a parameter).
+        path: which part of it, where a tuple is unpacked.
+    """
+
+    expression: ast.expr | None
+    is_loop: bool = False
+    path: tuple[int, ...] = ()
+
+
+def bindings(node: ast.AST) -> dict[str, list[Binding]]:
+    """Local names of the functions that enclose ``node``, with every place that binds them."""
+    found: dict[str, list[Binding]] = {}
+    scope: ast.AST | None = node
+    while scope is not None:
+        if isinstance(scope, FunctionNode | ast.Lambda):
+            for name, sources in _bound_in(scope).items():
+                found.setdefault(name, sources)
+        scope = getattr(scope, "parent", None)
+    return found
+
+
+def _bound_in(scope: FunctionNode | ast.Lambda) -> dict[str, list[Binding]]:
+    cached: dict[str, list[Binding]] | None = getattr(scope, "bound", None)
+    if cached is None:
+        cached = {}
+        for name, binding in [*_parameters(scope), *(pair for node in ast.walk(scope) for pair in _binds(node))]:
+            cached.setdefault(name, []).append(binding)
+        scope.bound = cached  # type: ignore[union-attr]
+    return cached
+
+
+def _parameters(scope: FunctionNode | ast.Lambda) -> Iterator[tuple[str, Binding]]:
+    arguments = scope.args
+    for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]:
+        if argument is not None:
+            yield argument.arg, Binding(None)
+
+
+def _binds(node: ast.AST) -> Iterator[tuple[str, Binding]]:
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            yield from _targets(target, node.value, False)
+    elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
+        yield from _targets(node.target, node.value, False)
+    elif isinstance(node, ast.For | ast.comprehension):
+        yield from _targets(node.target, node.iter, True)
+    elif isinstance(node, ast.AugAssign):
+        yield from _targets(node.target, None, False)
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        yield from _targets(node.optional_vars, None, False)
+    elif isinstance(node, ast.MatchAs | ast.MatchStar | ast.ExceptHandler) and node.name:
+        yield node.name, Binding(None)
+
+
+def _targets(target: ast.expr, source: ast.expr | None, is_loop: bool, path: tuple[int, ...] = ()) -> Iterator[tuple[str, Binding]]:
+    if isinstance(target, ast.Name):
+        yield target.id, Binding(source, is_loop, path)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for index, item in enumerate(target.elts):
+            yield from _targets(item, source, is_loop, (*path, index))
+    elif isinstance(target, ast.Starred):
+        yield from _targets(target.value, None, is_loop)
+
+
+def _part(value: Any, path: tuple[int, ...]) -> Any:
+    for index in path:
+        if not isinstance(value, tuple | list | str) or index >= len(value):
+            return UNKNOWN
+        value = value[index]
+    return value
+
+
+def _union(*several: list[Any] | None) -> list[Any] | None:
+    found: list[Any] = []
+    for values in several:
+        if values is None:
+            return None
+        found += [value for value in values if value not in found]
+    return found
+
+
+def _first_lines(node: FunctionNode) -> set[int]:
+    return {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}

@@ -1,0 +1,115 @@
+"""The result of one turn: Decision, Trace, Turn. Values only; ``dialogue`` makes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from constrained.audit.record import Record
+from constrained.choice import Mode
+from constrained.errors import EffectError
+from constrained.logic.effects import Effect, first_failing
+from constrained.logic.options import Allowed, Option
+from constrained.logic.understanding import Hearing, Understanding
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Probabilities over the options and the one chosen.
+
+    Attributes:
+        probabilities: one per option, in order; empty when no model was asked (``mode="rules"``).
+        chosen: index into ``options`` of what is said; the fallback when ``abstained``.
+        margin: probability of the best option minus the second best.
+        abstained: the best option's probability was below ``threshold``; the fallback is said.
+        why: one sentence for people.
+    """
+
+    options: tuple[Option, ...]
+    probabilities: tuple[float, ...]
+    chosen: Option
+    mode: Mode
+    margin: float
+    abstained: bool
+    threshold: float
+    why: str
+
+    def ranked(self) -> list[tuple[Option, float | None]]:
+        """Options with their probability (None when no model was asked), most probable first."""
+        if not self.probabilities:
+            return [(option, None) for option in self.options]
+        pairs = zip(self.options, self.probabilities, strict=True)
+        return sorted(pairs, key=lambda pair: -pair[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Why the turn went as it did: what was heard and how surely, what each line of logic allowed or not."""
+
+    heard: tuple[Hearing, ...]
+    allowed: Allowed
+    timings_ms: Mapping[str, float]
+
+
+class _Once:
+    """A latch: the first ``take`` is True, every later one False; safe between threads."""
+
+    __slots__ = ("_lock", "_taken")
+
+    def __init__(self) -> None:
+        self._lock, self._taken = threading.Lock(), False
+
+    def take(self) -> bool:
+        with self._lock:
+            taken, self._taken = self._taken, True
+            return not taken
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message in, one reply out.
+
+    Attributes:
+        text: what may be sent, byte for byte; obligations included.
+        response_id: the chosen response. ``said``: every response in ``text``, in order.
+        voices: voice keys of what is said, in order, where authored.
+        effects: what the host does now, once: ``state = turn.apply(state)``.
+        record: the durable audit entry; it was written before this Turn existed.
+    """
+
+    id: str
+    text: str
+    response_id: str
+    said: tuple[str, ...]
+    voices: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    decision: Decision
+    heard: Understanding | None
+    trace: Trace
+    record: Record
+    _once: _Once = field(default_factory=_Once, repr=False, compare=False)
+
+    def apply(self, state: Any) -> Any:
+        """Runs the effects on ``state`` and returns the state after them. Only the first call does.
+
+        All preconditions are checked again, before the first effect runs. Raises EffectError when one
+        fails (nothing was run) or when the effects of this turn ran before.
+        """
+        failing = first_failing(self.effects, state)
+        if failing is not None:
+            raise EffectError(
+                f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
+                effect=str(failing),
+                hint="the state changed since the reply; take the turn again with the present state",
+            )
+        if self.effects and not self._once.take():
+            raise EffectError(
+                f"the effects of turn {self.id} ran before",
+                effect=", ".join(map(str, self.effects)),
+                hint="call turn.apply once and keep the state that it returns",
+            )
+        for effect in self.effects:
+            state = effect.apply(state)
+        return state

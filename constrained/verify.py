@@ -1,0 +1,62 @@
+"""The check before release: the text about to be sent is an approved rendering allowed this turn.
+
+It trusts neither the engine, nor the decision, nor the renderer: it joins the chosen response and the obligations
+anew from the catalog's own parts and compares bytes. It shares no code with decoding.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from constrained.catalog.formats import spoken
+from constrained.catalog.response import Catalog, Response
+from constrained.errors import SlotError, VerificationError
+from constrained.logic.options import Allowed, Obligation, Option
+
+SEPARATOR = "\n"
+
+
+def compose(chosen: Option, obligations: tuple[Obligation, ...]) -> str:
+    """The text of a turn: obligations before, the chosen option, obligations after, one a line."""
+    before = [obligation.text for obligation in obligations if not obligation.is_after]
+    after = [obligation.text for obligation in obligations if obligation.is_after]
+    return SEPARATOR.join([*before, chosen.text, *after])
+
+
+def verify(text: str, chosen: Option, allowed: Allowed, catalog: Catalog, today: date) -> None:
+    """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``,
+    which is one of ``allowed.options``, with every obligation said."""
+    if not any(option is chosen for option in allowed.options):
+        raise VerificationError(f"{chosen.id!r} is not among the options allowed this turn", hint="nothing was sent; the engine is faulty")
+    before, after = [], []
+    for obligation in allowed.obligations:
+        (after if obligation.is_after else before).append(_approved_bytes(obligation, catalog, today))
+    expected = SEPARATOR.encode().join([*before, _approved_bytes(chosen, catalog, today), *after])
+    if text.encode() != expected:
+        raise VerificationError(
+            f"the text to be sent is not the approved rendering of {chosen.id!r}", hint="nothing was sent; compare the record with the catalog"
+        )
+
+
+def _approved_bytes(said: Option | Obligation, catalog: Catalog, today: date) -> bytes:
+    response = catalog.responses.get(said.id)
+    if response is None or response != said.response:
+        raise VerificationError(f"{said.id!r} is not the catalog's response of that id", hint="nothing was sent")
+    approval = response.approval
+    if approval is not None and not (approval.on <= today and (approval.until is None or today <= approval.until)):
+        raise VerificationError(f"the approval of {said.id!r} is not in force on {today}", hint="nothing was sent; renew the approval")
+    return _filled(response, said).encode()
+
+
+def _filled(response: Response, said: Option | Obligation) -> str:
+    """The response's template with its slots filled in, joined here: ``catalog.render`` is not asked."""
+    template = response.texts.get(said.locale)
+    if template is None:
+        raise VerificationError(f"{said.id!r} has no approved text for {said.locale!r}", hint="nothing was sent")
+    try:
+        return "".join(
+            part if isinstance(part, str) else spoken(response.id, response.slots[part.name], said.slots[part.name], said.locale)
+            for part in template.parts
+        )
+    except (KeyError, SlotError) as error:
+        raise VerificationError(f"the slots of {said.id!r} cannot be filled: {error}", hint="nothing was sent") from error

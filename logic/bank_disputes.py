@@ -1,0 +1,660 @@
+"""Which approved answer the card disputes desk of a bank may give, by identity, payment, time limit and amount. Knows no wording."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from enum import Enum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+
+from constrained import State, Understanding, amount, effect, entity, must, only, policy, question, say
+
+DISPUTE_DAYS = 120  # to question a payment, counted from the day of the payment
+FRAUD_DAYS = 395  # to report a payment that the customer did not make
+DELIVERY_DAYS = 15  # to wait for goods when no day of delivery was agreed
+DUPLICATE_DAYS = 3  # two equal payments to one merchant this close are a double charge
+REFUND_DAYS = 5  # until a refund shows on the account
+NEWS_DAYS = 10  # after filing: no news yet
+ANSWER_DAYS = 45  # after filing: the answer is due
+FEE_DAYS = 60  # to ask for a fee back
+SMALL_AMOUNT = Decimal(50)  # up to here a dispute is credited at once
+SPECIALIST_AMOUNT = Decimal(1000)  # above this a specialist takes the case
+FEE_LIMIT = Decimal(25)  # the largest fee that this desk may give back
+OPENED = dt.date(2026, 2, 9)  # the first day on which all its texts were approved; a state of an earlier day is refused
+
+
+class Status(Enum):
+    PENDING = "pending"
+    POSTED = "posted"
+    REFUNDED = "refunded"
+
+
+class Kind(Enum):
+    PURCHASE = "purchase"
+    SUBSCRIPTION = "subscription"
+    CASH = "cash"
+    FEE = "fee"
+
+
+class Reason(Enum):
+    NOT_RECEIVED = "not_received"
+    NOT_AS_DESCRIBED = "not_as_described"
+    DUPLICATE = "duplicate"
+    WRONG_AMOUNT = "wrong_amount"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+    CASH = "cash"
+    FRAUD = "fraud"
+
+
+class Outcome(Enum):
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+class Request(Enum):
+    """Where the request to confirm the identity in the banking app stands."""
+
+    NONE = "none"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+
+
+class Asked(Enum):
+    """Which question of the desk waits for a yes or no."""
+
+    NOTHING = "nothing"
+    BLOCK = "block"
+    FILE = "file"
+
+
+class Transaction(BaseModel):
+    """One card payment, cash withdrawal or fee; ``due`` is the agreed day of delivery."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    merchant: str
+    amount: Decimal
+    currency: Literal["EUR"] = "EUR"
+    day: dt.date
+    status: Status = Status.POSTED
+    kind: Kind = Kind.PURCHASE
+    due: dt.date | None = None
+    refunded_on: dt.date | None = None
+
+
+class Case(BaseModel):
+    """One dispute that was filed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transaction: str
+    reason: Reason
+    amount: Decimal
+    opened: dt.date
+    outcome: Outcome = Outcome.OPEN
+    is_credited: bool = False
+    is_with_specialist: bool = False
+
+
+EXAMPLES = (
+    Transaction(id="t1", merchant="Kestrel Shoes", amount=Decimal("89.90"), day=dt.date(2026, 2, 10), due=dt.date(2026, 2, 20)),
+    Transaction(id="t2", merchant="Osteria Romana", amount=Decimal("64.00"), day=dt.date(2026, 3, 8)),
+    Transaction(id="t3", merchant="Osteria Romana", amount=Decimal("64.00"), day=dt.date(2026, 3, 9)),
+    Transaction(id="t4", merchant="FitPlanet", amount=Decimal("39.90"), day=dt.date(2026, 3, 1), kind=Kind.SUBSCRIPTION),
+    Transaction(id="t5", merchant="Hotel Seeblick", amount=Decimal("210.00"), day=dt.date(2026, 3, 14), status=Status.PENDING),
+)
+
+
+class Desk(State):
+    """What the bank knows of this customer and this chat. The host sets ``today``; nothing here reads a clock."""
+
+    today: dt.date = Field(default=dt.date(2026, 3, 16), ge=OPENED)
+    identified: bool = False
+    request: Request = Request.NONE
+    phone_linked: bool = True
+    card_blocked: bool = False
+    transactions: tuple[Transaction, ...] = ()
+    cases: tuple[Case, ...] = ()
+    picked: str | None = None
+    asked: Asked = Asked.NOTHING
+    reason: Reason | None = None
+    claim: Decimal | None = None
+    with_colleague: bool = False
+    support_noted: bool = False
+    complaint_on: dt.date | None = None
+    fees_refunded: NonNegativeInt = 0
+    stopped_merchants: frozenset[str] = frozenset()
+    traced: frozenset[str] = frozenset()
+
+    @classmethod
+    def default(cls) -> Desk:
+        """An example customer, for trying the desk out. A host builds its own ``Desk(...)``, which knows no payments."""
+        return cls(transactions=EXAMPLES)
+
+
+class Heard(Understanding):
+    """What the desk listens for in every message; all else is left to the choice among the allowed answers."""
+
+    wants_human: bool = question(
+        "Does the customer ask to be put through to a human member of staff?",
+        yes=[
+            "I want to speak to a human", "can I talk to a real person please", "put me through to someone who works there",
+            "get me an agent", "no more bot, give me a colleague", "is there anybody I could speak with instead of this chat?",
+            "let me talk to your manager",
+        ],
+        no=[
+            "they charged me twice", "my parcel never came", "are you a robot?", "somebody has used my card",
+            "when do I get my money back?", "yes, go ahead", "thank you very much", "how do I prove who I am?",
+        ],
+        at_least=0.7,
+    )  # fmt: skip
+    hardship: bool = question(
+        "Does the customer say that they are short of money, ill, bereaved or cannot cope?",
+        yes=[
+            "I can't pay my rent this month", "I lost my job and have nothing left", "now I can't buy food for the kids",
+            "my husband died and it is all too much for me", "I'm in hospital and can't deal with this",
+            "we are living on our overdraft", "this has left me with no money until payday",
+        ],
+        no=[
+            "I want my money back", "the shoes are the wrong size", "they took 20 euros too much", "I cancelled that months ago",
+            "please block my card", "how long does a dispute take?", "yes please", "good morning",
+        ],
+    )  # fmt: skip
+    fraud: bool = question(
+        "Does the customer say that somebody else used their card or that they did not make a payment?",
+        yes=[
+            "someone has stolen my card details", "I never made this payment", "that wasn't me",
+            "my card was used in a country I have never been to", "there are payments on my account I know nothing about",
+            "I think I've been hacked", "a caller talked me into giving him the code",
+        ],
+        no=[
+            "the order has not arrived", "I was charged twice for the same dinner", "the jacket is torn, I want a refund",
+            "the cash machine gave me too little", "they keep charging me although I cancelled", "how is my case going?",
+            "yes, please do that", "hello there",
+        ],
+    )  # fmt: skip
+    transaction: str | None = entity("Which payment does the customer talk about?", among="transactions", by="merchant")
+    stated: Decimal | None = amount("What amount does the customer say would have been right, or was really paid out?")
+
+
+def payment_by_id(state: Desk, transaction: str | None) -> Transaction | None:
+    return next((one for one in state.transactions if one.id == transaction), None)
+
+
+def case_of(state: Desk, transaction: str) -> Case | None:
+    return next((one for one in state.cases if one.transaction == transaction), None)
+
+
+def in_focus(state: Desk, heard: Heard) -> Transaction | None:
+    """The payment named now, else the one talked about before. Of several to one merchant: a disputed, a posted, the latest."""
+    picked = payment_by_id(state, state.picked)
+    if heard.transaction is None or (picked is not None and picked.merchant == heard.transaction):
+        return picked
+    named = [one for one in state.transactions if one.merchant == heard.transaction]
+    return max(named, key=lambda one: (case_of(state, one.id) is not None, one.status is Status.POSTED, one.day), default=picked)
+
+
+def last_day(payment: Transaction, reason: Reason | None = None) -> dt.date:
+    """The last day on which a payment may be disputed."""
+    return payment.day + dt.timedelta(days=FRAUD_DAYS if reason is Reason.FRAUD else DISPUTE_DAYS)
+
+
+def delivery_day(payment: Transaction) -> dt.date:
+    """The day until which the merchant may still deliver."""
+    return payment.due or payment.day + dt.timedelta(days=DELIVERY_DAYS)
+
+
+def has_twin(state: Desk, payment: Transaction) -> bool:
+    """Whether the same merchant booked the same amount a second time within days."""
+    return any(
+        one.id != payment.id
+        and (one.merchant, one.amount, one.status) == (payment.merchant, payment.amount, Status.POSTED)
+        and abs((one.day - payment.day).days) <= DUPLICATE_DAYS
+        for one in state.transactions
+    )
+
+
+def difference(payment: Transaction, heard: Heard) -> Decimal | None:
+    """What was charged too much, once the customer has named the right amount."""
+    if heard.stated is None or not 0 < heard.stated < payment.amount:
+        return None
+    return payment.amount - heard.stated
+
+
+def may_file(state: Desk, transaction: str, reason: Reason) -> bool:
+    """Identified, posted, in time, not disputed before; and for fraud the card is blocked first."""
+    payment = payment_by_id(state, transaction)
+    if payment is None or not state.identified or payment.status is not Status.POSTED or payment.kind is Kind.FEE:
+        return False
+    is_new = case_of(state, transaction) is None
+    return is_new and state.today <= last_day(payment, reason) and (state.card_blocked or reason is not Reason.FRAUD)
+
+
+def may_refund_fee(state: Desk, transaction: str) -> bool:
+    """A small fee, not long ago, once a year; the once is waived for customers who need support."""
+    fee = payment_by_id(state, transaction)
+    if fee is None or not state.identified or fee.kind is not Kind.FEE or fee.status is not Status.POSTED:
+        return False
+    is_recent = (state.today - fee.day).days <= FEE_DAYS
+    return is_recent and fee.amount <= FEE_LIMIT and (state.fees_refunded == 0 or state.support_noted)
+
+
+@effect
+def hand_over(state: Desk) -> Desk:
+    """Passes the chat to a colleague of the disputes team."""
+    return state.but(with_colleague=True, asked=Asked.NOTHING)
+
+
+@effect
+def note_support(state: Desk) -> Desk:
+    """Notes that the customer may need extra support."""
+    return state.but(support_noted=True)
+
+
+@effect(requires=lambda state: not state.identified)
+def send_request(state: Desk) -> Desk:
+    """Sends the identity request to the banking app. Here a linked phone confirms it; a host asks its identity service."""
+    return state.but(request=Request.CONFIRMED if state.phone_linked else Request.SENT)
+
+
+@effect(requires=lambda state: state.request is Request.CONFIRMED)
+def accept_identity(state: Desk) -> Desk:
+    """Takes the customer as identified, after the app confirmed."""
+    return state.but(identified=True)
+
+
+@effect(requires=lambda state, transaction=None: not state.card_blocked)
+def ask_to_block(state: Desk, transaction: str | None = None) -> Desk:
+    """Waits for the customer's yes to a block of the card; keeps the payment that raised it in view."""
+    return state.but(asked=Asked.BLOCK, picked=transaction or state.picked)
+
+
+@effect(requires=lambda state: not state.card_blocked and state.asked is Asked.BLOCK)
+def block_card(state: Desk) -> Desk:
+    """Blocks the card and orders a new one."""
+    return state.but(card_blocked=True, asked=Asked.NOTHING)
+
+
+@effect
+def keep_card(state: Desk) -> Desk:
+    """Leaves the card active."""
+    return state.but(asked=Asked.NOTHING)
+
+
+@effect
+def look_at(state: Desk, transaction: str) -> Desk:
+    """Keeps a payment in view, so that it need not be named again."""
+    return state.but(picked=transaction)
+
+
+@effect(requires=lambda state, transaction, reason, claim: may_file(state, transaction, reason) and claim > 0)
+def propose(state: Desk, transaction: str, reason: Reason, claim: Decimal) -> Desk:
+    """Waits for the customer's yes to a dispute of ``claim``."""
+    return state.but(asked=Asked.FILE, picked=transaction, reason=reason, claim=claim)
+
+
+@effect
+def drop(state: Desk) -> Desk:
+    """Leaves the payment undisputed."""
+    return state.but(asked=Asked.NOTHING, picked=None, reason=None, claim=None)
+
+
+@effect(requires=lambda state, transaction, reason: may_file(state, transaction, reason) and state.claim is not None)
+def file_dispute(state: Desk, transaction: str, reason: Reason) -> Desk:
+    """Files the dispute with the card scheme."""
+    case = Case(transaction=transaction, reason=reason, amount=state.claim or Decimal(0), opened=state.today)
+    return state.but(cases=(*state.cases, case), asked=Asked.NOTHING, reason=None)
+
+
+@effect(requires=lambda state, transaction: state.identified and state.claim is not None and state.claim <= SMALL_AMOUNT)
+def credit_provisionally(state: Desk, transaction: str) -> Desk:
+    """Credits the disputed amount until the case is decided."""
+    return state.but(cases=_with(state.cases, transaction, is_credited=True))
+
+
+@effect(requires=lambda state, transaction: state.identified)
+def refer_to_specialist(state: Desk, transaction: str) -> Desk:
+    """Gives the case to a specialist, who calls the customer."""
+    return state.but(cases=_with(state.cases, transaction, is_with_specialist=True))
+
+
+@effect(requires=may_refund_fee)
+def refund_fee(state: Desk, transaction: str) -> Desk:
+    """Gives a fee back."""
+    changes = {"status": Status.REFUNDED, "refunded_on": state.today}
+    rest = tuple(one.model_copy(update=changes) if one.id == transaction else one for one in state.transactions)
+    return state.but(transactions=rest, fees_refunded=state.fees_refunded + 1, picked=transaction)
+
+
+@effect(requires=lambda state, merchant: state.identified)
+def stop_merchant(state: Desk, merchant: str) -> Desk:
+    """Refuses further card payments to a merchant."""
+    return state.but(stopped_merchants=state.stopped_merchants | {merchant})
+
+
+@effect(requires=lambda state, transaction: state.identified)
+def trace_refund(state: Desk, transaction: str) -> Desk:
+    """Asks the payments team to look for a refund that has not arrived."""
+    return state.but(traced=state.traced | {transaction}, picked=transaction)
+
+
+@effect(requires=lambda state: state.identified)
+def log_complaint(state: Desk) -> Desk:
+    """Registers a complaint about the bank; a second one on the same day changes nothing."""
+    return state.but(complaint_on=state.today)
+
+
+def _with(cases: tuple[Case, ...], transaction: str, **changes: bool) -> tuple[Case, ...]:
+    return tuple(one.model_copy(update=changes) if one.transaction == transaction else one for one in cases)
+
+
+def notices(state: Desk, heard: Heard):
+    """What is said in addition, whatever is chosen."""
+    if heard.fraud:
+        yield must("fraud_warning")
+    if heard.hardship and not state.support_noted:
+        yield must("hardship_notice").after()
+
+
+def always(state: Desk):
+    """What a customer may reach from everywhere."""
+    yield say("hand_over").then(hand_over)
+    yield say("hardship_support").then(note_support)
+    yield say("robot")
+    if state.identified and state.card_blocked:
+        yield say("new_card")
+
+
+def waiting(state: Desk):
+    """A colleague has been called; the desk only keeps company."""
+    yield say("wait_for_colleague")
+    yield say("hardship_support").then(note_support)
+    yield say("robot")
+    yield say("thanks")
+    yield say("goodbye")
+    yield say("abuse")
+
+
+def blocking(state: Desk):
+    """The desk asked whether to block the card."""
+    yield say("card_blocked").then(block_card)
+    yield say("block_declined").then(keep_card)
+    yield say("what_blocking_means")
+    if state.picked is not None:
+        yield say("tricked").then(hand_over)
+
+
+def unidentified(state: Desk):
+    """Nothing about payments or cases: identification, general information and the card block only."""
+    yield say("identify_first").then(send_request)
+    if state.request is Request.NONE:
+        yield say("greeting").once()
+        yield say("how_disputes_work")
+        yield say("time_limits")
+        yield say("out_of_scope")
+        yield say("language").once()
+        yield say("abuse")
+    else:
+        if state.request is Request.CONFIRMED:
+            yield say("identity_taken").then(accept_identity)
+        else:
+            yield say("identity_missing")
+        yield say("identity_by_phone")
+        yield say("why_identify")
+    if not state.card_blocked:
+        yield say("block_offer").then(ask_to_block)
+    yield say("goodbye")
+
+
+def unnamed(state: Desk):
+    """Identified, and no payment is in view."""
+    yield say("greeting").once()
+    if state.transactions:
+        yield say("ask_which_payment")
+    else:
+        yield say("no_payments")
+    if state.cases:
+        yield from status(state, state.cases[-1])
+    else:
+        yield say("how_disputes_work")
+        yield say("time_limits")
+        yield say("out_of_scope")
+    if not state.card_blocked:
+        yield say("block_offer").then(ask_to_block)
+    if state.card_blocked or state.cases:
+        yield say("thanks")
+    yield say("complaint").then(log_complaint)
+    yield say("goodbye")
+    yield say("abuse")
+
+
+def status(state: Desk, case: Case):
+    """How a dispute stands, by its outcome and age."""
+    payment = payment_by_id(state, case.transaction)
+    if payment is None:
+        return
+    merchant, age = payment.merchant, (state.today - case.opened).days
+    answer_by = case.opened + dt.timedelta(days=ANSWER_DAYS)
+    if case.outcome is Outcome.WON:
+        yield say("case_won", merchant=merchant, amount=case.amount).then(look_at, payment.id)
+    elif case.outcome is Outcome.LOST:
+        yield say("case_lost", merchant=merchant, amount=case.amount).then(look_at, payment.id)
+    elif age <= NEWS_DAYS:
+        news_by = case.opened + dt.timedelta(days=NEWS_DAYS)
+        yield say("case_new", merchant=merchant, opened=case.opened, news_by=news_by).then(look_at, payment.id)
+    elif age <= ANSWER_DAYS:
+        yield say("case_in_review", merchant=merchant, answer_by=answer_by).then(look_at, payment.id)
+    else:
+        yield say("case_overdue", merchant=merchant, answer_by=answer_by).then(look_at, payment.id)
+
+
+def disputed(state: Desk, case: Case):
+    """The payment in view has a case."""
+    yield from status(state, case)
+    if case.outcome is Outcome.OPEN:
+        yield say("documents", papers=case.reason.value)
+        yield say("provisional_credit", limit=SMALL_AMOUNT)
+    yield say("another_payment").then(drop)
+    yield say("complaint").then(log_complaint)
+    yield say("thanks")
+    yield say("goodbye")
+
+
+def filing(state: Desk, payment: Transaction, reason: Reason, claim: Decimal):
+    """The desk asked whether to file the dispute."""
+    if claim <= SMALL_AMOUNT:
+        yield (
+            say("case_filed_credited", merchant=payment.merchant, amount=claim)
+            .then(file_dispute, payment.id, reason)
+            .then(credit_provisionally, payment.id)
+        )
+    elif claim > SPECIALIST_AMOUNT:
+        call_by = state.today + dt.timedelta(days=NEWS_DAYS)
+        yield (
+            say("case_filed_specialist", merchant=payment.merchant, amount=claim, call_by=call_by)
+            .then(file_dispute, payment.id, reason)
+            .then(refer_to_specialist, payment.id)
+        )
+    else:
+        answer_by = state.today + dt.timedelta(days=ANSWER_DAYS)
+        yield say("case_filed", merchant=payment.merchant, amount=claim, answer_by=answer_by).then(file_dispute, payment.id, reason)
+    yield say("no_dispute", merchant=payment.merchant, until=last_day(payment, reason)).then(drop)
+    yield say("documents", papers=reason.value)
+    yield say("provisional_credit", limit=SMALL_AMOUNT)
+    yield say("payment_deadline", merchant=payment.merchant, until=last_day(payment, reason))
+    if reason is Reason.FRAUD:
+        yield say("tricked").then(hand_over)
+
+
+def pending(state: Desk, payment: Transaction):
+    """The payment in view is only reserved."""
+    merchant = payment.merchant
+    yield say("pending_not_yet", merchant=merchant, amount=payment.amount).then(look_at, payment.id)
+    yield say("pending_how_long", merchant=merchant).then(look_at, payment.id)
+    yield say("pending_stop", merchant=merchant).then(look_at, payment.id)
+    if not state.card_blocked:
+        yield say("block_first", merchant=merchant).then(ask_to_block, payment.id)
+    if state.picked == payment.id:
+        yield say("no_dispute", merchant=merchant, until=last_day(payment)).then(drop)
+    yield say("goodbye")
+
+
+def refunded(state: Desk, payment: Transaction):
+    """The merchant or the bank has paid the payment in view back."""
+    day = payment.refunded_on or payment.day
+    if (state.today - day).days <= REFUND_DAYS:
+        show_by = day + dt.timedelta(days=REFUND_DAYS)
+        yield say("refund_booked", merchant=payment.merchant, amount=payment.amount, show_by=show_by).then(look_at, payment.id)
+    else:
+        yield say("refund_trace", merchant=payment.merchant, amount=payment.amount, day=day).then(trace_refund, payment.id)
+    yield say("another_payment").then(drop)
+    yield say("complaint").then(log_complaint)
+    yield say("thanks")
+    yield say("goodbye")
+
+
+def fee(state: Desk, payment: Transaction):
+    """The payment in view is a fee of the bank."""
+    if may_refund_fee(state, payment.id):
+        yield say("fee_refunded", amount=payment.amount).then(refund_fee, payment.id)
+    else:
+        yield say("fee_not_refunded", amount=payment.amount).then(look_at, payment.id)
+    yield say("fee_explained", fee=payment.merchant, amount=payment.amount, day=payment.day).then(look_at, payment.id)
+    yield say("another_payment").then(drop)
+    yield say("complaint").then(log_complaint)
+    yield say("thanks")
+    yield say("goodbye")
+
+
+def unrecognised(state: Desk, payment: Transaction):
+    """The customer may say that they did not make the payment: the card is blocked before a dispute is filed."""
+    if not state.card_blocked:
+        yield say("block_first", merchant=payment.merchant).then(ask_to_block, payment.id)
+    elif state.today <= last_day(payment, Reason.FRAUD):
+        yield say("not_recognised", merchant=payment.merchant, amount=payment.amount).then(
+            propose, payment.id, Reason.FRAUD, payment.amount
+        )
+
+
+def late(state: Desk, payment: Transaction):
+    """The time limit for a dispute is over; only fraud has longer."""
+    yield say("too_late", merchant=payment.merchant, until=last_day(payment)).then(look_at, payment.id)
+    yield from unrecognised(state, payment)
+    yield say("another_payment").then(drop)
+    yield say("complaint").then(log_complaint)
+    yield say("thanks")
+    yield say("goodbye")
+
+
+def disputable(state: Desk, heard: Heard, payment: Transaction):
+    """The payment in view is posted and in time: what is wrong with it?"""
+    if payment.kind is Kind.CASH:
+        yield from cash(state, heard, payment)
+    elif payment.kind is Kind.SUBSCRIPTION:
+        yield from subscription(state, heard, payment)
+    else:
+        yield from purchase(state, heard, payment)
+    yield from unrecognised(state, payment)
+    yield say("payment_deadline", merchant=payment.merchant, until=last_day(payment)).then(look_at, payment.id)
+    if state.picked == payment.id:
+        yield say("no_dispute", merchant=payment.merchant, until=last_day(payment)).then(drop)
+
+
+def cash(state: Desk, heard: Heard, payment: Transaction):
+    """A withdrawal at a cash machine."""
+    missing = difference(payment, heard)
+    yield say("cash_none", amount=payment.amount, day=payment.day).then(propose, payment.id, Reason.CASH, payment.amount)
+    if missing is None:
+        yield say("ask_right_amount").then(look_at, payment.id)
+    else:
+        yield say("cash_short", missing=missing, amount=payment.amount).then(propose, payment.id, Reason.CASH, missing)
+
+
+def subscription(state: Desk, heard: Heard, payment: Transaction):
+    """A payment that a merchant takes again and again."""
+    merchant = payment.merchant
+    yield say("subscription_cancelled", merchant=merchant, amount=payment.amount).then(
+        propose, payment.id, Reason.CANCELLED, payment.amount
+    )
+    yield say("stop_recurring", merchant=merchant).then(stop_merchant, merchant).then(look_at, payment.id)
+    yield from charged_wrongly(state, heard, payment)
+
+
+def purchase(state: Desk, heard: Heard, payment: Transaction):
+    """Goods or a service, paid once."""
+    merchant, paid = payment.merchant, payment.amount
+    if state.today > delivery_day(payment):
+        yield say("not_received", merchant=merchant, amount=paid).then(propose, payment.id, Reason.NOT_RECEIVED, paid)
+    else:
+        yield say("not_received_wait", merchant=merchant, due=delivery_day(payment)).then(look_at, payment.id)
+    yield say("not_as_described", merchant=merchant, amount=paid).then(propose, payment.id, Reason.NOT_AS_DESCRIBED, paid)
+    yield say("returned_no_refund", merchant=merchant, amount=paid).then(propose, payment.id, Reason.RETURNED, paid)
+    yield from charged_wrongly(state, heard, payment)
+
+
+def charged_wrongly(state: Desk, heard: Heard, payment: Transaction):
+    """Charged twice, or another amount than agreed."""
+    merchant, excess = payment.merchant, difference(payment, heard)
+    if has_twin(state, payment):
+        yield say("duplicate_found", merchant=merchant, amount=payment.amount).then(propose, payment.id, Reason.DUPLICATE, payment.amount)
+    else:
+        yield say("duplicate_not_found", merchant=merchant, amount=payment.amount).then(look_at, payment.id)
+    if excess is None:
+        yield say("ask_right_amount").then(look_at, payment.id)
+    else:
+        yield say("wrong_amount", merchant=merchant, excess=excess, amount=payment.amount).then(
+            propose, payment.id, Reason.WRONG_AMOUNT, excess
+        )
+
+
+def about(state: Desk, heard: Heard, payment: Transaction):
+    """What may be said of the payment in view, by its case, its status and the time limit."""
+    case = case_of(state, payment.id)
+    if case is not None:
+        yield from disputed(state, case)
+    elif payment.status is Status.PENDING:
+        yield from pending(state, payment)
+    elif payment.status is Status.REFUNDED:
+        yield from refunded(state, payment)
+    elif payment.kind is Kind.FEE:
+        yield from fee(state, payment)
+    elif state.today > last_day(payment):
+        yield from late(state, payment)
+    else:
+        yield from disputable(state, heard, payment)
+
+
+def open_question(state: Desk):
+    """Answers to the question that the desk asked last. The payment stays in view until it is answered."""
+    payment = payment_by_id(state, state.picked)
+    if state.asked is Asked.BLOCK:
+        yield from blocking(state)
+    elif payment is not None and state.reason is not None and state.claim is not None:
+        yield from filing(state, payment, state.reason, state.claim)
+
+
+@policy("bank_disputes")
+def disputes_desk(state: Desk, heard: Heard):
+    """First a human for those who ask, then the open question, then identity, then the payment in view."""
+    yield from notices(state, heard)
+    if state.with_colleague:
+        yield from waiting(state)
+        return
+    if heard.wants_human:
+        yield only("hand_over").then(hand_over)
+        return
+    yield from always(state)
+    payment = in_focus(state, heard)
+    if state.asked is not Asked.NOTHING:
+        yield from open_question(state)
+    elif not state.identified:
+        yield from unidentified(state)
+    elif payment is None:
+        yield from unnamed(state)
+    else:
+        yield from about(state, heard, payment)

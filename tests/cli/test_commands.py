@@ -1,0 +1,275 @@
+"""The other commands: check, new, schema, list, model, demo, and what all have in common."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from constrained import models
+from constrained.cli import demo, loading, screen
+from constrained.testing import RandomEngine
+from tests.cli.conftest import Run
+
+COMMANDS = ["play", "demo", "list", "check", "new", "replay", "schema", "model"]
+
+
+# -- check -----------------------------------------------------------------------------------------------
+
+
+def test_a_sound_pack_is_shown_as_a_table(run: Run, desk: Path) -> None:
+    done = run("check", "library")
+    assert done.status == 0
+    rows = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
+    assert "library version 1" in rows["catalog"]
+    assert rows["locales"].split()[1:] == ["en,", "es"]
+    assert "threat, wish, shelf, hurry, book, offer, day" in rows["hears"]
+    assert "2 dialogues, 4 turns" in rows["golden"]
+    assert rows["library:"] == "library: no problem"
+
+
+@pytest.mark.parametrize("name", ["tavern", "bank_disputes", "clinic_booking"])
+def test_the_shipped_packs_pass_their_check(name: str, run: Run, here: Path) -> None:
+    done = run("check", name)
+    assert (done.status, "no problem" in done.out) == (0, True), done.out
+    assert "was offered in none" not in done.out, "a golden dialogue shows that it can be said"
+
+
+def test_a_broken_catalog_lists_all_its_problems_with_places(run: Run, here: Path) -> None:
+    run("new", "desk")
+    path = here / "catalogs" / "desk.yaml"
+    broken = (
+        path.read_text()
+        .replace("fallback: pardon", "fallback: nobody")
+        .replace("opens: time", "opens: tyme")
+        .replace("when: the visitor complains", "whenn: x")
+    )
+    path.write_text(broken)
+    for target in ("desk", "catalogs/desk.yaml"):
+        done = run("check", target)
+        assert done.status == 1
+        for culprit in ("nobody", "tyme", "whenn"):
+            line = next(number for number, text in enumerate(broken.splitlines(), start=1) if culprit in text)
+            assert [problem for problem in done.out.splitlines() if f"desk.yaml:{line}:" in problem and culprit in problem], (
+                culprit,
+                done.out,
+            )
+        assert "hint: " in done.out
+        assert done.out.splitlines()[-1].endswith("problems")
+
+
+def test_logic_that_does_not_fit_its_catalog_is_told_by_line(run: Run, here: Path) -> None:
+    run("new", "desk")
+    path = here / "logic" / "desk.py"
+    path.write_text(path.read_text().replace('say("greet")', 'say("great")'))
+    for target in ("desk", "logic/desk.py"):
+        done = run("check", target)
+        line = next(number for number, text in enumerate(path.read_text().splitlines(), start=1) if "great" in text)
+        assert done.status == 1
+        assert f"{path}:{line}" in done.out
+        assert "'great'" in done.out
+
+
+def test_a_golden_dialogue_that_goes_otherwise_is_told(run: Run, here: Path) -> None:
+    run("new", "desk")
+    path = here / "dialogues" / "desk.yaml"
+    path.write_text(path.read_text().replace("then: {tickets: 0}", "then: {tickets: 1}"))
+    done = run("check", "desk")
+    assert done.status == 1
+    assert "buys the last ticket" in done.out
+    assert "turn 2" in done.out
+    path.write_text("pack: desk\ndialogues: {}\nmore: 1\n")
+    done = run("check", "desk")
+    assert (done.status, "desk.yaml" in done.out) == (1, True)
+
+
+def test_advice_does_not_fail_a_check(run: Run, here: Path) -> None:
+    run("new", "desk")
+    path = here / "catalogs" / "desk.yaml"
+    path.write_text(path.read_text().replace('    examples: [hello there, good morning, "hi, is this the ticket desk?"]\n', ""))
+    done = run("check", "desk")
+    assert done.status == 0
+    assert "remark: " in done.out
+    assert "'greet' has no examples" in done.out
+
+
+@pytest.mark.parametrize("target", ["nobody", "nobody.yaml", "nobody.py", "a/b", "notes.txt", ".", ""])
+def test_what_is_not_there_cannot_be_checked(target: str, run: Run, here: Path) -> None:
+    done = run("check", target)
+    assert done.status == 1
+    assert target in done.out + done.err
+
+
+# -- new -------------------------------------------------------------------------------------------------
+
+
+def test_a_new_pack_passes_its_check_and_its_test_at_once(run: Run, here: Path) -> None:
+    done = run("new", "night_desk", "--dir", "project")
+    assert done.status == 0
+    written = sorted(str(path.relative_to(here)) for path in here.rglob("*") if path.is_file())
+    assert written == [
+        f"project/{name}"
+        for name in ("catalogs/night_desk.yaml", "dialogues/night_desk.yaml", "logic/night_desk.py", "tests/test_night_desk.py")
+    ]
+    os.chdir(here / "project")
+    checked = run("check", "night_desk")
+    assert (checked.status, checked.out.splitlines()[-1]) == (0, "night_desk: no problem")
+    assert "remark" not in checked.out
+    tested = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pytest", "-q"], cwd=here / "project", capture_output=True, text=True, check=False
+    )
+    assert tested.returncode == 0, tested.stdout
+    assert "2 passed" in tested.stdout
+
+
+def test_a_new_pack_can_be_talked_to(run: Run, here: Path) -> None:
+    run("new", "night_desk")
+    assert run("play", "night_desk", "--rules", stdin="one ticket, please\n").out.startswith("Ada: ")
+
+
+def test_nothing_is_overwritten(run: Run, here: Path) -> None:
+    mine = here / "logic" / "desk.py"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    done = run("new", "desk")
+    assert done.status == 1
+    assert "logic/desk.py would be overwritten; nothing was written" in done.err
+    assert mine.read_text() == "mine"
+    assert [path for path in here.rglob("*") if path.is_file()] == [mine]
+
+
+@pytest.mark.parametrize("name", ["Desk", "1st", "../desk", "a b", "a-b", "", "a.b"])
+def test_a_new_pack_needs_a_name_that_python_can_import(name: str, run: Run, here: Path) -> None:
+    done = run("new", name)
+    assert done.status == 1
+    assert "is not a pack name" in done.err
+    assert not list(here.rglob("*"))
+
+
+def test_a_folder_that_cannot_be_written_is_told(run: Run, here: Path) -> None:
+    (here / "file").write_text("")
+    done = run("new", "desk", "--dir", "file")
+    assert done.status == 1
+    assert "cannot be written" in done.err
+
+
+# -- schema, list, model ---------------------------------------------------------------------------------
+
+
+def test_the_schema_accepts_the_shipped_catalogs_and_refuses_a_wrong_one(run: Run, here: Path) -> None:
+    schema = json.loads(run("schema").out)
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    run("new", "desk")
+    catalog = yaml.load((here / "catalogs" / "desk.yaml").read_text(), Loader=yaml.BaseLoader)
+    catalog["version"] = 1
+    assert not list(validator.iter_errors(catalog))
+    assert list(validator.iter_errors({**catalog, "fallbak": "x"}))
+
+
+def test_list_tells_where_a_pack_is_from_and_when_one_is_broken(
+    run: Run, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {line.split()[0]: line for line in run("list").out.splitlines()}
+    assert rows["library"].endswith("here")
+    assert rows["tavern"].endswith("shipped")
+    monkeypatch.chdir(tmp_path)
+    run("new", "desk")
+    (tmp_path / "catalogs" / "desk.yaml").write_text("catalog: desk\n")
+    assert "constrained check desk" in " ".join(run("list").out.split())
+
+
+def test_model_list_tells_which_are_here(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTRAINED_HOME", str(here))
+    assert run("model", "list").out.splitlines()[1].split()[-1] == "no"
+
+
+def test_model_get_fetches_and_prints_the_folder(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(name: str, progress: models.Progress) -> Path:
+        for done in range(0, 101, 50):
+            progress("download", done, 100)
+        progress("convert", 0, 0)
+        return here / name
+
+    monkeypatch.setattr(loading.models, "get_model", get)
+    done = run("model", "get")
+    assert (done.status, done.out, done.err) == (0, f"{here / 'smollm2-135m'}\n", "")
+
+
+def test_model_get_knows_what_it_does_not_know(run: Run, here: Path) -> None:
+    done = run("model", "get", "gpt-5")
+    assert done.status == 1
+    assert "known are: smollm2-135m" in done.err
+
+
+# -- demo ------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_talks_with_every_pack_and_replays_it(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_engine", lambda model: RandomEngine(3))
+    done = run("demo")
+    assert done.status == 0
+    for name in demo.PACKS:
+        assert f"\n{name}: " in "\n" + done.out
+    replayed = [line.split() for line in done.out.splitlines() if line.startswith("replayed without the model")]
+    assert len(replayed) == len(demo.PACKS)
+    assert all(words[4] == words[6] and int(words[4]) > 0 for words in replayed)
+    assert "\x1b" not in done.out
+
+
+def test_the_demo_fetches_a_model_that_is_missing(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTRAINED_HOME", str(here))
+    fetched: list[str] = []
+    monkeypatch.setattr(demo, "fetch", fetched.append)
+    monkeypatch.setattr(demo, "load_engine", lambda name: RandomEngine(3))
+    assert run("demo").status == 0
+    assert fetched == ["smollm2-135m"]
+
+
+# -- all commands ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_within_eighty_columns(command: str, run: Run) -> None:
+    done = run(command, "--help")
+    assert done.status == 0
+    assert "Usage: constrained" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_the_help_lists_the_commands_and_the_version_is_that_of_the_package(run: Run) -> None:
+    listed = run("--help").out
+    assert all(f"\n  {command} " in listed for command in COMMANDS)
+    assert run("--version").out.startswith("constrained 0.")
+    assert run().status == 2
+
+
+def test_a_terminal_without_blocks_gets_bars_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert screen.bar(0.5, 4) == "██  "
+    assert screen.bar(1.0, 4) == "████"
+    assert screen.bar(0.03125, 4) == "▏   "
+    monkeypatch.setattr(screen, "has_blocks", lambda: False)
+    assert screen.bar(0.5, 4) == "##  "
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (0.0, "0 %"),
+        (0.0004, "0 %"),
+        (0.004, "0.4 %"),
+        (0.42, "42 %"),
+        (0.994, "99.4 %"),
+        (0.9999, "100 %"),
+        (1.0, "100 %"),
+        (0.0096, "1 %"),
+    ],
+)
+def test_percentages_round_to_none_and_all_only_when_they_nearly_are(share: float, shown: str) -> None:
+    assert screen.percent(share) == shown

@@ -1,0 +1,98 @@
+"""What may be said in a turn, told a second time: the tests' own short model of allowing and rendering.
+
+It runs the policy and reads the catalog, and shares no code with ``allow``, ``render``, ``compose`` and ``verify``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, format_decimal
+
+from constrained import Offer, Policy
+from constrained.turn import Turn
+
+
+@dataclass(frozen=True)
+class Sayable:
+    """What the turn may say: texts by response id, and what is said before and after."""
+
+    options: Mapping[str, set[str]]
+    before: tuple[tuple[str, str], ...]
+    after: tuple[tuple[str, str], ...]
+
+
+def sayable(policy: Policy, state: Any, heard: Any, *, said: Mapping[str, int], locale: str, today: dt.date) -> Sayable:
+    says, onlys, obliged, is_closed = [], [], {}, False
+    for offer in policy(state, heard):
+        is_closed |= offer.kind == "only"
+        if not _may(policy, offer, state, said, locale, today):
+            continue
+        text = filled(policy, offer.response_id, offer.slots, locale)
+        if offer.kind == "must":
+            obliged.setdefault(text, (offer.response_id, text, offer.is_after))
+        else:
+            (onlys if offer.kind == "only" else says).append((offer.response_id, text))
+    fallback = (policy.catalog.fallback, filled(policy, policy.catalog.fallback, {}, locale))
+    options: dict[str, set[str]] = {}
+    for response_id, text in onlys if is_closed else [*says, fallback]:
+        if response_id not in {one for one, _, _ in obliged.values()}:
+            options.setdefault(response_id, set()).add(text)
+    before = tuple((one, text) for one, text, is_after in obliged.values() if not is_after)
+    after = tuple((one, text) for one, text, is_after in obliged.values() if is_after)
+    return Sayable(options or {fallback[0]: {fallback[1]}}, before, after)
+
+
+def check(turn: Turn, may: Sayable) -> None:
+    """Asserts that the turn says, byte for byte, one of the options and every obligation."""
+    texts = {
+        "\n".join([*(text for _, text in may.before), text, *(text for _, text in may.after)])
+        for text in may.options.get(turn.response_id, ())
+    }
+    assert turn.text in texts, f"{turn.text!r} is not among {texts!r}"
+    assert turn.said == (*(one for one, _ in may.before), turn.response_id, *(one for one, _ in may.after))
+    assert turn.record.text == turn.text
+
+
+def filled(policy: Policy, response_id: str, slots: Mapping[str, Any], locale: str) -> str:
+    response = policy.catalog[response_id]
+    at = next(one for one in (locale, locale.split("-")[0], policy.catalog.locale) if one in response.texts)
+
+    def part(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
+        slot = response.slots[match[1]]
+        return _words(slot, slots[slot.name], at)
+
+    return re.sub(r"\{\{|\}\}|\{(\w+)\}", part, response.texts[at].source)
+
+
+def _words(slot: Any, value: Any, locale: str) -> str:
+    known = Locale.parse(locale, sep="-")
+    if slot.kind == "money":
+        return format_currency(value, slot.currency, locale=known)
+    if slot.kind == "date":
+        return format_date(value, "long", locale=known)
+    if slot.kind == "time":
+        return format_time(value, "short", locale=known)
+    if slot.kind == "choice":
+        words = slot.choices[value.value if isinstance(value, Enum) else value]
+        return words.get(locale, words.get("en"))
+    if slot.kind == "decimal":
+        decimals = max(0, -value.as_tuple().exponent) if hasattr(value, "as_tuple") else 0
+        return format_decimal(value, "#,##0." + "0" * decimals if decimals else "#,##0", locale=known)
+    return format_decimal(value, "#,##0", locale=known) if slot.kind == "integer" else str(value)
+
+
+def _may(policy: Policy, offer: Offer, state: Any, said: Mapping[str, int], locale: str, today: dt.date) -> bool:
+    approval = policy.catalog[offer.response_id].approval
+    is_approved = approval is None or (approval.on <= today and (approval.until is None or today <= approval.until))
+    return is_approved and not (offer.is_once and offer.response_id in said) and all(effect.holds(state) for effect in offer.effects)
+

@@ -1,0 +1,92 @@
+"""Closure: whatever the catalog, the policy, the model and the message, what is released is an approved rendering.
+
+The packs are random and are loaded like real ones, from files; the oracle says a second time what may be said.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constrained import ConstrainedError, Dialogue, SlotError
+from constrained.audit.replay import replay
+from constrained.packs import load_policy_file
+from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine
+from tests import oracle
+from tests.strategies import HOSTILE, LOCALES, catalogs, messages, naughty_strings, programs, states
+
+NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
+numbers = count()
+
+
+@contextmanager
+def loaded(folder, data):
+    """A random pack, written and loaded like a real one."""
+    name = f"random_{next(numbers)}"
+    catalog = data.draw(catalogs(name))
+    program = data.draw(programs(catalog))
+    for kind, suffix, text in (("catalogs", "yaml", json.dumps(catalog, ensure_ascii=False)), ("logic", "py", program)):
+        (folder / kind).mkdir(exist_ok=True)
+        (folder / kind / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+    try:
+        yield load_policy_file(folder / "logic" / f"{name}.py")
+    finally:
+        for module in [module for module in sys.modules if module.startswith(f"constrained_pack_{name}_")]:
+            del sys.modules[module]
+
+
+def converse(dialogue, state, said_messages, locale=None):
+    """Takes the turns, checks each against the oracle, applies the effects; a typed error says nothing."""
+    said: dict[str, int] = {}
+    for message in said_messages:
+        before = state.model_dump_json()
+        n_records = len(dialogue.log.records)
+        try:
+            turn = dialogue.reply(message, state, locale=locale)
+        except ConstrainedError as error:
+            assert isinstance(error, SlotError) or isinstance(dialogue.engine, SabotagedEngine), error
+            assert len(dialogue.log.records) == n_records
+            continue
+        may = oracle.sayable(dialogue.policy, state, turn.heard, said=said, locale=locale or dialogue.locale, today=NOON.date())
+        oracle.check(turn, may)
+        assert state.model_dump_json() == before
+        assert turn.record.said == said
+        said |= dict.fromkeys(turn.said, turn.record.number)
+        state = turn.apply(state)
+    differences = [replayed.error for replayed in replay(dialogue.policy, dialogue.log.records) if replayed.error]
+    assert not differences
+
+
+@settings(max_examples=80)
+@given(data=st.data())
+def test_every_reply_is_an_approved_rendering_allowed_that_turn(tmp_path, data):
+    with loaded(tmp_path, data) as policy:
+        engine = data.draw(st.sampled_from([None, RandomEngine(data.draw(st.integers(0, 99)))]))
+        threshold = data.draw(st.sampled_from([0.0, 0.5, 1.0]))
+        dialogue = Dialogue(policy, engine=engine, threshold=threshold, now=lambda: NOON)
+        state = policy.state_type.from_json(data.draw(states))
+        converse(dialogue, state, data.draw(st.lists(messages, min_size=1, max_size=4)), data.draw(st.sampled_from([None, *LOCALES, "de-AT", "xx"])))
+
+
+@pytest.mark.parametrize("how", SABOTAGES)
+@settings(max_examples=8)
+@given(data=st.data())
+def test_a_broken_engine_gets_nothing_else_said(tmp_path, how, data):
+    with loaded(tmp_path, data) as policy:
+        dialogue = Dialogue(policy, engine=SabotagedEngine(how, data.draw(st.integers(0, 9))), now=lambda: NOON)
+        state = policy.state_type.from_json(data.draw(states))
+        converse(dialogue, state, data.draw(st.lists(messages, min_size=1, max_size=3)))
+
+
+def test_every_hostile_message_is_an_ordinary_message(library):
+    dialogue = Dialogue(library, engine=RandomEngine(7), now=lambda: NOON)
+    hostile = [*naughty_strings(), *HOSTILE]
+    converse(dialogue, library.state_type(owed=3), hostile)
+    assert len(dialogue.log.records) == len(hostile)

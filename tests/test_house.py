@@ -1,0 +1,123 @@
+"""The house: light imports, import rules, the README's code and tree, versions, and what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "constrained").rglob("*.py"))
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import constrained",
+        "import constrained.cli.main",
+        "import constrained.packs, constrained.models, constrained.golden, constrained.testing",
+        "from constrained.packs import load_policy; load_policy('tavern')",
+    ],
+)
+def test_no_tensor_library_is_imported_before_a_model_is_asked_for(statement: str) -> None:
+    heavy = ["torch", "transformers", "numpy"]
+    done = python("-c", f"{statement}\nimport sys\nprint(sorted(set({heavy}) & set(sys.modules)))")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_library_leaves_grammars_and_locale_data_for_later() -> None:
+    later = ["babel", "lark", "dateparser", "text_to_num", "typer", "rich"]
+    done = python("-c", f"import constrained, sys\nprint(sorted(set({later}) & set(sys.modules)))")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_imports_point_in_one_direction() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_its_role_in_its_first_sentence(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert re.match(r"\S.{10,}?[.:](\s|$)", text, re.DOTALL), f"{path} opens without a sentence that says its role"
+
+
+def test_the_tree_of_the_readme_is_current() -> None:
+    done = python("tools/tree.py", "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_versions_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    released = re.search(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert released is not None
+    assert project["version"] == importlib.metadata.version("constrained") == released[1]
+
+
+def test_the_core_needs_no_tensor_library() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core = {re.split(r"[<>=\[]", requirement)[0].lower() for requirement in project["dependencies"]}
+    assert not core & {"torch", "transformers", "numpy", "gguf", "accelerate", "safetensors"}
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_no_file_names_the_host_of_a_registry() -> None:
+    """Where packages come from is the user's setting (pip's configuration), never ours."""
+    hosts = ["pypi" + ".org", "python" + "hosted", "pytorch" + ".org", "huggingface" + ".co", "anaconda" + ".org", "--index" + "-url"]
+    found = [
+        f"{path.relative_to(ROOT)}: {host}"
+        for path in tracked_files()
+        for host in hosts
+        if host in path.read_bytes().decode("utf-8", errors="replace")
+    ]
+    assert not found
+
+
+def test_every_ignore_has_its_reason_beside_it() -> None:
+    bare = re.compile(r"(# noqa\b|# type: ignore|# fmt: (?:off|skip)|pragma: no cover)(?P<rest>[^#\n]*)(?P<reason>#.*)?$", re.MULTILINE)
+    found = []
+    for path in [*MODULES, *(ROOT / "logic").glob("*.py")]:
+        for match in bare.finditer(path.read_text(encoding="utf-8")):
+            if match[1].startswith(("# noqa", "# type")) and not match["reason"]:
+                found.append(f"{path.relative_to(ROOT)}: {match[0]}")
+    assert not found
+
+
+@pytest.mark.model
+@pytest.mark.filterwarnings("default")  # what the model's libraries warn of is the engine tests' concern
+def test_the_code_of_the_readme_runs_and_says_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every block that begins with the name of a file is written there; the Python ones run, and ``# ->`` is compared."""
+    monkeypatch.chdir(tmp_path)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(yaml|python)\n# (\S+)\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    assert [kind for kind, _, _ in blocks].count("python") == readme.count("```python"), "a block without a file name would not be run"
+    for _, name, text in blocks:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    n_compared = 0
+    for kind, name, text in blocks:
+        namespace = runpy.run_path(str(tmp_path / name)) if kind == "python" else {}
+        for expression, expected in re.findall(r"^(\S.*?)\s+# -> (.+)$", text, re.MULTILINE):
+            assert repr(eval(expression, namespace)) == expected, expression
+            n_compared += 1
+    assert n_compared >= 2
