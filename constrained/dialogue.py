@@ -22,11 +22,12 @@ from typing import Any, get_args
 
 from constrained.audit.log import JsonLinesLog, Log, MemoryLog
 from constrained.audit.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, Record, portable, to_json, versions
+from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
 from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Mode, Scene, Speaker
-from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, MessageError, StateError
+from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import allow, most_salient
-from constrained.logic.options import Allowed, Option
+from constrained.logic.options import Allowed, Obligation, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.logic.understanding import Hearing, Understanding, ask, understand
@@ -89,7 +90,7 @@ class Dialogue:
         self.policy = _policy(policy)
         self.engine = engine if engine is not None else _engine(model)
         self.log: Log = JsonLinesLog(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
-        self.locale = locale or self.catalog.locale
+        self.locale = self._served(locale or self.catalog.locale)
         self.threshold = threshold
         self.conversation = conversation or uuid.uuid4().hex
         self._now = now
@@ -151,7 +152,21 @@ class Dialogue:
                 hint=f"pass state={state_type.__name__}(...)",
             )
         deadline = Deadline.after(within) if within is not None else None
-        return _Taken(uuid.uuid4().hex, clean_message(message), state, locale or self.locale, self._now(), deadline)
+        spoken = self._served(locale) if locale else self.locale
+        return _Taken(uuid.uuid4().hex, clean_message(message), state, spoken, self._now(), deadline)
+
+    def _served(self, locale: str) -> str:
+        """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
+        catalog = self.catalog
+        missing = [response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None]
+        if missing:
+            raise LocaleError(
+                f"the catalog {catalog.name!r} may not speak {locale!r}: {', '.join(missing)} must be said in the exact locale",
+                locale=locale,
+                missing=missing,
+                hint="choose a locale that the catalog serves, or write and approve these texts in it",
+            )
+        return locale
 
     def _hear(self, taken: _Taken) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
         heard_type = self.policy.heard_type
@@ -185,8 +200,9 @@ class Dialogue:
         self, taken: _Taken, heard: Understanding | None, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str
     ) -> Turn:
         record = self._kept(self._record(taken, hearings, allowed, decision, text))
-        said = [option for option in allowed.obligations if not option.is_after]
-        spoken = (*said, decision.chosen, *(option for option in allowed.obligations if option.is_after))
+        before = [one for one in allowed.obligations if not one.is_after]
+        after = [one for one in allowed.obligations if one.is_after]
+        spoken: list[Option | Obligation] = [*before, decision.chosen, *after]
         self._number += 1
         self._said.update({one.id: self._number for one in spoken})
         self._history += [("user", taken.message), ("reply", text)]
@@ -221,7 +237,9 @@ class Dialogue:
             taken.deadline.check()
         sizes = [len(choice.candidates) for choice in choices]
         try:  # copies: an engine cannot change what it is compared with
-            answers = [_plain(answer) for answer in self.engine.choose([replace(one) for one in choices], self._scene(taken), taken.deadline)]
+            answers = [
+                _plain(answer) for answer in self.engine.choose([replace(one) for one in choices], self._scene(taken), taken.deadline)
+            ]
         except ConstrainedError:
             raise
         except Exception as error:  # whatever torch or a server's client raises
@@ -319,15 +337,16 @@ def clean_message(message: str) -> str:
     if not isinstance(message, str):
         raise MessageError(f"a message is text, not {type(message).__name__}", hint="decode bytes as UTF-8 first")
     head = message[: MESSAGE_LIMIT * 4]  # a bound on the work below; normalising 1 MB would cost more than the turn
-    kept = "".join(" " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf"))
+    kept = "".join(
+        " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")
+    )
     return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
 
 
 def examples(response: Any, locale: str, catalog: Catalog) -> tuple[str, ...]:
     """The user messages that a response answers, in the turn's locale or its language, else in the catalog's."""
     by_locale: Mapping[str, tuple[str, ...]] = response.examples
-    found = by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
-    return found
+    return by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
 
 
 def _plain(answer: Distribution) -> Distribution:

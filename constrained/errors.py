@@ -6,6 +6,7 @@
     ├── SlotError           a slot value that may not be said
     ├── StateError          a state of the wrong type or with a value out of range
     ├── MessageError        a message that is not text
+    ├── LocaleError         a locale in which the catalog may not speak
     ├── EffectError         an effect whose precondition no longer holds, or that ran before
     ├── PackError           a pack that is not there, or only in part
     ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
@@ -92,6 +93,14 @@ class StateError(ConstrainedError):
 
 class MessageError(ConstrainedError):
     """A message that is not text at all (any text, however hostile, is an ordinary message)."""
+
+
+class LocaleError(ConstrainedError):
+    """A locale that lacks texts which may not be said in another one; ``locale`` and ``missing`` (ids) tell which."""
+
+    def __init__(self, message: str, *, locale: str, missing: Sequence[str], hint: str = "") -> None:
+        self.locale, self.missing = locale, tuple(missing)
+        super().__init__(message, hint=hint)
 
 
 class EffectError(ConstrainedError):

@@ -7,17 +7,18 @@ Run with an engine, the engine's own pick is told too; the conversation goes on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from constrained.catalog.document import read_document
 from constrained.catalog.problems import Report, named
-from constrained.choice import Engine
+from constrained.choice import Choice, Deadline, Distribution, Engine, Scene
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError, GoldenError
 from constrained.logic.policy import Policy
@@ -103,7 +104,9 @@ def load_golden(path: str | Path) -> GoldenFile:
         file = GoldenFile.model_validate(data)
     except ValidationError as error:
         for one in error.errors(include_url=False):
-            report.add(one["loc"], f"{named(one['loc']) if one['loc'] else 'the file'}: {one['msg']}", at_key=one["type"] == "extra_forbidden")
+            report.add(
+                one["loc"], f"{named(one['loc']) if one['loc'] else 'the file'}: {one['msg']}", at_key=one["type"] == "extra_forbidden"
+            )
         file = None
     if file is None or report.problems:
         raise GoldenError(f"{path} holds no golden dialogues that could be run", report.problems)
@@ -115,13 +118,13 @@ def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None =
 
     A state with a field ``today`` sets the clock. Raises StateError when the dialogue's state is none.
     """
-    answers: dict[str, Any] = {}
+    engine_as_intended = _Intended()
     state = policy.state_type.default() if dialogue.state is None else policy.state_type.from_json(dialogue.state)
-    lead = Dialogue(policy, engine=ScriptedEngine(lambda message: answers), locale=dialogue.locale, now=lambda: _now(state))
+    lead = Dialogue(policy, engine=engine_as_intended, locale=dialogue.locale, now=lambda: _now(state))
     for golden in dialogue.turns:
         try:
             expected = policy.heard_type.from_json(golden.heard) if policy.heard_type else None
-            answers = _answers(expected) | {"reply": golden.expects}
+            engine_as_intended.answers = _answers(expected) | {"reply": golden.expects}
             picked = lead.fork(engine).reply(golden.says, state) if engine else None
             reply = lead.reply(golden.says, state)
             after = reply.apply(state)
@@ -131,6 +134,23 @@ def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None =
             return
         state = after
         yield GoldenResult(golden, problems, reply, picked, _misheard(expected, picked) if picked else ())
+
+
+class _Intended:
+    """Answers as a golden turn intends; with the first option where its response is none: the comparison tells."""
+
+    identity: Mapping[str, str] = MappingProxyType({"model": "golden"})
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+
+    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+        answers = self.answers
+        for choice in choices:
+            keys = [candidate.key for candidate in choice.candidates]
+            if choice.kind == "option" and answers["reply"] not in [key.split(":", 1)[-1] for key in keys]:
+                answers = answers | {"reply": keys[0]}
+        return ScriptedEngine({scene.message: answers}).choose(choices, scene, deadline)
 
 
 def _answers(expected: Understanding | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Engines for tests, of this library and of its users: scripted, random, sabotaged. Needs no torch and no model.
 
-    engine = ScriptedEngine({"Sixty for the key?": {"offer": 60, "reply": "sell_key"}})
-    Dialogue(innkeeper, engine=engine).reply("Sixty for the key?", Tavern(gold=80)).response_id    # "sell_key"
+engine = ScriptedEngine({"Sixty for the key?": {"offer": 60, "reply": "sell_key"}})
+Dialogue(innkeeper, engine=engine).reply("Sixty for the key?", Tavern(gold=80)).response_id    # "sell_key"
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ _WRONG_ANSWERS: dict[str, Callable[[list[Distribution]], Any]] = {
     "nan": _with(lambda answer: (float("nan"),) * len(answer.probabilities)),
     "infinite": _with(lambda answer: (float("inf"), *answer.probabilities[1:])),
     "negative": _with(lambda answer: (-1.0, *(2.0 / (len(answer.probabilities) - 1) for _ in answer.probabilities[1:]))),
-    "not_one": _with(lambda answer: tuple(2 * probability for probability in answer.probabilities)),
+    "not_one": _with(lambda answer: tuple(probability / 2 for probability in answer.probabilities)),
     "not_numbers": _with(lambda answer: ("most likely",) * len(answer.probabilities)),
     "rules_mode": lambda answers: [Distribution(answer.probabilities, "rules") for answer in answers],
     "huge_index": lambda answers: [_HugeIndex(answer.probabilities, "exact") for answer in answers],

@@ -40,8 +40,8 @@ class Decision:
         """Options with their probability (None when no model was asked), most probable first."""
         if not self.probabilities:
             return [(option, None) for option in self.options]
-        pairs = zip(self.options, self.probabilities, strict=True)
-        return sorted(pairs, key=lambda pair: -pair[1])
+        pairs = sorted(zip(self.options, self.probabilities, strict=True), key=lambda pair: -pair[1])
+        return list(pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ class Turn:
         """Runs the effects on ``state`` and returns the state after them. Only the first call does.
 
         All preconditions are checked again, before the first effect runs. Raises EffectError when one
-        fails (nothing was run) or when the effects of this turn ran before.
+        fails (nothing was run), when the effects of this turn ran before, or when one effect makes a later
+        one impossible (the error names what ran).
         """
         failing = first_failing(self.effects, state)
         if failing is not None:
@@ -110,6 +111,10 @@ class Turn:
                 effect=", ".join(map(str, self.effects)),
                 hint="call turn.apply once and keep the state that it returns",
             )
-        for effect in self.effects:
-            state = effect.apply(state)
+        for number, effect in enumerate(self.effects):
+            if not effect.holds(state):
+                ran = ", ".join(map(str, self.effects[:number]))
+                hint = "yield effects on one option that can run one after the other"
+                raise EffectError(f"the precondition of {effect} does not hold after {ran} ran", effect=str(effect), hint=hint)
+            state = effect.kind.run(state, *effect.args, **effect.kwargs)
         return state

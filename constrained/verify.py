@@ -28,13 +28,15 @@ def verify(text: str, chosen: Option, allowed: Allowed, catalog: Catalog, today:
     which is one of ``allowed.options``, with every obligation said."""
     if not any(option is chosen for option in allowed.options):
         raise VerificationError(f"{chosen.id!r} is not among the options allowed this turn", hint="nothing was sent; the engine is faulty")
-    before, after = [], []
+    before: list[bytes] = []
+    after: list[bytes] = []
     for obligation in allowed.obligations:
         (after if obligation.is_after else before).append(_approved_bytes(obligation, catalog, today))
     expected = SEPARATOR.encode().join([*before, _approved_bytes(chosen, catalog, today), *after])
     if text.encode() != expected:
         raise VerificationError(
-            f"the text to be sent is not the approved rendering of {chosen.id!r}", hint="nothing was sent; compare the record with the catalog"
+            f"the text to be sent is not the approved rendering of {chosen.id!r}",
+            hint="nothing was sent; compare the record with the catalog",
         )
 
 

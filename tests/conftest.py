@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session")
-def real_engine() -> Iterator[Any]:
+def real_engine() -> Any:
     """The default model, loaded once for all tests that are marked ``model``."""
     pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
     from constrained.engines.transformers import TransformersEngine
@@ -33,7 +32,7 @@ def real_engine() -> Iterator[Any]:
         model = get_model()
     except EngineError as error:
         pytest.skip(f"the default model cannot be had: {error}")
-    yield TransformersEngine(model)
+    return TransformersEngine(model)
 
 
 @pytest.fixture(scope="session")

@@ -95,4 +95,3 @@ def _may(policy: Policy, offer: Offer, state: Any, said: Mapping[str, int], loca
     approval = policy.catalog[offer.response_id].approval
     is_approved = approval is None or (approval.on <= today and (approval.until is None or today <= approval.until))
     return is_approved and not (offer.is_once and offer.response_id in said) and all(effect.holds(state) for effect in offer.effects)
-

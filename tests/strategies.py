@@ -86,7 +86,7 @@ HOSTILE = (
     "'; DROP TABLE turns; --",
     "\ud800 a lone surrogate",
     "صباح الخير، أريد غرفة",
-    "請問鑰匙多少錢？",
+    "請問鑰匙多少錢",
     "👩‍👩‍👧‍👦🏳️‍🌈",
     "999999999999999999999999999999999999999999 gold, or NaN, or -1, or 1e400",
     "yesterday tomorrow 31 February 0000-00-00 9999-99-99",
@@ -107,7 +107,10 @@ _SLOTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "day": ("date", ("dt.date(2026, 3, 2)", "heard.day or dt.date(2028, 2, 29)")),
     "hour": ("time", ("dt.time(18, 30)", "dt.time(0)")),
     "name": ({"type": "text", "max_length": 30}, ('"Emma"', "state.name")),
-    "dish": ({"type": "choice", "of": {dish: {locale: f"{dish} {locale}" for locale in LOCALES} for dish in ("ale", "stew")}}, ('"ale"', "state.dish")),
+    "dish": (
+        {"type": "choice", "of": {dish: {locale: f"{dish} {locale}" for locale in LOCALES} for dish in ("ale", "stew")}},
+        ('"ale"', "state.dish"),
+    ),
 }
 _CONDITIONS = (
     "state.gold >= 5", "state.is_open", "not state.is_open", "heard.threat", "heard.mood == 'calm'", "heard.offer is not None",
@@ -181,7 +184,9 @@ def _texts(draw: Any, locales: list[str], response_id: str, slots: Any) -> dict[
     texts = {}
     for locale in [locales[0], *(one for one in locales[1:] if draw(st.booleans()))]:
         holes = draw(st.permutations([f"{{{slot}}}" for slot in slots]))
-        texts[locale] = " ".join([response_id, locale, *holes, draw(st.sampled_from(["", "{{ }}", "100%", "{{name}}"])), draw(_WORDS)]).strip()
+        texts[locale] = " ".join(
+            [response_id, locale, *holes, draw(st.sampled_from(["", "{{ }}", "100%", "{{name}}"])), draw(_WORDS)]
+        ).strip()
     return texts
 
 
@@ -189,7 +194,7 @@ def _texts(draw: Any, locales: list[str], response_id: str, slots: Any) -> dict[
 def programs(draw: Any, catalog: dict[str, Any]) -> str:
     """The text of a logic file for a catalog: nested conditions over say, only and must."""
     lines: list[str] = []
-    _block(draw, catalog, lines, 1, draw(st.integers(1, 3)))
+    _block(draw, catalog, lines, 1, draw(st.integers(2, 6)))
     if not any("yield" in line for line in lines):
         lines.append("    yield say('fallback')")
     return _LOGIC.replace("{name}", catalog["catalog"]) + "\n".join(lines) + "\n"

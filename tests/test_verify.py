@@ -53,7 +53,9 @@ def test_one_other_character_and_nothing_is_sent(library, turn, data):
         refused(other, chosen, allowed, library.catalog, "not the approved rendering")
 
 
-@pytest.mark.parametrize("text", ["", "Thank you, €2.50 received.", SAID + "\n", SAID.replace("\n", " "), SAID.replace("€2.50", "€ 2.50"), "Anything."])
+@pytest.mark.parametrize(
+    "text", ["", "Thank you, €2.50 received.", SAID + "\n", SAID.replace("\n", " "), SAID.replace("€2.50", "€ 2.50"), "Anything."]
+)
 def test_texts_that_say_less_more_or_otherwise_are_refused(library, turn, text):
     refused(text, turn[1], turn[0], library.catalog, "not the approved rendering of 'paid'")
 
@@ -77,7 +79,10 @@ def test_a_response_that_is_not_the_catalogs_is_refused(library, turn):
     refused(SAID, chosen, allowed, without, "is not the catalog's response")
 
 
-@pytest.mark.parametrize(("today", "is_in_force"), [(dt.date(2089, 12, 31), False), (dt.date(2090, 1, 1), True), (dt.date(2090, 1, 31), True), (dt.date(2090, 2, 1), False)])
+@pytest.mark.parametrize(
+    ("today", "is_in_force"),
+    [(dt.date(2089, 12, 31), False), (dt.date(2090, 1, 1), True), (dt.date(2090, 1, 31), True), (dt.date(2090, 2, 1), False)],
+)
 def test_an_approval_is_in_force_from_its_first_to_its_last_day(library, today, is_in_force):
     then = dt.date(2090, 1, 15)
     allowed = allow(library, library.state_type(), library.heard_type(), said={}, locale="en", today=then)
@@ -91,7 +96,11 @@ def test_an_approval_is_in_force_from_its_first_to_its_last_day(library, today, 
 
 def test_slots_or_locales_that_the_template_does_not_know_are_refused(library, turn):
     allowed, chosen = turn
-    for broken, match in ((replace(chosen, slots={}), "cannot be filled"), (replace(chosen, slots={"fine": 2.5}), "cannot be filled"), (replace(chosen, locale="fr"), "no approved text for 'fr'")):
+    for broken, match in (
+        (replace(chosen, slots={}), "cannot be filled"),
+        (replace(chosen, slots={"fine": 2.5}), "cannot be filled"),
+        (replace(chosen, locale="fr"), "no approved text for 'fr'"),
+    ):
         refused(SAID, broken, replace(allowed, options=(broken,)), library.catalog, match)
 
 
@@ -112,7 +121,12 @@ def nothing_is_said(dialogue):
 
 
 def test_a_broken_composer_gets_nothing_said(dialogue, monkeypatch):
-    for broken in (lambda *_: "Anything the model likes.", lambda chosen, obligations: chosen.text, lambda *_: "", lambda *_: compose(*_) + " "):
+    for broken in (
+        lambda *_: "Anything the model likes.",
+        lambda chosen, obligations: chosen.text,
+        lambda *_: "",
+        lambda *_: compose(*_) + " ",
+    ):
         monkeypatch.setattr(constrained.dialogue, "compose", broken)
         nothing_is_said(dialogue)
 

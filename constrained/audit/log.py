@@ -136,7 +136,9 @@ class JsonLinesLog:
         if tail is None:
             return self._read_tail(handle, status.st_size)
         if os.pread(handle, len(tail.line), tail.size - len(tail.line)) != tail.line:
-            raise self._refused("the last record is not where it was written", "the file was cut, changed or replaced; keep it and find out why")
+            raise self._refused(
+                "the last record is not where it was written", "the file was cut, changed or replaced; keep it and find out why"
+            )
         return tail if status.st_size == tail.size else self._read_tail(handle, status.st_size)
 
     def _read_tail(self, handle: int, size: int) -> _Tail:
@@ -178,7 +180,9 @@ class JsonLinesLog:
 
     def _refused(self, message: str, hint: str) -> AuditError:
         line = self._tail.last.sequence if self._tail and self._tail.last else 0
-        return AuditError(f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}", file=str(self.path), line=line, hint=hint)
+        return AuditError(
+            f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}", file=str(self.path), line=line, hint=hint
+        )
 
 
 def read_log(path: str | Path) -> Iterator[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -62,11 +61,7 @@ def _wording(response: Response, template: Template, words: Iterator[str | None]
             slot = response.slots.get(part.name)
             number = order.setdefault(part.name, len(order))
             pieces += [(number, slot.kind, slot.currency) if slot else part.name, ""]
-    return tuple(" ".join(piece.split()) if isinstance(piece, str) else piece for piece in _normal(pieces))
-
-
-def _normal(pieces: list[Any]) -> list[Any]:
-    return [unicodedata.normalize("NFC", piece) if isinstance(piece, str) else piece for piece in pieces]
+    return tuple(_folded(piece) if isinstance(piece, str) else piece for piece in pieces)
 
 
 def _words(slot: Slot | None, locale: str) -> list[str]:
@@ -77,4 +72,5 @@ def _words(slot: Slot | None, locale: str) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Texts are in NFC since they were read, so white space is all that is left to fold."""
+    return " ".join(text.split())

@@ -15,7 +15,7 @@ import yaml
 
 from constrained.catalog.problems import Path, Place, Report
 
-DEPTH = 12  # a catalog needs 6
+DEPTH = 12  # a catalog needs 6, a dialogue a few more
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is about ten times faster
 _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
@@ -79,14 +79,14 @@ class _Reader:
             elif isinstance(event, yaml.DocumentStartEvent) and not self._document(event):
                 break
             if len(self._stack) > DEPTH:
-                self._report.add_at(_place(event), f"nested more than {DEPTH} deep", "a catalog needs six levels")
+                self._report.add_at(_place(event), f"nested more than {DEPTH} deep", "take some levels out")
                 return None
         return self._root
 
     def _document(self, event: Any) -> bool:
         self._n_documents += 1
         if self._n_documents > 1:
-            self._report.add_at(_place(event), "a second document begins here", "one catalog a file: take the line '---' out")
+            self._report.add_at(_place(event), "a second document begins here", "one a file: take the line '---' out")
         return self._n_documents == 1
 
     def _scalar(self, event: Any) -> None:
@@ -99,9 +99,7 @@ class _Reader:
         if path is not None:
             self._report.values[path] = _text_place(event)
             if event.tag not in _STR_TAGS:
-                self._report.add(
-                    path, f"the tag {event.tag!r} may not be used", "take it out; a catalog holds text, numbers and true or false"
-                )
+                self._report.add(path, f"the tag {event.tag!r} may not be used", "take it out; write text, numbers, true or false")
         self._put(value, path)
 
     def _open(self, event: Any) -> None:
@@ -174,7 +172,7 @@ class _Reader:
 def plain_data(value: Any, report: Report, path: Path = ()) -> Any:
     """Python data as the plain data that ``read_document`` gives; what is not plain goes into ``report``."""
     if len(path) > DEPTH:
-        report.add(path, f"nested more than {DEPTH} deep", "a catalog needs six levels")
+        report.add(path, f"nested more than {DEPTH} deep", "take some levels out")
         return None
     if isinstance(value, Mapping):
         for key in value:

@@ -11,7 +11,6 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from constrained.catalog.locales import nearest_tag
 from constrained.catalog.response import Slot, SlotKind
 from constrained.catalog.safety import refused_in_value
 from constrained.errors import SlotError
@@ -99,7 +98,7 @@ def _choice(slot: Slot, value: Any, locale: str) -> str:
         raise _Refused(
             f"takes one of {known}; got {_shown(value)}", "add the value to the slot's choices in the catalog, or pass one of them"
         )
-    word = words.get(locale) or words.get(nearest_tag(words, locale) or "")
+    word = words.get(locale)
     if word is None:
         raise _Refused(f"has no word for {key!r} in {locale!r}", "add it to the slot's choices in the catalog")
     return word

@@ -138,7 +138,7 @@ def _template(text: str, at: Path, report: Report) -> Template | None:
     try:
         return parse_template(clean)
     except TemplateSyntaxError as error:
-        character = error.column - 1 if clean == text else None
+        character = text.find(clean) + error.column - 1 if clean in text else None
         report.add(at, f"{named(at)}: {error.message} (character {error.column})", error.hint, character=character)
         return None
 

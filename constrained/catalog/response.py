@@ -62,7 +62,8 @@ class Response:
         when: plain language, what it answers ("the player wants to buy the cellar key").
         examples: BCP 47 locale -> user messages that it answers.
         key: a short readable name to score instead of the text; the id with spaces unless authored.
-        exact_locale: refuse to speak another locale's text in place of a missing one.
+        exact_locale: where a locale has no text, refuse to speak the default locale's (the text of a parent, `es` for
+            `es-MX`, is spoken).
     """
 
     id: str

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StrictBool, StrictInt, Tag
-from pydantic.json_schema import SkipJsonSchema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IDENTIFIER = r"^[a-z][a-z0-9_]*$"
@@ -121,9 +120,7 @@ class ApprovalFile(_Shape):
 
     by: Text = Field(description="Who approved it.")
     on: Day = Field(description="The day of approval; the response may be said from this day.")
-    until: Annotated[Day | SkipJsonSchema[None], _GIVEN] = Field(
-        None, description="The last day on which it may be said; no end when left out."
-    )
+    until: Annotated[Day | None, _GIVEN] = Field(None, description="The last day on which it may be said; no end when left out.")
 
 
 class ResponseFile(_Shape):
@@ -140,17 +137,15 @@ class ResponseFile(_Shape):
         json_schema_extra={"propertyNames": {"pattern": IDENTIFIER}},
     )
     when: Text = Field(description="In plain language, the kind of message that this answers.")
-    key: Annotated[Text | SkipJsonSchema[None], _GIVEN] = Field(
-        None, description="A short readable name; the id with spaces when left out."
-    )
+    key: Annotated[Text | None, _GIVEN] = Field(None, description="A short readable name; the id with spaces when left out.")
     examples: Annotated[
         Annotated[list[Text], Tag("<list>"), Field(description="Messages in the catalog's locale.")]
         | Annotated[dict[str, list[Text]], Tag("<map>"), _by_locale("Messages for each locale.")],
         Discriminator(_shape),
     ] = Field(default_factory=list, description="User messages that this answers; three to eight, varied.")
     tags: list[Text] = Field(default_factory=list, description="Free labels, to find and group responses.")
-    voice: Annotated[Text | SkipJsonSchema[None], _GIVEN] = Field(None, description="Key of a recording.")
-    approval: Annotated[ApprovalFile | SkipJsonSchema[None], _GIVEN] = Field(
+    voice: Annotated[Text | None, _GIVEN] = Field(None, description="Key of a recording.")
+    approval: Annotated[ApprovalFile | None, _GIVEN] = Field(
         None, description="Who approved the wording, when, and until when it may be said."
     )
     exact_locale: StrictBool = Field(False, description="Never say it in another language when a locale has no text.")
@@ -176,5 +171,18 @@ class CatalogFile(_Shape):
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a catalog file, for editors."""
-    schema = CatalogFile.model_json_schema()
+    from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+    from pydantic_core import core_schema
+
+    class _AsWritten(GenerateJsonSchema):
+        """None stands for a key that is left out; it is not a value to write."""
+
+        def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+            return self.generate_inner(schema["schema"])
+
+        def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+            written = super().default_schema(schema)
+            return {key: value for key, value in written.items() if key != "default" or value is not None}
+
+    schema = CatalogFile.model_json_schema(schema_generator=_AsWritten)
     return {"$schema": DIALECT, **schema, "title": "Constrained catalog"}

@@ -41,7 +41,7 @@ def spoken_numbers(text: str, language: str) -> Iterator[Found]:
     """Numbers written in words ("twenty five", "two hundred and fifty"); ordinals are left out."""
     if language not in _LANGUAGES:
         return
-    from text_to_num import find_numbers  # type: ignore[import-untyped]
+    from text_to_num import find_numbers  # type: ignore[import-untyped]  # ships no types
 
     tokens = [_Word(match) for match in _TOKEN.finditer(text)]
     for one in find_numbers(tokens, language, threshold=0.0):

@@ -185,7 +185,7 @@ def _ordinal(day: int, at: _Today) -> dt.date | None:
 def _relative(text: str, taken: bytearray, locale: Locale, at: _Today) -> list[Found]:
     """What dateparser finds in the rest of the text."""
     found, budget = [], TOKENS
-    for piece in re.finditer(r"[^\0.!?;:()\[\]{}\"\n]+", "".join("\0" if used else char for char, used in zip(text, taken, strict=True))):
+    for piece in re.finditer(r"[^\0.,!?;:()\[\]{}\"\n]+", "".join("\0" if used else char for char, used in zip(text, taken, strict=True))):
         tokens = list(_TOKEN.finditer(piece.group()))[:budget]
         if not any(char.isalpha() for char in piece.group()) or not tokens:
             continue
@@ -238,7 +238,7 @@ def _search(text: str, language: str, today: dt.date) -> list[tuple[str, dt.date
 
 
 def _dateparser(text: str, language: str, today: dt.date, prefer: Prefer) -> list[tuple[str, dt.date]]:
-    from dateparser.search import search_dates  # type: ignore[import-untyped]
+    from dateparser.search import search_dates  # type: ignore[import-untyped]  # ships no types
 
     settings = {
         "RELATIVE_BASE": dt.datetime.combine(today, dt.time()),

@@ -20,9 +20,26 @@ from typing import Any
 from pydantic import BaseModel
 
 _ATOMS = (
-    bool, int, float, complex, str, bytes, type(None), decimal.Decimal, fractions.Fraction, datetime.date, datetime.time,
-    datetime.timedelta, datetime.tzinfo, enum.Enum, uuid.UUID, re.Pattern, pathlib.PurePath, ipaddress.IPv4Address, ipaddress.IPv6Address,
-)  # fmt: skip
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    type(None),
+    decimal.Decimal,
+    fractions.Fraction,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    datetime.tzinfo,
+    enum.Enum,
+    uuid.UUID,
+    re.Pattern,
+    pathlib.PurePath,
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+)
 _HINTS: dict[Any, str] = {
     list: "use tuple[..., ...]",
     set: "use frozenset[...]",
@@ -66,7 +83,7 @@ def _why_class(kind: type, seen: frozenset[type]) -> tuple[str, str] | None:
             return kind.__name__, f"make {kind.__name__} frozen: model_config = ConfigDict(frozen=True)"
         return _first((field.annotation for field in kind.model_fields.values()), seen)
     if dataclasses.is_dataclass(kind):
-        if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]  # not in the stubs
             return kind.__name__, f"make {kind.__name__} frozen: @dataclass(frozen=True)"
         return _first(typing.get_type_hints(kind, include_extras=True).values(), seen)
     if issubclass(kind, tuple):
@@ -95,5 +112,7 @@ def _stripped(annotation: Any) -> Any:
 
 def _name(annotation: Any) -> str:
     return (
-        annotation.__name__ if isinstance(annotation, type) and not typing.get_args(annotation) else str(annotation).replace("typing.", "")
+        annotation.__name__
+        if isinstance(annotation, type) and not typing.get_args(annotation)
+        else re.sub(r"\b(?:typing|collections(?:\.abc)?)\.", "", str(annotation))
     )

@@ -185,7 +185,7 @@ def _annotation(script: Script, expression: ast.expr, parameters: dict[str, type
     owners = _flat(_annotation(script, expression.value, parameters))
     fields = [owner.model_fields.get(expression.attr) for owner in owners if hasattr(owner, "model_fields")]
     found = [field.annotation for field in fields if field is not None]
-    return typing.Union[tuple(found)] if found and len(found) == len(fields) else UNKNOWN  # noqa: UP007
+    return typing.Union[tuple(found)] if found and len(found) == len(fields) else UNKNOWN  # noqa: UP007  # a union of types found at run time
 
 
 def _name_annotation(script: Script, name: ast.Name, parameters: dict[str, type]) -> Any:
@@ -201,7 +201,7 @@ def _name_annotation(script: Script, name: ast.Name, parameters: dict[str, type]
     if not source.is_loop:
         return outer
     kinds = _element(outer)
-    return typing.Union[kinds] if kinds else UNKNOWN  # noqa: UP007
+    return typing.Union[kinds] if kinds else UNKNOWN  # noqa: UP007  # a union of types found at run time
 
 
 def _element(annotation: Any) -> tuple[Any, ...]:

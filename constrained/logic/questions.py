@@ -22,6 +22,8 @@ from typing import Any, ClassVar, Literal
 from constrained.choice import Candidate
 
 Prefer = Literal["future", "past"]
+Messages = tuple[str, ...] | str  # example messages; one text is refused by ``flaw``
+Flaw = tuple[str, str]  # what is wrong, and a hint
 NONE = "none"
 
 
@@ -46,8 +48,21 @@ class Question:
     at_least: float
     annotations: ClassVar[str] = ""
 
+    def flaw(self) -> Flaw | None:
+        """What is wrong with the question itself."""
+        if not self.text.strip():
+            return "the question is empty", "ask it in plain language"
+        if not 0 <= self.at_least <= 1:
+            return f"at_least={self.at_least:g} is no probability", "a number between 0 and 1"
+        return None
+
+    def misfit(self, annotation: Any) -> Flaw | None:
+        """Why a field of this annotation cannot hold the answers."""
+        reason = self.mismatch(annotation)
+        return (reason, f"annotate it as {self.annotations}, or ask another kind of question") if reason else None
+
     def mismatch(self, annotation: Any) -> str:
-        """Why a field of this annotation cannot hold the answers; empty when it can."""
+        """``misfit`` without its hint; empty when there is none."""
         raise NotImplementedError
 
     def default(self, annotation: Any) -> Any:
@@ -66,9 +81,12 @@ class Question:
 class YesNo(Question):
     """Is it so? ``yes`` and ``no`` are example messages."""
 
-    yes: tuple[str, ...] = ()
-    no: tuple[str, ...] = ()
+    yes: Messages = ()
+    no: Messages = ()
     annotations: ClassVar[str] = "bool"
+
+    def flaw(self) -> Flaw | None:
+        return Question.flaw(self) or _loose("yes", self.yes) or _loose("no", self.no)
 
     def mismatch(self, annotation: Any) -> str:
         return "" if annotation is bool else "a question is answered by yes or no"
@@ -78,8 +96,8 @@ class YesNo(Question):
 
     def answers(self) -> list[Answer]:
         return [
-            Answer(Candidate("yes", "yes", f"{self.text} Yes.", self.yes, name="yes"), True),
-            Answer(Candidate("no", "no", f"{self.text} No.", self.no, rest=True, name="no"), False),
+            Answer(Candidate("yes", "yes", f"{self.text} Yes.", tuple(self.yes), name="yes"), True),
+            Answer(Candidate("no", "no", f"{self.text} No.", tuple(self.no), rest=True, name="no"), False),
         ]
 
 
@@ -87,8 +105,12 @@ class YesNo(Question):
 class OneOf(Question):
     """Which of several values? ``examples``: value (as text) or member name -> example messages."""
 
-    examples: typing.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    examples: typing.Mapping[str, Messages] = field(default_factory=dict)
     annotations: ClassVar[str] = "Literal[...] or an Enum, | None"
+
+    def flaw(self) -> Flaw | None:
+        loose = (_loose(name, given) for name, given in self.examples.items())
+        return Question.flaw(self) or next(filter(None, loose), None)
 
     def mismatch(self, annotation: Any) -> str:
         values = _values(_core(annotation))
@@ -99,6 +121,8 @@ class OneOf(Question):
         if unknown:
             return f"examples for {', '.join(map(repr, unknown))}, which is none of its values"
         readable = [_readable(value) for value in values]
+        if NONE in readable and _is_optional(annotation):
+            return "'none' stands for None already: name the value otherwise, or leave out None"
         return "" if len(set(readable)) == len(readable) else "two values read the same"
 
     def default(self, annotation: Any) -> Any:
@@ -112,7 +136,7 @@ class OneOf(Question):
     def _answer(self, value: Any) -> Answer:
         examples = next((self.examples[name] for name in _names(value) if name in self.examples), ())
         readable = _readable(value)
-        return Answer(Candidate(readable, readable, f"{self.text} {readable}.", examples, name=readable), value)
+        return Answer(Candidate(readable, readable, f"{self.text} {readable}.", tuple(examples), name=readable), value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +210,17 @@ class Day(Question):
         if not _is_optional(annotation):
             return "no day may be said, so None must be allowed"
         return "" if _core(annotation) is dt.date else "a day is a datetime.date"
+
+
+def messages(given: Sequence[str]) -> Messages:
+    """Example messages as a tuple; a single text is kept for ``flaw`` to refuse."""
+    return given if isinstance(given, str) else tuple(given)
+
+
+def _loose(name: str, given: Messages) -> Flaw | None:
+    if isinstance(given, str) or not all(isinstance(message, str) and message.strip() for message in given):
+        return f"the examples of {name} are a list of messages, not one text and no empty ones", f"{name}=[...]"
+    return None
 
 
 def is_whole(annotation: Any) -> bool:

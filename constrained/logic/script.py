@@ -31,7 +31,7 @@ class Script:
         tree = ast.parse(self.text)
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
-                child.parent = node  # type: ignore[attr-defined]
+                child.parent = node  # type: ignore[attr-defined]  # ast nodes take attributes, their stubs do not say so
         return tree
 
     @cached_property
@@ -167,7 +167,7 @@ def _bound_in(scope: FunctionNode | ast.Lambda) -> dict[str, list[Binding]]:
         cached = {}
         for name, binding in [*_parameters(scope), *(pair for node in ast.walk(scope) for pair in _binds(node))]:
             cached.setdefault(name, []).append(binding)
-        scope.bound = cached  # type: ignore[union-attr]
+        scope.bound = cached  # type: ignore[union-attr]  # as above
     return cached
 
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from constrained.choice import Choice, Distribution
 from constrained.errors import EngineError, PolicyError, Problem
 from constrained.logic.place import field_problem
-from constrained.logic.questions import Amount, Answer, Day, Entity, OneOf, Prefer, Question, Score, YesNo, is_whole
+from constrained.logic.questions import Amount, Answer, Day, Entity, OneOf, Prefer, Question, Score, YesNo, is_whole, messages
 from constrained.logic.state import State
 from constrained.logic.values import Values
 
@@ -78,7 +78,7 @@ class Asked:
 
 def question(text: str, *, yes: Sequence[str] = (), no: Sequence[str] = (), at_least: float = 0.5) -> Any:
     """Yes or no (``bool``); True needs the probability ``at_least``. ``yes`` and ``no`` are example messages."""
-    return YesNo(text, at_least, tuple(yes), tuple(no))
+    return YesNo(text, at_least, messages(yes), messages(no))
 
 
 def choice(text: str, *, at_least: float = 0.0, **examples: Sequence[str]) -> Any:
@@ -86,7 +86,7 @@ def choice(text: str, *, at_least: float = 0.0, **examples: Sequence[str]) -> An
 
     The default is None, or the first value where None is not allowed.
     """
-    return OneOf(text, at_least, {name: tuple(messages) for name, messages in examples.items()})
+    return OneOf(text, at_least, {name: messages(given) for name, given in examples.items()})
 
 
 def score(text: str, *, low: int = 1, high: int = 5) -> Any:
@@ -145,21 +145,16 @@ def _hearing(heard_type: type[Understanding], asked: Asked, answer: Distribution
         )
     chosen = _chosen(heard_type.__questions__[asked.name], asked, answer)
     keys = tuple(candidate.key for candidate in asked.choice.candidates)
-    if chosen is None:
-        return Hearing(
-            asked.name, heard_type.model_fields[asked.name].default, answer.probabilities[answer.best], keys, answer.probabilities
-        )
     return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities)
 
 
-def _chosen(one: Question, asked: Asked, answer: Distribution) -> int | None:
-    """Index of the candidate that is believed; None when the best one is less probable than it must be."""
+def _chosen(one: Question, asked: Asked, answer: Distribution) -> int:
+    """Index of the candidate that is believed: the best, or the default one when the best is less probable than it must be."""
     if isinstance(one, YesNo):
         return 0 if answer.probabilities[0] >= one.at_least else 1
-    best = answer.best
-    if answer.probabilities[best] >= one.at_least or asked.choice.candidates[best].rest:
-        return best
-    return next((index for index, candidate in enumerate(asked.choice.candidates) if candidate.rest), None)
+    if answer.probabilities[answer.best] >= one.at_least:
+        return answer.best
+    return next((index for index, candidate in enumerate(asked.choice.candidates) if candidate.rest), 0)
 
 
 def _answers(one: Question, annotation: Any, state: State, message: str, today: Date, locale: str) -> list[Answer]:
@@ -200,5 +195,5 @@ def _problem(cls: type[Understanding], name: str) -> Problem | None:
     if one is None:
         hint = "make it with question, choice, score, entity, amount or date; facts of the host belong in State"
         return field_problem(cls, name, "is not made by a question", hint)
-    mismatch = one.mismatch(cls.model_fields[name].annotation)
-    return field_problem(cls, name, mismatch, f"annotate it as {one.annotations}, or ask another kind of question") if mismatch else None
+    misfit = one.flaw() or one.misfit(cls.model_fields[name].annotation)
+    return field_problem(cls, name, *misfit) if misfit else None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, SerializationInfo, SerializerFunctionWrapHandler, ValidationError, field_serializer
+from pydantic.errors import PydanticUndefinedAnnotation
 
 from constrained.errors import PolicyError, Problem, StateError
 from constrained.logic.place import caller
@@ -16,7 +17,12 @@ from constrained.logic.place import caller
 class Values(BaseModel):
     """A frozen pydantic model that refuses unknown fields and raises StateError in place of ValidationError."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,  # else pydantic refuses an odd annotation before State can name its line
+    )
 
     def __init__(self, /, **values: Any) -> None:
         try:
@@ -27,11 +33,11 @@ class Values(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if not cls.__pydantic_complete__:
-            raise PolicyError(
-                f"the annotations of {cls.__name__} name types that are not defined yet",
-                [Problem(*caller(), 0, f"{cls.__name__} is not complete", "define or import the types above the class")],
-            )
+        try:
+            cls.model_rebuild()  # does nothing unless a name in an annotation was unknown
+        except PydanticUndefinedAnnotation as error:
+            message = f"the annotations of {cls.__name__} name {error.name!r}, which is not defined"
+            raise PolicyError(message, [Problem(*caller(), 0, message, "define or import it above the class")]) from error
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):

@@ -56,7 +56,9 @@ _LANGUAGES: Mapping[str, Words] = {
         dozen=r"dozens?",
         half=r"half",
         article=r"an?",
-        one_before=frozenset(("a", "the", "no", "any", "every", "each", "this", "that", "which", "other", "last", "next", "good", "bad")),
+        one_before=frozenset(
+            ("a", "the", "no", "any", "every", "each", "this", "that", "which", "other", "first", "last", "next", "good", "bad")
+        ),
         one_after=frozenset(("of", "more", "thing", "day", "time", "moment", "second", "minute", "another", "by", "who", "that")),
         is_one_article=False,
     ),

@@ -70,7 +70,19 @@ def test_what_json_has_no_form_for_is_refused(value):
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"\n", b"null\n", b"[]\n", b"{}\n", b'{"format":2}\n', b'{"format":1}\n', b"\xff\n", b"\x00" * 20, b"[" * 100_000, b'{"format":NaN}\n'],
+    [
+        b"",
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"format":2}\n',
+        b'{"format":1}\n',
+        b"\xff\n",
+        b"\x00" * 20,
+        b"[" * 100_000,
+        b'{"format":NaN}\n',
+    ],
 )
 def test_what_is_no_record_is_refused_with_its_place(line):
     with pytest.raises(AuditError) as caught:

@@ -61,7 +61,7 @@ locales = st.sampled_from(["de", "es", "ar", "ja", "en-GB", "zh-Hant"])
 slot_specs = st.one_of(
     st.sampled_from(["integer", "decimal", "date", "time", "text", {"type": "integer"}]),
     st.builds(lambda code: {"type": "money", "currency": code}, st.sampled_from(["EUR", "JPY", "KWD"])),
-    st.builds(lambda most: {"type": "text", "max_length": most}, st.integers(10, 200)),
+    st.builds(lambda most: {"type": "text", "max_length": most}, st.integers(13, 200)),
 )
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

@@ -174,6 +174,19 @@ def test_the_hash_stays_what_it_was() -> None:
     assert catalog_from(small()).hash == "sha256:" + HASH_OF_SMALL
 
 
+def test_the_parts_of_a_slot_are_in_the_hash() -> None:
+    kinds: list[dict[str, Any]] = [
+        {"type": "text"},
+        {"type": "text", "max_length": 9},
+        {"type": "money", "currency": "EUR"},
+        {"type": "money", "currency": "GBP"},
+        {"type": "choice", "of": ["ale"]},
+        {"type": "choice", "of": {"ale": "beer"}},
+    ]
+    hashes = [catalog_from(small(said={"text": "{x}", "slots": {"x": kind}, "when": "x"})).hash for kind in kinds]
+    assert len(set(hashes)) == len(kinds)
+
+
 def test_names_positions_and_defaults_are_not_in_the_hash() -> None:
     plain = small(said={"text": "{x}", "slots": {"x": "text"}, "when": "x"})
     spelt = small(said={"text": {"en": "{x}"}, "slots": {"x": {"type": "text", "max_length": 80}}, "when": "x", "key": "said", "tags": []})
@@ -317,3 +330,14 @@ def test_a_thousand_aliases_do_not_grow(written: Callable[[str | bytes], Path]) 
 def test_depth_has_a_bound(written: Callable[[str | bytes], Path], text: str) -> None:
     with pytest.raises(CatalogError, match="nested more than 12 deep"):
         load_catalog(written(text))
+
+
+def test_the_public_names_are_there_whatever_was_imported_before() -> None:
+    """Some bear the name of their module, and some are imported late."""
+    import constrained.catalog as public
+
+    for name in public.__all__:
+        assert getattr(public, name) is not None
+        assert type(getattr(public, name)).__name__ != "module"
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = public.nothing

@@ -15,6 +15,9 @@ MOST = 3
 class Shelf(Enum):
     NOVELS = "novels"
     MAPS = "maps"
+    POEMS = "poems"
+    PLAYS = "plays"
+    COMICS = "comics"
 
 
 class Library(State):

@@ -1,0 +1,1 @@
+"""Tests of state, understanding, policies and what they allow."""

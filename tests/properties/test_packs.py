@@ -1,0 +1,47 @@
+"""The packs, never stuck: in every state of their golden dialogues, any message, heard at random, gets a reply."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from constrained import Dialogue, SlotError, load_policy
+from constrained.audit.replay import replay
+from constrained.golden import load_golden
+from constrained.testing import RandomEngine
+from tests import oracle
+from tests.strategies import HOSTILE, ROOT
+
+PACKS = sorted(path.stem for path in (ROOT / "catalogs").glob("*.yaml"))
+TODAY = dt.date(2026, 3, 2)
+ODD = (
+    "I was charged 1.999 euros on 3 March, not 0.001",
+    "refund 99999999999999999999 or 12.5 or -5 euros by 31 December 9999",
+    "12,345,678,901,234,567 gold on 1 January 1, or half a penny, 0.00000000001",
+    "one million billion trillion, yesterday, tomorrow, in 500 years",
+    "50 gold for the key, or 30, or 60; on Tuesday, on 5 May, in two weeks",
+    *HOSTILE[:12],
+)
+
+
+def stuck(name):
+    """A desk that says back what it heard, and cannot say every number."""
+    reason = "wrong_amount says the difference of two amounts; with three decimals that is a SlotError, and the turn ends without a reply"
+    return pytest.param(name, marks=pytest.mark.xfail(strict=True, raises=SlotError, reason=reason)) if name == "bank_disputes" else name
+
+
+@pytest.mark.parametrize("name", [stuck(name) for name in PACKS])
+def test_whatever_was_heard_a_pack_has_a_reply(name):
+    policy = load_policy(name)
+    golden = [dialogue for dialogue in load_golden(ROOT / "dialogues" / f"{name}.yaml").dialogues if dialogue.state]
+    for seed, dialogue in enumerate(golden):
+        state = policy.state_type.from_json(dialogue.state)
+        talk = Dialogue(policy, engine=RandomEngine(seed), locale=dialogue.locale, now=lambda: dt.datetime.combine(TODAY, dt.time(12), dt.UTC))
+        said: dict[str, int] = {}
+        for number, message in enumerate(ODD, 1):
+            turn = talk.reply(message, state)
+            oracle.check(turn, oracle.sayable(policy, state, turn.heard, said=said, locale=talk.locale, today=TODAY))
+            said |= dict.fromkeys(turn.said, number)
+            state = turn.apply(state)
+        assert [one.error for one in replay(policy, talk.log.records) if one.error] == []
