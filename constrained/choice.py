@@ -6,15 +6,18 @@ method. This module knows neither catalogs nor policies nor torch.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
-from constrained.errors import DeadlineError
+from constrained.errors import DeadlineError, EngineError
 
 Mode = Literal["exact", "refine", "bounded", "prefix", "code", "walk", "rules"]
 Speaker = Literal["user", "reply"]
+MODEL_MODES = frozenset(get_args(Mode)) - {"rules"}
+TOLERANCE = 1e-3  # probabilities summed in a short float type come this close to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,12 @@ class Choice:
     """A closed question: pick one of ``candidates`` (at least one).
 
     Attributes:
-        kind: ``option`` (what to say) or ``heard`` (what the message meant).
+        kind: ``option`` (what to say), ``heard`` (what the message meant) or ``span`` (which part of it is meant).
         question: plain language; empty for ``option``.
     """
 
     name: str
-    kind: Literal["option", "heard"]
+    kind: Literal["option", "heard", "span"]
     candidates: tuple[Candidate, ...]
     question: str = ""
 
@@ -139,3 +142,28 @@ class Engine(Protocol):
         """One distribution per choice, in order. Raises EngineError or DeadlineError, never returns less."""
         ...
 
+
+def checked(answers: Iterable[Distribution], sizes: Sequence[int]) -> list[Distribution]:
+    """An engine's answers as plain values of our own; an engine's may be a subclass, or hold tensors.
+
+    Raises EngineError unless each is a probability distribution over as many candidates as its choice has.
+    """
+    found = [Distribution(tuple(map(float, one.probabilities)), one.mode, tuple(map(float, one.scores))) for one in answers]
+    if len(found) != len(sizes):
+        raise EngineError(f"{len(sizes)} choices were put, {len(found)} answered", hint="the engine is faulty; nothing was said")
+    for answer, size in zip(found, sizes, strict=True):
+        wrong = _wrong(answer, size)
+        if wrong:
+            raise EngineError(f"the engine's answer {wrong}", hint="the engine is faulty; nothing was said")
+    return found
+
+
+def _wrong(answer: Distribution, size: int) -> str:
+    found = answer.probabilities
+    if len(found) != size or len(answer.scores) not in (0, size):
+        return f"has {len(found)} probabilities and {len(answer.scores)} scores for {size} candidates"
+    if not all(0.0 <= probability <= 1.0 + TOLERANCE for probability in found):  # false for NaN as well
+        return f"holds {next(value for value in found if not 0.0 <= value <= 1.0 + TOLERANCE)}, which is no probability"
+    if abs(math.fsum(found) - 1.0) > TOLERANCE:
+        return f"sums to {math.fsum(found):.6g}, not to 1"
+    return "" if answer.mode in MODEL_MODES else f"has the mode {answer.mode!r}"

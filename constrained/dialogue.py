@@ -8,23 +8,22 @@ A Dialogue is one conversation. Many conversations may share an engine and a log
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from constrained.audit.log import JsonLinesLog, Log, MemoryLog
 from constrained.audit.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, Record, portable, to_json, versions
 from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Mode, Scene, Speaker
+from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Scene, Speaker, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import allow, most_salient
 from constrained.logic.options import Allowed, Obligation, Option
@@ -36,8 +35,6 @@ from constrained.verify import compose, verify
 
 MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
 HISTORY_TURNS = 4  # turns that the model may read; the log keeps all
-TOLERANCE = 1e-3  # probabilities summed in a short float type come this close to 1
-MODEL_MODES = frozenset(get_args(Mode)) - {"rules"}
 
 
 @dataclass(slots=True)
@@ -70,7 +67,7 @@ class Dialogue:
         log: a path (JSON lines, durable before the reply is released) or a Log. Without one, records live
             in memory only.
         locale: BCP 47; the catalog's default when None.
-        threshold: the fallback is said when the best option's probability is lower. 0 never abstains.
+        threshold: the fallback is said when the best option's probability is lower; 0 never abstains.
         conversation: names this conversation in the log.
         now: the clock, for tests and replay. Its date decides which approvals are in force.
     """
@@ -83,7 +80,7 @@ class Dialogue:
         engine: Engine | None = None,
         log: Log | str | Path | None = None,
         locale: str | None = None,
-        threshold: float = 0.0,
+        threshold: float = 0.3,
         conversation: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -236,17 +233,14 @@ class Dialogue:
         if taken.deadline:
             taken.deadline.check()
         sizes = [len(choice.candidates) for choice in choices]
-        try:  # copies: an engine cannot change what it is compared with
-            answers = [
-                _plain(answer) for answer in self.engine.choose([replace(one) for one in choices], self._scene(taken), taken.deadline)
-            ]
+        copies = [replace(choice) for choice in choices]  # an engine cannot change what its answers are compared with
+        try:
+            return checked(self.engine.choose(copies, self._scene(taken), taken.deadline), sizes)
         except ConstrainedError:
             raise
         except Exception as error:  # whatever torch or a server's client raises
             hint = "nothing was said; without a model the rules alone choose"
             raise EngineError(f"the engine failed: {type(error).__name__}: {error}", hint=hint) from error
-        _check_answers(answers, sizes)
-        return answers
 
     def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
         best = options[answer.best]
@@ -347,32 +341,6 @@ def examples(response: Any, locale: str, catalog: Catalog) -> tuple[str, ...]:
     """The user messages that a response answers, in the turn's locale or its language, else in the catalog's."""
     by_locale: Mapping[str, tuple[str, ...]] = response.examples
     return by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
-
-
-def _plain(answer: Distribution) -> Distribution:
-    """The answer as a value of our own: an engine's may be a subclass, or hold tensors."""
-    return Distribution(tuple(map(float, answer.probabilities)), answer.mode, tuple(map(float, answer.scores)))
-
-
-def _check_answers(answers: Sequence[Distribution], sizes: Sequence[int]) -> None:
-    """Raises EngineError unless there is one probability distribution per choice, one probability per candidate."""
-    if len(answers) != len(sizes):
-        raise EngineError(f"{len(sizes)} choices were put, {len(answers)} answered", hint="the engine is faulty; nothing was said")
-    for answer, size in zip(answers, sizes, strict=True):
-        wrong = _wrong(answer, size)
-        if wrong:
-            raise EngineError(f"the engine's answer {wrong}", hint="the engine is faulty; nothing was said")
-
-
-def _wrong(answer: Distribution, size: int) -> str:
-    found = answer.probabilities
-    if len(found) != size or len(answer.scores) not in (0, size):
-        return f"has {len(found)} probabilities and {len(answer.scores)} scores for {size} candidates"
-    if not all(0.0 <= probability <= 1.0 + TOLERANCE for probability in found):  # false for NaN as well
-        return f"holds {next(value for value in found if not 0.0 <= value <= 1.0 + TOLERANCE)}, which is no probability"
-    if abs(math.fsum(found) - 1.0) > TOLERANCE:
-        return f"sums to {math.fsum(found):.6g}, not to 1"
-    return "" if answer.mode in MODEL_MODES else f"has the mode {answer.mode!r}"
 
 
 def _candidate(option: Option, index: int, catalog: Catalog, locale: str) -> Candidate:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import re
-import runpy
 import subprocess
 import sys
 import tomllib
@@ -103,21 +102,10 @@ def test_every_ignore_has_its_reason_beside_it() -> None:
     assert not found
 
 
-@pytest.mark.model
-@pytest.mark.filterwarnings("default")  # what the model's libraries warn of is the engine tests' concern
-def test_the_code_of_the_readme_runs_and_says_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every block that begins with the name of a file is written there; the Python ones run, and ``# ->`` is compared."""
-    monkeypatch.chdir(tmp_path)
+def test_the_code_of_the_readme_is_that_of_the_examples() -> None:
+    """The examples run in the tests, so what the README shows runs too."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(yaml|python)\n# (\S+)\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
-    assert [kind for kind, _, _ in blocks].count("python") == readme.count("```python"), "a block without a file name would not be run"
-    for _, name, text in blocks:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    n_compared = 0
-    for kind, name, text in blocks:
-        namespace = runpy.run_path(str(tmp_path / name)) if kind == "python" else {}
-        for expression, expected in re.findall(r"^(\S.*?)\s+# -> (.+)$", text, re.MULTILINE):
-            assert repr(eval(expression, namespace)) == expected, expression
-            n_compared += 1
-    assert n_compared >= 2
+    blocks = re.findall(r"^```(?:yaml|python)\n# (\S+)\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == readme.count("```yaml") + readme.count("```python") >= 3
+    for name, text in blocks:
+        assert text == (ROOT / name).read_text(encoding="utf-8"), name

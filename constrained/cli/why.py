@@ -15,7 +15,7 @@ from constrained.logic.understanding import Hearing
 from constrained.turn import Turn
 
 Row = tuple[str, str, str, str, str]
-"""What, a bar, a share, a line of logic, a remark."""
+"""What, a bar, a share, a line of the logic file, a remark."""
 TITLE = 8
 
 
@@ -23,6 +23,7 @@ def show_why(turn: Turn) -> None:
     """Prints the trace of a turn, in the order of its stages."""
     _show_heard(turn)
     allowed = turn.trace.allowed
+    _fact("logic", ", ".join(sorted({Path(one.source.file).name for one in (*allowed.options, *allowed.obligations, *allowed.blocked)})))
     _section("allowed", [_option(turn, option, probability) for option, probability in turn.decision.ranked()])
     _section("obliged", [(one.id, "", "", _place(one.source), "after" if one.is_after else "before") for one in allowed.obligations])
     _section("blocked", [(one.response_id, "", "", _place(one.source), one.reason) for one in allowed.blocked])
@@ -68,9 +69,7 @@ def _value(value: Any) -> str:
 
 
 def _place(source: Source) -> str:
-    """File name and line: what a person looks up."""
-    name = Path(source.file).name
-    return f"{name}:{source.line}" if source.line else name
+    return f"line {source.line}" if source.line else ""
 
 
 def _section(title: str, rows: list[Row]) -> None:
@@ -82,7 +81,7 @@ def _section(title: str, rows: list[Row]) -> None:
     if any(share for _, share, *_ in rows):
         table.add_column(width=10, style="cyan", no_wrap=True)
         table.add_column(width=6, justify="right", no_wrap=True)
-    table.add_column(style="dim", overflow="fold")
+    table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for index, row in enumerate(rows):
         cells = row if len(table.columns) == len(row) + 1 else (row[0], *row[3:])

@@ -44,24 +44,11 @@ def score_tree(
     return score_trie(model, prefix, suffix, trie, deadline)
 
 
-def score_trie(
-    model: LanguageModel, prefix: Prefix | None, suffix: Sequence[int], trie: Trie, deadline: Deadline | None = None
-) -> Scored:
+def score_trie(model: LanguageModel, prefix: Prefix | None, suffix: Sequence[int], trie: Trie, deadline: Deadline | None = None) -> Scored:
     """``score_tree`` over a trie that is already built."""
-    inner = np.flatnonzero(trie.has_child)  # leaves are predicted, never fed
-    token_log_probs = np.zeros(len(trie))
-    start = prefix.length if prefix else 0
-    carried, kept = prefix, inner[:0]  # kept: nodes whose keys stand at the end of ``carried``, in order
-    for chunk in _chunks(inner):
-        first = chunk is not None and len(kept) == 0 and carried is prefix
-        states, new = _pass(model, carried, suffix if first else (), trie, kept, chunk, start + len(suffix), deadline)
-        if first:
-            _fill_children(model, states[:1], trie, np.asarray([-1]), token_log_probs)
-            states = states[1:]
-        _fill_children(model, states, trie, chunk, token_log_probs)
-        carried, kept = _carry(model, prefix, carried, new, trie, kept, chunk, inner, len(suffix), first)
-    total = _path_sums(token_log_probs, trie)
-    return Scored(total[trie.leaf], len(suffix) + len(inner))
+    if not suffix:
+        raise ValueError("the suffix needs at least one token: its state predicts the first token of every row")
+    return _TreePasses(model, prefix, trie, deadline).scored(suffix)
 
 
 def score_rows(
@@ -77,81 +64,89 @@ def score_rows(
     return Scored(np.asarray(sums), sum(len(suffix) + len(row) - 1 for row in rows))
 
 
-def _chunks(inner: np.ndarray) -> list[np.ndarray]:
-    """Inner nodes in preorder, cut into runs of CHUNK_NODES; one empty run when there is none."""
-    return [inner[start : start + CHUNK_NODES] for start in range(0, max(len(inner), 1), CHUNK_NODES)]
+class _TreePasses:
+    """The passes over one trie, chunk by chunk in preorder: what was read so far, what the next chunk attends to.
 
-
-def _pass(
-    model: LanguageModel,
-    carried: Prefix | None,
-    suffix: Sequence[int],
-    trie: Trie,
-    kept: np.ndarray,
-    chunk: np.ndarray,
-    base: int,
-    deadline: Deadline | None,
-) -> tuple[Tensor, Prefix]:
-    """States of the last suffix token (if any) and of the chunk's nodes; keys and values of all that was fed."""
-    n_suffix = len(suffix)
-    ids = model.tensor([*suffix, *trie.token[chunk].tolist()])
-    positions = model.tensor([*range(base - n_suffix, base), *(base + trie.depth[chunk]).tolist()])
-    n_carried = carried.length if carried else 0
-    mask = torch.zeros(len(ids), n_carried + len(ids), dtype=torch.bool, device=model.device)
-    mask[:, : n_carried - len(kept)] = True  # prompt
-    mask[:n_suffix, n_carried : n_carried + n_suffix] = torch.ones(n_suffix, n_suffix, dtype=torch.bool, device=model.device).tril()
-    mask[n_suffix:, n_carried : n_carried + n_suffix] = True
-    mask[n_suffix:, n_carried - len(kept) : n_carried] = _ancestry(model, trie, chunk, kept)
-    mask[n_suffix:, n_carried + n_suffix :] = _ancestry(model, trie, chunk, chunk)
-    states, new = model.run(ids[None], positions=positions[None], allowed_mask=mask[None, None], prefix=carried, deadline=deadline)
-    return states[0, max(n_suffix - 1, 0) :], new
-
-
-def _ancestry(model: LanguageModel, trie: Trie, nodes: np.ndarray, above: np.ndarray) -> Tensor:
-    """[node, above] bool: ``above`` is the node or an ancestor of it."""
-    node, first, end = (model.tensor(values) for values in (nodes, above, trie.end[above]))
-    return (node[:, None] >= first[None]) & (node[:, None] < end[None])
-
-
-def _fill_children(model: LanguageModel, states: Tensor, trie: Trie, nodes: np.ndarray, out: np.ndarray) -> None:
-    """Writes log P(child's token | node) into ``out`` for every child of ``nodes`` (-1 is the root)."""
-    children = np.flatnonzero(np.isin(trie.parent, nodes))
-    which = np.searchsorted(nodes, trie.parent[children])
-    log_probs = model.log_probs(states[model.tensor(which)], model.tensor(trie.token[children]))
-    out[children] = log_probs.double().cpu().numpy()
-
-
-def _carry(
-    model: LanguageModel,
-    prefix: Prefix | None,
-    carried: Prefix | None,
-    new: Prefix,
-    trie: Trie,
-    kept: np.ndarray,
-    chunk: np.ndarray,
-    inner: np.ndarray,
-    n_suffix: int,
-    first: bool,
-) -> tuple[Prefix | None, np.ndarray]:
-    """Keys and values that the next chunk attends to: the prompt and the ancestors of the chunk's first node.
-
-    In preorder, an ancestor of any later node that lies before the chunk is an ancestor of its first node.
+    Attributes:
+        prompt: keys and values of the prefix; once it was read, of the suffix too.
+        nodes: the fed nodes whose keys and values are at hand, ascending. held: those keys and values.
+        log_probs: [node] log P(its token | its parent); 0 until its parent was fed.
     """
-    following = np.searchsorted(inner, chunk[-1]) + 1 if len(chunk) else len(inner)
-    if following >= len(inner):
-        return carried, kept
-    ancestors = np.asarray(trie.path(int(inner[following]))[:-1], dtype=np.int64)
-    everything = carried.join(new) if carried else new
-    n_prompt = (prefix.length if prefix else 0) + n_suffix
-    fed = np.concatenate([kept, chunk])  # nodes whose keys stand after the prompt in ``everything``
-    positions = [*range(n_prompt), *(n_prompt + np.searchsorted(fed, ancestors)).tolist()]
-    return everything.take(model.tensor(positions)), ancestors
+
+    def __init__(self, model: LanguageModel, prefix: Prefix | None, trie: Trie, deadline: Deadline | None) -> None:
+        self.model, self.trie, self.deadline = model, trie, deadline
+        self.prompt = prefix
+        self.nodes = np.zeros(0, dtype=np.int64)
+        self.held: Prefix | None = None
+        self.log_probs = np.zeros(len(trie))
+
+    def scored(self, suffix: Sequence[int]) -> Scored:
+        """Reads the suffix with the first chunk, then the other chunks."""
+        inner = np.flatnonzero(self.trie.has_child)  # leaves are predicted, never fed
+        first, *others = [inner[start : start + CHUNK_NODES] for start in range(0, max(len(inner), 1), CHUNK_NODES)]
+        states = self._feed(suffix, first)
+        self._predict(np.append(-1, first), states[len(suffix) - 1 :])  # the last token of the suffix is the root
+        for chunk in others:
+            self._keep(np.asarray(self.trie.path(int(chunk[0]))[:-1], dtype=np.int64))
+            self._predict(chunk, self._feed((), chunk))
+        return Scored(_path_sums(self.log_probs, self.trie)[self.trie.leaf], len(suffix) + len(inner))
+
+    def _feed(self, suffix: Sequence[int], chunk: np.ndarray) -> Tensor:
+        """One pass over both: [token, hidden] states. The suffix then belongs to the prompt, the chunk to the nodes at hand."""
+        n_suffix, n_prompt = len(suffix), self.prompt.length if self.prompt else 0
+        ids = [*suffix, *self.trie.token[chunk].tolist()]
+        positions = [*range(n_prompt, n_prompt + n_suffix), *(n_prompt + n_suffix + self.trie.depth[chunk]).tolist()]
+        states, new = self.model.run(
+            self.model.tensor(ids)[None],
+            positions=self.model.tensor(positions)[None],
+            allowed_mask=self._allowed_mask(n_prompt, n_suffix, chunk)[None, None],
+            prefix=_joined(self.prompt, self.held),
+            deadline=self.deadline,
+        )
+        at = torch.arange(len(ids), device=self.model.device)
+        self.prompt = _joined(self.prompt, new.take(at[:n_suffix])) if n_suffix else self.prompt
+        self.held = _joined(self.held, new.take(at[n_suffix:]))
+        self.nodes = np.concatenate([self.nodes, chunk])
+        return states[0]
+
+    def _allowed_mask(self, n_prompt: int, n_suffix: int, chunk: np.ndarray) -> Tensor:
+        """[suffix and chunk, prompt and nodes at hand and suffix and chunk] bool, True = may attend.
+
+        No node is at hand while the suffix is read, so the suffix stands right after the prompt in both cases.
+        """
+        rows = np.concatenate([np.full(n_suffix, -1), chunk])  # -1: sees no node
+        before = torch.ones(len(rows), n_prompt + n_suffix, dtype=torch.bool, device=self.model.device).tril(n_prompt)
+        columns = np.concatenate([self.nodes, chunk])
+        node, first, end = (self.model.tensor(values) for values in (rows, columns, self.trie.end[columns]))
+        return torch.cat([before, (node[:, None] >= first) & (node[:, None] < end)], dim=1)
+
+    def _predict(self, nodes: np.ndarray, states: Tensor) -> None:
+        """Fills in log P(child's token | node) for every child of ``nodes``, a run of inner nodes; -1 is the root."""
+        children = np.flatnonzero((self.trie.parent >= nodes[0]) & (self.trie.parent <= nodes[-1]))
+        parents = np.searchsorted(nodes, self.trie.parent[children])
+        found = self.model.log_probs(states[self.model.tensor(parents)], self.model.tensor(self.trie.token[children]))
+        self.log_probs[children] = found.double().cpu().numpy()
+
+    def _keep(self, nodes: np.ndarray) -> None:
+        """Forgets the keys of all but these nodes: the ancestors of the next chunk's first node.
+
+        In preorder, an ancestor of any later node that lies before the chunk is an ancestor of its first node.
+        """
+        if self.held is not None:
+            self.held = self.held.take(self.model.tensor(np.searchsorted(self.nodes, nodes)))
+        self.nodes = nodes
+
+
+def _joined(first: Prefix | None, second: Prefix | None) -> Prefix | None:
+    if first is None or second is None:
+        return first if second is None else second
+    return first.join(second)
 
 
 def _path_sums(values: np.ndarray, trie: Trie) -> np.ndarray:
-    """[node] sum of ``values`` from the child of the root down; parents come before children."""
+    """[node] sum of ``values`` from the child of the root down, one depth after the other."""
     total = values.copy()
-    for node, parent in enumerate(trie.parent.tolist()):
-        if parent >= 0:
-            total[node] += total[parent]
+    by_depth = np.split(np.argsort(trie.depth, kind="stable"), np.cumsum(np.bincount(trie.depth))[:-1])
+    for level in by_depth[1:]:
+        total[level] += total[trie.parent[level]]
     return total

@@ -13,7 +13,7 @@ from constrained.choice import Candidate, Choice, Scene
 
 N_EXAMPLES = 8  # of a candidate, in its context
 N_BACKGROUND = 16  # messages of every kind, in the context of "none of these"
-N_STYLE = 4  # messages of every kind, in the context of a candidate without examples
+N_STYLE = 8  # messages of every kind, in every context of a choice whose candidates have no examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,22 @@ def neutral(scene: Scene) -> Scene:
 
 
 def contexts(choice: Choice, scene: Scene) -> list[str]:
-    """[candidate] what is read before the message when the channel asks how likely it is there."""
+    """[candidate] what is read before the message when the channel asks how likely it is there.
+
+    A candidate's first examples, the most typical ones, stand last: the nearer to the message, the more they weigh.
+    """
     twins = _twins(choice.candidates)
     return [_context(candidate, choice, scene, index in twins) for index, candidate in enumerate(choice.candidates)]
 
 
 def heard_as(message: str) -> str:
     """The message as it stands after a context; the line break ends it, so that its length counts."""
-    return f" {message}\n"
+    return f" {plain_style(message)}\n"
+
+
+def plain_style(text: str) -> str:
+    """Lower case, no closing punctuation: how somebody types must not decide what they meant."""
+    return text.lower().rstrip(" \t\n.!?…,") or text
 
 
 def _context(candidate: Candidate, choice: Choice, scene: Scene, has_twin: bool) -> str:
@@ -64,13 +72,15 @@ def _context(candidate: Candidate, choice: Choice, scene: Scene, has_twin: bool)
     head = _sentence(candidate.when or f"{choice.question} {candidate.text}")
     if has_twin:
         head += f" {candidate.text}"
+    if not any(one.examples for one in choice.candidates):
+        return _listed(head, _spread(scene.background, N_STYLE))
     if candidate.rest:
         return _listed(head, [*candidate.examples, *_spread(scene.background, N_BACKGROUND)][:N_BACKGROUND])
     return _listed(head, candidate.examples[:N_EXAMPLES] or _spread(scene.background, N_STYLE))
 
 
 def _listed(head: str, examples: Sequence[str]) -> str:
-    return f"{head} For example:\n" + "".join(f"- {example}\n" for example in examples) + "-"
+    return f"{head} For example:\n" + "".join(f"- {plain_style(example)}\n" for example in reversed(examples)) + "-"
 
 
 def _sentence(text: str) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from constrained.choice import Candidate, Choice, Deadline, Mode, Scene
 from constrained.decoding import prompt
+from constrained.decoding.calibration import CHANNEL, NONE, Calibration
 from constrained.decoding.channel import Contexts, score_message, score_message_rows
 from constrained.decoding.exact import score_rows, score_tree
 from constrained.decoding.model import LanguageModel, Prefix
@@ -53,6 +54,11 @@ class ScoreRule(Protocol):
     def name(self) -> str: ...
     @property
     def mode(self) -> Mode: ...
+    @property
+    def calibration(self) -> Calibration:
+        """What its scores are read with unless the engine was given another one."""
+        ...
+
     def scores(self, reader: Reader, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None) -> list[Floats]:
         """One array per choice, [candidate] nats, comparable within the choice."""
         ...
@@ -70,6 +76,10 @@ class Channel:
     @property
     def name(self) -> str:
         return "channel"
+
+    @property
+    def calibration(self) -> Calibration:
+        return CHANNEL
 
     def scores(self, reader: Reader, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None) -> list[Floats]:
         texts = [prompt.contexts(choice, scene) for choice in choices]
@@ -107,6 +117,10 @@ class Direct:
         parts = [f"direct-{self.surface}", "pmi" if self.has_prior else "raw", *(["mean"] if self.is_mean else [])]
         parts += [*(["rules"] if self.plan.has_rules else []), *(["listing"] if self.plan.has_listing else [])]
         return "-".join(parts)
+
+    @property
+    def calibration(self) -> Calibration:
+        return NONE
 
     def scores(self, reader: Reader, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None) -> list[Floats]:
         rows = [self._rows(reader, choice) for choice in choices]

@@ -12,32 +12,36 @@ _MARK = "\ue000{}\ue001"  # private-use characters: no chat template prints them
 
 
 class Tokens:
-    """A tokenizer of transformers, narrowed to what decoding needs."""
+    """A tokenizer of transformers, narrowed to what decoding needs.
+
+    Raises EngineError when it is not one of the fast ones: only these have a serialisation to be known by.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise EngineError(f"{type(tokenizer).__name__} is no tokenizer of the tokenizers library", hint="use the model's fast tokenizer")
         self._tokenizer = tokenizer
         self._special = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
+        self._unknown = _unknown(tokenizer)
         self.end = cast("int | None", tokenizer.eos_token_id)
 
     @property
     def hash(self) -> str:
         """Of the tokenizer's own serialisation: vocabulary, merges, normaliser; and of its chat template."""
-        content = self._tokenizer.backend_tokenizer.to_str() + (self._tokenizer.chat_template or "")
+        content = f"{self._tokenizer.backend_tokenizer.to_str()}{self._tokenizer.chat_template or ''}"
         return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
 
     def plain(self, text: str) -> list[int]:
-        """Token ids of ``text`` as ordinary text: ``<|im_end|>`` in it is eight characters, not a token."""
-        ids = cast("list[int]", self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
-        return ids if self._special.isdisjoint(ids) else self._by_character(text)
+        """Token ids of ``text`` as ordinary text: ``<|im_end|>`` in it is ten characters, not a token."""
+        return self.plain_batch([text])[0]
 
     def plain_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """``plain`` of many texts at once; the tokenizer works on them in parallel."""
         if not texts:
             return []
-        rows = cast(
-            "list[list[int]]", self._tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        )
-        return [row if self._special.isdisjoint(row) else self._by_character(text) for row, text in zip(rows, texts, strict=True)]
+        whole = [_encodable(text) for text in texts]
+        rows = cast("list[list[int]]", self._tokenizer(whole, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        return [row if self._is_plain(row, text) else self._by_character(text) for row, text in zip(rows, whole, strict=True)]
 
     def text(self, ids: Sequence[int]) -> str:
         return cast("str", self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
@@ -64,13 +68,31 @@ class Tokens:
         head, found, rest = rendered.partition(marks[0])
         middle, also_found, tail = rest.partition(marks[1])
         if not (found and also_found):
-            raise EngineError("the model's chat template drops or changes the messages given to it", hint="use a model with a usual template")
+            raise EngineError("the model's chat template drops or changes messages", hint="use a model with a usual template")
         return head, middle, tail
 
     def _trusted(self, text: str) -> list[int]:
         return cast("list[int]", self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def _is_plain(self, ids: Sequence[int], text: str) -> bool:
+        """No special token; the unknown one only where an unknown character is, not where its name is spelt out."""
+        found = self._special.intersection(ids)
+        return not found or (self._unknown is not None and found == {self._unknown[0]} and self._unknown[1] not in text)
+
     def _by_character(self, text: str) -> list[int]:
         """For tokenizers that match special tokens even when told not to: no match can span two calls."""
         ids = [token for character in text for token in self._trusted(character)]
-        return [token for token in ids if token not in self._special]
+        forbidden = self._special - ({self._unknown[0]} if self._unknown else set())
+        return [token for token in ids if token not in forbidden]
+
+
+def _unknown(tokenizer: Any) -> tuple[int, str] | None:
+    """Id and text of the unknown token, unless it plays another part too: GPT-2's is the end of a text."""
+    roles = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    name = roles.pop("unk_token", None)
+    return None if name is None or name in roles.values() else (tokenizer.unk_token_id, name)
+
+
+def _encodable(text: str) -> str:
+    """Half of a surrogate pair is no character; tokenizers refuse it."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,9 @@ from constrained.choice import Choice, Deadline, Distribution, Scene
 from constrained.decoding.calibration import Calibration
 from constrained.decoding.model import LanguageModel
 from constrained.decoding.rules import Channel, Reader, ScoreRule
-from constrained.decoding.selftest import honours_tree_mask
+from constrained.decoding.selftest import self_test
 from constrained.decoding.tokens import Tokens
-from constrained.errors import EngineError, ModelNotFoundError
+from constrained.errors import EngineError
 
 
 class TransformersEngine:
@@ -26,7 +28,7 @@ class TransformersEngine:
         device: ``cpu`` or ``cuda``; CUDA when there is one.
         dtype: ``bfloat16`` or ``float32``; bfloat16 where the device computes it faster.
         rule: how candidates are scored; the channel by default (docs/choosing.md tells why).
-        calibration: temperature and the weight of "none of these".
+        calibration: temperatures and the weight of "none of these"; the rule's own when None.
 
     Raises:
         ModelNotFoundError: no such model here. EngineError: it could not be loaded.
@@ -56,10 +58,10 @@ class TransformersEngine:
 
     def _start(self, name: str, network: Any, tokenizer: Any, rule: ScoreRule | None, calibration: Calibration | None) -> None:
         self.rule: ScoreRule = rule or Channel()
-        self.calibration = calibration or Calibration()
+        self.calibration = calibration or self.rule.calibration
         lm = LanguageModel(network)
         self.reader = Reader(lm, Tokens(tokenizer))
-        self.reader.has_tree = honours_tree_mask(lm, self.reader.tokens)
+        self.reader.has_tree = self_test(lm, self.reader.tokens)
         self._identity = {
             "engine": "transformers",
             "model": name,
@@ -68,7 +70,7 @@ class TransformersEngine:
             "device": lm.device.type,
             "rule": self.rule.name,
             "calibration": self.calibration.hash,
-            "scoring": "tree" if self.reader.has_tree else "rows",
+            "scoring": "tree" if self.reader.has_tree else "rows" if lm.has_cache else "rows without cache",
         }
 
     @property
@@ -81,7 +83,7 @@ class TransformersEngine:
         """One distribution per choice. All choices are scored in one batch where the rule allows it."""
         if not choices:
             return []
-        with self.reader.model.lock:
+        with _held(self.reader.model.lock, deadline):
             found = self.rule.scores(self.reader, choices, scene, deadline)
         return [self._distribution(choice, scores) for choice, scores in zip(choices, found, strict=True)]
 
@@ -90,6 +92,20 @@ class TransformersEngine:
             raise EngineError(f"the model gave scores that are not finite for {choice.name!r}", hint="try dtype='float32'")
         probabilities = self.calibration.probabilities(scores, choice)
         return Distribution(tuple(probabilities.tolist()), self.rule.mode, tuple(scores.tolist()))
+
+
+@contextmanager
+def _held(lock: Any, deadline: Deadline | None) -> Iterator[None]:
+    """The model to ourselves; DeadlineError when another turn keeps it until the deadline."""
+    if deadline is None:
+        lock.acquire()
+    else:
+        while not lock.acquire(timeout=min(max(0.0, deadline.left_s), TIMEOUT_MAX)):
+            deadline.check()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _dtype(name: str | None, device: str) -> torch.dtype:
@@ -106,22 +122,49 @@ def _dtype(name: str | None, device: str) -> torch.dtype:
 def _load(model: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    source, options = _source(model)
+    networks: Any = AutoModelForCausalLM  # what it returns depends on the options, which its types do not say
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        network, found = networks.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
+        network = network.to(device)
+    except Exception as error:  # transformers, tokenizers, safetensors and torch raise what they like at what they cannot use
+        raise _not_loaded(model, f"{type(error).__name__}: {' '.join(str(error).split()):.200}") from error
+    if found["missing_keys"]:
+        raise _not_loaded(model, f"its files lack {', '.join(sorted(found['missing_keys'])[:3])}")
+    return network, tokenizer
+
+
+def _source(model: str) -> tuple[str, dict[str, Any]]:
+    """What transformers is to load, and how."""
     from constrained.models import locate_model
 
     found = locate_model(model)
-    source = str(found) if found else model
-    options: dict[str, Any] = {}
-    if source.endswith(".gguf"):
-        options, source = {"gguf_file": Path(source).name}, str(Path(source).parent)
+    if found is None:
+        return _from_hub(model), {}
+    if found.suffix == ".gguf":
+        return str(found.parent), {"gguf_file": found.name}
+    if not (found / "config.json").is_file():
+        raise _not_loaded(model, "it is no folder with a config.json")
+    return str(found), {}
+
+
+def _from_hub(model: str) -> str:
+    """The id, once the hub or its cache has shown that it is there; transformers itself would try for a minute."""
+    from huggingface_hub import snapshot_download
+
+    from constrained.models import model_not_found
+
+    if "/" not in model:
+        raise model_not_found(model)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
-    except OSError as error:
-        raise ModelNotFoundError(
-            f"no model {model!r} on this machine, and none could be fetched",
-            model=model,
-            hint="`constrained model get` fetches the default model; or give the path of a model folder",
-        ) from error
-    except (ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise EngineError(f"the model {model!r} could not be loaded: {error}", hint="is it a causal language model of transformers?") from error
-    return network.to(device), tokenizer
+        snapshot_download(model, allow_patterns="config.json")
+    except Exception as error:  # no network, no such repository, no right to read it
+        raise model_not_found(model) from error
+    return model
+
+
+def _not_loaded(model: str, why: str) -> EngineError:
+    return EngineError(
+        f"the model {model!r} could not be loaded: {why}", hint="is it a causal language model of transformers, and complete?"
+    )

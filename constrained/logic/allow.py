@@ -44,7 +44,7 @@ def allow(policy: Policy, state: State, heard: Understanding | None, *, said: Ma
     known, say = desk.known, sorted_out.says.append
     for offer in policy(state, heard):
         entry = known.get(id(offer))
-        outcome = entry[1] if entry is not None and entry[0] is offer else desk.outcome(offer, state)
+        outcome = entry[1] if entry is not None else desk.outcome(offer, state)
         if type(outcome) is Option and offer.kind == "say" and not offer.is_once:  # by far the most
             say(outcome)
         else:
@@ -96,9 +96,10 @@ class _SortedOut:
     def _distinct_obligations(self) -> list[Obligation]:
         kept: dict[str, Obligation] = {}
         for obligation in self.obligations:
-            first = kept.setdefault(obligation.text, obligation)
-            if first is not obligation:
-                self._block(obligation, _same(obligation, first))
+            if obligation.text in kept:  # it may be the very same object: what became of a plain offer is kept
+                self._block(obligation, _same(obligation, kept[obligation.text]))
+            else:
+                kept[obligation.text] = obligation
         return list(kept.values())
 
     def _with_fallback(self, options: list[Option], obligations: Sequence[Obligation], fallback: Option | Blocked) -> list[Option]:
@@ -124,8 +125,10 @@ class _SortedOut:
         for option in options:
             if option.id in obliged:
                 self._block(option, f"said anyway: {obliged[option.id].source} obliges to say it")
-            elif (first := kept.setdefault(option.text, option)) is not option:
-                self._block(option, _same(option, first))
+            elif option.text in kept:
+                self._block(option, _same(option, kept[option.text]))
+            else:
+                kept[option.text] = option
         return list(kept.values())
 
     def _block(self, what: Option | Obligation, reason: str) -> None:
@@ -138,6 +141,7 @@ class _Desk:
 
     Attributes:
         known: id(offer) -> (the offer, its outcome), for offers without slots and effects, which ``options`` makes once.
+            The offer is kept, so that its id stays its own.
     """
 
     policy: Policy
@@ -153,9 +157,6 @@ class _Desk:
         self.fallback = Blocked(response.id, source, reason) if reason else self._option(response, {}, source, (), LAST)
 
     def outcome(self, offer: Offer, state: State) -> Outcome:
-        entry = self.known.get(id(offer))
-        if entry is not None and entry[0] is offer:
-            return entry[1]
         outcome = self._outcome(offer, state)
         if not offer.slots and not offer.effects and len(self.known) < _MOST_OFFERS:
             self.known[id(offer)] = (offer, outcome)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Found = tuple[int, int, Decimal]
 
+MOST = 10**15  # numbers of this size and more cannot be said either
 DIGITS = 15  # longer numerals are account numbers or attacks, not amounts
 _LANGUAGES = frozenset(("en", "fr", "es", "pt", "de", "nl", "da", "it"))  # those of text2num
 _SPACES = "\u00a0\u202f "
@@ -34,7 +35,7 @@ def find_amounts(text: str, locale: Locale) -> list[Found]:
     written, spoken = list(_numerals(text, locale)), list(spoken_numbers(text, locale.language))
     joined, used = _multiplied(text, written, spoken)
     rest = [one for one in spoken if one not in used and _is_amount(text, one, known)]
-    return _dozens(text, [*joined, *rest], known)
+    return [one for one in _dozens(text, [*joined, *rest], known) if one[2] < MOST]
 
 
 def spoken_numbers(text: str, language: str) -> Iterator[Found]:

@@ -44,13 +44,13 @@ class Examination:
     offered: set[str] = field(default_factory=set)
     n_runs: int = 0
     is_fallback_alone: bool = True
-    known: set[tuple[str, int, str]] = field(default_factory=set)
+    known: set[tuple[int, str]] = field(default_factory=set)
 
-    def problem(self, line: int, message: str, hint: str, run: Run | None = None) -> None:
-        """Notes a problem, the first of each place and kind. One in a made-up state is a remark: the host may exclude it."""
-        if (place := (self.policy.file, line, message)) in self.known:
+    def problem(self, line: int, message: str, hint: str, run: Run | None = None, *, kind: str = "") -> None:
+        """Notes a problem, the first of each line and kind. One in a made-up state is a remark: the host may exclude it."""
+        if (line, kind or message) in self.known:
             return
-        self.known.add(place)
+        self.known.add((line, kind or message))
         found = Problem(self.policy.file, line, 0, message + (_shown(run) if run else ""), hint)
         (self.remarks if run is not None and run.is_made_up else self.problems).append(found)
 
@@ -114,7 +114,7 @@ def _renders(run: Run, found: Examination) -> None:
             try:
                 render(response, offer.slots, locale)
             except SlotError as error:
-                found.problem(offer.source.line, error.message, error.hint, run)
+                found.problem(offer.source.line, error.message, error.hint, run, kind=error.slot)
 
 
 def _allows(run: Run, found: Examination) -> None:
@@ -123,13 +123,13 @@ def _allows(run: Run, found: Examination) -> None:
     try:
         allowed = allow(found.policy, run.state, run.heard, said={}, locale=catalog.locale, today=found.today)
     except SlotError:
-        return  # told by _renders
+        found.is_fallback_alone = False  # told by _renders
     except PolicyError as error:
-        for problem in error.problems or (Problem("", found.policy.line, 0, error.message, error.hint),):
-            found.problem(problem.line, problem.message, problem.hint, run)
-        return
-    if any(option.id != catalog.fallback for option in allowed.options):
         found.is_fallback_alone = False
+        for problem in error.problems or (Problem("", found.policy.line, 0, error.message, error.hint),):
+            found.problem(problem.line, problem.message, problem.hint, run, kind=problem.message.partition(":")[0])
+    else:
+        found.is_fallback_alone &= all(option.id == catalog.fallback for option in allowed.options)
 
 
 def _reached(found: Examination) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from constrained.logic.script import FunctionNode, Script
+from constrained.logic.script import FunctionNode, Script, body_nodes
 
 
 def specificity_by_line(script: Script, root: FunctionNode) -> dict[int, int]:
@@ -30,7 +30,7 @@ def _starts(script: Script, root: FunctionNode, functions: list[FunctionNode], l
     while todo := [function for function in functions if function.name in starts and function.name not in settled]:
         caller = min(todo, key=lambda function: starts[function.name])
         settled.add(caller.name)
-        for call in ast.walk(caller):
+        for call in body_nodes(caller):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in script.functions:
                 cost = starts[caller.name] + local[caller.name].get(call.lineno, 0)
                 starts[call.func.id] = min(starts.get(call.func.id, cost), cost)

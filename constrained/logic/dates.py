@@ -22,6 +22,7 @@ Read = Callable[[re.Match[str]], dt.date | None]
 
 TOKENS = 100  # words that dateparser may read in one message; it needs about half a millisecond each
 _LOCK = threading.Lock()  # dateparser's search keeps the language of the running call in a module global
+_VERBS = frozenset(("may", "march", "mar"))
 _ISO = re.compile(r"(?<![\w./-])(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?![\w/-])")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|\S")
 _NUMERIC = re.compile(r"(?<![\w./-])(\d{1,2})([-./])(\d{1,2})(?:\2(\d{4}|\d{2}))?(?![\w/-]|\.\d)")
@@ -51,6 +52,13 @@ def find_dates(text: str, locale: Locale, today: dt.date, prefer: Prefer) -> lis
                 day = read(match)
                 found += [(match.start(), match.end(), day)] if day else []
     return [*found, *_relative(text, taken, locale, at)]
+
+
+def written_days(text: str, locale: Locale) -> list[tuple[int, int]]:
+    """Where a day and month stand in full ("5 April 2026"): numbers there are no amounts. "May" and "March" may be verbs."""
+    names = _names(locale)
+    matches = [match for pattern in (names.day_month, names.month_day) for match in pattern.finditer(text)]
+    return [match.span() for match in matches if 1 <= int(match["day"]) <= 31 and _folded(match["month"]) not in _VERBS]
 
 
 def in_words(day: dt.date, locale: Locale) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from constrained.errors import EffectError
+from constrained.errors import EffectError, PolicyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,14 @@ class Effect:
         """The state after the effect. Raises EffectError when the precondition does not hold."""
         if not self.holds(state):
             raise EffectError(f"the precondition of {self} does not hold", effect=str(self), hint="the state changed; take the turn again")
-        return self.kind.run(state, *self.args, **self.kwargs)
+        after = self.kind.run(state, *self.args, **self.kwargs)
+        if not isinstance(after, type(state)):
+            raise EffectError(
+                f"{self} returned {_short(after)}, not a {type(state).__name__}",
+                effect=str(self),
+                hint="an effect returns the state after it: return state.but(...), or state",
+            )
+        return after
 
     def __str__(self) -> str:
         values = [_short(value) for value in self.args] + [f"{name}={_short(value)}" for name, value in self.kwargs.items()]
@@ -68,9 +76,13 @@ def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., boo
             return state.but(gold=state.gold - amount)
 
     A function that changes the outside world (files a dispute, rings a bell) does so and returns the state.
+    Raises PolicyError for what is not a plain function.
     """
     if run is None:
         return functools.partial(effect, requires=requires)
+    for name, function in (("an effect", run), ("requires", requires)):
+        if function is not None and (not callable(function) or inspect.iscoroutinefunction(function) or not hasattr(run, "__name__")):
+            raise PolicyError(f"{name} is a plain function, not {_short(function)}", hint="@effect above def name(state, ...):")
     return EffectKind(run.__name__, run, requires, run.__doc__ or "")
 
 

@@ -97,20 +97,21 @@ def _unreached(script: Script, offers: list[Made], catalog: Catalog, root: ast.A
 
 
 def _entities(script: Script, parameters: dict[str, type], root: ast.AST) -> Iterator[Problem]:
-    """Every ``entity`` question names a field of the State that holds things."""
+    """Every ``entity`` question names a field of the State that holds things, and its field holds what they are named by."""
     state_type = next((kind for kind in parameters.values() if issubclass(kind, State)), None)
     heard_type = next((kind for kind in parameters.values() if issubclass(kind, Understanding)), None)
     if state_type is None or heard_type is None:
         return
     for name, one in heard_type.__questions__.items():
-        if isinstance(one, Entity) and (reason := _entity_misfit(one, state_type)):
+        annotation = heard_type.model_fields[name].annotation
+        if isinstance(one, Entity) and (reason := _entity_misfit(one, annotation, state_type)):
             yield script.problem(root, f"{heard_type.__name__}.{name} asks for an entity, but {reason}", _ENTITY_HINT)
 
 
-_ENTITY_HINT = 'entity(..., among="orders", by="id") needs a State field orders: tuple[Order, ...] whose things have an id'
+_ENTITY_HINT = 'order: str | None = entity(..., among="orders", by="id") needs a State field orders: tuple[Order, ...] with id: str'
 
 
-def _entity_misfit(one: Entity, state_type: type[State]) -> str:
+def _entity_misfit(one: Entity, annotation: Any, state_type: type[State]) -> str:
     field = state_type.model_fields.get(one.among)
     if field is None:
         return f"{state_type.__name__} has no field {one.among!r}"
@@ -118,7 +119,20 @@ def _entity_misfit(one: Entity, state_type: type[State]) -> str:
         return f"{state_type.__name__}.{one.among} is no tuple or frozenset"
     things = [kind for kind in _element(field.annotation) if isinstance(kind, type)]
     without = [kind.__name__ for kind in things if one.by and not _has(kind, one.by)]
-    return f"{without[0]} has no {one.by!r}" if without else ""
+    if without:
+        return f"{without[0]} has no {one.by!r}"
+    holds = tuple(kind for kind in _flat(annotation) if kind is not type(None))
+    given = _joined(_flat(_attribute(kind, one.by)) for kind in things)
+    wrong = [kind.__name__ for kind in given if holds and not issubclass(kind, holds)]
+    return f"it gives {wrong[0]}, and the field holds {' or '.join(kind.__name__ for kind in holds)}" if wrong else ""
+
+
+def _attribute(kind: type, name: str) -> Any:
+    """The annotation of an attribute of a class, or the class itself without a name; UNKNOWN when it is not annotated."""
+    if not name:
+        return kind
+    field = getattr(kind, "model_fields", {}).get(name)
+    return field.annotation if field is not None else UNKNOWN
 
 
 def _has(kind: type, name: str) -> bool:

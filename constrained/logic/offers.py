@@ -7,6 +7,7 @@ say("sell_key", price=PRICE).then(pay, PRICE).once()
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 from constrained.errors import Problem
 from constrained.logic.effects import EffectKind
 from constrained.logic.options import OfferKind, must, only, say
-from constrained.logic.script import UNKNOWN, FunctionNode, Script, bindings
+from constrained.logic.script import UNKNOWN, FunctionNode, Script, bindings, body_nodes
 
 _MAKERS: dict[Any, OfferKind] = {say: "say", only: "only", must: "must"}
+_COLLECTS = ("tuple", "list", "sorted", "reversed", "filter")  # builtins that only pass offers on
 _LINKS = ("once", "after", "then")
 
 
@@ -61,6 +63,25 @@ def misuse(script: Script, made: Made) -> Iterator[Problem]:
         yield from _link_misuse(script, made, name, link)
 
 
+def foreign(script: Script, functions: list[FunctionNode]) -> Iterator[Problem]:
+    """Yields of what a function outside the file returns: its offers could not be checked."""
+    for node in (node for function in functions for node in body_nodes(function)):
+        value = node.value if isinstance(node, ast.Yield | ast.YieldFrom) else None
+        while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _LINKS:
+            value = value.func.value
+        if isinstance(value, ast.Call) and not _is_known(script, value):
+            name = ast.unparse(value.func)
+            yield script.problem(
+                node, f"{name} is not a function of this file, so what it offers cannot be checked", "write it in this file"
+            )
+
+
+def _is_known(script: Script, call: ast.Call) -> bool:
+    if _hashable(_global(script, call.func)) in _MAKERS:
+        return True
+    return isinstance(call.func, ast.Name) and (call.func.id in script.functions or call.func.id in (*_COLLECTS, *bindings(call)))
+
+
 def _link_misuse(script: Script, made: Made, name: str, link: ast.Call) -> Iterator[Problem]:
     if name == "after" and made.kind != "must":
         yield script.problem(made.call, f".after() on {made.kind}(): only an obligation has a place", "use must(...).after()")
@@ -78,6 +99,8 @@ def _effect_misuse(script: Script, link: ast.Call) -> Iterator[Problem]:
         yield script.problem(
             link, f".then({text}): {text} is not an effect", "decorate the function with @effect and pass it, not its result"
         )
+    elif reason := _call_misfit(script, link):
+        yield script.problem(link, reason, "give the arguments that follow the state")
 
 
 def _is_effect(script: Script, node: ast.expr) -> bool:
@@ -92,13 +115,37 @@ def _is_effect(script: Script, node: ast.expr) -> bool:
     return function is None or any(_names_effect(decorator) for decorator in function.decorator_list)
 
 
+def _call_misfit(script: Script, link: ast.Call) -> str:
+    """Why the effect or its precondition cannot be called with these arguments; empty when it can, or the text does not tell."""
+    kind = _global(script, link.args[0])
+    if (
+        not isinstance(kind, EffectKind)
+        or any(isinstance(one, ast.Starred) for one in link.args)
+        or any(k.arg is None for k in link.keywords)
+    ):
+        return ""
+    names = {keyword.arg or "": None for keyword in link.keywords}
+    for what, function in (("", kind.run), ("the precondition of ", kind.requires)):
+        if function is None:
+            continue
+        try:
+            signature = inspect.signature(function)
+        except ValueError:  # a function of C without a signature
+            continue
+        try:
+            signature.bind(*link.args, **names)
+        except TypeError as error:
+            return f"{what}{kind.name}({', '.join(signature.parameters)}) cannot be called with {ast.unparse(link)[:80]}: {error}"
+    return ""
+
+
 def _names_effect(decorator: ast.expr) -> bool:
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
     return ast.unparse(target).rpartition(".")[2] == "effect"
 
 
 def _calls(script: Script, function: FunctionNode) -> Iterator[tuple[ast.Call, OfferKind]]:
-    for node in ast.walk(function):
+    for node in body_nodes(function):
         if isinstance(node, ast.Call) and (kind := _MAKERS.get(_hashable(_global(script, node.func)))):
             yield node, kind
 
@@ -154,7 +201,19 @@ def _dead(node: ast.AST) -> Iterator[ast.AST]:
                 yield from ast.walk(statement)
             else:
                 yield from _dead(statement)
-            is_over = is_over or isinstance(statement, ast.Return | ast.Raise | ast.Break | ast.Continue)
+            is_over = is_over or _ends(statement)
+
+
+def _ends(statement: ast.stmt) -> bool:
+    """Whether nothing behind this statement in its block can run."""
+    if isinstance(statement, ast.If):
+        return bool(statement.orelse) and all(any(map(_ends, block)) for block in (statement.body, statement.orelse))
+    if isinstance(statement, ast.Match):
+        is_complete = any(
+            case.guard is None and isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None for case in statement.cases
+        )
+        return is_complete and all(any(map(_ends, case.body)) for case in statement.cases)
+    return isinstance(statement, ast.Return | ast.Raise | ast.Break | ast.Continue)
 
 
 def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:

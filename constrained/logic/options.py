@@ -88,7 +88,7 @@ def _offer(kind: OfferKind, response_id: str, slots: Mapping[str, Any], caller: 
     if slots:
         return Offer(kind, response_id, slots, _source(code, caller))
     made = _MADE.get((kind, response_id, id(code), caller.f_lasti))
-    if made is None or made[0] is not code:
+    if made is None:
         source = _source(code, caller)
         made = code, _plain(kind, response_id, source.file, source.line, False, False)
         if len(_MADE) >= _MOST_MADE:
@@ -100,7 +100,7 @@ def _offer(kind: OfferKind, response_id: str, slots: Mapping[str, Any], caller: 
 def _source(code: CodeType, caller: FrameType) -> Source:
     """Where a call stands. Looked up by instruction: a frame finds its line by walking the function's line table."""
     place = _PLACES.get((id(code), caller.f_lasti))
-    if place is None or place[0] is not code:
+    if place is None:
         place = code, Source(code.co_filename, caller.f_lineno)
         if len(_PLACES) >= _MOST_MADE:
             _PLACES.clear()

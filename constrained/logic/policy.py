@@ -10,7 +10,6 @@ Knows no message and no model. What a policy yields becomes options in ``allow``
 from __future__ import annotations
 
 import ast
-import hashlib
 import inspect
 import linecache
 import sys
@@ -25,7 +24,7 @@ from constrained.catalog.response import Catalog
 from constrained.errors import ConstrainedError, PackError, PolicyError, Problem
 from constrained.logic.conditions import specificity_by_line
 from constrained.logic.matching import mismatches
-from constrained.logic.offers import find_offers
+from constrained.logic.offers import find_offers, foreign
 from constrained.logic.options import Offer
 from constrained.logic.place import source_text
 from constrained.logic.purity import impurities
@@ -58,7 +57,7 @@ class Policy:
         self.line = _first_line(node)
         self.source = script.text
         self.rules = "\n".join(script.text.splitlines()[_first_line(node) - 1 : node.end_lineno]) + "\n"
-        self.hash = "sha256:" + hashlib.sha256(script.text.encode()).hexdigest()
+        self.hash = _hash(script.text)
         self.cache: dict[Any, Any] = {}  # of ``allow``: what became of offers without slots
         self.function_name = function.__name__
         self._function = function
@@ -135,6 +134,7 @@ def policy(catalog: str | Path | Catalog) -> Callable[[Callable[..., Any]], Poli
         functions = script.called(node)
         problems += _generator(script, node)
         problems += mismatches(script, find_offers(script, functions), loaded, parameters, node)
+        problems += foreign(script, functions)
         problems += impurities(script, functions)
         if problems:
             raise PolicyError(f"the policy {function.__name__} does not fit the catalog {loaded.name!r}", problems)
@@ -160,6 +160,8 @@ def _catalog(given: str | Path | Catalog, file: Path) -> tuple[str, Catalog]:
         return given.name, given
     from constrained.catalog.load import load_catalog
 
+    if not isinstance(given, str | Path):
+        raise PolicyError(f"@policy takes a name, a path or a Catalog, not {type(given).__name__}", hint='@policy("tavern")')
     if isinstance(given, Path) or given.endswith((".yaml", ".yml")):
         loaded = load_catalog(_existing(Path(given), file))
         return loaded.name, loaded
@@ -225,6 +227,12 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
         yield child
         if not isinstance(child, FunctionNode | ast.Lambda | ast.GeneratorExp):
             yield from _own(child)
+
+
+def _hash(text: str) -> str:
+    import hashlib  # loads OpenSSL
+
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def _first_line(node: FunctionNode) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from constrained.errors import Problem
 from constrained.logic.effects import EffectKind
-from constrained.logic.script import FunctionNode, Script, bindings
+from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
 
 _CALLS = {
     "open": "reads or writes files",
@@ -70,7 +70,7 @@ def impurities(script: Script, functions: list[FunctionNode]) -> Iterator[Proble
     """Every impure act of these functions, each with its line."""
     for function in functions:
         yield from _signature(script, function)
-        for node in ast.walk(function):
+        for node in body_nodes(function):
             for message, hint in _acts(script, node):
                 yield script.problem(node, message, hint or _HINT)
 

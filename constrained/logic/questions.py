@@ -189,8 +189,9 @@ class Entity(Question):
 
 @dataclass(frozen=True, slots=True)
 class Amount(Question):
-    """Which of the numbers said in the message?"""
+    """Which of the numbers said in the message? One with more ``decimals`` is no amount."""
 
+    decimals: int = 2
     annotations: ClassVar[str] = "int or Decimal, | None"
 
     def mismatch(self, annotation: Any) -> str:

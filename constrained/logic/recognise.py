@@ -42,12 +42,18 @@ class Span:
         return Answer(Candidate(self.key, self.text, f"{question} {self.words}.", name=self.text), self.value)
 
 
-def amounts(message: str, locale: str, *, is_whole: bool) -> list[Span]:
-    """The numbers said in a message, as Decimal, or as int where only whole numbers fit (others are left out)."""
+def amounts(message: str, locale: str, *, is_whole: bool, decimals: int = 2) -> list[Span]:
+    """The numbers said in a message, as Decimal with at most ``decimals``, or as int; others are left out."""
     from constrained.logic.amounts import find_amounts
+    from constrained.logic.dates import written_days
 
-    text = readable(message)
-    found = [(start, end, value) for start, end, value in find_amounts(text, babel_locale(locale)) if not is_whole or value == int(value)]
+    text, known, places = readable(message), babel_locale(locale), 0 if is_whole else decimals
+    days = written_days(text, known)
+    found = [
+        (start, end, value)
+        for start, end, value in find_amounts(text, known)
+        if value == round(value, places) and not any(start < last and first < end for first, last in days)
+    ]
     return _spans(text, found, lambda value: int(value) if is_whole else value, lambda value: f"{value:f}", lambda value: f"{value:f}")
 
 

@@ -64,7 +64,7 @@ class Script:
             if node in found:
                 continue
             found.append(node)
-            names = [call.func.id for call in ast.walk(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)]
+            names = [call.func.id for call in body_nodes(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)]
             todo += [self.functions[name] for name in names if name in self.functions]
         return found
 
@@ -147,6 +147,12 @@ class Binding:
     expression: ast.expr | None
     is_loop: bool = False
     path: tuple[int, ...] = ()
+
+
+def body_nodes(function: FunctionNode) -> Iterator[ast.AST]:
+    """Every node of a function's body: what runs when it is called. Decorators and defaults ran before."""
+    for statement in function.body:
+        yield from ast.walk(statement)
 
 
 def bindings(node: ast.AST) -> dict[str, list[Binding]]:

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from constrained.choice import Choice, Distribution
 from constrained.errors import EngineError, PolicyError, Problem
@@ -99,9 +99,9 @@ def entity(text: str, *, among: str, by: str = "", at_least: float = 0.0) -> Any
     return Entity(text, at_least, among, by)
 
 
-def amount(text: str, *, at_least: float = 0.0) -> Any:
-    """One of the numbers that a recogniser finds in the message, or None."""
-    return Amount(text, at_least)
+def amount(text: str, *, at_least: float = 0.0, decimals: int = 2) -> Any:
+    """One of the numbers that a recogniser finds in the message, or None. One with more ``decimals`` is left out."""
+    return Amount(text, at_least, decimals)
 
 
 def date(text: str, *, prefer: Prefer = "future", at_least: float = 0.0) -> Any:
@@ -121,7 +121,8 @@ def ask(heard_type: type[Understanding], state: State, message: str, *, today: D
         answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
         if len(answers) > 1:
             candidates = tuple(answer.candidate for answer in answers)
-            asked.append(Asked(name, Choice(name, "heard", candidates, one.text), tuple(answer.value for answer in answers)))
+            kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day) else "heard"
+            asked.append(Asked(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers)))
     return tuple(asked)
 
 
@@ -179,7 +180,7 @@ def _spans(one: Question, annotation: Any, message: str, today: Date, locale: st
     from constrained.logic.recognise import amounts, dates  # loads the recognisers' libraries on first use
 
     if isinstance(one, Amount):
-        spans = amounts(message, locale, is_whole=is_whole(annotation))
+        spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals)
     elif isinstance(one, Day):
         spans = dates(message, locale, today=today, prefer=one.prefer)
     else:

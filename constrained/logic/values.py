@@ -74,16 +74,24 @@ class Values(BaseModel):
     @field_serializer("*", mode="wrap")
     def _in_one_order(self, value: Any, serialise: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
         """Sets leave as sorted lists, so that equal values have equal JSON in every process."""
-        written = serialise(value)
-        if isinstance(value, frozenset) and isinstance(written, list):
-            return sorted(written, key=lambda item: json.dumps(item, sort_keys=True, default=str))
-        return written
+        return _in_order(value, serialise(value))
 
 
 def closest(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` for a misspelt name; empty when nothing is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _in_order(value: Any, written: Any) -> Any:
+    """What was written of a value, with lists that stand for sets in one order, as deep as tuples and models go."""
+    if isinstance(value, frozenset) and isinstance(written, list):
+        return sorted(written, key=lambda item: json.dumps(item, sort_keys=True, default=str))
+    if isinstance(value, tuple) and isinstance(written, list):
+        return [_in_order(item, one) for item, one in zip(value, written, strict=True)]
+    if isinstance(value, BaseModel) and isinstance(written, dict):
+        return {name: _in_order(getattr(value, name, None), one) for name, one in written.items()}
+    return written
 
 
 def _parsed(cls: type[Values], data: str | bytes | bytearray) -> Any:

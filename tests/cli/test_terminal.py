@@ -54,7 +54,11 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def interrupt(self) -> None:
-        os.kill(self._child.pid, signal.SIGINT)
+        """Ctrl-C, until something is printed: readline does not see a signal that comes just before it waits."""
+        ready: list[int] = []
+        while not ready:
+            os.kill(self._child.pid, signal.SIGINT)
+            ready, _, _ = select.select([self._master], [], [], 3)
 
     def ends(self) -> int:
         """Reads what is left, and returns the exit status."""

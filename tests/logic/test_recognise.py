@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 
 import pytest
@@ -28,6 +29,9 @@ AMOUNTS = [
     ("en", "5k, 2 hundred, 3 million", {"5k": "5000", "2 hundred": "200", "3 million": "3000000"}),
     ("en", "50gp", {"50": "50"}),
     ("en", "0,500", {"0,500": "0.500"}),
+    ("en", "on 5 April 2026 or April 6th I paid 20; I have 30. May I?", {"20": "20", "30": "30"}),
+    ("es", "el 5 de mayo pagué 20", {"20": "20"}),
+    ("en", "1.999 euros or 1.990", {"1.990": "1.990"}),
     ("en", "one or two", {"one": "1", "two": "2"}),
     ("en", "1 200", {"1": "1", "200": "200"}),
     ("en", "50, no, 50!", {"50": "50"}),
@@ -48,6 +52,7 @@ NO_AMOUNTS = [
     ("en", "50% off, or 50 %"),
     ("en", "the 3rd time, a second chance, third"),
     ("en", "4111111111111111"),
+    ("en", "9999999999999k or 999999999 billion"),
     ("en", "²³ ½ ٣ ⅷ"),
     ("es", "un céntimo"),
     ("fr", "une pièce"),
@@ -115,6 +120,24 @@ def test_what_is_no_amount(locale: str, message: str) -> None:
     assert amounts(message, locale, is_whole=False) == []
 
 
+def test_more_decimals_may_be_asked_for() -> None:
+    assert [span.key for span in amounts("1.999 or 1.9999", "en", is_whole=False, decimals=3)] == ["1.999"]
+
+
+def test_a_message_proposes_so_many_spans_at_most() -> None:
+    assert [span.key for span in amounts(", ".join(map(str, range(100))), "en", is_whole=True)] == [str(n) for n in range(SPANS)]
+
+
+def test_a_library_that_stumbles_over_a_text_finds_nothing_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import dateparser.search
+
+    def stumble(*args: object, **kwargs: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(dateparser.search, "search_dates", stumble)
+    assert [span.key for span in dates("tomorrow, or on 5 May", "en", today=TODAY)] == ["2026-05-05"]
+
+
 def test_a_whole_amount_leaves_fractions_out() -> None:
     (span,) = amounts("12.50 or 3.00", "en", is_whole=True)
     assert (span.text, span.value, type(span.value)) == ("3.00", 3, int)
@@ -177,10 +200,11 @@ def test_a_written_number_is_read_as_itself(number: Decimal, locale: str) -> Non
     assert [span.value for span in amounts(f"I give {text} now", locale, is_whole=False)] == [number], text
 
 
-pieces = (
+pieces = re.findall(
+    r"\S+",
     "5 may in two hundred monday the 3rd , . - / : ago days % k dozen half a \x00 ٣ \u202e \ud800 $ one 99999 next week of point İ ß "
-    "mañana pasado de e+9 inf nan \uff11\uff12"
-).split()
+    "mañana pasado de e+9 inf nan \uff11\uff12",
+)
 fragments = st.lists(st.sampled_from(pieces), max_size=30).map(" ".join)
 
 

@@ -52,6 +52,8 @@ class Heard(Understanding):
     exact: Decimal | None = amount("How much exactly?")
     day: dt.date | None = date("Which day?")
     past: dt.date | None = date("Which day was it?", prefer="past")
+    sure: bool = question("Is it sure?", at_least=0.7)
+    single: Literal["one"] = choice("Which one?")
 
 
 ORDERS = (Order(id="A17", what="boots"), Order(id="B2", what="a hat", day=dt.date(2026, 3, 1)))
@@ -75,7 +77,7 @@ def test_nothing_heard_is_the_defaults() -> None:
     assert hearings == ()
     assert heard.model_dump() == {
         "threat": False, "mood": None, "tone": "low", "tool": None, "anger": 1, "order": None, "item": None, "name": None,
-        "offer": None, "exact": None, "day": None, "past": None,
+        "offer": None, "exact": None, "day": None, "past": None, "sure": False, "single": "one",
     }  # fmt: skip
 
 
@@ -175,6 +177,7 @@ def test_each_question_is_a_closed_choice() -> None:
         "exact": ("50", "60", "none"),
         "day": ("2026-03-19", "none"),
         "past": ("2026-03-19", "none"),
+        "sure": ("yes", "no"),
     }
     assert all(one.choice.kind == "heard" and one.choice.name == name and one.choice.question for name, one in asked.items())
     assert asked["day"].choice.candidates[0].text == "tomorrow"
@@ -188,7 +191,7 @@ def test_each_question_is_a_closed_choice() -> None:
 
 
 def test_a_question_without_a_choice_is_not_asked() -> None:
-    assert set(asked_by_name("hello there", Desk())) == {"threat", "mood", "tone", "tool", "anger"}
+    assert set(asked_by_name("hello there", Desk())) == {"threat", "mood", "tone", "tool", "anger", "sure"}
     assert asked_by_name(" \n ") == {}
 
 
@@ -225,6 +228,8 @@ def test_every_candidate_can_be_understood_and_means_its_value(data: st.DataObje
     [
         ("threat", (0.5, 0.5), True, 0.5),
         ("threat", (0.49, 0.51), False, 0.51),
+        ("sure", (0.69, 0.31), False, 0.31),
+        ("sure", (0.7, 0.3), True, 0.7),
         ("name", (0.69, 0.1, 0.11, 0.1), None, 0.1),
         ("name", (0.7, 0.1, 0.1, 0.1), "Ann", 0.7),
         ("name", (0.2, 0.2, 0.2, 0.4), None, 0.4),

@@ -1,0 +1,19 @@
+"""The host keeps the state: an effect runs when the host says so, once, and only while its precondition holds."""
+
+from logic.ferry import Traveller, ferrywoman
+
+from constrained import Dialogue, EffectError
+from constrained.testing import ScriptedEngine
+
+maud = Dialogue(ferrywoman, engine=ScriptedEngine(["carry"]))
+turn = maud.reply("Take me over!", Traveller(silver=3))
+print(turn.apply(Traveller(silver=3)))
+for state in (Traveller(silver=3), Traveller(silver=1)):
+    try:
+        turn.apply(state)
+    except EffectError as error:
+        print(error.message.replace(turn.id, "..."))
+
+# silver=1
+# the effects of turn ... ran before
+# the precondition of pay(2) no longer holds; no effect of turn ... was run
