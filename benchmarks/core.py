@@ -114,7 +114,7 @@ def _turns(bench: Bench, folder: Path) -> None:
 
     n_responses = 100 if bench.is_smoke else 1_000
     policy = load_policy_file(write_desk(folder, n_responses, bench.seed))
-    states = {12: policy.state_type(topic=3), n_responses: policy.state_type(is_open=True)}
+    states = {12: policy.state_type.from_json({"topic": 3}), n_responses: policy.state_type.from_json({"is_open": True})}
     for n_options, state in states.items():
         logs = {
             "log in memory": MemoryLog(),

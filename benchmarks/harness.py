@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks import machine
 from benchmarks.timing import Spread
+
+Key: TypeAlias = tuple[str, str, str]
 
 
 class BenchmarkError(Exception):
@@ -37,6 +39,11 @@ class Row:
     commit: str
     seed: int
 
+    @property
+    def key(self) -> Key:
+        """What no two rows of a suite share."""
+        return (self.case, self.metric, self.reference)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -49,8 +56,8 @@ class Bench:
 
     Attributes:
         is_smoke: seconds, without a model; the figures mean nothing.
-        targets: (case, metric) -> what is asked for, as shown in the table: "at most 1.3".
-        missed: the (case, metric) whose value is not what is asked for.
+        targets: Row.key -> what is asked for, as shown in the table: "at most 1.3".
+        missed: the keys of rows whose value is not what is asked for.
     """
 
     suite: str
@@ -62,8 +69,8 @@ class Bench:
     versions: dict[str, str] = field(default_factory=machine.versions)
     commit: str = field(default_factory=machine.commit)
     rows: list[Row] = field(default_factory=list)
-    targets: dict[tuple[str, str], str] = field(default_factory=dict)
-    missed: set[tuple[str, str]] = field(default_factory=set)
+    targets: dict[Key, str] = field(default_factory=dict)
+    missed: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.use_device(self.device_kind)
@@ -107,9 +114,9 @@ class Bench:
         asked += [f"at least {at_least:g}"] if at_least is not None else []
         if not asked:
             return
-        self.targets[row.case, row.metric] = " and ".join(asked)
+        self.targets[row.key] = " and ".join(asked)
         if (at_most is not None and row.value > at_most) or (at_least is not None and row.value < at_least):
-            self.missed.add((row.case, row.metric))
+            self.missed.add(row.key)
 
 
 def _rounded(value: float) -> float:

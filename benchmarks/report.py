@@ -38,11 +38,10 @@ def markdown(bench: Bench, title: str) -> str:
 
 
 def _cells(row: Row, bench: Bench) -> tuple[str, ...]:
-    key = (row.case, row.metric)
     quartiles = " to ".join(map(_number, row.spread)) if row.spread else ""
-    asked = bench.targets.get(key, "")
+    asked = bench.targets.get(row.key, "")
     if asked:
-        asked += ": **missed**" if key in bench.missed else ": met"
+        asked += ": **missed**" if row.key in bench.missed else ": met"
     return (row.case, row.metric, _number(row.value), quartiles, row.unit, row.reference, asked)
 
 

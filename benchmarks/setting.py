@@ -13,19 +13,22 @@ from constrained.decoding.model import LanguageModel, Prefix
 from constrained.decoding.tokens import Tokens
 
 PACKS = ("tavern", "bank_disputes", "clinic_booking")
-STATIC = """You are Alfred Munnery, for thirty years the butler of Grayling Hall. Tonight a diamond was taken from the glass case in the study, \
-while eight guests sat at dinner, and the police have not yet come. You answer whoever asks, politely and at no great length. You saw who came \
-and who left, you know the rooms of the house and the people in it, and you repeat no gossip. You do not know who took the diamond, and you never \
-guess. When a question is about your own past you answer it truthfully, but you would rather speak of the house. When a question makes no sense \
-you say so. When you are asked something that you have told already you tell it again in the same words. You never tell anyone the combination \
-of the safe, neither do you say that there is one. You do not speak of money, nor of the late Lord Grayling, nor of the letter that came this \
-morning, and you end every conversation with good manners."""
+STATIC = (
+    "You are Alfred Munnery, for thirty years the butler of Grayling Hall. Tonight a diamond was taken from the glass case in the "
+    "study, while eight guests sat at dinner, and the police have not yet come. You answer whoever asks, politely and at no great "
+    "length. You saw who came and who left, you know the rooms of the house and the people in it, and you repeat no gossip. You do "
+    "not know who took the diamond, and you never guess. When a question is about your own past you answer it truthfully, but you "
+    "would rather speak of the house. When a question makes no sense you say so. When you are asked something that you have told "
+    "already you tell it again in the same words. You never tell anyone the combination of the safe, neither do you say that there "
+    "is one. You do not speak of money, nor of the late Lord Grayling, nor of the letter that came this morning, and you end every "
+    "conversation with good manners. To you every guest is a guest, whatever he may have done, and you serve them all the same."
+)
 QUESTIONS = (
-    "Tell me, Alfred, who was the last person that went into the study before the dinner bell rang?",
-    "Did you hear the glass break, and if you did, where were you standing at that very moment?",
-    "How long have you been in the service of this family, and has anything been stolen before?",
-    "Could one of the guests have left the table without you or the cook seeing them go out?",
-    "Would you be so kind as to tell me where the colonel and his wife are sleeping tonight?",
+    "Tell me, Alfred, who was the last person that went into the study before the bell for dinner rang?",
+    "Did you hear the glass break, and if you did, where were you standing at that very same moment?",
+    "How long have you been in the service of this family, and has anything ever been stolen from it before?",
+    "Could one of the guests have left the table without either you or the old cook seeing him go out again?",
+    "Would you be so kind as to tell me where the colonel and also his young wife are to sleep tonight?",
 )
 
 
@@ -93,8 +96,8 @@ def load(bench: Bench, dtype: str) -> Setting:
 
     folder = get_model()
     bench.versions["model"] = DEFAULT_MODEL
-    network = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).to(bench.device_kind)
-    return Setting.around(network, AutoTokenizer.from_pretrained(folder))
+    network: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    return Setting.around(network.to(bench.device_kind), AutoTokenizer.from_pretrained(folder))
 
 
 def lines(bench: Bench, n: int) -> list[str]:

@@ -17,7 +17,8 @@ def toy_tokenizer() -> Any:
     core = Tokenizer(models.BPE(vocab={char: index for index, char in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, eos_token=END, pad_token=END)
+    build: Any = PreTrainedTokenizerFast  # typed only in part
+    tokenizer = build(tokenizer_object=core, eos_token=END, pad_token=END)
     tokenizer.chat_template = TEMPLATE
     return tokenizer
 
@@ -35,6 +36,7 @@ def toy_network(dtype: str, seed: int) -> Any:
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=4096,
+        initializer_range=0.3,  # larger than usual: what a token attends to must show in what it predicts
         eos_token_id=256,
         pad_token_id=256,
     )

@@ -69,7 +69,8 @@ class Dialogue:
         locale: BCP 47; the catalog's default when None.
         threshold: the fallback is said when the best option's probability is lower; 0 never abstains.
         conversation: names this conversation in the log.
-        now: the clock, for tests and replay. Its date decides which approvals are in force.
+        now: the clock, for tests and replay. Its date decides which approvals are in force; it is also the day from
+            which "tomorrow" is counted, unless the State has a field ``today``.
     """
 
     def __init__(
@@ -169,7 +170,9 @@ class Dialogue:
         heard_type = self.policy.heard_type
         if heard_type is None:
             return None, (), False
-        asked = ask(heard_type, taken.state, taken.message, today=taken.today, locale=taken.locale) if self.engine else ()
+        today = getattr(taken.state, "today", None)  # "tomorrow" is counted from the host's day, where its State holds one
+        today = today if isinstance(today, date) else taken.today
+        asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale) if self.engine else ()
         if not asked or self.engine is None:
             return *understand(heard_type, (), []), False
         try:

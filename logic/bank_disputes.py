@@ -146,10 +146,17 @@ class Heard(Understanding):
             "I want to speak to a human", "can I talk to a real person please", "put me through to someone who works there",
             "get me an agent", "no more bot, give me a colleague", "is there anybody I could speak with instead of this chat?",
             "let me talk to your manager",
+            "human please", "transfer me to one of your employees",
+            "I'd rather discuss this with somebody on the phone, can anyone ring me?", "Could you kindly connect me with an adviser?",
+            "I've had enough of this machine, is there no one real I can talk to", "operator", "I want to talk to the person in charge",
+            "let a member of staff take over from here",
         ],
         no=[
             "they charged me twice", "my parcel never came", "are you a robot?", "somebody has used my card",
             "when do I get my money back?", "yes, go ahead", "thank you very much", "how do I prove who I am?",
+            "am I talking to a computer?", "a man phoned me and asked for my code", "I already spoke to the shop and they refuse to pay",
+            "the manager of the hotel promised me a refund", "I want to make a complaint", "can you block my card?",
+            "I can't use the app", "nobody answers my mails to the seller",
         ],
         at_least=0.7,
     )  # fmt: skip
@@ -159,10 +166,16 @@ class Heard(Understanding):
             "I can't pay my rent this month", "I lost my job and have nothing left", "now I can't buy food for the kids",
             "my husband died and it is all too much for me", "I'm in hospital and can't deal with this",
             "we are living on our overdraft", "this has left me with no money until payday",
+            "I'm broke until the end of the month", "my mother passed away and I can't face any of this", "I was made redundant in spring",
+            "the heating gets cut off if I don't have that money", "I can't cope any more", "I have cancer and no strength for this",
+            "as a single parent on benefits I can't afford to lose 200 euros", "I don't know how to pay the bills, we are deep in debt",
         ],
         no=[
             "I want my money back", "the shoes are the wrong size", "they took 20 euros too much", "I cancelled that months ago",
             "please block my card", "how long does a dispute take?", "yes please", "good morning",
+            "the cash machine gave me no money", "I paid and got nothing", "I've lost my card", "they won't give me the money back",
+            "the fee is far too high", "I can't open the app", "the concert was called off because the singer was ill",
+            "I want to make a complaint", "when is it credited to my account?", "the gym is too expensive, stop the payments",
         ],
     )  # fmt: skip
     fraud: bool = question(
@@ -171,11 +184,17 @@ class Heard(Understanding):
             "someone has stolen my card details", "I never made this payment", "that wasn't me",
             "my card was used in a country I have never been to", "there are payments on my account I know nothing about",
             "I think I've been hacked", "a caller talked me into giving him the code",
+            "I don't recognise this charge", "somebody bought a television in my name", "my wallet was stolen and now there are debits",
+            "unauthorised transaction", "I fell for a fake website and typed in my card number", "that payment isn't mine, I was asleep",
+            "I have never been to that shop in my life", "my card must have been cloned, I see purchases from Brazil",
         ],
         no=[
             "the order has not arrived", "I was charged twice for the same dinner", "the jacket is torn, I want a refund",
             "the cash machine gave me too little", "they keep charging me although I cancelled", "how is my case going?",
             "yes, please do that", "hello there",
+            "the handbag is a fake", "the shop cheated me, it is not what I ordered", "the amount is wrong, they took too much",
+            "I never received the parcel", "I don't understand this fee", "I've sent it back and they keep my money",
+            "why is it still pending?", "when does my new card come?", "stop them from charging me again",
         ],
     )  # fmt: skip
     transaction: str | None = entity("Which payment does the customer talk about?", among="transactions", by="merchant")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def test_a_catalog_without_logic_is_still_found_as_a_catalog(here: Path) -> None
 def test_no_name_leaves_the_folders(name: str) -> None:
     if name in SHIPPED:
         return
-    with pytest.raises(PackError):
+    with pytest.raises(PackError, match="there is no pack" if re.fullmatch(r"[a-z][a-z0-9_]*", name, re.ASCII) else "is not a pack name"):
         find_pack(name)
 
 

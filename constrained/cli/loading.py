@@ -14,6 +14,13 @@ from constrained.choice import Engine
 from constrained.cli.screen import err
 from constrained.errors import EngineError
 
+ENVIRONMENT = {
+    "TRANSFORMERS_VERBOSITY": "error",  # one progress bar is enough
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "passive",  # idle threads sleep: on a busy machine spinning ones double the time of a turn
+}
+
 
 def fetch(name: str) -> str:
     """Gets a known model, showing how far it is; returns its folder."""
@@ -33,8 +40,7 @@ def load_engine(name: str) -> Engine:
     if models.known_model(name) and models.locate_model(name) is None:
         raise models.model_not_found(name)
     with loading(f"loading {name}"), _uncollected():
-        quiet = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
-        for variable, value in quiet.items():  # one progress bar is enough; a user's own setting stands
+        for variable, value in ENVIRONMENT.items():  # before torch is imported; a user's own setting stands
             os.environ.setdefault(variable, value)
         try:
             from constrained.engines.transformers import TransformersEngine

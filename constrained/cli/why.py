@@ -23,7 +23,7 @@ def show_why(turn: Turn) -> None:
     """Prints the trace of a turn, in the order of its stages."""
     _show_heard(turn)
     allowed = turn.trace.allowed
-    _fact("logic", ", ".join(sorted({Path(one.source.file).name for one in (*allowed.options, *allowed.obligations, *allowed.blocked)})))
+    _fact("logic", _files(turn))
     _section("allowed", [_option(turn, option, probability) for option, probability in turn.decision.ranked()])
     _section("obliged", [(one.id, "", "", _place(one.source), "after" if one.is_after else "before") for one in allowed.obligations])
     _section("blocked", [(one.response_id, "", "", _place(one.source), one.reason) for one in allowed.blocked])
@@ -32,6 +32,15 @@ def show_why(turn: Turn) -> None:
         _fact("effects", ", ".join(map(str, turn.effects)))
     _fact("time", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in turn.trace.timings_ms.items()))
     line()
+
+
+def _files(turn: Turn) -> str:
+    """The logic file, or those, whose lines are shown."""
+    allowed = turn.trace.allowed
+    sources = (
+        [one.source for one in allowed.options] + [one.source for one in allowed.obligations] + [one.source for one in allowed.blocked]
+    )
+    return ", ".join(sorted({Path(source.file).name for source in sources}))
 
 
 def _show_heard(turn: Turn) -> None:

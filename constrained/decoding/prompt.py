@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from constrained.choice import Candidate, Choice, Scene
 
-N_EXAMPLES = 8  # of a candidate, in its context
-N_BACKGROUND = 16  # messages of every kind, in the context of "none of these"
+N_EXAMPLES = 16  # of a candidate, in its context
+N_BACKGROUND = 24  # messages of every kind, in the context of "none of these"
 N_STYLE = 8  # messages of every kind, in every context of a choice whose candidates have no examples
 
 

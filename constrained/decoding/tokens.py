@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -19,7 +20,9 @@ class Tokens:
 
     def __init__(self, tokenizer: Any) -> None:
         if not getattr(tokenizer, "is_fast", False):
-            raise EngineError(f"{type(tokenizer).__name__} is no tokenizer of the tokenizers library", hint="use the model's fast tokenizer")
+            raise EngineError(
+                f"{type(tokenizer).__name__} is no tokenizer of the tokenizers library", hint="use the model's fast tokenizer"
+            )
         self._tokenizer = tokenizer
         self._special = frozenset(tokenizer.all_special_ids) | frozenset(tokenizer.added_tokens_decoder)
         self._unknown = _unknown(tokenizer)
@@ -58,18 +61,20 @@ class Tokens:
         return self._trusted(head) + self.plain(static) + self._trusted(middle), self.plain(dynamic) + self._trusted(tail)
 
     def _scaffold(self) -> tuple[str, str, str]:
-        marks = _MARK.format("static"), _MARK.format("dynamic")
-        messages = [{"role": "system", "content": marks[0]}, {"role": "user", "content": marks[1]}]
+        """What the template puts before, between and after the two texts; as one message where it has no system role."""
+        static, dynamic = _MARK.format("static"), _MARK.format("dynamic")
+        apart = [{"role": "system", "content": static}, {"role": "user", "content": dynamic}]
+        for messages in (apart, [{"role": "user", "content": f"{static}\n\n{dynamic}"}]):
+            parts = re.split(f"({static}|{dynamic})", self._rendered(messages))
+            if parts[1::2] == [static, dynamic]:
+                return parts[0], parts[2], parts[4]
+        raise EngineError("the model's chat template drops or changes messages", hint="use a model with a usual template")
+
+    def _rendered(self, messages: list[dict[str, str]]) -> str:
         try:
-            rendered = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except Exception:  # templates raise what they like (jinja's TemplateError) for a role they do not know
-            merged = [{"role": "user", "content": f"{marks[0]}\n\n{marks[1]}"}]
-            rendered = self._tokenizer.apply_chat_template(merged, tokenize=False, add_generation_prompt=True)
-        head, found, rest = rendered.partition(marks[0])
-        middle, also_found, tail = rest.partition(marks[1])
-        if not (found and also_found):
-            raise EngineError("the model's chat template drops or changes messages", hint="use a model with a usual template")
-        return head, middle, tail
+            return cast("str", self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except Exception:  # templates raise what they like (jinja's TemplateError) at a role that they do not know
+            return ""
 
     def _trusted(self, text: str) -> list[int]:
         return cast("list[int]", self._tokenizer(text, add_special_tokens=False)["input_ids"])

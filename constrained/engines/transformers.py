@@ -77,7 +77,7 @@ class TransformersEngine:
     def identity(self) -> Mapping[str, str]:
         if "weights" not in self._identity:
             self._identity["weights"] = self.reader.model.weights_hash()
-        return self._identity
+        return dict(self._identity)
 
     def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
         """One distribution per choice. All choices are scored in one batch where the rule allows it."""

@@ -263,8 +263,8 @@ def _readable(value: Any) -> str:
 
 
 def _described(thing: Any) -> str:
-    """A thing in words: its fields for a model, itself otherwise."""
-    fields = getattr(type(thing), "model_fields", None)
-    if not fields:
+    """A thing in words: the fields of a model that tell it apart in speech (no flags), itself otherwise."""
+    if not getattr(type(thing), "model_fields", None):
         return _readable(thing)
-    return ", ".join(f"{_readable(name)} {_readable(getattr(thing, name))}" for name in fields if getattr(thing, name) is not None)
+    spoken = {name: value for name, value in dict(thing).items() if value is not None and not isinstance(value, bool)}
+    return ", ".join(f"{_readable(name)} {_readable(value)}" for name, value in spoken.items())

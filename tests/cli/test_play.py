@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from constrained.audit.log import JsonLinesLog, read_log
 from constrained.choice import Engine
 from constrained.cli import play
 from constrained.testing import ScriptedEngine
@@ -108,6 +109,19 @@ def test_a_changed_reply_in_a_log_is_named(run: Run, desk: Path, scripted: list[
     assert f"{log}:2" in done.err
 
 
+def test_a_reply_that_does_not_come_out_again_is_named(run: Run, desk: Path, scripted: list[str], tmp_path: Path) -> None:
+    log, forged = tmp_path / "talk.jsonl", tmp_path / "forged.jsonl"
+    run("play", "library", "--log", str(log), stdin="Good morning!\nCan I have Emma?\nI'll burn it down!\n")
+    whole_chain = JsonLinesLog(forged)
+    for record in read_log(log):
+        whole_chain.append(record.model_copy(update={"text": record.text.replace("Emma", "Emmy")}))
+    done = run("replay", str(forged))
+    assert done.status == 1
+    assert "(line 2) does not come out as recorded" in done.err
+    assert "Emmy" in done.err
+    assert "reproduced" not in done.out
+
+
 def test_a_log_of_other_logic_is_refused(
     run: Run, desk: Path, scripted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +200,14 @@ def test_bytes_that_are_no_text_are_an_ordinary_message(run: Run, desk: Path) ->
     done = run("play", "library", "--rules", stdin=b"caf\xe9 \xff\xfe\n")
     assert done.status == 0
     assert done.out.startswith("Ada: ")
+
+
+def test_a_long_reply_is_not_broken_in_a_pipe(run: Run, here: Path) -> None:
+    run("new", "long")
+    path = here / "catalogs" / "long.yaml"
+    words = "We are closed today, and tomorrow, " + "and the day after, " * 12 + "for good."
+    path.write_text(path.read_text().replace("I am sorry, today's tickets are gone.", words))
+    assert run("play", "long", "--rules", "--state", '{"tickets": 0}', stdin="hello\n").out == f"Ada: {words}\n"
 
 
 def test_words_of_a_catalog_are_never_read_as_markup(run: Run, here: Path) -> None:

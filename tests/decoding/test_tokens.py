@@ -57,13 +57,15 @@ def test_an_unknown_character_is_the_unknown_token_and_its_name_is_not():
     tokens = Tokens(tokenizer)
     assert tokens.plain("漢") == [tokenizer.unk_token_id]
     assert tokenizer("[UNK]", add_special_tokens=False)["input_ids"] == [tokenizer.unk_token_id]
-    assert tokens.plain("unk") == [token for token in tokens.plain("[UNK]") if token != tokenizer.unk_token_id]
+    taken_apart = tokens.text(tokens.plain("a key [UNK]")).split()  # brackets are unknown characters here
+    assert taken_apart == ["a", "k", "e", "y", "[UNK]", "u", "n", "k", "[UNK]"]
 
 
 def test_an_unknown_token_that_ends_a_text_never_comes_from_one():
     tokenizer = tiny.wordpiece()
     tokenizer.eos_token = "[UNK]"
-    assert Tokens(tokenizer).plain("漢 key 字") == tokenizer("key", add_special_tokens=False)["input_ids"]
+    tokens = Tokens(tokenizer)
+    assert tokens.text(tokens.plain("漢 key 字")).split() == ["k", "e", "y"]
 
 
 @given(texts)
@@ -111,7 +113,7 @@ def test_a_chat_prompt_is_what_the_template_makes_of_two_messages(template):
     expected = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert tokenizer.decode(static + dynamic) == expected
     assert tokenizer.decode(static).endswith("user\n")
-    assert tokenizer.decode(dynamic) == "Good evening.<|im_end|>\n<|im_start|>assistant\n"
+    assert tokenizer.decode(dynamic) == "Good evening.<|im_end|>\n<|im_start|>assistant"
     assert tokenizer(expected, add_special_tokens=False)["input_ids"] == static + dynamic
 
 
@@ -120,8 +122,9 @@ def test_the_static_part_does_not_depend_on_what_is_said(tokens):
     assert tokens.chat("", "Good evening.")[1] == tokens.chat("anything else", "Good evening.")[1]
 
 
-def test_a_template_without_a_system_role_gets_one_message():
-    tokenizer = tiny.unigram(tiny.LLAMA_CHAT)
+@pytest.mark.parametrize("template", [tiny.LLAMA_CHAT, "<s>{{ messages[-1].content }}</s>"], ids=["refuses", "drops"])
+def test_a_template_without_a_system_role_gets_one_message(template):
+    tokenizer = tiny.unigram(template)
     static, dynamic = Tokens(tokenizer).chat("be brief", "good evening")
     assert static[0] == tokenizer.bos_token_id
     assert tokenizer.bos_token_id not in dynamic
@@ -138,10 +141,10 @@ def test_a_tokenizer_without_a_template_gets_the_texts():
 @pytest.mark.parametrize(
     "template",
     [
-        "{{ messages[-1].content }}",  # drops the system message
         "{% for message in messages %}{{ message.content | upper }}{% endfor %}",
         "{{ raise_exception('never') }}",
         "{{ messages[0].content[:3] }}",
+        "{% for message in messages + messages %}{{ message.content }}{% endfor %}",  # says everything twice
         "{% for message in messages %}{{ message.content",  # no template at all
         "{{ messages[1].content }}{{ messages[0].content }}",  # what is said before what never changes
     ],

@@ -1,0 +1,207 @@
+"""Suite decoding: what an exact decision costs, in plain forward passes, and beside it what the peers cost and come to."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from benchmarks import machine, setting
+from benchmarks.harness import Bench
+from benchmarks.peers import Peer, Walk, installed_peers
+from benchmarks.setting import Prompt, Setting
+from benchmarks.timing import Measure, Sample, Series, Spread, interleaved, timed
+from constrained.choice import Candidate, Choice, Scene
+from constrained.decoding import prompt as prompts
+from constrained.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.decoding.exact import CHUNK_NODES, score_rows, score_tree
+from constrained.decoding.trie import TokenIndex
+
+DTYPES = ("bfloat16", "float32")
+TOLERANCE_NATS = {"float32": 1e-3, "bfloat16": 1.0}  # bf16 rounds: sums of some forty log-probabilities move by tenths
+SUFFIX, PLAIN, CHUNKS = "a pass of the suffix", "one plain pass over as many tokens", f"plain passes of {CHUNK_NODES} tokens"
+N_CONTEXTS = 12
+MESSAGE = "Could you sell me the key to your cellar? I can pay for it."
+
+
+def run(bench: Bench) -> None:
+    """Every size in every dtype, on CUDA where there is one; a toy in float32 in a smoke run."""
+    if not bench.is_smoke and machine.has_cuda():
+        bench.use_device("cuda")
+    for dtype in DTYPES[-1:] if bench.is_smoke else DTYPES:
+        loaded = setting.load(bench, dtype)
+        with _foreign_code(bench):
+            peers = installed_peers(loaded)
+            for n in (3,) if bench.is_smoke else (24, 100):
+                _decide(bench, loaded, dtype, f"{n} natural lines, {dtype}", setting.lines(bench, n), peers)
+        for n in (3,) if bench.is_smoke else (24, 100):
+            _decide(bench, loaded, dtype, f"{n} keys, {dtype}", setting.keys(n), [])
+        _channel(bench, loaded, dtype)
+
+
+@contextlib.contextmanager
+def _foreign_code(bench: Bench) -> Iterator[None]:
+    """Peers warn of what they import, and compile kernels on first use: not in a smoke run, which has no time for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with torch.compiler.set_stance("force_eager") if bench.is_smoke else contextlib.nullcontext():
+            yield
+
+
+# -- exact, plain passes, peers --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The rows of one list of texts, and as many plain tokens as scoring them feeds."""
+
+    rows: list[tuple[int, ...]]
+    n_nodes: int
+    n_inner: int
+    plain_ids: list[int]
+
+    @classmethod
+    def of(cls, rows: list[tuple[int, ...]]) -> _Tree:
+        trie = TokenIndex.build(rows).trie()
+        n_inner = int(trie.has_child.sum())
+        running = [token for row in rows for token in row[:-1]]
+        return cls(rows, len(trie), n_inner, running[:n_inner])
+
+
+def _decide(bench: Bench, loaded: Setting, dtype: str, case: str, texts: Sequence[str], peers: Sequence[Peer]) -> None:
+    tree = _Tree.of(loaded.rows(texts))
+    bench.add(case, "nodes of the trie", tree.n_nodes, "nodes")
+    bench.add(case, "nodes that are fed", tree.n_inner, "tokens")
+    _check_exact(bench, loaded, dtype, case, tree)
+    walks = {peer.name: _compiled(bench, loaded, case, texts, peer) for peer in peers}
+    usable = loaded.prompts[: 1 if bench.is_smoke else None]
+    found = interleaved([_cases(loaded, tree, prompt, walks) for prompt in usable], seed=bench.seed)
+    _tell_exact(bench, case, found)
+    for name, walk in walks.items():
+        _tell_walk(bench, loaded, case, texts, found, name, walk)
+
+
+def _check_exact(bench: Bench, loaded: Setting, dtype: str, case: str, tree: _Tree) -> None:
+    """The tree pass against one pass a row; the cached plain pass against one without a cache."""
+    prompt = loaded.prompts[0]
+    by_tree = score_tree(loaded.model, loaded.prefix, prompt.suffix, tree.rows).log_probs
+    by_row = score_rows(loaded.model, loaded.prefix, prompt.suffix, tree.rows).log_probs
+    difference = float(np.abs(by_tree - by_row).max())
+    bench.check(f"{case}: exact against one pass a row", difference, TOLERANCE_NATS[dtype])
+    bench.add(case, "exact, largest difference", difference, "nats", reference="one plain pass a row", at_most=TOLERANCE_NATS[dtype])
+    bench.add(case, "exact, same most likely text", float(by_tree.argmax() == by_row.argmax()), "0 or 1", reference="one plain pass a row")
+    with torch.inference_mode():
+        whole = loaded.network(loaded.model.tensor([*prompt.prefix_ids, *prompt.suffix])[None], logits_to_keep=1).logits
+        cached = _logits(loaded, prompt.suffix, loaded.cache(), 1)
+    differs = float((whole.float().log_softmax(-1) - cached.float().log_softmax(-1)).abs().max())
+    bench.check(f"{case}: a pass over the cached prefix against one over everything", differs, TOLERANCE_NATS[dtype])
+
+
+def _cases(loaded: Setting, tree: _Tree, prompt: Prompt, walks: dict[str, _Walks]) -> dict[str, Measure]:
+    ids = [*prompt.suffix, *tree.plain_ids]
+    return {
+        SUFFIX: timed(lambda: _plain(loaded, prompt.suffix, len(prompt.suffix), n_logits=1)),
+        "exact": timed(lambda: score_tree(loaded.model, loaded.prefix, prompt.suffix, tree.rows)),
+        PLAIN: timed(lambda: _plain(loaded, ids, len(ids))),
+        CHUNKS: timed(lambda: _plain(loaded, ids, CHUNK_NODES)),
+        **{name: walk.measure(prompt) for name, walk in walks.items()},
+    }
+
+
+def _plain(loaded: Setting, ids: Sequence[int], n_at_once: int, n_logits: int = 0) -> float:
+    """A causal pass over new tokens with their logits (0: of all), ``n_at_once`` at a time, after the cached prefix."""
+    cache, last = loaded.cache(), 0.0
+    with torch.inference_mode():
+        for start in range(0, len(ids), n_at_once):
+            last = float(_logits(loaded, ids[start : start + n_at_once], cache, n_logits)[0, -1, 0])  # waits for the device
+    return last
+
+
+def _logits(loaded: Setting, ids: Sequence[int], cache: object, n_logits: int) -> torch.Tensor:
+    logits: torch.Tensor = loaded.network(loaded.model.tensor(ids)[None], past_key_values=cache, logits_to_keep=n_logits).logits
+    return logits
+
+
+def _tell_exact(bench: Bench, case: str, found: dict[str, Series]) -> None:
+    bench.add(case, SUFFIX, found[SUFFIX].wall_s * 1e3, "ms")
+    bench.add(case, "exact", found["exact"].wall_s * 1e3, "ms")
+    asked = 1.3 if "lines" in case else None
+    bench.add(case, "exact, time", found["exact"].over(found[PLAIN]), "times", reference=PLAIN, at_most=asked)
+    bench.add(case, "exact, processor time", found["exact"].cpu_over(found[PLAIN]), "times", reference=PLAIN)
+    bench.add(case, "exact, time", found["exact"].over(found[CHUNKS]), "times", reference=CHUNKS)
+    bench.add(case, "exact, processor time", found["exact"].cpu_over(found[CHUNKS]), "times", reference=CHUNKS)
+    bench.add(case, "exact, time", found["exact"].over(found[SUFFIX]), "times", reference=SUFFIX)
+    bench.add(case, "one plain pass, time", found[PLAIN].over(found[SUFFIX]), "times", reference=SUFFIX)
+
+
+class _Walks:
+    """The measured walks of one peer, kept to see where they ended."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self.by_question: dict[str, Walk] = {}
+
+    def measure(self, prompt: Prompt) -> Callable[[], Sample]:
+        return timed(lambda: self._walk(prompt))
+
+    def _walk(self, prompt: Prompt) -> None:
+        self.by_question[prompt.question] = self._peer.walk(prompt)
+
+
+def _compiled(bench: Bench, loaded: Setting, case: str, texts: Sequence[str], peer: Peer) -> _Walks:
+    series = interleaved([{"compile": timed(lambda: peer.compile(texts))}] * (1 if bench.is_smoke else 3), warm_up=False)["compile"]
+    bench.add(case, f"{peer.name}, compile", series.wall_s, "s")
+    walks = _Walks(peer)
+    peer.walk(loaded.prompts[0])  # whatever it compiles on first use is not counted
+    return walks
+
+
+def _tell_walk(bench: Bench, loaded: Setting, case: str, texts: Sequence[str], found: dict[str, Series], name: str, walks: _Walks) -> None:
+    ended = list(walks.by_question.values())
+    bench.add(case, f"{name}, time", found[name].over(found[SUFFIX]), "times", reference=SUFFIX)
+    bench.add(case, f"{name}, time", found[name].over(found["exact"]), "times", reference="exact")
+    bench.add(case, f"{name}, tokens", Spread.of(len(walk.ids) for walk in ended), "tokens")
+    share = f"of {len(ended)}"
+    bench.add(case, f"{name}, ended in the catalog", sum(walk.is_in_catalog(loaded, texts) for walk in ended), share)
+    bench.add(case, f"{name}, in canonical tokens", sum(walk.is_canonical(loaded) for walk in ended), share)
+
+
+# -- the channel -----------------------------------------------------------------------------------------
+
+
+def _channel(bench: Bench, loaded: Setting, dtype: str) -> None:
+    case = f"channel, {N_CONTEXTS} contexts, {dtype}"
+    contexts = [tuple(loaded.tokens.plain(text)) for text in _contexts()]
+    message = loaded.tokens.plain(prompts.heard_as(MESSAGE))
+    bank = Contexts(loaded.model)
+    found, _ = score_message(loaded.model, bank, contexts, message)
+    difference = float(np.abs(found - score_message_rows(loaded.model, contexts, message)).max())
+    bench.check(f"{case}: cached contexts against one pass each", difference, TOLERANCE_NATS[dtype])
+    bench.add(case, "largest difference", difference, "nats", reference="one plain pass a context", at_most=TOLERANCE_NATS[dtype])
+    suffix = loaded.prompts[0].suffix
+    cases = {
+        SUFFIX: timed(lambda: _plain(loaded, suffix, len(suffix), n_logits=1)),
+        "warm": timed(lambda: score_message(loaded.model, bank, contexts, message)),
+        "cold": timed(lambda: score_message(loaded.model, Contexts(loaded.model), contexts, message)),
+    }
+    series = interleaved([cases] * (1 if bench.is_smoke else 7), seed=bench.seed)
+    bench.add(case, "tokens of a message", len(message), "tokens")
+    bench.add(case, "tokens of the contexts", sum(map(len, contexts)), "tokens")
+    bench.add(case, "contexts cached", series["warm"].wall_s * 1e3, "ms")
+    bench.add(case, "contexts cached, time", series["warm"].over(series[SUFFIX]), "times", reference=SUFFIX)
+    bench.add(case, "contexts not cached, time", series["cold"].over(series[SUFFIX]), "times", reference=SUFFIX)
+
+
+def _contexts() -> list[str]:
+    """The contexts of the innkeeper's first responses, as a turn would make them."""
+    from constrained.catalog.load import load_catalog
+
+    catalog = load_catalog(machine.ROOT / "catalogs" / "tavern.yaml")
+    responses = [response for response in catalog.responses.values() if response.id != catalog.fallback][:N_CONTEXTS]
+    candidates = tuple(Candidate(one.id, one.id, one.when, one.examples.get(catalog.locale, ())) for one in responses)
+    scene = Scene("", catalog.speaker, catalog.persona, "", (), (), "", (), MESSAGE, catalog.locale)
+    return prompts.contexts(Choice("reply", "option", candidates), scene)

@@ -1,0 +1,54 @@
+"""Choices and a scene to put to an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from constrained.choice import Candidate, Choice, Scene
+
+OPTIONS = Choice(
+    "reply",
+    "option",
+    (
+        Candidate(
+            "0:sell", "50 gold, and the key is yours.", "the player wants to buy the key", ("here is the money for the key",), name="sell"
+        ),
+        Candidate("1:rumour", "They say the smith drinks.", "the player asks for news", ("what's new?", "any gossip?"), name="rumour"),
+        Candidate("2:pardon", "What was that?", "nothing else fits", rest=True, name="pardon"),
+    ),
+)
+THREAT = Choice(
+    "threat",
+    "heard",
+    (
+        Candidate("yes", "yes", "Does the player threaten the innkeeper? yes", ("I'll burn this place down",), name="yes"),
+        Candidate("no", "no", "Does the player threaten the innkeeper? no", ("nice place you have",), rest=True, name="no"),
+    ),
+    "Does the player threaten the innkeeper?",
+)
+SPAN = Choice(
+    "offer",
+    "span",
+    (Candidate("60", "60"), Candidate("50", "50"), Candidate("none", "none", rest=True)),
+    "How much gold does the player offer?",
+)
+ONE = Choice("alone", "option", (Candidate("0:only", "Out with you!", "the player is rude"),))
+CHOICES = [OPTIONS, THREAT, SPAN, ONE]
+
+SCENE = Scene(
+    static_id="tavern 3",
+    speaker="Brom, the innkeeper",
+    persona="Gruff, fair, hates haggling.",
+    rules="def innkeeper(state, heard): ...",
+    listing=(("sell", "the player wants to buy the key"), ("rumour", "the player asks for news")),
+    background=("good evening", "here is the money for the key", "what's new?", "I'll burn this place down"),
+    state="gold: 80",
+    history=(("user", "hello"), ("reply", "Good evening.")),
+    message="Sixty gold for the key, or 50?",
+    locale="en",
+)
+
+
+def scores(engine: Any, choices: Any = CHOICES, scene: Any = SCENE) -> list[float]:
+    """All scores of an answer in one list."""
+    return [score for answer in engine.choose(choices, scene) for score in answer.scores]

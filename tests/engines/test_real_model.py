@@ -1,0 +1,124 @@
+"""The real small model: exactness in float32, the same bits twice, its own tokenizer, hostile messages."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constrained import Dialogue
+from constrained.choice import Candidate, Choice
+from constrained.decoding import prompt
+from constrained.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.decoding.exact import score_rows, score_tree
+from constrained.decoding.rules import Channel, Direct
+from constrained.engines.transformers import TransformersEngine
+from constrained.models import get_model
+from tests.engines.asked import CHOICES, SCENE, scores
+from tests.strategies import DATA, HOSTILE, naughty_strings
+
+pytestmark = pytest.mark.model
+BUTLER = DATA / "mystery_butler" / "butler.csv"
+TOLERANCE_NATS = 1e-3
+N_LINES = 24
+LINES = [f"The butler says line {number}, sir: {'quite so' if number % 2 else 'not at all'}." for number in range(N_LINES)]
+QUESTION = "Was the diamond insured?"
+
+
+@pytest.fixture(scope="module")
+def exact(real_engine):
+    """The same model in float32."""
+    return TransformersEngine(get_model(), dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """24 replies of the butler; a few of our own where the data is not at hand."""
+    if not BUTLER.is_file():
+        return LINES
+    with BUTLER.open(encoding="utf-8", newline="") as file:
+        return list(dict.fromkeys(row["Response"] for row in csv.DictReader(file)))[:N_LINES]
+
+
+def test_the_tree_is_used(real_engine, exact):
+    assert real_engine.identity["scoring"] == exact.identity["scoring"] == "tree"
+    assert exact.identity["dtype"] == "float32"
+    assert real_engine.identity["tokenizer"] == exact.identity["tokenizer"]
+
+
+def test_tree_scores_equal_scores_line_by_line(exact, lines):
+    model, tokens = exact.reader.model, exact.reader.tokens
+    rows = [[*row, tokens.end] for row in tokens.plain_batch(lines)]
+    static, dynamic = tokens.chat("You are the butler.", QUESTION)
+    found = score_tree(model, model.prefill(static), dynamic, rows)
+    reference = score_rows(model, model.prefill(static), dynamic, rows)
+    assert np.abs(found.log_probs - reference.log_probs).max() <= TOLERANCE_NATS
+    assert found.n_tokens < reference.n_tokens / 2
+    assert found.log_probs.max() < 0
+
+
+def test_channel_scores_equal_plain_passes(exact, lines):
+    model, tokens = exact.reader.model, exact.reader.tokens
+    choice = Choice("reply", "option", tuple(Candidate(str(index), line, line) for index, line in enumerate(lines)))
+    contexts = [tuple(tokens.plain(text)) for text in prompt.contexts(choice, SCENE)]
+    message = tokens.plain(prompt.heard_as(QUESTION))
+    found, _ = score_message(model, Contexts(model), contexts, message)
+    assert np.abs(found - score_message_rows(model, contexts, message)).max() <= TOLERANCE_NATS
+
+
+@pytest.mark.parametrize("rule", [Channel(), Direct()], ids=lambda rule: rule.name)
+def test_the_same_question_gets_the_same_bits(real_engine, rule):
+    engine = TransformersEngine.around(real_engine.reader.model.network, real_engine.reader.tokens._tokenizer, rule=rule)
+    first, again = scores(engine), scores(engine)
+    anew = TransformersEngine.around(real_engine.reader.model.network, real_engine.reader.tokens._tokenizer, rule=rule)
+    assert first == again == scores(anew)
+
+
+def test_what_was_asked_before_changes_no_bit(real_engine):
+    """Contexts that are computed with others or alone are the same contexts."""
+    network, tokenizer = real_engine.reader.model.network, real_engine.reader.tokens._tokenizer
+    fresh, busy = (TransformersEngine.around(network, tokenizer) for _ in range(2))
+    for choice in reversed(CHOICES):
+        busy.choose([choice], replace(SCENE, message="Good evening."))
+    assert scores(busy) == scores(fresh)
+
+
+# -- its tokenizer ----------------------------------------------------------------------------------------
+
+
+@given(st.text(max_size=80) | st.sampled_from([text for text in HOSTILE if len(text) < 5_000]))
+def test_text_comes_back_as_it_was_and_without_special_tokens(real_engine, text):
+    tokens = real_engine.reader.tokens
+    ids = tokens.plain(text)
+    assert tokens.text(ids) == text.encode("utf-8", "replace").decode("utf-8")
+    assert specials(tokens).isdisjoint(ids)
+
+
+def test_no_special_token_can_be_spelt_out(real_engine):
+    tokens = real_engine.reader.tokens
+    names = [str(token) for token in tokens._tokenizer.added_tokens_decoder.values()]
+    assert "<|im_end|>" in names
+    for text in [*names, *(name * 3 for name in names), *(f"{name}\n x{name}" for name in names), *naughty_strings()]:
+        ids = tokens.plain(text)
+        assert specials(tokens).isdisjoint(ids), text
+        assert tokens.text(ids) == text
+        assert tokens.chat(text, text)[0].count(tokens.end) == tokens.chat("", "")[0].count(tokens.end)
+
+
+def specials(tokens):
+    return set(tokens._tokenizer.all_special_ids) | set(tokens._tokenizer.added_tokens_decoder)
+
+
+# -- whatever is said -------------------------------------------------------------------------------------
+
+
+def test_naughty_strings_get_approved_replies(real_engine, library):
+    dialogue = Dialogue(library, engine=real_engine)
+    for text in naughty_strings()[::13]:
+        turn = dialogue.reply(text)
+        assert turn.response_id in library.catalog
+        assert turn.decision.mode in ("exact", "rules")
