@@ -368,9 +368,9 @@ def _policy(policy: Policy | str) -> Policy:
 def _engine(model: str | Path | None) -> Engine | None:
     if model is None:
         return None
-    from constrained.engines.transformers import TransformersEngine
+    from constrained.engines.loading import load_engine
 
-    return TransformersEngine(model)
+    return load_engine(model)
 
 
 @contextmanager

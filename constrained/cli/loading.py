@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,14 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, S
 from constrained import models
 from constrained.choice import Engine
 from constrained.cli.screen import err
-from constrained.errors import EngineError
-
-ENVIRONMENT = {
-    "TRANSFORMERS_VERBOSITY": "error",  # one progress bar is enough
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "OMP_WAIT_POLICY": "passive",  # idle threads sleep: on a busy machine spinning ones double the time of a turn
-}
+from constrained.engines import loading as engines
 
 
 def fetch(name: str) -> str:
@@ -37,31 +28,8 @@ def fetch(name: str) -> str:
 
 def load_engine(name: str) -> Engine:
     """The engine of a model that is on this machine. Raises EngineError, with the command that gets the model."""
-    if models.known_model(name) and models.locate_model(name) is None:
-        raise models.model_not_found(name)
-    with loading(f"loading {name}"), _uncollected():
-        for variable, value in ENVIRONMENT.items():  # before torch is imported; a user's own setting stands
-            os.environ.setdefault(variable, value)
-        try:
-            from constrained.engines.transformers import TransformersEngine
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in ("torch", "transformers", "numpy", "safetensors"):
-                raise
-            raise EngineError(
-                f"a model needs a package that is not installed: {error.name}",
-                hint="pip install 'constrained[transformers]', or choose --rules to talk without a model",
-            ) from error
-        return TransformersEngine(name)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection while a million objects are made that all stay: a quarter of the loading time is spent on it."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
+    with loading(f"loading {name}"):
+        return engines.load_engine(name)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from constrained.choice import Candidate, Choice, Deadline, Mode, Scene
 from constrained.decoding import prompt
 from constrained.decoding.calibration import CHANNEL, NONE, Calibration
-from constrained.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.decoding.channel import score_message, score_message_rows
+from constrained.decoding.contexts import Contexts
 from constrained.decoding.exact import score_rows, score_tree
 from constrained.decoding.model import LanguageModel, Prefix
 from constrained.decoding.tokens import Tokens
@@ -109,7 +110,7 @@ class Direct:
     surface: Surface = "text"
     has_prior: bool = True
     is_mean: bool = False
-    plan: prompt.PromptPlan = prompt.PromptPlan()
+    plan: prompt.PromptPlan = field(default_factory=prompt.PromptPlan)
     mode: Mode = "exact"
 
     @property
@@ -126,7 +127,9 @@ class Direct:
         rows = [self._rows(reader, choice) for choice in choices]
         found = self._likelihoods(reader, choices, rows, scene, deadline)
         if self.has_prior:
-            found = [scores - self._prior(reader, choice, row, scene, deadline) for scores, choice, row in zip(found, choices, rows, strict=True)]
+            found = [
+                scores - self._prior(reader, choice, row, scene, deadline) for scores, choice, row in zip(found, choices, rows, strict=True)
+            ]
         if self.is_mean:
             found = [scores / [len(one) for one in row] for scores, row in zip(found, rows, strict=True)]
         return found
@@ -166,13 +169,16 @@ class Direct:
         reader.n_tokens += scored.n_tokens
         return scored.log_probs
 
-    def _prior(self, reader: Reader, choice: Choice, rows: Sequence[tuple[int, ...]], scene: Scene, deadline: Deadline | None) -> Floats:
+    def _prior(
+        self, reader: Reader, choice: Choice, rows: Sequence[tuple[int, ...]], scene: Scene, deadline: Deadline | None
+    ) -> Floats:
         """Under the neutral prompt, once per catalog version, question and surface."""
-        name = f"{self.name} {scene.static_id} {choice.question} {[candidate.name for candidate in choice.candidates] if choice.question else ''}"
-        known = reader.priors.setdefault(name, {})
+        asked = prompt.dynamic(prompt.neutral(scene), choice)
+        known = reader.priors.setdefault(f"{self.name} {scene.static_id} {asked}", {})
         missing = list(dict.fromkeys(row for row in rows if row not in known))
         if missing:
-            known.update(zip(missing, self._likelihoods(reader, [choice], [missing], prompt.neutral(scene), deadline)[0], strict=True))
+            found = self._likelihoods(reader, [choice], [missing], prompt.neutral(scene), deadline)[0]
+            known.update(zip(missing, found, strict=True))
         return np.asarray([known[row] for row in rows])
 
 
@@ -185,8 +191,9 @@ def _static_prefix(reader: Reader, static: Sequence[int], deadline: Deadline | N
 
 def _n_shared(sequences: Sequence[Sequence[int]]) -> int:
     """Leading tokens that all sequences share."""
-    first, last = min(sequences), max(sequences)
-    return next((index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(len(first), len(last)))
+    shortest = min(map(len, sequences))
+    first = sequences[0]
+    return next((index for index in range(shortest) if any(one[index] != first[index] for one in sequences)), shortest)
 
 
 def _bounded(message: Sequence[int]) -> list[int]:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from constrained.decoding.channel import Contexts, score_message
+from constrained.decoding.channel import score_message
+from constrained.decoding.contexts import Contexts
 from constrained.decoding.exact import score_rows, score_tree
 from constrained.decoding.model import LanguageModel, Prefix
 from constrained.decoding.tokens import Tokens
@@ -25,8 +26,7 @@ _TEXT = (
     "The innkeeper puts down his cup and says that fifty gold is a fair price for the key, not a copper less, "
     "and that the rooms upstairs are warm, dry and quiet at night."
 )
-N_PROMPT, N_ROW, N_MESSAGE = 8, 8, 6  # tokens
-N_SAMPLE = N_PROMPT + 2 * N_ROW + N_MESSAGE
+N_PROMPT, N_ROW = 8, 8  # tokens
 N_HALF = N_ROW // 2
 
 # What a faster way may differ from the network. On the 135M model the tree is off by 3e-5 (float32) or 0.3 (bfloat16).
@@ -38,12 +38,15 @@ MASK_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Token ids to score: a prompt and three rows that share prefixes, two contexts and one message."""
+    """Token ids to score: a prompt and three rows, of which two begin alike; the last row after two contexts."""
 
     prompt: list[int]
     rows: list[list[int]]
     contexts: list[tuple[int, ...]]
-    message: list[int]
+
+    @property
+    def message(self) -> list[int]:
+        return self.rows[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +98,15 @@ def _sample(tokens: Tokens) -> _Sample:
     ids = tokens.plain(_TEXT)
     if not ids:
         raise EngineError("the tokenizer knows no character of a plain English text", hint="is it the model's own tokenizer?")
-    ids *= -(-N_SAMPLE // len(ids))
-    prompt, rest = ids[:N_PROMPT], ids[N_PROMPT:]
-    rows = [rest[:N_ROW], rest[:N_HALF] + rest[N_ROW : N_ROW + N_HALF], rest[N_ROW : N_ROW + N_MESSAGE]]
-    return _Sample(prompt, rows, [tuple(prompt), tuple(prompt + rows[2])], rest[2 * N_ROW : 2 * N_ROW + N_MESSAGE])
+    ids *= -(-(N_PROMPT + 2 * N_ROW) // len(ids))
+    prompt, row, other = ids[:N_PROMPT], ids[N_PROMPT:][:N_ROW], ids[N_PROMPT + N_ROW :][:N_ROW]
+    rows = [row, row[:N_HALF] + other[:N_HALF], other]
+    return _Sample(prompt, rows, [tuple(prompt), tuple(prompt + row[:N_HALF])])
 
 
 def _reference(model: LanguageModel, sample: _Sample) -> _Reference:
     """One plain pass over all sequences, padded at the end, where a causal network does not see it."""
-    pairs = [(sample.prompt, row) for row in sample.rows] + [(list(context), sample.message) for context in sample.contexts]
+    pairs = [*((sample.prompt, row) for row in sample.rows), (list(sample.contexts[1]), sample.message)]
     longest = max(len(before) + len(scored) for before, scored in pairs)
     padded = [[*before, *scored, *[scored[-1]] * (longest - len(before) - len(scored))] for before, scored in pairs]
     try:
@@ -117,10 +120,9 @@ def _reference(model: LanguageModel, sample: _Sample) -> _Reference:
     sums = np.asarray([one.sum() for one in found])
     if not np.isfinite(sums).all():
         raise EngineError("the model's likelihoods are not finite", hint="its weights are damaged, or try dtype='float32'")
-    seen = float(np.abs(found[-1] - found[-2]).sum())  # one message after two contexts
+    seen = float(np.abs(found[3] - found[2]).sum())  # one message after two contexts
     tolerance = min(TOLERANCE_NATS.get(model.dtype, 1.0), TOLERANCE_SHARE * seen)
-    n_rows = len(sample.rows)
-    return _Reference(sums[:n_rows], sums[n_rows:], float(found[0][:N_HALF].sum()), tolerance)
+    return _Reference(sums[:3], sums[2:], float(found[0][:N_HALF].sum()), tolerance)
 
 
 def _log_probs(logits: torch.Tensor, targets: Sequence[int]) -> Floats:

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 
 from constrained.choice import Choice, Deadline, Distribution, Scene
 from constrained.decoding.calibration import Calibration
+from constrained.decoding.contexts import ContextFolder, Contexts
 from constrained.decoding.model import LanguageModel
 from constrained.decoding.rules import Channel, Reader, ScoreRule
 from constrained.decoding.selftest import self_test
 from constrained.decoding.tokens import Tokens
 from constrained.errors import EngineError
+from constrained.models import home
 
 
 class TransformersEngine:
@@ -46,6 +49,7 @@ class TransformersEngine:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         network, tokenizer = _load(str(model), device, _dtype(dtype, device))
         self._start(str(model), network, tokenizer, rule, calibration)
+        self.reader.contexts = Contexts(self.reader.model, folder=self._folder())
 
     @classmethod
     def around(
@@ -72,6 +76,17 @@ class TransformersEngine:
             "calibration": self.calibration.hash,
             "scoring": "tree" if self.reader.has_tree else "rows" if lm.has_cache else "rows without cache",
         }
+
+    def _folder(self) -> ContextFolder:
+        """Where contexts are kept between starts, under a name of all that their states depend on."""
+        versions = ("torch", torch.__version__, "transformers", transformers.__version__)
+
+        def owner() -> str:
+            return " ".join([*(self.identity[name] for name in ("weights", "dtype", "device")), *versions])
+
+        folder = ContextFolder(home() / "contexts", owner)
+        folder.trim()
+        return folder
 
     @property
     def identity(self) -> Mapping[str, str]:

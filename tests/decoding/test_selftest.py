@@ -149,7 +149,7 @@ def test_each_kind_of_tokenizer_gives_a_sample(any_tokens, llama):
     sample = selftest._sample(any_tokens)
     assert len({tuple(row) for row in sample.rows}) == 3
     assert sample.rows[0][:4] == sample.rows[1][:4]
-    assert len(sample.message) == selftest.N_MESSAGE
+    assert len(sample.message) == selftest.N_ROW
     assert self_test(llama, any_tokens)
 
 

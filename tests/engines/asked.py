@@ -1,9 +1,11 @@
-"""Choices and a scene to put to an engine."""
+"""Choices and a scene to put to an engine, and a desk small enough for many replies."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from constrained import Policy, State, Understanding, amount, only, policy, question, say
+from constrained.catalog.load import catalog_from
 from constrained.choice import Candidate, Choice, Scene
 
 OPTIONS = Choice(
@@ -52,3 +54,40 @@ SCENE = Scene(
 def scores(engine: Any, choices: Any = CHOICES, scene: Any = SCENE) -> list[float]:
     """All scores of an answer in one list."""
     return [score for answer in engine.choose(choices, scene) for score in answer.scores]
+
+
+class Purse(State):
+    gold: int = 50
+
+
+class Heard(Understanding):
+    threat: bool = question("Does the player threaten the innkeeper?", yes=["I'll burn this place down"], no=["nice place"])
+    offer: int | None = amount("How much gold does the player offer?")
+
+
+def innkeeper(state: Purse, heard: Heard):
+    """Brom sells the key to whoever has the gold."""
+    if heard.threat:
+        yield only("throw_out")
+        return
+    yield say("rumour")
+    yield say("sell_key", price=heard.offer or state.gold)
+
+
+CATALOG = {
+    "catalog": "inn",
+    "version": 1,
+    "locale": "en",
+    "speaker": "Brom",
+    "fallback": "pardon",
+    "responses": {
+        "sell_key": {"text": "{price} gold, and the key is yours.", "slots": {"price": "integer"}, "when": "the player wants the key"},
+        "rumour": {"text": "They say the smith drinks.", "when": "the player asks for news", "examples": ["what's new?"]},
+        "throw_out": {"text": "Out with you!", "when": "the player is rude"},
+        "pardon": {"text": "What was that?", "when": "nothing else fits"},
+    },
+}
+
+
+def inn() -> Policy:
+    return policy(catalog_from(CATALOG))(innkeeper)

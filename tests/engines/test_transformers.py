@@ -12,8 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained import Dialogue, State, Understanding, amount, only, policy, question, say
-from constrained.catalog.load import catalog_from
+from constrained import Dialogue
 from constrained.choice import Candidate, Choice, Deadline, Engine
 from constrained.decoding import prompt
 from constrained.decoding.calibration import Calibration
@@ -22,7 +21,7 @@ from constrained.engines.transformers import TransformersEngine
 from constrained.errors import DeadlineError, EngineError
 from tests.decoding import tiny
 from tests.decoding.test_selftest import CAN
-from tests.engines.asked import CHOICES, ONE, OPTIONS, SCENE, SPAN, THREAT, scores
+from tests.engines.asked import CATALOG, CHOICES, ONE, OPTIONS, SCENE, SPAN, THREAT, inn, scores
 from tests.strategies import HOSTILE, naughty_strings
 
 RULES = [Channel(), Direct(), Direct("key"), Direct("when", has_prior=False), Direct("text", is_mean=True)]
@@ -148,43 +147,9 @@ def test_any_message_and_any_candidate_are_scored(asked, message):
     assert [len(answer.scores) for answer in answers] == [3, len(HARD.candidates)]
 
 
-class Purse(State):
-    gold: int = 50
-
-
-class Heard(Understanding):
-    threat: bool = question("Does the player threaten the innkeeper?", yes=["I'll burn this place down"], no=["nice place"])
-    offer: int | None = amount("How much gold does the player offer?")
-
-
-def innkeeper(state: Purse, heard: Heard):
-    """Brom sells the key to whoever has the gold."""
-    if heard.threat:
-        yield only("throw_out")
-        return
-    yield say("rumour")
-    yield say("sell_key", price=heard.offer or state.gold)
-
-
-CATALOG = {
-    "catalog": "inn",
-    "version": 1,
-    "locale": "en",
-    "speaker": "Brom",
-    "fallback": "pardon",
-    "responses": {
-        "sell_key": {"text": "{price} gold, and the key is yours.", "slots": {"price": "integer"}, "when": "the player wants the key"},
-        "rumour": {"text": "They say the smith drinks.", "when": "the player asks for news", "examples": ["what's new?"]},
-        "throw_out": {"text": "Out with you!", "when": "the player is rude"},
-        "pardon": {"text": "What was that?", "when": "nothing else fits"},
-    },
-}
-
-
 def test_every_naughty_string_gets_an_approved_reply(engine):
     """Through the whole turn: the message is heard, candidates are made of it, a reply is chosen and verified."""
-    desk = policy(catalog_from(CATALOG))(innkeeper)
-    dialogue = Dialogue(desk, engine=engine)
+    dialogue = Dialogue(inn(), engine=engine)
     modes = set()
     for text in naughty_strings():
         turn = dialogue.reply(text)

@@ -1,0 +1,55 @@
+"""Brings up the engine of a model: imports its runtime only now, and as fast as it goes. Knows no policy."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from constrained import models
+from constrained.choice import Engine
+from constrained.errors import EngineError
+
+ENVIRONMENT = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "passive",  # idle threads sleep: on a busy machine spinning ones double the time of a turn
+}
+
+
+def load_engine(model: str | Path) -> Engine:
+    """A TransformersEngine for a known model's name, a folder, a GGUF file or a hub id.
+
+    Raises ModelNotFoundError, with the command that gets the model, or EngineError.
+    """
+    name = str(model)
+    if models.known_model(name) and models.locate_model(name) is None:
+        raise models.model_not_found(name)
+    for variable, value in ENVIRONMENT.items():  # before torch is imported; a user's own setting stands
+        os.environ.setdefault(variable, value)
+    with _uncollected():
+        try:
+            from constrained.engines.transformers import TransformersEngine
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in ("torch", "transformers", "numpy", "safetensors"):
+                raise
+            raise EngineError(
+                f"a model needs a package that is not installed: {error.name}",
+                hint="pip install 'constrained[transformers]'; without a model the rules alone choose",
+            ) from error
+        return TransformersEngine(name)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection while a million objects are made that all stay: a quarter of the loading time is spent on it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
