@@ -17,7 +17,8 @@ from benchmarks.setting import Prompt, Setting
 from benchmarks.timing import Measure, Sample, Series, Spread, interleaved, timed
 from constrained.choice import Candidate, Choice, Scene
 from constrained.decoding import prompt as prompts
-from constrained.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.decoding.channel import score_message, score_message_rows
+from constrained.decoding.contexts import Contexts
 from constrained.decoding.exact import CHUNK_NODES, score_rows, score_tree
 from constrained.decoding.trie import TokenIndex
 

@@ -22,10 +22,12 @@ from constrained import (
     EffectError,
     EngineError,
     JsonLinesLog,
+    LocaleError,
     MemoryLog,
     MessageError,
     State,
     StateError,
+    load_policy,
 )
 from constrained.audit.log import read_log
 from constrained.choice import Deadline, Distribution
@@ -405,3 +407,24 @@ def test_a_turn_without_effects_changes_nothing(desk, library):
 
 def test_a_small_record_is_made_of_json(desk):
     assert desk(RandomEngine()).reply("hello").record.model_dump().keys() == record().model_dump().keys()
+
+
+def test_a_conversation_does_not_begin_in_a_locale_that_an_exact_response_lacks():
+    clinic = load_policy("clinic_booking")
+    with pytest.raises(LocaleError, match="emergency_call") as refused:
+        Dialogue(clinic, locale="fr")
+    assert refused.value.locale == "fr"
+    with pytest.raises(LocaleError):
+        Dialogue(clinic).reply("Bonjour", clinic.state_type.default(), locale="fr")
+    assert Dialogue(clinic, locale="es-MX").locale == "es-MX"
+
+
+def test_tomorrow_is_counted_from_the_states_own_day():
+    clinic = load_policy("clinic_booking")
+    state = clinic.state_type.default()
+    engine = Watched({"reply": "pardon"} | dict.fromkeys(clinic.heard_type.model_fields))
+    engine.choose = lambda choices, scene, deadline=None: [
+        Distribution(tuple(float(index == 0) for index in range(len(choice.candidates))), "exact") for choice in choices
+    ]
+    turn = Dialogue(clinic, engine=engine, now=lambda: NOON + dt.timedelta(days=400)).reply("Tomorrow, please", state)
+    assert turn.heard.day == state.today + dt.timedelta(days=1)

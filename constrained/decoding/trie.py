@@ -124,7 +124,7 @@ class TokenIndex:
         """[row as given] tokens needed to tell each row from all others (its whole length if it is a prefix of one)."""
         shared = np.append(_shared_prefix(self.matrix, self.lengths), 0)
         needed = np.minimum(np.maximum(shared[:-1], shared[1:]) + 1, self.lengths)
-        return needed[self.rank].astype(np.int32)
+        return np.asarray(needed[self.rank], dtype=np.int32)
 
 
 def _sort_order(matrix: Ints) -> NDArray[np.int64]:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.decoding import channel
-from constrained.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.decoding.channel import score_message, score_message_rows
+from constrained.decoding.contexts import Contexts
 from tests.decoding import tiny
 
 TOLERANCE_NATS = 1e-4

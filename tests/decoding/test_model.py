@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.choice import Deadline
-from constrained.decoding.channel import Contexts, score_message
+from constrained.decoding.channel import score_message
+from constrained.decoding.contexts import Contexts
 from constrained.decoding.exact import score_rows, score_tree
 from constrained.decoding.model import LanguageModel, Prefix
 from constrained.errors import DeadlineError, EngineError
@@ -123,6 +124,7 @@ def test_a_deadline_ends_a_pass_at_any_layer_and_the_model_works_again(llama, ti
         with pytest.raises(DeadlineError) as caught:
             WAYS[way](model, Deadline(0.25, ticks() + late + 1))
         assert caught.value.within_s == 0.25
+        model.network(input_ids=model.tensor([PROMPT]))  # who calls the network itself is under no deadline
         assert (WAYS[way](model, None) == in_time).all()
 
 
@@ -153,6 +155,16 @@ def test_a_deadline_of_one_thread_does_not_stop_another(llama):
     assert all(isinstance(one, DeadlineError) for one in late)
     assert len(right) == 20
     assert all((one == expected).all() for one in right)
+
+
+def test_one_pass_runs_at_a_time(llama):
+    done = threading.Event()
+    other = threading.Thread(target=lambda: (llama.run(llama.tensor([PROMPT])), done.set()))
+    with llama.lock:
+        other.start()
+        assert not done.wait(0.05)
+    other.join()
+    assert done.is_set()
 
 
 def test_two_threads_get_what_each_would_get_alone(llama):
@@ -201,6 +213,12 @@ def test_one_weight_that_differs_gives_another_hash():
 )
 def test_weights_settings_and_ties_that_differ_give_another_hash(llama, other):
     assert LanguageModel(tiny.network(**other)).weights_hash() != llama.weights_hash()
+
+
+def test_the_same_numbers_in_another_shape_give_another_hash():
+    first, second = LanguageModel(tiny.network()), LanguageModel(tiny.network())
+    second.network.model.norm.weight = torch.nn.Parameter(second.network.model.norm.weight.detach()[None])
+    assert first.weights_hash() != second.weights_hash()
 
 
 def test_two_tensors_that_change_places_give_another_hash():

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.choice import Candidate, Choice
 from constrained.decoding import prompt
-from constrained.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.decoding.channel import score_message, score_message_rows
+from constrained.decoding.contexts import Contexts
 from constrained.decoding.exact import score_rows, score_tree
 from constrained.decoding.rules import Channel, Direct
 from constrained.engines.transformers import TransformersEngine
