@@ -86,8 +86,8 @@ def _compare_rules(bench: Bench, engine: Any) -> None:
 
     bare, listing = PromptPlan(has_rules=False, has_listing=False), PromptPlan(has_rules=False)
     rules = [engine.rule]
-    rules += [Direct(surface, has_prior, plan=bare) for surface in ("text", "key", "when") for has_prior in (False, True)]
-    rules += [Direct("text", True, True, plan=bare), Direct("key", True, plan=listing)]
+    rules += [Direct(surface, plan=bare) for surface in ("text", "key", "when")]
+    rules += [Direct("text", False, plan=bare), Direct("text", True, True, plan=bare), Direct("key", plan=listing)]
     default, calibration = engine.rule, engine.calibration
     for rule in rules:
         engine.rule, engine.calibration = rule, rule.calibration

@@ -126,6 +126,7 @@ class Clinic(State):
 class Heard(Understanding):
     emergency: bool = question(
         "Does the patient describe a medical emergency that is happening now?",
+        at_least=0.25,  # a missed emergency is worse than one too many
         yes=["I have a crushing pain in my chest", "she can't get any air and her lips are blue",
              "half of his face has dropped and he talks gibberish", "the cut is deep and the blood won't stop",
              "my dad collapsed and isn't answering", "her throat is swelling shut after a bee sting",
@@ -145,6 +146,7 @@ class Heard(Understanding):
     )
     crisis: bool = question(
         "Does the patient speak of suicide or of hurting themselves?",
+        at_least=0.25,  # a missed emergency is worse than one too many
         yes=["I don't want to be alive anymore", "I keep thinking about killing myself", "everybody would be better off without me",
              "I'm going to cut myself again tonight", "there is no point in going on, I want it to end", "ya no quiero vivir",
              "he pensado en quitarme la vida", "tengo ganas de hacerme daño", "I want to kill myself",

@@ -169,9 +169,7 @@ class Direct:
         reader.n_tokens += scored.n_tokens
         return scored.log_probs
 
-    def _prior(
-        self, reader: Reader, choice: Choice, rows: Sequence[tuple[int, ...]], scene: Scene, deadline: Deadline | None
-    ) -> Floats:
+    def _prior(self, reader: Reader, choice: Choice, rows: Sequence[tuple[int, ...]], scene: Scene, deadline: Deadline | None) -> Floats:
         """Under the neutral prompt, once per catalog version, question and surface."""
         asked = prompt.dynamic(prompt.neutral(scene), choice)
         known = reader.priors.setdefault(f"{self.name} {scene.static_id} {asked}", {})

@@ -72,7 +72,9 @@ def test_probabilities_sum_to_one_and_rest_weighs_on_the_fallback_alone(scores, 
         assert odds == pytest.approx((scores[0] - scores[1]) / temperature, abs=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "candidates", "weight"), [("option", (KEY, PARDON), 1.0), ("heard", (KEY, PARDON), 2.0), ("span", (KEY, PARDON), 4.0)])
+@pytest.mark.parametrize(
+    ("kind", "candidates", "weight"), [("option", (KEY, PARDON), 1.0), ("heard", (KEY, PARDON), 2.0), ("span", (KEY, PARDON), 4.0)]
+)
 def test_each_kind_of_choice_has_its_own_weight(kind, candidates, weight):
     calibration = Calibration(rest_option=1.0, rest_shown=2.0, rest_told=3.0, rest_span=4.0)
     found = calibration.probabilities(np.zeros(2), Choice("one", kind, candidates))

@@ -65,17 +65,26 @@ def test_one_layer_that_ignores_the_mask_is_enough(tokens, layer):
     assert not self_test(LanguageModel(built), tokens)
 
 
-def test_a_mask_with_one_wrong_entry_is_found(tokens, monkeypatch):
-    """Every node is hidden from itself or shown its neighbour: either is seen."""
-    for change in (lambda mask: mask.roll(1, -1), lambda mask: mask | mask.roll(1, -2)):
-        built = tiny.network()
-        forward = built.model.forward
+def shown_a_prefix(mask):
+    """What came before, padding included, is shown to every token."""
+    n_before = mask.shape[-1] - mask.shape[-2]
+    return torch.cat([torch.ones_like(mask[..., :n_before]), mask[..., n_before:]], dim=-1)
 
-        def changed(*args, attention_mask=None, forward=forward, change=change, **options):
-            return forward(*args, attention_mask=attention_mask if attention_mask is None else change(attention_mask), **options)
 
-        built.model.forward = changed
-        assert not self_test(LanguageModel(built), tokens)
+@pytest.mark.parametrize(
+    "change",
+    [lambda mask: mask.roll(1, -1), lambda mask: mask | mask.roll(1, -2), lambda mask: mask.flip(-2), shown_a_prefix],
+    ids=["hidden", "shown", "mixed", "padding"],
+)
+def test_a_mask_that_is_read_wrongly_is_found(tokens, change):
+    built = tiny.network()
+    forward = built.model.forward
+
+    def changed(*args, attention_mask=None, **options):
+        return forward(*args, attention_mask=attention_mask if attention_mask is None else change(attention_mask), **options)
+
+    built.model.forward = changed
+    assert not self_test(LanguageModel(built), tokens)
 
 
 def test_positions_that_are_ignored_are_found(tokens):

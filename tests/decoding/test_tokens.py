@@ -88,6 +88,13 @@ def test_an_ordinary_text_is_tokenised_as_a_whole(pair):
     assert tokens.plain_batch(["<s>[CLS]<|im_end|>", text])[1] == tokens.plain(text) == canonical
 
 
+def test_a_special_token_in_a_text_leaves_the_rest_as_it_was():
+    tokens = Tokens(tiny.bpe())
+    said, name = "The innkeeper says that", " <|im_end|>"
+    assert tokens.plain(said + name + said)[: len(tokens.plain(said))] == tokens.plain(said)
+    assert len(tokens.plain(said + name + said)) == len(tokens.plain(said)) * 2 + len(tokens.plain(name))
+
+
 # -- chat prompts -----------------------------------------------------------------------------------------
 
 
