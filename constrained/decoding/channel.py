@@ -27,6 +27,8 @@ def score_message(
     The last context token predicts the message's first one, so it is fed again with the message: contexts need
     at least two tokens.
     """
+    if not message:  # a tokenizer that drops white space: nothing was said, so nothing tells the contexts apart
+        return np.zeros(len(contexts)), 0
     unique = list(dict.fromkeys(contexts))
     n_filled = bank.fill([context[:-1] for context in unique], deadline)
     scores: dict[Ids, float] = {}
@@ -41,6 +43,8 @@ def score_message_rows(
     model: LanguageModel, contexts: Sequence[Ids], message: Sequence[int], deadline: Deadline | None = None
 ) -> np.ndarray:
     """The same by its definition: one plain pass over context and message each. The reference, and the fallback."""
+    if not message:
+        return np.zeros(len(contexts))
     sums = []
     for context in contexts:
         states, _ = model.run(model.tensor([*context, *message[:-1]])[None], deadline=deadline)

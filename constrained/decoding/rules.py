@@ -41,7 +41,7 @@ class Reader:
     has_tree: bool = True
     contexts: Contexts = field(init=False)
     prefixes: dict[str, tuple[tuple[int, ...], Prefix]] = field(default_factory=dict)
-    priors: dict[str, dict[tuple[int, ...], float]] = field(default_factory=dict)
+    priors: dict[tuple[str, tuple[tuple[int, ...], ...]], Floats] = field(default_factory=dict)
     n_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -170,14 +170,16 @@ class Direct:
         return scored.log_probs
 
     def _prior(self, reader: Reader, choice: Choice, rows: Sequence[tuple[int, ...]], scene: Scene, deadline: Deadline | None) -> Floats:
-        """Under the neutral prompt, once per catalog version, question and surface."""
-        asked = prompt.dynamic(prompt.neutral(scene), choice)
-        known = reader.priors.setdefault(f"{self.name} {scene.static_id} {asked}", {})
-        missing = list(dict.fromkeys(row for row in rows if row not in known))
-        if missing:
-            found = self._likelihoods(reader, [choice], [missing], prompt.neutral(scene), deadline)[0]
-            known.update(zip(missing, found, strict=True))
-        return np.asarray([known[row] for row in rows])
+        """Under the neutral prompt, once per catalog version, question and set of rows.
+
+        Rows go through the model together, as they do in the score: what else was asked before changes no bit.
+        """
+        silent = prompt.neutral(scene)
+        name = f"{self.name} {scene.static_id} {prompt.dynamic(silent, choice)}"
+        key = (name, tuple(rows))
+        if key not in reader.priors:
+            reader.priors[key] = self._likelihoods(reader, [choice], [rows], silent, deadline)[0]
+        return reader.priors[key]
 
 
 def _static_prefix(reader: Reader, static: Sequence[int], deadline: Deadline | None) -> Prefix:

@@ -85,6 +85,9 @@ def test_the_hub_is_asked_once_and_not_for_a_minute(monkeypatch):
     with pytest.raises(ModelNotFoundError):
         TransformersEngine("nobody/nothing")
     assert asked == [("nobody/nothing",)]
+    with pytest.raises(ModelNotFoundError):
+        TransformersEngine("smollm2-135m")
+    assert len(asked) == 1, "an alias of ours is no repository of the hub"
 
 
 # -- a model that cannot be used --------------------------------------------------------------------------

@@ -66,6 +66,13 @@ def test_choices_asked_together_score_as_each_does_alone(network, rule):
     assert together == pytest.approx(alone, abs=TOLERANCE_NATS)
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_the_order_of_candidates_changes_no_score(network, rule):
+    engine = around(network, rule)
+    turned = replace(OPTIONS, candidates=OPTIONS.candidates[::-1])
+    assert scores(engine, [turned])[::-1] == pytest.approx(scores(engine, [OPTIONS]), abs=TOLERANCE_NATS)
+
+
 def test_the_channel_scores_the_message_after_each_context(engine):
     model, tokens = engine.reader.model, engine.reader.tokens
     message = tokens.plain(prompt.heard_as(SCENE.message))
@@ -158,16 +165,9 @@ def test_every_naughty_string_gets_an_approved_reply(engine):
     assert "exact" in modes
 
 
-NO_TOKENS = pytest.mark.xfail(raises=ZeroDivisionError, reason="the channel cannot score a message of no tokens")
-
-
 @pytest.mark.parametrize(
     ("make", "rule"),
-    [
-        *((make, rule) for make in (tiny.bpe, tiny.unigram) for rule in RULES[:2]),
-        (tiny.wordpiece, RULES[1]),
-        pytest.param(tiny.wordpiece, RULES[0], marks=NO_TOKENS),
-    ],
+    [(make, rule) for make in (tiny.bpe, tiny.unigram, tiny.wordpiece) for rule in RULES[:2]],
 )
 def test_a_message_of_which_a_tokenizer_knows_nothing_is_an_ordinary_one(network, make, rule):
     engine = TransformersEngine.around(network, make(), rule=rule)
@@ -192,7 +192,7 @@ def test_who_waits_for_the_model_waits_no_longer_than_the_deadline(engine):
     def hold():
         with engine.reader.model.lock:
             is_held.set()
-            may_end.wait()
+            may_end.wait(10)  # a failing test is not to hang
 
     holder = threading.Thread(target=hold)
     holder.start()

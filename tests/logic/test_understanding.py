@@ -179,7 +179,9 @@ def test_each_question_is_a_closed_choice() -> None:
         "past": ("2026-03-19", "none"),
         "sure": ("yes", "no"),
     }
-    assert all(one.choice.kind == "heard" and one.choice.name == name and one.choice.question for name, one in asked.items())
+    assert all(one.choice.name == name and one.choice.question for name, one in asked.items())
+    assert {name for name, one in asked.items() if one.choice.kind == "span"} == {"offer", "exact", "day", "past"}
+    assert {one.choice.kind for one in asked.values()} == {"heard", "span"}
     assert asked["day"].choice.candidates[0].text == "tomorrow"
     assert "Thursday, March 19, 2026" in asked["day"].choice.candidates[0].when
     assert asked["offer"].choice.candidates[0].text == "fifty"
