@@ -24,7 +24,7 @@ from constrained.decoding.trie import TokenIndex
 
 DTYPES = ("bfloat16", "float32")
 MOST_NATS = 1e-3  # between two ways to the same sum, in float32
-MOST_NATS_A_TOKEN = {"float32": MOST_NATS, "bfloat16": 0.25}  # bf16 rounds; a wrong mask is off by nats
+MOST_NATS_A_TOKEN = {"float32": MOST_NATS, "bfloat16": 0.5}  # bf16 logits of some twenty are an eighth apart
 SUFFIX, PLAIN, CHUNKS = "a pass of the suffix", "one plain pass over as many tokens", f"plain passes of {CHUNK_NODES} tokens"
 N_CONTEXTS = 12
 MESSAGE = "Could you sell me the key to your cellar? I can pay for it."
