@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from constrained.errors import (
     AuditError,
+    BusyError,
     CalibrationError,
     CatalogError,
     ConstrainedError,
@@ -29,7 +30,7 @@ from constrained.logic.effects import Effect, EffectKind, effect
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, must, only, say
 from constrained.logic.policy import Policy, policy
 from constrained.logic.state import State
-from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, question, score
+from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, grammar, pattern, question, score
 
 if TYPE_CHECKING:
     from constrained.audit.log import JsonLinesLog, MemoryLog
@@ -59,6 +60,7 @@ __all__ = [
     "Allowed",
     "AuditError",
     "Blocked",
+    "BusyError",
     "CalibrationError",
     "Catalog",
     "CatalogError",
@@ -99,11 +101,13 @@ __all__ = [
     "date",
     "effect",
     "entity",
+    "grammar",
     "list_packs",
     "load_catalog",
     "load_policy",
     "must",
     "only",
+    "pattern",
     "policy",
     "question",
     "say",

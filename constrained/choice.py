@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from constrained.errors import DeadlineError, EngineError
 
@@ -57,6 +57,22 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Blank:
+    """Something of a given form that a message may say: an order number, a plate.
+
+    Attributes:
+        grammar: a Lark grammar, ``start`` its root. pattern: a regular expression; one of the two is empty.
+        examples: texts of the form.
+    """
+
+    name: str
+    question: str
+    grammar: str = ""
+    pattern: str = ""
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """What a model may read. Split so that the static part is computed once per catalog version.
 
@@ -81,6 +97,54 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """What one conversation puts to an engine: choices, and what a model may read of it."""
+
+    choices: Sequence[Choice]
+    scene: Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What decoding one choice cost, and what is certain about it.
+
+    Attributes:
+        reason: why this mode; one phrase for people.
+        n_tokens: tokens that went through the model, those of choices decoded in the same passes included.
+        n_passes: forward passes, likewise.
+        n_nodes: what ``exact`` would have scored: inner nodes of the candidates' trie, or context x message tokens.
+        n_expanded: how much of that was scored.
+        n_exact: candidates whose score is exact; the others' are estimates or bounds.
+        gap: nats by which the best score certainly beats every other candidate's; negative when one could still be
+            better by as much; None where the mode certifies nothing.
+        mass: certain bounds of the best candidate's probability, before calibration; None as above.
+        flips: in how many orders of the candidates another one was best; None where the order plays no part.
+    """
+
+    reason: str = ""
+    n_tokens: int = 0
+    n_passes: int = 0
+    n_nodes: int = 0
+    n_expanded: int = 0
+    n_exact: int = 0
+    gap: float | None = None
+    mass: tuple[float, float] | None = None
+    flips: int | None = None
+
+    def plain(self) -> Decoding:
+        """The same in plain values of our own."""
+        mass = (float(self.mass[0]), float(self.mass[1])) if self.mass is not None else None
+        gap, flips = None if self.gap is None else float(self.gap), None if self.flips is None else int(self.flips)
+        n_tokens, n_passes, n_nodes = int(self.n_tokens), int(self.n_passes), int(self.n_nodes)
+        return Decoding(str(self.reason), n_tokens, n_passes, n_nodes, int(self.n_expanded), int(self.n_exact), gap, mass, flips)
+
+    def told(self) -> dict[str, Any]:
+        """For a record: what is known of it, as JSON values."""
+        found = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: str(value) if value in (math.inf, -math.inf) else value for name, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """An engine's answer to one Choice.
 
@@ -88,11 +152,13 @@ class Distribution:
         probabilities: one per candidate, in order; they sum to 1.
         mode: how it was decoded.
         scores: log-likelihoods in nats before calibration, one per candidate; empty where an engine has none.
+        decoding: what it cost; None where an engine does not tell.
     """
 
     probabilities: tuple[float, ...]
     mode: Mode
     scores: tuple[float, ...] = ()
+    decoding: Decoding | None = None
 
     @property
     def best(self) -> int:
@@ -143,12 +209,34 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class DecidesMany(Protocol):
+    """An engine that answers many conversations in one batch."""
+
+    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+        """For each ask one distribution per choice, in order; one deadline for all. Raises as ``Engine.choose`` does."""
+        ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """What an engine may do besides choosing: read texts of a given form out of the message.
+
+    A reading is never said as such. It is checked against its form and against the message, and is then one
+    candidate of a choice; what is said stays an approved text, where it fills a slot at most.
+    """
+
+    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+        """One text per blank, in order, or None where the message says none. Raises EngineError or DeadlineError."""
+        ...
+
+
 def checked(answers: Iterable[Distribution], sizes: Sequence[int]) -> list[Distribution]:
     """An engine's answers as plain values of our own; an engine's may be a subclass, or hold tensors.
 
     Raises EngineError unless each is a probability distribution over as many candidates as its choice has.
     """
-    found = [Distribution(tuple(map(float, one.probabilities)), one.mode, tuple(map(float, one.scores))) for one in answers]
+    found = [_plain(one) for one in answers]
     if len(found) != len(sizes):
         raise EngineError(f"{len(sizes)} choices were put, {len(found)} answered", hint="the engine is faulty; nothing was said")
     for answer, size in zip(found, sizes, strict=True):
@@ -156,6 +244,11 @@ def checked(answers: Iterable[Distribution], sizes: Sequence[int]) -> list[Distr
         if wrong:
             raise EngineError(f"the engine's answer {wrong}", hint="the engine is faulty; nothing was said")
     return found
+
+
+def _plain(answer: Distribution) -> Distribution:
+    decoding = answer.decoding.plain() if answer.decoding is not None else None
+    return Distribution(tuple(map(float, answer.probabilities)), answer.mode, tuple(map(float, answer.scores)), decoding)
 
 
 def _wrong(answer: Distribution, size: int) -> str:

@@ -23,13 +23,13 @@ from constrained.audit.log import JsonLinesLog, Log, MemoryLog
 from constrained.audit.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, Record, portable, to_json, versions
 from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Scene, Speaker, checked
+from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, Speaker, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import allow, most_salient
 from constrained.logic.options import Allowed, Obligation, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.logic.understanding import Hearing, Understanding, ask, understand
+from constrained.logic.understanding import Hearing, Understanding, ask, believed, blanks, understand
 from constrained.turn import Decision, Trace, Turn
 from constrained.verify import compose, verify
 
@@ -170,13 +170,14 @@ class Dialogue:
         heard_type = self.policy.heard_type
         if heard_type is None:
             return None, (), False
+        if self.engine is None:
+            return *understand(heard_type, (), []), False
         today = getattr(taken.state, "today", None)  # "tomorrow" is counted from the host's day, where its State holds one
         today = today if isinstance(today, date) else taken.today
-        asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale) if self.engine else ()
-        if not asked or self.engine is None:
-            return *understand(heard_type, (), []), False
         try:
-            answers = self._choose([one.choice for one in asked], taken)
+            readings = self._read(heard_type, taken)
+            asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale, readings=readings)
+            answers = self._choose([one.choice for one in asked], taken) if asked else []
         except DeadlineError:
             return *understand(heard_type, (), []), True
         return *understand(heard_type, asked, answers), False
@@ -237,13 +238,19 @@ class Dialogue:
             taken.deadline.check()
         sizes = [len(choice.candidates) for choice in choices]
         copies = [replace(choice) for choice in choices]  # an engine cannot change what its answers are compared with
-        try:
+        with _engine_failing():
             return checked(self.engine.choose(copies, self._scene(taken), taken.deadline), sizes)
-        except ConstrainedError:
-            raise
-        except Exception as error:  # whatever torch or a server's client raises
-            hint = "nothing was said; without a model the rules alone choose"
-            raise EngineError(f"the engine failed: {type(error).__name__}: {error}", hint=hint) from error
+
+    def _read(self, heard_type: type[Understanding], taken: _Taken) -> dict[str, str]:
+        """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
+        wanted = blanks(heard_type, taken.message)
+        if not wanted or not isinstance(self.engine, Reads):
+            return {}
+        if taken.deadline:
+            taken.deadline.check()
+        with _engine_failing():
+            read = self.engine.read([replace(blank) for blank in wanted], self._scene(taken), taken.deadline)
+            return believed(heard_type, wanted, read, taken.message)
 
     def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
         best = options[answer.best]
@@ -252,7 +259,7 @@ class Dialogue:
         abstained = fallback is not None and best is not fallback and probability < self.threshold
         chosen = fallback if abstained and fallback is not None else best
         why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {self.threshold:.0%}" if abstained else "")
-        return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why)
+        return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why, answer.decoding)
 
     def _by_rules(self, options: tuple[Option, ...], why: str) -> Decision:
         return Decision(options, (), most_salient(options, self._said), "rules", 1.0, False, self.threshold, why)
@@ -313,6 +320,7 @@ class Dialogue:
                 margin=decision.margin,
                 abstained=decision.abstained,
                 threshold=decision.threshold,
+                decoding=decision.decoding.told() if decision.decoding else {},
             ),
             text=text,
             effects=tuple(map(str, decision.chosen.effects)),
@@ -371,6 +379,17 @@ def _engine(model: str | Path | None) -> Engine | None:
     from constrained.engines.loading import load_engine
 
     return load_engine(model)
+
+
+@contextmanager
+def _engine_failing() -> Iterator[None]:
+    try:
+        yield
+    except ConstrainedError:
+        raise
+    except Exception as error:  # whatever torch or a server's client raises
+        hint = "nothing was said; without a model the rules alone choose"
+        raise EngineError(f"the engine failed: {type(error).__name__}: {error}", hint=hint) from error
 
 
 @contextmanager

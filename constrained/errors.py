@@ -12,6 +12,7 @@
     ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
     ├── EngineError         a model that could not be loaded or could not answer
     │   ├── ModelNotFoundError   no such model on this machine
+    │   ├── BusyError            too many decisions are waiting for the model
     │   └── CalibrationError     a calibration made for another catalog, prompt or model
     ├── DeadlineError       no time was left, and no rules-only answer was asked for
     ├── VerificationError   the reply was not an approved rendering; nothing was released
@@ -133,6 +134,10 @@ class ModelNotFoundError(EngineError):
     def __init__(self, message: str, *, model: str, hint: str = "") -> None:
         self.model = model
         super().__init__(message, hint=hint)
+
+
+class BusyError(EngineError):
+    """Too many decisions are waiting for the model already; ask again later."""
 
 
 class CalibrationError(EngineError):

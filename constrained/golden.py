@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from constrained.catalog.document import read_document
 from constrained.catalog.problems import Report, named
-from constrained.choice import Choice, Deadline, Distribution, Engine, Scene
+from constrained.choice import Blank, Choice, Deadline, Distribution, Engine, Scene
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError, GoldenError
 from constrained.logic.policy import Policy
@@ -143,6 +143,9 @@ class _Intended:
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
+
+    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+        return ScriptedEngine({scene.message: self.answers}).read(blanks, scene, deadline)
 
     def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
         answers = self.answers

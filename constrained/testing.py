@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Scene
+from constrained.choice import Blank, Candidate, Choice, Deadline, Distribution, Scene
 from constrained.dialogue import clean_message
 from constrained.errors import EngineError
 
@@ -42,8 +42,14 @@ class ScriptedEngine:
     def identity(self) -> Mapping[str, str]:
         return {"model": "scripted"}
 
+    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+        """What the script says of each; nothing of those that it does not name."""
+        answers = self._answers([f"read {blank.name}" for blank in blanks], scene)
+        found = {} if isinstance(answers, str) else answers
+        return [None if found.get(blank.name) is None else str(found[blank.name]) for blank in blanks]
+
     def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
-        answers = self._answers(choices, scene)
+        answers = self._answers([f"{choice.kind} {choice.name}" for choice in choices], scene)
         if isinstance(answers, str):
             answers = {"reply": answers}
         return [self._distribution(choice, _index(choice, answers, scene.message)) for choice in choices]
@@ -159,12 +165,12 @@ def _mutate(choices: Any, scene: Scene) -> None:
 # -- the script ------------------------------------------------------------------------------------------
 
 
-def _by_message(script: Mapping[str, Answers] | Callable[[str], Answers]) -> Callable[[Sequence[Choice], Scene], Answers]:
+def _by_message(script: Mapping[str, Answers] | Callable[[str], Answers]) -> Callable[[Sequence[str], Scene], Answers]:
     if callable(script):
-        return lambda choices, scene: script(scene.message)
+        return lambda asked, scene: script(scene.message)
     by_message = {clean_message(message): answers for message, answers in script.items()}
 
-    def answers(choices: Sequence[Choice], scene: Scene) -> Answers:
+    def answers(asked: Sequence[str], scene: Scene) -> Answers:
         if scene.message not in by_message:
             known = ", ".join(map(repr, by_message)) or "nothing"
             raise EngineError(f"the script has no answers for {scene.message!r}", hint=f"it knows {known}")
@@ -173,13 +179,13 @@ def _by_message(script: Mapping[str, Answers] | Callable[[str], Answers]) -> Cal
     return answers
 
 
-def _by_turn(script: Sequence[Answers]) -> Callable[[Sequence[Choice], Scene], Answers]:
+def _by_turn(script: Sequence[Answers]) -> Callable[[Sequence[str], Scene], Answers]:
     """One entry per turn in which the engine is asked: a turn asks each question once, of one message."""
     turn, asked, place = -1, set[str](), None
 
-    def answers(choices: Sequence[Choice], scene: Scene) -> Answers:
+    def answers(names_asked: Sequence[str], scene: Scene) -> Answers:
         nonlocal turn, asked, place
-        names = {f"{choice.kind} {choice.name}" for choice in choices}
+        names = set(names_asked)
         if names & asked or place != (scene.message, scene.history):
             turn, asked, place = turn + 1, set(), (scene.message, scene.history)
         asked |= names

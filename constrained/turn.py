@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from constrained.audit.record import Record
-from constrained.choice import Mode
+from constrained.choice import Decoding, Mode
 from constrained.errors import EffectError
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.options import Allowed, Option
@@ -25,6 +25,7 @@ class Decision:
         margin: probability of the best option minus the second best.
         abstained: the best option's probability was below ``threshold``; the fallback is said.
         why: one sentence for people.
+        decoding: what the model's part of it cost; None when no model was asked.
     """
 
     options: tuple[Option, ...]
@@ -35,6 +36,7 @@ class Decision:
     abstained: bool
     threshold: float
     why: str
+    decoding: Decoding | None = None
 
     def ranked(self) -> list[tuple[Option, float | None]]:
         """Options with their probability (None when no model was asked), most probable first."""

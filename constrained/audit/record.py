@@ -42,7 +42,7 @@ class ObligationEntry(_Entry):
 
 
 class DecisionEntry(_Entry):
-    """What was chosen, how, and how surely. ``index`` is its place among the options."""
+    """What was chosen, how, and how surely. ``index`` is its place among the options, ``decoding`` what it cost."""
 
     chosen: str
     index: int
@@ -50,6 +50,7 @@ class DecisionEntry(_Entry):
     margin: float
     abstained: bool
     threshold: float
+    decoding: dict[str, Any] = {}
 
 
 class Record(_Entry):

@@ -43,6 +43,14 @@ class Prefix:
         """Only these positions, in this order."""
         return Prefix(tuple(key[..., positions, :] for key in self.keys), tuple(value[..., positions, :] for value in self.values))
 
+    def expand(self, n_rows: int) -> Prefix:
+        """The same for every row of a batch; nothing is copied here."""
+        return Prefix(
+            tuple(key.expand(n_rows, -1, -1, -1) for key in self.keys),
+            tuple(value.expand(n_rows, -1, -1, -1) for value in self.values),
+            self.ids,
+        )
+
     def join(self, other: Prefix) -> Prefix:
         """This prefix and, after it, another one."""
         return Prefix(_joined(self.keys, other.keys), _joined(self.values, other.values))

@@ -41,6 +41,11 @@ class Trie:
     def __len__(self) -> int:
         return len(self.token)
 
+    @property
+    def n_inner(self) -> int:
+        """Nodes that some row goes on after: those that a pass over the whole trie feeds."""
+        return int(self.has_child.sum())
+
     def path(self, node: int) -> list[int]:
         """Nodes from the child of the root down to ``node``."""
         nodes = []
@@ -48,6 +53,38 @@ class Trie:
             nodes.append(node)
             node = int(self.parent[node])
         return nodes[::-1]
+
+    def children(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The children of ``nodes`` (ascending; -1 is the root), ascending, and the place of each one's parent in ``nodes``."""
+        is_parent = np.zeros(len(self) + 1, dtype=np.bool_)
+        is_parent[nodes] = True  # the root has the last place, which -1 means
+        children = np.flatnonzero(is_parent[self.parent])
+        return children, np.searchsorted(nodes, self.parent[children]).astype(np.int64)
+
+    def ancestors(self, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """All proper ancestors of ``nodes``, ascending: what is fed so that these nodes are predicted."""
+        counts = np.append(0, np.cumsum(np.bincount(nodes, minlength=len(self))))
+        return np.flatnonzero(counts[self.end] > counts[1:]).astype(np.int64)
+
+    def telling_nodes(self) -> NDArray[np.int64]:
+        """[row] the node at which a row is told from all others: the first one that no other row goes through, or its end."""
+        ends = np.bincount(self.leaf, minlength=len(self))
+        counts = np.append(0, np.cumsum(ends))
+        n_rows = counts[self.end] - counts[:-1]
+        above = np.where(self.parent >= 0, n_rows[self.parent], 2)
+        is_telling = (n_rows == 1) & (above > 1)
+        told = np.flatnonzero(is_telling)
+        before = told[np.maximum(np.searchsorted(told, self.leaf, side="right") - 1, 0)] if len(told) else self.leaf
+        inside = (before <= self.leaf) & (self.leaf < self.end[before])
+        return np.where(inside, before, self.leaf).astype(np.int64)
+
+    def path_sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[node, ...] sum of ``values`` from the child of the root down, one depth after the other."""
+        total = values.copy()
+        by_depth = np.split(np.argsort(self.depth, kind="stable"), np.cumsum(np.bincount(self.depth))[:-1])
+        for level in by_depth[1:]:
+            total[level] += total[self.parent[level]]
+        return total
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 import transformers
 
-from constrained.choice import Choice, Deadline, Distribution, Scene
+from constrained.choice import Ask, Choice, Deadline, Distribution, Scene
 from constrained.decoding.calibration import Calibration
 from constrained.decoding.contexts import ContextFolder, Contexts
 from constrained.decoding.model import LanguageModel
-from constrained.decoding.rules import Channel, Reader, ScoreRule
+from constrained.decoding.reader import Reader
+from constrained.decoding.rules import Channel, Found, ScoreRule
 from constrained.decoding.selftest import self_test
 from constrained.decoding.tokens import Tokens
 from constrained.errors import EngineError
@@ -96,17 +97,29 @@ class TransformersEngine:
 
     def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
         """One distribution per choice. All choices are scored in one batch where the rule allows it."""
-        if not choices:
-            return []
-        with _held(self.reader.model.lock, deadline):
-            found = self.rule.scores(self.reader, choices, scene, deadline)
-        return [self._distribution(choice, scores) for choice, scores in zip(choices, found, strict=True)]
+        return self.decide_many([Ask(choices, scene)], deadline)[0] if choices else []
 
-    def _distribution(self, choice: Choice, scores: np.ndarray[Any, np.dtype[np.float64]]) -> Distribution:
-        if not np.isfinite(scores).all():
+    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+        """The choices of many conversations, each with a scene and candidates of its own, in one batch.
+
+        Conversations of one catalog share its static part; one deadline holds for all.
+        """
+        asked = [ask for ask in asks if ask.choices]
+        with _held(self.reader.model.lock, deadline):
+            found = iter(self.rule.scores(self.reader, asked, deadline) if asked else [])
+        return [
+            [self._distribution(choice, one) for choice, one in zip(ask.choices, next(found), strict=True)] if ask.choices else []
+            for ask in asks
+        ]
+
+    def _distribution(self, choice: Choice, found: Found) -> Distribution:
+        if found.scores is None:
+            probabilities = tuple(float(index == found.picked) for index in range(len(choice.candidates)))
+            return Distribution(probabilities, found.mode, (), found.decoding)
+        if not np.isfinite(found.scores).all():
             raise EngineError(f"the model gave scores that are not finite for {choice.name!r}", hint="try dtype='float32'")
-        probabilities = self.calibration.probabilities(scores, choice)
-        return Distribution(tuple(probabilities.tolist()), self.rule.mode, tuple(scores.tolist()))
+        weights = self.calibration.probabilities(found.scores, choice)
+        return Distribution(tuple(weights.tolist()), found.mode, tuple(found.scores.tolist()), found.decoding)
 
 
 @contextmanager

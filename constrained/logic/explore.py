@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from constrained.errors import PolicyError
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
-from constrained.logic.questions import Amount, Entity, Score
-from constrained.logic.samples import Pool, built, pool_of, varied
+from constrained.logic.questions import Amount, Entity, Score, Written
+from constrained.logic.samples import Pool, built, distinct, pool_of, varied
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding, things
 
@@ -164,6 +164,8 @@ def _answers(seed: _Seed, name: str, pool: Pool) -> list[Any]:
     if isinstance(one, Score):
         return list(range(one.low, one.high + 1))
     found = pool.values(field.annotation) or [field.default]
+    if isinstance(one, Written):
+        return distinct([None, *one.examples, *(value for value in found if value is not None and one.fits(value))])
     return [value for value in found if value is None or value >= 0] if isinstance(one, Amount) else found
 
 

@@ -6,6 +6,8 @@ score     a whole number       int
 entity    one alive in State   any | None
 amount    a number said        int or Decimal | None
 date      a day said           dt.date | None
+pattern   a text of one form   str | None
+grammar   a text of a grammar  str | None
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from constrained.choice import Candidate
+from constrained.choice import Blank, Candidate
+from constrained.logic.grammars import fits, grammar_flaw, pattern_flaw
 
 Prefer = Literal["future", "past"]
 Messages = tuple[str, ...] | str  # example messages; one text is refused by ``flaw``
@@ -211,6 +214,47 @@ class Day(Question):
         if not _is_optional(annotation):
             return "no day may be said, so None must be allowed"
         return "" if _core(annotation) is dt.date else "a day is a datetime.date"
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Question):
+    """Which text of a given form does the message say? An engine reads it; what it read is checked against the form.
+
+    Attributes:
+        grammar: a Lark grammar, ``start`` its root. pattern: a regular expression; one of the two is empty.
+        examples: texts of the form, to show it.
+    """
+
+    grammar: str = ""
+    pattern: str = ""
+    examples: Messages = ()
+    annotations: ClassVar[str] = "str | None"
+
+    def flaw(self) -> Flaw | None:
+        return Question.flaw(self) or _loose("it", self.examples) or self._form_flaw()
+
+    def _form_flaw(self) -> Flaw | None:
+        reason = pattern_flaw(self.pattern) if self.pattern or not self.grammar else grammar_flaw(self.grammar)
+        if reason:
+            return reason, 'pattern(r"[A-Z]{2}-[0-9]{6}", ...), or grammar("start: ...", ...)'
+        unlike = next((one for one in self.examples if not self.fits(one)), None)
+        return None if unlike is None else (f"the example {unlike!r} is not of the form", "give texts that the field may hold")
+
+    def mismatch(self, annotation: Any) -> str:
+        if not _is_optional(annotation):
+            return "no such text may be said, so None must be allowed"
+        return "" if _core(annotation) is str else "a pattern or grammar is answered by a text"
+
+    def fits(self, text: str) -> bool:
+        return fits(text, self.grammar, self.pattern)
+
+    def blank(self, name: str) -> Blank:
+        return Blank(name, self.text, self.grammar, self.pattern, tuple(self.examples))
+
+    def answers(self, reading: str) -> list[Answer]:
+        """What was read, or nothing of the kind."""
+        found = Answer(Candidate(reading, reading, f"{self.text} {reading}.", name=reading), reading)
+        return [found, self.none([reading])]
 
 
 def messages(given: Sequence[str]) -> Messages:

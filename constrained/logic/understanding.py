@@ -5,27 +5,33 @@
         offer: int | None = amount("How much gold does the player offer?")
 
 Each field becomes one Choice; the model only ever picks a candidate, so a field holds nothing but what Python
-proposed: yes or no, a value of the annotation, an entity alive in State, or a span that a recogniser found.
+proposed: yes or no, a value of the annotation, an entity alive in State, or a span that a recogniser found. A text of
+a given form is read by an engine first; it is proposed once it fits its form and the message says it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
 from typing import Any, ClassVar, Literal
 
-from constrained.choice import Choice, Distribution
+from constrained.choice import Blank, Choice, Distribution
 from constrained.errors import EngineError, PolicyError, Problem
+from constrained.logic.grammars import is_said
 from constrained.logic.place import field_problem
-from constrained.logic.questions import Amount, Answer, Day, Entity, OneOf, Prefer, Question, Score, YesNo, is_whole, messages
+from constrained.logic.questions import Amount, Answer, Day, Entity, OneOf, Prefer, Question, Score, Written, YesNo, is_whole, messages
 from constrained.logic.state import State
 from constrained.logic.values import Values
 
 
+_KINDS = "question, choice, score, entity, amount, date, pattern or grammar"
+
+
 class Understanding(Values):
-    """What was said: every field is made by ``question``, ``choice``, ``score``, ``entity``, ``amount`` or ``date``.
+    """What was said: every field is made by ``question``, ``choice``, ``score``, ``entity``, ``amount``, ``date``,
+    ``pattern`` or ``grammar``.
 
     Every field has a default, so ``Heard()`` is what is understood when nothing was.
     """
@@ -109,8 +115,49 @@ def date(text: str, *, prefer: Prefer = "future", at_least: float = 0.0) -> Any:
     return Day(text, at_least, prefer)
 
 
-def ask(heard_type: type[Understanding], state: State, message: str, *, today: Date, locale: str) -> tuple[Asked, ...]:
+def pattern(form: str, text: str, *, examples: Sequence[str] = (), at_least: float = 0.0) -> Any:
+    """A text that the message says and that the regular expression ``form`` matches as a whole, or None.
+
+    ``examples`` are texts of the form: what the policy is tried with when it is checked.
+    """
+    return Written(text, at_least, "", form, messages(examples))
+
+
+def grammar(form: str, text: str, *, examples: Sequence[str] = (), at_least: float = 0.0) -> Any:
+    """A text that the message says and that the Lark grammar ``form`` parses from ``start``, or None."""
+    return Written(text, at_least, form, "", messages(examples))
+
+
+def blanks(heard_type: type[Understanding], message: str) -> tuple[Blank, ...]:
+    """What an engine is to read out of this message. Nothing out of an empty one."""
+    if not message.strip():
+        return ()
+    return tuple(one.blank(name) for name, one in heard_type.__questions__.items() if isinstance(one, Written))
+
+
+def believed(heard_type: type[Understanding], wanted: Sequence[Blank], read: Sequence[str | None], message: str) -> dict[str, str]:
+    """Field -> what was read, where it is of the field's form and the message says it.
+
+    Raises EngineError when ``read`` is not one text or None per blank.
+    """
+    if len(read) != len(wanted) or not all(one is None or isinstance(one, str) for one in read):
+        raise EngineError(
+            f"{len(wanted)} texts were to be read, the engine gave {read!r:.100}", hint="the engine is faulty; nothing was said"
+        )
+    found = {blank.name: str(one) for blank, one in zip(wanted, read, strict=True) if one is not None}
+    forms = heard_type.__questions__
+    return {
+        name: one for name, one in found.items() if isinstance(form := forms[name], Written) and form.fits(one) and is_said(one, message)
+    }
+
+
+def ask(
+    heard_type: type[Understanding], state: State, message: str, *, today: Date, locale: str, readings: Mapping[str, str] | None = None
+) -> tuple[Asked, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
+
+    Args:
+        readings: field -> the text that was read for it and is believed.
 
     Raises PolicyError when an ``entity`` names what ``state`` does not have.
     """
@@ -118,10 +165,13 @@ def ask(heard_type: type[Understanding], state: State, message: str, *, today: D
         return ()
     asked = []
     for name, one in heard_type.__questions__.items():
-        answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
+        if isinstance(one, Written):
+            answers = one.answers(readings[name]) if readings and name in readings else []
+        else:
+            answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
         if len(answers) > 1:
             candidates = tuple(answer.candidate for answer in answers)
-            kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day) else "heard"
+            kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day | Written) else "heard"
             asked.append(Asked(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers)))
     return tuple(asked)
 
@@ -184,7 +234,7 @@ def _spans(one: Question, annotation: Any, message: str, today: Date, locale: st
     elif isinstance(one, Day):
         spans = dates(message, locale, today=today, prefer=one.prefer)
     else:
-        raise PolicyError(f"{type(one).__name__} is no kind of question", hint="use question, choice, score, entity, amount or date")
+        raise PolicyError(f"{type(one).__name__} is no kind of question", hint=f"use {_KINDS}")
     if not spans:
         return []
     found = [span.answer(one.text) for span in spans]
@@ -194,7 +244,7 @@ def _spans(one: Question, annotation: Any, message: str, today: Date, locale: st
 def _problem(cls: type[Understanding], name: str) -> Problem | None:
     one = cls.__questions__.get(name)
     if one is None:
-        hint = "make it with question, choice, score, entity, amount or date; facts of the host belong in State"
+        hint = f"make it with {_KINDS}; facts of the host belong in State"
         return field_problem(cls, name, "is not made by a question", hint)
     misfit = one.flaw() or one.misfit(cls.model_fields[name].annotation)
     return field_problem(cls, name, *misfit) if misfit else None

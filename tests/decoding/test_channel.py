@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.decoding import channel
-from constrained.decoding.channel import score_message, score_message_rows
+from constrained.decoding.channel import score_message, score_message_rows, score_messages
 from constrained.decoding.contexts import Contexts
 from tests.decoding import tiny
 
@@ -18,6 +18,10 @@ TOLERANCE_NATS = 1e-4
 ids = st.integers(2, tiny.N_VOCABULARY - 1)
 contexts_lists = st.lists(st.lists(ids, min_size=2, max_size=12).map(tuple), min_size=1, max_size=8)  # duplicates among them
 messages = st.lists(ids, min_size=1, max_size=9)
+
+
+def by_rows(llama, contexts, message):
+    return score_message_rows(llama, [(context, tuple(message)) for context in contexts])[0]
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def test_cached_contexts_score_like_plain_passes_and_the_sum_by_hand(llama, cont
     with batches_of(n_tokens):
         found, n_fed = score_message(llama, Contexts(llama), contexts, message)
     assert found == pytest.approx([tiny.by_definition(llama, context, message) for context in contexts], abs=TOLERANCE_NATS)
-    assert found == pytest.approx(score_message_rows(llama, contexts, message), abs=TOLERANCE_NATS)
+    assert found == pytest.approx(by_rows(llama, contexts, message), abs=TOLERANCE_NATS)
     assert found.dtype == np.float64
     held = {context[:-1] for context in contexts}
     assert n_fed >= sum(map(len, held)) + len(set(contexts)) * len(message)
@@ -63,7 +67,7 @@ def test_contexts_are_computed_once_and_forgotten_when_the_cache_is_full(llama):
 def test_a_request_larger_than_the_cache_is_answered(llama):
     contexts = [(token,) * 9 for token in range(2, 12)]
     found, _ = score_message(llama, Contexts(llama, max_tokens=5), contexts, [3, 4])
-    assert found == pytest.approx(score_message_rows(llama, contexts, [3, 4]), abs=TOLERANCE_NATS)
+    assert found == pytest.approx(by_rows(llama, contexts, [3, 4]), abs=TOLERANCE_NATS)
 
 
 def test_duplicates_are_scored_once(llama):
@@ -88,7 +92,7 @@ def test_contexts_and_messages_longer_than_a_batch_are_scored(llama, n_tokens):
     message = random.integers(2, 400, 90).tolist()
     with batches_of(n_tokens):
         found, _ = score_message(llama, Contexts(llama), contexts, message)
-    assert found == pytest.approx(score_message_rows(llama, contexts, message), abs=1e-3)
+    assert found == pytest.approx(by_rows(llama, contexts, message), abs=1e-3)
 
 
 def test_how_contexts_are_batched_does_not_change_what_the_model_sees(llama, network):
@@ -97,3 +101,15 @@ def test_how_contexts_are_batched_does_not_change_what_the_model_sees(llama, net
     together, _ = score_message(llama, Contexts(llama), [short, long], [3, 4, 5])
     alone = [score_message(llama, Contexts(llama), [one], [3, 4, 5])[0][0] for one in (short, long)]
     assert together == pytest.approx(alone, abs=TOLERANCE_NATS)
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(st.lists(ids, min_size=2, max_size=9).map(tuple), st.lists(ids, max_size=7).map(tuple)), min_size=1, max_size=8),
+    st.sampled_from([1, 9, 1024]),
+)
+def test_pairs_of_many_messages_are_scored_as_alone(llama, pairs, n_tokens):
+    with batches_of(n_tokens):
+        together, _, n_passes = score_messages(llama, Contexts(llama), pairs)
+    assert together == pytest.approx(score_message_rows(llama, pairs)[0], abs=TOLERANCE_NATS)
+    assert n_passes <= len(set(pairs))

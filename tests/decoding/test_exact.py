@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained.decoding import exact, model
+from constrained.decoding import model, passes
 from constrained.decoding.exact import score_rows, score_tree, score_trie
 from constrained.decoding.trie import TokenIndex
 from tests.decoding import tiny
@@ -26,7 +26,7 @@ DEEP = [(2,) * 25, (2,) * 12 + (3,) * 13, (2,) * 12 + (3,) * 5, (4,), (4, 2, 2, 
 @contextmanager
 def chunks_of(n_nodes):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact, "CHUNK_NODES", n_nodes)
+        patch.setattr(passes, "CHUNK_NODES", n_nodes)
         yield
 
 

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.choice import Candidate, Choice, Scene
+from constrained.choice import Ask, Candidate, Choice, Scene
 from constrained.decoding import prompt
 from constrained.decoding.calibration import NONE, Calibration
 from constrained.decoding.exact import score_rows
 from constrained.decoding.prompt import PromptPlan
-from constrained.decoding.rules import Channel, Direct, Reader
+from constrained.decoding.reader import Reader
+from constrained.decoding.rules import Channel, Direct
+from constrained.errors import EngineError
 
 KEY = Candidate("0:key", "Fifty gold.", "the player wants the key", ("the key please", "sell me the key"), name="sell the key")
 ROOM = Candidate("1:room", "Ten gold a night.", "the player wants a room", ("a bed please",), name="rent a room")
@@ -83,20 +85,20 @@ def test_each_kind_of_choice_has_its_own_weight(kind, candidates, weight):
 
 def test_the_order_of_the_options_changes_nothing(reader):
     turned = Choice("reply", "option", REPLY.candidates[::-1])
-    there, back = (Channel().scores(reader, [choice], scene(), None)[0] for choice in (REPLY, turned))
+    there, back = (Channel().scores(reader, [Ask([choice], scene())], None)[0][0].scores for choice in (REPLY, turned))
     assert there == pytest.approx(back[::-1], abs=1e-4)
 
 
 def test_questions_scored_together_are_scored_as_alone(reader):
     other = Choice("which", "heard", (KEY, PARDON), "Which?")
     for rule in (Channel(), Direct("key", plan=BARE), Direct("text", False, plan=BARE)):
-        together = rule.scores(reader, [REPLY, other], scene(), None)
-        alone = [rule.scores(reader, [choice], scene(), None)[0] for choice in (REPLY, other)]
+        together = [one.scores for one in rule.scores(reader, [Ask([REPLY, other], scene())], None)[0]]
+        alone = [rule.scores(reader, [Ask([choice], scene())], None)[0][0].scores for choice in (REPLY, other)]
         assert np.concatenate(together) == pytest.approx(np.concatenate(alone), abs=1e-3), rule.name
 
 
 def test_the_plain_direct_score_is_the_likelihood_of_the_text(reader, llama, tokens):
-    found = Direct("text", False, plan=BARE).scores(reader, [REPLY], scene(), None)[0]
+    found = Direct("text", False, plan=BARE).scores(reader, [Ask([REPLY], scene())], None)[0][0].scores
     static, _ = tokens.chat(BARE.static(scene()), "")
     dynamic = tokens.chat("", prompt.dynamic(scene(), REPLY))[1]
     rows = [[*tokens.plain(candidate.text), *([] if tokens.end is None else [tokens.end])] for candidate in REPLY.candidates]
@@ -105,8 +107,61 @@ def test_the_plain_direct_score_is_the_likelihood_of_the_text(reader, llama, tok
 
 def test_a_prior_is_what_the_neutral_prompt_gives(reader):
     silent = prompt.neutral(scene())
-    assert Direct("key", plan=BARE).scores(reader, [REPLY], silent, None)[0] == pytest.approx(np.zeros(3), abs=1e-3)
+    assert Direct("key", plan=BARE).scores(reader, [Ask([REPLY], silent)], None)[0][0].scores == pytest.approx(np.zeros(3), abs=1e-3)
 
 
 def test_rules_without_a_calibration_of_their_own_add_nothing():
     assert Direct().calibration == NONE == Calibration()
+
+
+@pytest.mark.parametrize("surface", ["text", "key", "when"])
+@pytest.mark.parametrize("has_prior", [True, False])
+@pytest.mark.parametrize("mode", ["refine", "bounded", "prefix", "walk", "code", "auto"])
+def test_every_mode_answers_over_every_surface_and_says_which_it_was(reader, mode, surface, has_prior):
+    rule = Direct(surface, has_prior, plan=BARE, mode=mode)
+    [[found]] = rule.scores(reader, [Ask([REPLY], scene())], None)
+    assert found.mode == mode or mode == "auto"
+    assert found.decoding.reason
+    assert found.decoding.n_passes >= 1
+    if mode == "walk":
+        assert found.picked in range(3)
+    else:
+        assert np.isfinite(found.scores).all()
+    if mode in ("refine", "bounded"):
+        exact = Direct(surface, has_prior, plan=BARE).scores(reader, [Ask([REPLY], scene())], None)[0][0].scores
+        assert found.scores.argmax() == exact.argmax()
+
+
+def test_the_letters_of_a_list_are_asked_for_in_several_orders(reader):
+    [[two]] = Direct("key", False, plan=BARE, mode="code").scores(reader, [Ask([REPLY], scene())], None)
+    [[six]] = Direct("key", False, plan=BARE, mode="code", n_orders=6).scores(reader, [Ask([REPLY], scene())], None)
+    assert 0 <= two.decoding.flips <= 2
+    assert 0 <= six.decoding.flips <= 6
+    assert np.exp(six.scores).sum() <= 1 + 1e-6  # a mean of log-probabilities
+
+
+def test_more_candidates_than_letters_are_refused(reader):
+    many = Choice("reply", "option", tuple(Candidate(f"{n}", f"text {n}", name=f"name {n}") for n in range(27)))
+    with pytest.raises(EngineError, match="26"):
+        Direct("key", mode="code", plan=BARE).scores(reader, [Ask([many], scene())], None)
+
+
+def test_the_channel_reads_what_shares_words_with_the_message_and_none_of_these(reader):
+    many = tuple(Candidate(f"{n}", f"text {n}", f"thing {n} is wanted", (f"give me thing{n}",)) for n in range(60))
+    choice = Choice("reply", "option", (*many, PARDON))
+    [[exact]] = Channel("exact").scores(reader, [Ask([choice], scene("give me thing7"))], None)
+    [[found]] = Channel("refine").scores(reader, [Ask([choice], scene("give me thing7"))], None)
+    assert found.mode == "refine"
+    assert found.decoding.n_exact in (32, 33)
+    assert found.scores[7] == pytest.approx(exact.scores[7], abs=1e-3)
+    assert found.scores[-1] == pytest.approx(exact.scores[-1], abs=1e-3)
+    assert len(found.scores) == 61
+
+
+def test_many_conversations_are_answered_as_each_alone(reader):
+    asks = [Ask([REPLY], scene("the key")), Ask([Choice("reply", "option", (ROOM, PARDON))], scene("a bed for the night please"))]
+    for rule in (Channel(), Direct("key", plan=BARE), Direct("text", mode="refine", plan=BARE)):
+        together = rule.scores(reader, asks, None)
+        alone = [rule.scores(reader, [ask], None)[0] for ask in asks]
+        for one, other in zip(together, alone, strict=True):
+            assert one[0].scores == pytest.approx(other[0].scores, abs=1e-3)

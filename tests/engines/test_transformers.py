@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.choice import Candidate, Choice, Deadline, Engine
+from constrained.choice import Candidate, Choice, Deadline, Decoding, Engine
 from constrained.decoding import prompt
 from constrained.decoding.calibration import Calibration
-from constrained.decoding.rules import Channel, Direct
+from constrained.decoding.rules import Channel, Direct, Found
 from constrained.engines.transformers import TransformersEngine
 from constrained.errors import DeadlineError, EngineError
 from tests.decoding import tiny
@@ -274,7 +274,7 @@ def test_what_differs_shows_in_the_identity(engine, network, name, changes):
 
 
 def test_scores_that_are_no_numbers_are_an_engine_error(engine, monkeypatch):
-    monkeypatch.setattr(engine.rule.__class__, "scores", lambda *_: [np.asarray([0.0, np.nan, 1.0])])
+    monkeypatch.setattr(engine.rule.__class__, "scores", lambda *_: [[Found(np.asarray([0.0, np.nan, 1.0]), "exact", Decoding())]])
     with pytest.raises(EngineError, match="not finite for 'reply'") as caught:
         engine.choose([OPTIONS], SCENE)
     assert "float32" in caught.value.hint
