@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from benchmarks import machine, setting
+from benchmarks import contest, machine, setting
 from benchmarks.harness import Bench
-from benchmarks.peers import Peer, Walk, installed_peers
+from benchmarks.options import PARTS
 from benchmarks.setting import Prompt, Setting
-from benchmarks.timing import Measure, Sample, Series, Spread, interleaved, timed
+from benchmarks.timing import Measure, Series, interleaved, timed
 from constrained.choice import Candidate, Choice, Scene
 from constrained.decoding import prompt as prompts
 from constrained.decoding.channel import score_message, score_message_rows
 from constrained.decoding.contexts import Contexts
-from constrained.decoding.exact import CHUNK_NODES, score_rows, score_tree
+from constrained.decoding.exact import score_rows, score_tree
+from constrained.decoding.passes import CHUNK_NODES
 from constrained.decoding.trie import TokenIndex
 
 DTYPES = ("bfloat16", "float32")
@@ -31,30 +30,24 @@ MESSAGE = "Could you sell me the key to your cellar? I can pay for it."
 
 
 def run(bench: Bench) -> None:
-    """Every size in every dtype, on CUDA where there is one; a toy in float32 in a smoke run."""
+    """The library's own passes in every dtype, on CUDA where there is one, then the peers; a toy in float32 in a smoke run."""
     if not bench.is_smoke and machine.has_cuda():
         bench.use_device("cuda")
+    parts = bench.options.parts or PARTS
     for dtype in DTYPES[-1:] if bench.is_smoke else DTYPES:
-        loaded = setting.load(bench, dtype)
-        with _foreign_code(bench):
-            peers = installed_peers(loaded)
+        if {"passes", "channel"} & set(parts):
+            loaded = setting.load(bench, dtype)
+        if "passes" in parts:
             for n in (3,) if bench.is_smoke else (24, 100):
-                _decide(bench, loaded, dtype, f"{n} natural lines, {dtype}", setting.lines(bench, n), peers)
-        for n in (3,) if bench.is_smoke else (24, 100):
-            _decide(bench, loaded, dtype, f"{n} keys, {dtype}", setting.keys(n), [])
-        _channel(bench, loaded, dtype)
+                _decide(bench, loaded, dtype, f"{n} natural lines, {dtype}", setting.lines(bench, n))
+                _decide(bench, loaded, dtype, f"{n} keys, {dtype}", setting.keys(n))
+        if "channel" in parts:
+            _channel(bench, loaded, dtype)
+    if "peers" in parts:
+        contest.run(bench)
 
 
-@contextlib.contextmanager
-def _foreign_code(bench: Bench) -> Iterator[None]:
-    """Peers warn of what they import, and compile kernels on first use: not in a smoke run, which has no time for it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with torch.compiler.set_stance("force_eager") if bench.is_smoke else contextlib.nullcontext():
-            yield
-
-
-# -- exact, plain passes, peers --------------------------------------------------------------------------
+# -- exact beside plain passes ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +67,14 @@ class _Tree:
         return cls(rows, len(trie), n_inner, running[:n_inner])
 
 
-def _decide(bench: Bench, loaded: Setting, dtype: str, case: str, texts: Sequence[str], peers: Sequence[Peer]) -> None:
+def _decide(bench: Bench, loaded: Setting, dtype: str, case: str, texts: Sequence[str]) -> None:
     tree = _Tree.of(loaded.rows(texts))
     bench.add(case, "nodes of the trie", tree.n_nodes, "nodes")
     bench.add(case, "nodes that are fed", tree.n_inner, "tokens")
     _check_exact(bench, loaded, dtype, case, tree)
-    walks = {peer.name: _compiled(bench, loaded, case, texts, peer) for peer in peers}
     usable = loaded.prompts[: 1 if bench.is_smoke else None]
-    found = interleaved([_cases(loaded, tree, prompt, walks) for prompt in usable], seed=bench.seed)
+    found = interleaved([_cases(loaded, tree, prompt) for prompt in usable], seed=bench.seed)
     _tell_exact(bench, case, found)
-    for name, walk in walks.items():
-        _tell_walk(bench, loaded, case, texts, found, name, walk)
 
 
 def _check_exact(bench: Bench, loaded: Setting, dtype: str, case: str, tree: _Tree) -> None:
@@ -112,14 +102,13 @@ def _agree(bench: Bench, case: str, what: str, dtype: str, differences: np.ndarr
     bench.add(case, f"{what}, largest difference a token", a_token, "nats", reference=reference)
 
 
-def _cases(loaded: Setting, tree: _Tree, prompt: Prompt, walks: dict[str, _Walks]) -> dict[str, Measure]:
+def _cases(loaded: Setting, tree: _Tree, prompt: Prompt) -> dict[str, Measure]:
     ids = [*prompt.suffix, *tree.plain_ids]
     return {
         SUFFIX: timed(lambda: _plain(loaded, prompt.suffix, len(prompt.suffix), n_logits=1)),
         "exact": timed(lambda: score_tree(loaded.model, loaded.prefix, prompt.suffix, tree.rows)),
         PLAIN: timed(lambda: _plain(loaded, ids, len(ids))),
         CHUNKS: timed(lambda: _plain(loaded, ids, CHUNK_NODES)),
-        **{name: walk.measure(prompt) for name, walk in walks.items()},
     }
 
 
@@ -149,38 +138,6 @@ def _tell_exact(bench: Bench, case: str, found: dict[str, Series]) -> None:
     bench.add(case, "one plain pass, time", found[PLAIN].over(found[SUFFIX]), "times", reference=SUFFIX)
 
 
-class _Walks:
-    """The measured walks of one peer, kept to see where they ended."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-        self.by_question: dict[str, Walk] = {}
-
-    def measure(self, prompt: Prompt) -> Callable[[], Sample]:
-        return timed(lambda: self._walk(prompt))
-
-    def _walk(self, prompt: Prompt) -> None:
-        self.by_question[prompt.question] = self._peer.walk(prompt)
-
-
-def _compiled(bench: Bench, loaded: Setting, case: str, texts: Sequence[str], peer: Peer) -> _Walks:
-    series = interleaved([{"compile": timed(lambda: peer.compile(texts))}] * (1 if bench.is_smoke else 3), warm_up=False)["compile"]
-    bench.add(case, f"{peer.name}, compile", series.wall_s, "s")
-    walks = _Walks(peer)
-    peer.walk(loaded.prompts[0])  # whatever it compiles on first use is not counted
-    return walks
-
-
-def _tell_walk(bench: Bench, loaded: Setting, case: str, texts: Sequence[str], found: dict[str, Series], name: str, walks: _Walks) -> None:
-    ended = list(walks.by_question.values())
-    bench.add(case, f"{name}, time", found[name].over(found[SUFFIX]), "times", reference=SUFFIX)
-    bench.add(case, f"{name}, time", found[name].over(found["exact"]), "times", reference="exact")
-    bench.add(case, f"{name}, tokens", Spread.of(len(walk.ids) for walk in ended), "tokens")
-    share = f"of {len(ended)}"
-    bench.add(case, f"{name}, ended in the catalog", sum(walk.is_in_catalog(loaded, texts) for walk in ended), share)
-    bench.add(case, f"{name}, in canonical tokens", sum(walk.is_canonical(loaded) for walk in ended), share)
-
-
 # -- the channel -----------------------------------------------------------------------------------------
 
 
@@ -190,7 +147,7 @@ def _channel(bench: Bench, loaded: Setting, dtype: str) -> None:
     message = loaded.tokens.plain(prompts.heard_as(MESSAGE))
     bank = Contexts(loaded.model)
     found, _ = score_message(loaded.model, bank, contexts, message)
-    differences = found - score_message_rows(loaded.model, contexts, message)
+    differences = found - score_message_rows(loaded.model, [(context, tuple(message)) for context in contexts])[0]
     _agree(bench, case, "cached contexts", dtype, differences, np.full(len(contexts), len(message)), "one plain pass a context")
     suffix = loaded.prompts[0].suffix
     cases = {

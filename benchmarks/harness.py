@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from benchmarks import machine
+from benchmarks.options import Options
 from benchmarks.timing import Spread
 
 Key: TypeAlias = tuple[str, str, str]
@@ -15,6 +16,10 @@ Key: TypeAlias = tuple[str, str, str]
 
 class BenchmarkError(Exception):
     """A suite could not measure what it claims to measure: something is missing, or two results differ."""
+
+
+class NoDeviceError(BenchmarkError):
+    """A suite needs a device that is not here: no failure where all suites are run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Bench:
 
     Attributes:
         is_smoke: seconds, without a model; the figures mean nothing.
+        options: which part of the suite is asked for.
         targets: Row.key -> what is asked for, as shown in the table: "at most 1.3".
         missed: the keys of rows whose value is not what is asked for.
     """
@@ -64,6 +70,7 @@ class Bench:
     is_smoke: bool = False
     seed: int = 0
     is_quiet: bool = False
+    options: Options = field(default_factory=Options)
     device_kind: machine.DeviceKind = "cpu"
     device: str = ""
     versions: dict[str, str] = field(default_factory=machine.versions)

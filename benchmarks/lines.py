@@ -51,7 +51,7 @@ def made_lines(n: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     found: dict[str, None] = {}
     while len(found) < n:
-        found[_line(chance)] = None
+        found[sentence(made_parts(chance))] = None
     return list(found)
 
 
@@ -60,14 +60,23 @@ def butler_lines(n: int) -> list[str]:
 
     Raises BenchmarkError when the file is not there or holds fewer.
     """
-    path = data_folder() / "mystery_butler" / "butler.csv"
+    replies = [reply for _, reply in butler_pairs()]
+    if len(replies) < n:
+        raise BenchmarkError(f"{_butler_file()} holds {len(replies)} distinct replies, {n} are needed")
+    return replies[:n]
+
+
+def butler_pairs() -> list[tuple[str, str]]:
+    """(question, reply) of each distinct reply. Raises BenchmarkError when the file is not there."""
+    path = _butler_file()
     if not path.is_file():
         raise BenchmarkError(f"{path} is not there: set {DATA_VARIABLE} to the folder that holds mystery_butler/butler.csv")
     with path.open(encoding="utf-8", newline="") as file:
-        replies = list(dict.fromkeys(row["Response"].strip() for row in csv.DictReader(file)))
-    if len(replies) < n:
-        raise BenchmarkError(f"{path} holds {len(replies)} distinct replies, {n} are needed")
-    return replies[:n]
+        rows = [(row["Response"].strip(), row["Query"].strip()) for row in csv.DictReader(file)]
+    first: dict[str, str] = {}
+    for reply, query in rows:
+        first.setdefault(reply, query)
+    return [(query, reply) for reply, query in first.items()]
 
 
 def data_folder() -> Path:
@@ -75,9 +84,20 @@ def data_folder() -> Path:
     return Path(os.environ.get(DATA_VARIABLE) or ROOT.parent / "shared" / "data")
 
 
-def _line(chance: random.Random) -> str:
+def made_parts(chance: random.Random) -> tuple[str, ...]:
+    """(opening, who, did, what, where, when, ending) of one made-up sentence."""
     words = [chance.choice(part) for part in (_OPENING, _WHO, _DID, _WHAT, _WHERE, _WHEN, _ENDING)]
     if chance.random() < 0.3:
         words[0] = ""
+    words[-1] = words[-1].replace("{n}", str(chance.randint(2, 90)))
+    return tuple(words)
+
+
+def sentence(words: tuple[str, ...]) -> str:
+    """The parts as a sentence."""
     line = f"{words[0]} {words[1]} {words[2]} {words[3]} {words[4]} {words[5]}, {words[6]}.".strip()
-    return (line[0].upper() + line[1:]).replace("{n}", str(chance.randint(2, 90)))
+    return line[0].upper() + line[1:]
+
+
+def _butler_file() -> Path:
+    return data_folder() / "mystery_butler" / "butler.csv"

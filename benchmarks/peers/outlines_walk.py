@@ -1,4 +1,4 @@
-"""outlines: its own generator over transformers, the lines as a Literal; the whole prompt is read anew in every call."""
+"""outlines: its own generator over transformers, the lines as a Literal, with any of its three backends."""
 
 from __future__ import annotations
 
@@ -10,29 +10,41 @@ import torch
 from outlines.inputs import Chat
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from benchmarks.peers import MOST_TOKENS, Walk
-from benchmarks.setting import Prompt, Setting
+from benchmarks.bed import Bed, Prompt
+from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.walks import walked
+
+_BACKENDS = {"core": "outlines_core", "xgrammar": "xgrammar", "llguidance": "llguidance"}
 
 
-class OutlinesWalk:
-    """Greedy generation as a user of outlines writes it."""
+class Peer(Recompiling):
+    """Greedy generation as a user of outlines writes it.
 
-    name = "outlines"
+    Args:
+        is_cached: hand the static part's keys and values on to transformers, which its interface allows
+            (``past_key_values``); without, each call reads the whole prompt, which is how it is mostly used.
+    """
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._model = outlines.from_transformers(setting.network, setting.tokenizer)
+    def __init__(self, bed: Bed, backend: str, is_cached: bool = True) -> None:
+        self._bed, self._backend, self._is_cached = bed, _BACKENDS[backend], is_cached
+        self._model = outlines.from_transformers(bed.network, bed.tokenizer)
 
-    def compile(self, lines: Sequence[str]) -> None:
-        """Lines to a regular expression to an index over the vocabulary."""
-        self._generate = outlines.Generator(self._model, Literal[tuple(lines)])
+    def compile(self, entries: Sequence[Entry]) -> None:
+        """Lines to a regular expression to whatever the backend makes of it."""
+        self.entries = entries
+        self._generate = outlines.Generator(self._model, Literal[tuple(entry.text for entry in entries)], backend=self._backend)
 
-    def walk(self, prompt: Prompt) -> Walk:
-        """The prompt is given as a chat, which renders to the same tokens as ours."""
+    def decide(self, prompt: Prompt, max_tokens: int) -> Answer:
+        """The prompt is given as a chat, which renders to the same tokens as ours; a prompt that does not is refused."""
         seen = _Seen()
-        self._generate(Chat(prompt.messages), max_new_tokens=MOST_TOKENS, do_sample=False, stopping_criteria=StoppingCriteriaList([seen]))
-        n_prompt = len(prompt.prefix_ids) + len(prompt.suffix)
-        return Walk(tuple(seen.ids[n_prompt:]))
+        cached: dict[str, Any] = {"past_key_values": self._bed.cache()} if self._is_cached else {}
+        self._generate(
+            Chat(prompt.messages), max_new_tokens=max_tokens, do_sample=False, stopping_criteria=StoppingCriteriaList([seen]), **cached
+        )
+        if seen.ids[: len(prompt.ids)] != prompt.ids:
+            raise ValueError("the chat was rendered to other tokens than the prompt has")
+        ids = seen.ids[len(prompt.ids) :]
+        return walked(self._bed, prompt, ids, len(ids), max_tokens)
 
 
 class _Seen(StoppingCriteria):

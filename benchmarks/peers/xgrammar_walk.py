@@ -1,51 +1,59 @@
-"""xgrammar: the lines as one EBNF rule, a token mask at every step, over the same cached prefix as our own passes."""
+"""xgrammar: the lines as one EBNF rule, a token mask at every step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import xgrammar
+from torch import Tensor
 
-from benchmarks.peers import MOST_TOKENS, Walk
-from benchmarks.setting import Prompt, Setting
+from benchmarks.bed import Bed, Prompt
+from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.walks import walked
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
-class XgrammarWalk:
-    """Greedy decoding under xgrammar's mask."""
+class Peer(Recompiling):
+    """Greedy decoding under xgrammar's mask, over the cached static part.
 
-    name = "xgrammar"
+    Args:
+        is_forced: text that it knows to be forced (``find_jump_forward_string``) is tokenised and fed together with the
+            token before it; else one token a pass.
+    """
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._n_vocabulary = setting.model.config.vocab_size
-        self._info = xgrammar.TokenizerInfo.from_huggingface(
-            setting.tokenizer, vocab_size=self._n_vocabulary, stop_token_ids=setting.tokens.end
-        )
+    def __init__(self, bed: Bed, is_forced: bool = False) -> None:
+        self._bed, self._is_forced = bed, is_forced
+        self._info = xgrammar.TokenizerInfo.from_huggingface(bed.tokenizer, vocab_size=bed.n_vocabulary, stop_token_ids=bed.end)
 
-    def compile(self, lines: Sequence[str]) -> None:
+    def compile(self, entries: Sequence[Entry]) -> None:
         """A compiler of its own each time: nothing is taken from its cache."""
-        rule = "root ::= " + " | ".join(f'"{line.translate(_ESCAPES)}"' for line in lines)
+        self.entries = entries
+        rule = "root ::= " + " | ".join(f'"{entry.text.translate(_ESCAPES)}"' for entry in entries)
         self._grammar = xgrammar.GrammarCompiler(self._info).compile_grammar(xgrammar.Grammar.from_ebnf(rule))
 
-    def walk(self, prompt: Prompt) -> Walk:
-        """Reads the suffix, then one token a pass."""
+    def decide(self, prompt: Prompt, max_tokens: int) -> Answer:
         matcher = xgrammar.GrammarMatcher(self._grammar)
-        allowed_mask = xgrammar.allocate_token_bitmask(1, self._n_vocabulary)
-        cache, new, ids = self._setting.cache(), list(prompt.suffix), list[int]()
-        while len(ids) < MOST_TOKENS and not matcher.is_terminated():
-            matcher.fill_next_token_bitmask(allowed_mask)
-            new = [self._best(new, cache, allowed_mask)]
-            matcher.accept_token(new[0])
-            ids += new
-        return Walk(tuple(ids))
+        allowed_mask = xgrammar.allocate_token_bitmask(1, self._bed.n_vocabulary)
 
-    def _best(self, new: list[int], cache: object, allowed_mask: torch.Tensor) -> int:
-        """The most likely allowed token after one pass over the new ones."""
-        with torch.inference_mode():
-            ids = self._setting.model.tensor(new)[None]
-            logits = self._setting.network(ids, past_key_values=cache, logits_to_keep=1).logits[:, -1].float()
+        def mask(logits: Tensor) -> None:
+            matcher.fill_next_token_bitmask(allowed_mask)
             xgrammar.apply_token_bitmask_inplace(logits, allowed_mask.to(logits.device))
-            return int(logits.argmax())
+
+        def accept(token: int) -> Sequence[int]:
+            _accept(matcher, [token])
+            if not self._is_forced or matcher.is_terminated():
+                return ()
+            text = matcher.find_jump_forward_string()
+            forced = self._bed.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+            _accept(matcher, forced)
+            return forced
+
+        ids, n_passes = self._bed.greedy(prompt, mask, accept, max_tokens=max_tokens, is_over=matcher.is_terminated)
+        return walked(self._bed, prompt, ids, n_passes, max_tokens)
+
+
+def _accept(matcher: xgrammar.GrammarMatcher, tokens: Sequence[int]) -> None:
+    for token in tokens:
+        if not matcher.accept_token(token):
+            raise ValueError(f"the matcher rejected token {token}, which it had allowed or forced")

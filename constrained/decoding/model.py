@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from constrained.choice import Deadline
+from constrained.decoding.attention import grouped, is_grouped
 from constrained.errors import EngineError
 
 Device: TypeAlias = "str | torch.device"
@@ -99,6 +101,7 @@ class LanguageModel:
         self._body = network.get_decoder()
         self._head = network.get_output_embeddings()
         self._scale, self._cap = _logit_changes(self.config)
+        self._is_grouped = is_grouped(self.config)
         self._deadline: Deadline | None = None
         for layer in _layers(self._body):
             layer.register_forward_pre_hook(self._check_deadline)
@@ -155,9 +158,10 @@ class LanguageModel:
             if prefix is not None:
                 cache.layers = [_Layer(key, value) for key, value in zip(prefix.keys, prefix.values, strict=True)]
             try:
-                states = self._body(
-                    input_ids=ids, position_ids=positions, attention_mask=allowed_mask, past_key_values=cache, use_cache=True
-                ).last_hidden_state
+                with grouped(self.config) if self._is_grouped and allowed_mask is not None else nullcontext():
+                    states = self._body(
+                        input_ids=ids, position_ids=positions, attention_mask=allowed_mask, past_key_values=cache, use_cache=True
+                    ).last_hidden_state
             finally:
                 self._deadline = None
         return states, _new_states(cache.layers, prefix is not None)

@@ -15,12 +15,26 @@ from constrained.decoding.auto import Speed
 from constrained.decoding.contexts import Contexts
 from constrained.decoding.model import LanguageModel, Prefix
 from constrained.decoding.tokens import Tokens
+from constrained.decoding.trie import TokenIndex, Trie
 
 Ids = tuple[int, ...]
 Floats = NDArray[np.float64]
 MAX_PREFIXES = 16
+MAX_INDEXED = 32  # lists of texts; an admissible subset comes again from turn to turn
 _PROBES = (16, 272)  # tokens
 MAX_PRIOR_VALUES = 4_000_000  # held in memory: 32 MB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Indexed:
+    """Texts in token ids. Attributes: telling: the nodes to feed so that every row is told from all others."""
+
+    rows: tuple[Ids, ...]
+    trie: Trie
+    telling: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "telling", self.trie.ancestors(self.trie.telling_nodes()))
 
 
 @dataclass(slots=True)
@@ -37,6 +51,7 @@ class Reader:
     contexts: Contexts = field(init=False)
     priors: Priors = field(init=False)
     _prefixes: OrderedDict[Ids, Prefix] = field(default_factory=OrderedDict)
+    _indexed: OrderedDict[tuple[str, ...], Indexed] = field(default_factory=OrderedDict)
     _speed: Speed | None = None
 
     def __post_init__(self) -> None:
@@ -51,6 +66,17 @@ class Reader:
                 self._prefixes.popitem(last=False)
         self._prefixes.move_to_end(key)
         return self._prefixes[key]
+
+    def indexed(self, texts: tuple[str, ...]) -> Indexed:
+        """Token ids of each text, its end token included, and their trie; for the last few lists of texts they are at hand."""
+        if texts not in self._indexed:
+            end = () if self.tokens.end is None else (self.tokens.end,)
+            rows = tuple((*row, *end) for row in self.tokens.plain_batch(texts))
+            self._indexed[texts] = Indexed(rows, TokenIndex.build(rows).trie())
+            while len(self._indexed) > MAX_INDEXED:
+                self._indexed.popitem(last=False)
+        self._indexed.move_to_end(texts)
+        return self._indexed[texts]
 
     @property
     def speed(self) -> Speed:

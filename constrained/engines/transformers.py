@@ -12,7 +12,8 @@ import numpy as np
 import torch
 import transformers
 
-from constrained.choice import Ask, Choice, Deadline, Distribution, Scene
+from constrained.choice import Ask, Blank, Choice, Deadline, Distribution, Scene
+from constrained.decoding import reading
 from constrained.decoding.calibration import Calibration
 from constrained.decoding.contexts import ContextFolder, Contexts
 from constrained.decoding.model import LanguageModel
@@ -111,6 +112,11 @@ class TransformersEngine:
             [self._distribution(choice, one) for choice, one in zip(ask.choices, next(found), strict=True)] if ask.choices else []
             for ask in asks
         ]
+
+    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+        """What the message says for each blank, by xgrammar's masks; None where it spells nothing of the form."""
+        with _held(self.reader.model.lock, deadline):
+            return reading.read(self.reader, blanks, scene, deadline)
 
     def _distribution(self, choice: Choice, found: Found) -> Distribution:
         if found.scores is None:

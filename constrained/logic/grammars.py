@@ -55,9 +55,9 @@ def fits(text: str, grammar: str, pattern: str = "") -> bool:
 
 
 def as_grammar(pattern: str) -> str:
-    """The Lark grammar of a regular expression: one terminal."""
+    """The Lark grammar of a regular expression: one terminal, which ends where the text ends and not at the first match."""
     slashed = re.sub(r"\\.|/", lambda part: r"\/" if part[0] == "/" else part[0], pattern, flags=re.DOTALL)
-    return f"start: TEXT\nTEXT: /{slashed}/"
+    return f"start: TEXT\nTEXT: /(?:{slashed})\\Z/"
 
 
 def is_said(text: str, message: str) -> bool:

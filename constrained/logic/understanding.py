@@ -25,7 +25,6 @@ from constrained.logic.questions import Amount, Answer, Day, Entity, OneOf, Pref
 from constrained.logic.state import State
 from constrained.logic.values import Values
 
-
 _KINDS = "question, choice, score, entity, amount, date, pattern or grammar"
 
 

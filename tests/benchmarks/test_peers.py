@@ -72,7 +72,8 @@ def test_a_walk_ends_where_greedy_decoding_under_a_mask_ends(spec: Spec, bed: Be
         answer = peer.decide(prompt, MOST)
         assert answer.has_ended
         assert answer.text == ENTRIES[one.walked].text
-        assert list(answer.ids) == rows(bed, ENTRIES)[one.walked]
+        row = rows(bed, ENTRIES)[one.walked]
+        assert list(answer.ids) in (row, row[:-1]), "some know that nothing can follow, and need no end token"
         assert answer.n_passes <= len(answer.ids)
         short = peer.decide(prompt, 2)
         assert short.ids == answer.ids[:2]

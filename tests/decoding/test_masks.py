@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,13 @@ from constrained.decoding.tokens import Tokens
 from constrained.errors import EngineError
 from tests.decoding import tiny, vocabularies
 
-GRAMMARS = ("xgrammar", "llguidance", "outlines_core")
+
+def engine(name: str) -> Any:
+    """An optional package, as a parameter."""
+    return pytest.param(name, marks=pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed"))
+
+
+GRAMMARS = [engine(name) for name in ("xgrammar", "llguidance", "outlines_core")]
 END = 1
 N = 70
 ids = st.integers(2, 5) | st.sampled_from([31, 32, 33, 63, 64, 69])  # both ends of a word of the mask
@@ -175,6 +182,8 @@ def test_ten_thousand_rows_have_their_masks():
 
 @kinds
 def test_what_the_trie_allows_the_engines_allow_and_they_agree(kind):
+    pytest.importorskip("xgrammar")
+    pytest.importorskip("outlines_core")
     texts = tuple(text for text in texts_of(kind) if text != "The cellar")  # outlines_core has no place for it
     assert len(texts) >= 3
     tokens, _, n = made(kind)
@@ -194,6 +203,8 @@ def test_what_the_trie_allows_the_engines_allow_and_they_agree(kind):
 @kinds
 def test_llguidance_reaches_every_text_by_tokens_that_xgrammar_allows(kind):
     """Of text that is forced it allows one cut only, which need not be that of the whole text: so other tokens than ours."""
+    pytest.importorskip("llguidance")
+    pytest.importorskip("xgrammar")
     tokens, _, n = made(kind)
     rows, spelling = rows_of(kind, texts_of(kind)), spelling_of(tokens, n)
     masks = [mask_of(name, rows, tokens, n).mask for name in ("llguidance", "xgrammar")]
@@ -231,9 +242,22 @@ def test_one_text_is_forced_to_its_end(kind, backend):
 
 
 @kinds
-def test_xgrammar_s_own_reading_of_the_vocabulary_gives_the_same_verdict(kind):
-    import xgrammar
+def test_what_xgrammar_forces_leaves_every_text_its_own_tokens(kind):
+    """What may grow with what comes next is not forced."""
+    pytest.importorskip("xgrammar")
+    tokens, _, n = made(kind)
+    pairs = [("The inn", "The innkeeper"), ("For the play", "For the player"), ("Fifty gold is", "Fifty gold in")]
+    n_forced = 0
+    for rows in (rows_of(kind, pair) for pair in pairs):
+        forced = tuple(mask_of("xgrammar", rows, tokens, n).mask.start().forced())
+        n_forced += len(forced)
+        assert all(row[: len(forced)] == forced for row in rows)
+    assert n_forced
 
+
+@kinds
+def test_xgrammar_s_own_reading_of_the_vocabulary_gives_the_same_verdict(kind):
+    xgrammar = pytest.importorskip("xgrammar")
     tokens, hf, n = made(kind)
     rows = rows_of(kind, texts_of(kind))
     if kind == "unigram":
@@ -281,12 +305,14 @@ def test_an_engine_that_is_not_installed_is_told_with_its_command(backend, monke
 
 
 def test_outlines_core_refuses_a_text_that_begins_another():
+    pytest.importorskip("outlines_core")
     tokens, _, n = made("bpe")
     with pytest.raises(EngineError, match="another text begins 'The cellar is warm'"):
         mask_of("outlines_core", rows_of("bpe", ("The cellar", "The cellar is warm")), tokens, n)
 
 
 def test_rows_that_a_grammar_cannot_hold_are_refused():
+    pytest.importorskip("xgrammar")
     tokens, hf, n = made("unigram")
     with pytest.raises(EngineError, match="spells no text"):
         mask_of("xgrammar", ((hf.unk_token_id, tokens.end),), tokens, n)
@@ -304,6 +330,7 @@ def test_rows_that_a_grammar_cannot_hold_are_refused():
 
 
 def test_a_grammar_that_is_too_much_for_an_engine_is_an_error_of_ours():
+    pytest.importorskip("xgrammar")
     tokens, _, n = made("bpe")
     from constrained.decoding.masks.xgrammar import XgrammarMask
 

@@ -19,14 +19,14 @@ from constrained.decoding.tokens import Tokens
 from constrained.decoding.walk import walk, walk_rows
 from constrained.errors import DeadlineError, EngineError
 from tests.decoding import tiny
-from tests.decoding.test_masks import KINDS, REAL, made, rows_of, texts_of
+from tests.decoding.test_masks import GRAMMARS, KINDS, REAL, made, rows_of, texts_of
 
 TOLERANCE_NATS = 1e-4
 END = 1
 few = st.integers(2, 5)
 rows_lists = st.lists(st.lists(few, max_size=7).map(lambda row: (*row, END)), min_size=1, max_size=10, unique=True)
 prompts = st.lists(st.integers(2, tiny.N_VOCABULARY - 1), min_size=1, max_size=6)
-BACKENDS = ("trie", "xgrammar", "llguidance", "outlines_core")
+BACKENDS = ["trie", *GRAMMARS]
 LINES = ("The key is yours.", "The cellar is warm.", "Fifty gold for the key.", "Fifty gold is too much.", "No.", "Good evening!")
 
 
@@ -128,6 +128,7 @@ def test_every_engine_s_walk_ends_at_a_row_for_any_model(kind, backend):
 
 def test_an_engine_s_walk_takes_the_likeliest_allowed_token(llama, tokens):
     """Compared with a walk by hand under xgrammar's mask, one token a pass, nothing forced."""
+    pytest.importorskip("xgrammar")
     rows = tuple((*row, tokens.end) for row in tokens.plain_batch(LINES))
     from constrained.decoding.masks.choose import mask_of
 
@@ -141,6 +142,7 @@ def test_an_engine_s_walk_takes_the_likeliest_allowed_token(llama, tokens):
 
 
 def test_forced_text_of_xgrammar_is_walked_in_the_model_s_own_tokens(llama, tokens):
+    pytest.importorskip("xgrammar")
     rows = tuple((*row, tokens.end) for row in tokens.plain_batch(["Yes, the key is yours for fifty gold.", "No."]))
     row, walked = walk_rows(llama, None, [9], rows, ["yes", "no"], backend="xgrammar", tokens=tokens)
     assert walked.n_asked < len(walked.ids)
@@ -169,6 +171,7 @@ def test_nothing_follows_the_end(llama):
 
 
 def test_a_walk_that_leaves_the_rows_is_an_error(llama, tokens, monkeypatch):
+    pytest.importorskip("xgrammar")
     from constrained.decoding.masks import choose
 
     rows = tuple((*row, tokens.end) for row in tokens.plain_batch(LINES[:2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +46,16 @@ def lines():
         return list(dict.fromkeys(row["Response"] for row in csv.DictReader(file)))[:N_LINES]
 
 
+BARE = prompt.PromptPlan(has_rules=False, has_listing=False)
+
+
+def exact_with(engine, rule):
+    """The same loaded model under another rule."""
+    other = copy(engine)
+    other.rule = rule
+    return other
+
+
 def test_the_tree_is_used(real_engine, exact):
     assert real_engine.identity["scoring"] == exact.identity["scoring"] == "tree"
     assert exact.identity["dtype"] == "float32"
@@ -60,6 +71,21 @@ def test_tree_scores_equal_scores_line_by_line(exact, lines):
     assert np.abs(found.log_probs - reference.log_probs).max() <= TOLERANCE_NATS
     assert found.n_tokens < reference.n_tokens
     assert found.log_probs.max() < 0
+
+
+@pytest.mark.parametrize("has_prior", [False, True])
+def test_searches_find_what_exact_finds_and_read_less(exact, lines, has_prior):
+    """Natural lines, on which the searches were not tuned: these are the others of the list."""
+    candidates = tuple(Candidate(str(index), line) for index, line in enumerate(lines))
+    [[whole], [bounded], [refined], [auto]] = (
+        exact_with(exact, Direct("text", has_prior, plan=BARE, mode=mode)).choose([Choice("reply", "option", candidates)], SCENE)
+        for mode in ("exact", "bounded", "refine", "auto")
+    )
+    assert bounded.best == refined.best == whole.best
+    assert bounded.decoding.gap >= 0
+    assert refined.decoding.n_expanded < whole.decoding.n_expanded
+    assert auto.mode in ("exact", "refine", "prefix", "walk")
+    assert " s" in auto.decoding.reason
 
 
 def test_channel_scores_equal_plain_passes(exact, lines):

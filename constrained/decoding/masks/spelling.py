@@ -6,6 +6,8 @@ are those of its canonical tokens, a space that a tokenizer puts before a text i
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -33,6 +35,8 @@ class Spelling:
         self.tokens, self.n_vocabulary, self.end = tokens, n_vocabulary, tokens.end
         tokenizer: Any = tokens._tokenizer  # the vocabulary itself; Tokens narrows it to texts
         self.pieces = _pieces(tokenizer, n_vocabulary)
+        self._ordered = sorted(set(self.pieces))
+        self._longest = max(map(len, self._ordered))
         probe = tokens.plain("a")
         self._lead = b"".join(self.pieces[token] for token in probe).partition(b"a")[0]
 
@@ -63,6 +67,21 @@ class Spelling:
         n = len(so_far)
         is_same = row[:n] == list(so_far) and b"".join(self.pieces[token] for token in row) == spelled
         return row[n:] if is_same else []
+
+    def settled(self, spelled: bytes, so_far: Sequence[int]) -> list[int]:
+        """``canonical``, without the tokens at the end that may grow into others when the text goes on."""
+        tokens, n_settled = self.canonical(spelled, so_far), len(spelled) - self._n_open(spelled)
+        ends = itertools.accumulate(len(self.pieces[token]) for token in (*so_far, *tokens))
+        n_kept = sum(end <= n_settled for end in ends) - len(so_far)
+        return tokens[: max(n_kept, 0)]
+
+    def _n_open(self, spelled: bytes) -> int:
+        """How many bytes at the end are the beginning of a longer token."""
+        for n in range(min(len(spelled), self._longest), 0, -1):
+            at = bisect.bisect_right(self._ordered, spelled[-n:])
+            if at < len(self._ordered) and self._ordered[at].startswith(spelled[-n:]):
+                return n
+        return 0
 
 
 def _pieces(tokenizer: Any, n_vocabulary: int) -> tuple[bytes, ...]:

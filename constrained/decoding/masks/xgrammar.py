@@ -79,8 +79,8 @@ class XgrammarState:
         if not jump:
             return []
         spelling = self._mask.spelling
-        tokens = spelling.canonical(b"".join(spelling.pieces[token] for token in self._ids) + jump.encode(), self._ids)
-        return tokens if self._ends_after(jump) else tokens[:-1]  # the last token may grow with what comes next
+        spelled = b"".join(spelling.pieces[token] for token in self._ids) + jump.encode()
+        return spelling.canonical(spelled, self._ids) if self._ends_after(jump) else spelling.settled(spelled, self._ids)
 
     def is_done(self) -> bool:
         return bool(self._matcher.is_terminated())

@@ -18,12 +18,12 @@ from constrained.decoding.forest import Answered, Asked, score_forest
 from constrained.decoding.masks import Backend
 from constrained.decoding.passes import TreePasses
 from constrained.decoding.prefix import score_prefixes
-from constrained.decoding.reader import Floats, Ids, Reader
+from constrained.decoding.reader import Floats, Ids, Indexed, Reader
 from constrained.decoding.refine import refine
 from constrained.decoding.rules.rule import Found
 from constrained.decoding.scored import Scored
 from constrained.decoding.search import Objective
-from constrained.decoding.trie import TokenIndex, Trie
+from constrained.decoding.trie import Trie
 from constrained.decoding.walk import walk_rows
 
 Surface = Literal["text", "key", "when"]
@@ -89,7 +89,7 @@ class Direct:
         facts = auto.Facts(
             len(task.suffix),
             task.trie.n_inner,
-            len(task.trie.ancestors(task.trie.telling_nodes())),
+            len(task.index.telling),
             self.has_prior,
             task.key("nodes") in reader.priors,
         )
@@ -151,9 +151,7 @@ class Direct:
         """[node] log P(token | path) under the neutral prompt, once per catalog version, question and set of rows."""
         key = task.key("nodes")
         if is_telling and key not in reader.priors:
-            return reader.priors.get(
-                task.key("telling"), lambda: _node_prior(reader, task, task.trie.ancestors(task.trie.telling_nodes()), deadline)
-            )
+            return reader.priors.get(task.key("telling"), lambda: _node_prior(reader, task, task.index.telling, deadline))
         return reader.priors.get(key, lambda: _node_prior(reader, task, np.flatnonzero(task.trie.has_child), deadline))
 
     def _by_letter(self, reader: Reader, task: _Task, deadline: Deadline | None) -> Scored:
@@ -199,8 +197,15 @@ class _Task:
     suffix: Ids
     silent_suffix: Ids
     surfaces: tuple[str, ...]
-    rows: tuple[Ids, ...]
-    trie: Trie
+    index: Indexed
+
+    @property
+    def rows(self) -> tuple[Ids, ...]:
+        return self.index.rows
+
+    @property
+    def trie(self) -> Trie:
+        return self.index.trie
 
     def key(self, what: str) -> tuple[object, ...]:
         """What a prior depends on besides the model."""
@@ -211,9 +216,7 @@ def _task(rule: Direct, reader: Reader, scene: Scene, choice: Choice) -> _Task:
     static, suffix = reader.tokens.chat(rule.plan.static(scene), prompt.dynamic(scene, choice))
     _, silent = reader.tokens.chat("", prompt.dynamic(prompt.neutral(scene), choice))
     surfaces = tuple(_surface(candidate, rule.surface) for candidate in choice.candidates)
-    end = [] if reader.tokens.end is None else [reader.tokens.end]
-    rows = tuple((*row, *end) for row in reader.tokens.plain_batch(surfaces))
-    return _Task(scene, choice, tuple(static), tuple(suffix), tuple(silent), surfaces, rows, TokenIndex.build(rows).trie())
+    return _Task(scene, choice, tuple(static), tuple(suffix), tuple(silent), surfaces, reader.indexed(surfaces))
 
 
 def _surface(candidate: Candidate, surface: Surface) -> str:
