@@ -151,7 +151,7 @@ class Distribution:
     Attributes:
         probabilities: one per candidate, in order; they sum to 1.
         mode: how it was decoded.
-        scores: log-likelihoods in nats before calibration, one per candidate; empty where an engine has none.
+        scores: in nats, before calibration, one per candidate; empty where an engine has none.
         decoding: what it cost; None where an engine does not tell.
     """
 

@@ -1,7 +1,7 @@
-"""Which candidates share words with a message: a ranking without a model, for choices too large to read in full.
+"""Which candidates share words with a message: evidence without a model, beside a likelihood or before it.
 
 Okapi BM25 (Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009, section 3.1) over the
-lines that describe a candidate; a candidate is as near as its nearest line.
+lines that describe a candidate.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ from functools import lru_cache
 
 _WORD = re.compile(r"\w+")
 _K1, _B = 1.2, 0.75  # how soon a repeated word stops to count, and how much a long line is held against
+_BEST = 3  # lines of a candidate
 
 
-def nearest(message: str, candidates: Sequence[Sequence[str]], n: int) -> list[int]:
-    """The ``n`` candidates, given as lines of text, nearest to the message, best first; of equals the first ones."""
+def overlap(message: str, candidates: Sequence[Sequence[str]]) -> list[float]:
+    """[candidate] how much its lines of text share with the message: BM25 of its nearest line, and the mean of its nearest three.
+
+    Zero where no word is shared. Rare words, among all lines given, count more.
+    """
     wanted = _words(message)
     lines = [(index, _words(line)) for index, group in enumerate(candidates) for line in group]
     n_lines_with = Counter(word for _, words in lines for word in wanted.keys() & words.keys())
-    mean = sum(sum(words.values()) for _, words in lines) / max(len(lines), 1)
+    mean = sum(words.total() for _, words in lines) / max(len(lines), 1)
     weights = {word: math.log(1 + (len(lines) - count + 0.5) / (count + 0.5)) for word, count in n_lines_with.items()}
-    best = [0.0] * len(candidates)
+    found: list[list[float]] = [[] for _ in candidates]
     for index, words in lines:
+        norm = _K1 * (1 - _B + _B * words.total() / mean) if mean else 1.0
         shared = weights.keys() & words.keys()
-        if shared:
-            norm = _K1 * (1 - _B + _B * sum(words.values()) / mean)
-            best[index] = max(best[index], sum(weights[word] * words[word] * (_K1 + 1) / (words[word] + norm) for word in shared))
-    return sorted(range(len(candidates)), key=lambda index: -best[index])[:n]
+        found[index].append(sum(weights[word] * words[word] * (_K1 + 1) / (words[word] + norm) for word in shared))
+    nearest = [sorted(values, reverse=True)[:_BEST] for values in found]
+    return [values[0] + sum(values) / len(values) if values else 0.0 for values in nearest]
 
 
 @lru_cache(maxsize=100_000)

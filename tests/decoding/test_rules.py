@@ -158,6 +158,16 @@ def test_the_channel_reads_what_shares_words_with_the_message_and_none_of_these(
     assert len(found.scores) == 61
 
 
+def test_words_that_an_option_shares_with_the_message_add_to_its_score_and_to_no_question_s(reader):
+    plain, with_words = Channel(words=0.0), Channel(words=0.5)
+    question = Choice("which", "heard", (KEY, PARDON), "Which?")
+    asks = [Ask([REPLY, question], scene("a bed please"))]
+    [[reply, heard]], [[reply_more, heard_more]] = (rule.scores(reader, asks, None) for rule in (plain, with_words))
+    more = reply_more.scores - reply.scores
+    assert more[1] > more[0] >= 0 == more[2]
+    assert heard_more.scores == pytest.approx(heard.scores)
+
+
 def test_many_conversations_are_answered_as_each_alone(reader):
     asks = [Ask([REPLY], scene("the key")), Ask([Choice("reply", "option", (ROOM, PARDON))], scene("a bed for the night please"))]
     for rule in (Channel(), Direct("key", plan=BARE), Direct("text", mode="refine", plan=BARE)):

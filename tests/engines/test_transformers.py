@@ -73,7 +73,8 @@ def test_the_order_of_candidates_changes_no_score(network, rule):
     assert scores(engine, [turned])[::-1] == pytest.approx(scores(engine, [OPTIONS]), abs=TOLERANCE_NATS)
 
 
-def test_the_channel_scores_the_message_after_each_context(engine):
+def test_the_channel_scores_the_message_after_each_context(network):
+    engine = around(network, Channel(words=0.0))
     model, tokens = engine.reader.model, engine.reader.tokens
     message = tokens.plain(prompt.heard_as(SCENE.message))
     expected = [tiny.by_definition(model, tokens.plain(text), message) for choice in CHOICES for text in prompt.contexts(choice, SCENE)]

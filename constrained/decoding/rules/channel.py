@@ -15,7 +15,7 @@ from constrained.decoding.calibration import CHANNEL, Calibration
 from constrained.decoding.channel import score_message_rows, score_messages
 from constrained.decoding.reader import Ids, Reader
 from constrained.decoding.rules.rule import Found
-from constrained.decoding.shortlist import nearest
+from constrained.decoding.shortlist import overlap
 
 HEAD_TOKENS, TAIL_TOKENS = 64, 32  # of a long message, what the channel reads
 N_NEAREST = 32  # candidates that ``refine`` reads; on BANKING77 the best one is among them in 99 % (benchmarks/LOG.md)
@@ -32,13 +32,16 @@ class Channel:
         mode: ``exact`` reads the message after every candidate; ``refine`` only after those that share the rarest words
             with it, and takes all others for as likely as the least likely one of these; ``auto`` is exact for up to
             N_NEAREST candidates, and beyond as long as there is time.
+        words: nats that a unit of BM25 between the message and what describes an option adds to its score; chosen on the
+            dev messages of the packs (benchmarks/LOG.md). Questions are scored without.
     """
 
     mode: ChannelMode = "auto"
+    words: float = 0.2
 
     @property
     def name(self) -> str:
-        return "channel"
+        return f"channel-words-{self.words:g}" if self.words else "channel"
 
     @property
     def calibration(self) -> Calibration:
@@ -59,10 +62,12 @@ class Channel:
         message = tuple(_bounded(reader.tokens.plain(prompt.heard_as(scene.message))))
         n = len(choice.candidates)
         mode, reason = self._mode(reader, n, len(message), deadline)
-        read = _nearest(scene.message, choice) if mode == "refine" else list(range(n))
+        shared = np.asarray(_shared(scene.message, choice))
+        read = _nearest(shared, choice) if mode == "refine" else list(range(n))
         texts = prompt.contexts(choice, scene)
         contexts = reader.tokens.plain_batch([texts[index] for index in read])
-        return _Task(n, read, message, [tuple(context) for context in contexts], mode, reason)
+        added = shared * (self.words if choice.kind == "option" else 0.0)
+        return _Task(n, read, message, [tuple(context) for context in contexts], mode, reason, added)
 
     def _mode(self, reader: Reader, n: int, n_message: int, deadline: Deadline | None) -> tuple[Mode, str]:
         if n <= N_NEAREST:
@@ -74,7 +79,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One choice in token ids. ``read``: the candidates whose ``contexts`` are read."""
+    """One choice in token ids. ``read``: the candidates whose ``contexts`` are read. ``added``: [candidate] nats beside the likelihood."""
 
     n: int
     read: list[int]
@@ -82,19 +87,24 @@ class _Task:
     contexts: list[Ids]
     mode: Mode
     reason: str
+    added: np.ndarray
 
     def found(self, scores: np.ndarray, n_tokens: int, n_passes: int) -> Found:
         whole = np.full(self.n, scores.min())
         whole[self.read] = scores
         cost = (n_tokens, n_passes, self.n * len(self.message), len(self.read) * len(self.message), len(self.read))
-        return Found(whole, self.mode, Decoding(self.reason, *cost))
+        return Found(whole + self.added, self.mode, Decoding(self.reason, *cost))
 
 
-def _nearest(message: str, choice: Choice) -> list[int]:
+def _shared(message: str, choice: Choice) -> list[float]:
+    """[candidate] what its description shares with the message; "none of these" describes nothing."""
+    return overlap(message, [() if candidate.rest else (candidate.when, *candidate.examples) for candidate in choice.candidates])
+
+
+def _nearest(shared: np.ndarray, choice: Choice) -> list[int]:
     """The candidates to read, in their order; "none of these" is always among them."""
-    lines = [(candidate.when, *candidate.examples) for candidate in choice.candidates]
     rest = [index for index, candidate in enumerate(choice.candidates) if candidate.rest]
-    return sorted({*nearest(message, lines, N_NEAREST), *rest})
+    return sorted({*np.argsort(-shared, kind="stable")[:N_NEAREST].tolist(), *rest})
 
 
 def _bounded(message: Sequence[int]) -> list[int]:
