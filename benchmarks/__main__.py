@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import machine, report
 from benchmarks.harness import Bench, BenchmarkError, Row
 
-SUITES = ("core", "decoding", "choice")
+SUITES = ("core", "decoding", "choice", "audit")
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",  # idle threads sleep: on a shared machine a spinning one costs the others' time

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from constrained.errors import (
+    ApprovalError,
     AuditError,
     CalibrationError,
     CatalogError,
@@ -14,9 +15,11 @@ from constrained.errors import (
     EffectError,
     EngineError,
     GoldenError,
+    KeyFileError,
     LocaleError,
     MessageError,
     ModelNotFoundError,
+    OutcomeError,
     PackError,
     PolicyError,
     Problem,
@@ -57,6 +60,7 @@ _LAZY = {
 
 __all__ = [
     "Allowed",
+    "ApprovalError",
     "AuditError",
     "Blocked",
     "CalibrationError",
@@ -73,6 +77,7 @@ __all__ = [
     "GoldenError",
     "Hearing",
     "JsonLinesLog",
+    "KeyFileError",
     "LocaleError",
     "MemoryLog",
     "MessageError",
@@ -80,6 +85,7 @@ __all__ = [
     "Obligation",
     "Offer",
     "Option",
+    "OutcomeError",
     "PackError",
     "Policy",
     "PolicyError",
