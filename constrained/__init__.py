@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from constrained.errors import (
+    ApprovalError,
     AuditError,
     BusyError,
     CalibrationError,
@@ -15,9 +16,11 @@ from constrained.errors import (
     EffectError,
     EngineError,
     GoldenError,
+    KeyFileError,
     LocaleError,
     MessageError,
     ModelNotFoundError,
+    OutcomeError,
     PackError,
     PolicyError,
     Problem,
@@ -58,6 +61,7 @@ _LAZY = {
 
 __all__ = [
     "Allowed",
+    "ApprovalError",
     "AuditError",
     "Blocked",
     "BusyError",
@@ -75,6 +79,7 @@ __all__ = [
     "GoldenError",
     "Hearing",
     "JsonLinesLog",
+    "KeyFileError",
     "LocaleError",
     "MemoryLog",
     "MessageError",
@@ -82,6 +87,7 @@ __all__ = [
     "Obligation",
     "Offer",
     "Option",
+    "OutcomeError",
     "PackError",
     "Policy",
     "PolicyError",

@@ -12,15 +12,17 @@ import threading
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from constrained.audit.log import JsonLinesLog, Log, MemoryLog
-from constrained.audit.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, Record, portable, to_json, versions
+from constrained.approval.live import Approvals
+from constrained.audit.log import Log, MemoryLog
+from constrained.audit.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
+from constrained.audit.stores import open_log
 from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
 from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, Speaker, checked
@@ -30,28 +32,13 @@ from constrained.logic.options import Allowed, Obligation, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.logic.understanding import Hearing, Understanding, ask, believed, blanks, understand
+from constrained.recording import Taken, recorded
 from constrained.turn import Decision, Trace, Turn
 from constrained.verify import compose, verify
 
+T = TypeVar("T", Record, Outcome)
 MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
 HISTORY_TURNS = 4  # turns that the model may read; the log keeps all
-
-
-@dataclass(slots=True)
-class _Taken:
-    """What one turn is about: filled by ``take``, read by every later stage."""
-
-    id: str
-    message: str
-    state: State
-    locale: str
-    now: datetime
-    deadline: Deadline | None
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def today(self) -> date:
-        return self.now.date()
 
 
 class Dialogue:
@@ -64,11 +51,14 @@ class Dialogue:
         policy: a function decorated with ``@policy``, or the name of a pack.
         model: path, hub id or GGUF file for a TransformersEngine; or give ``engine``. With neither, replies
             follow the rules alone (mode ``rules``), nothing is heard.
-        log: a path (JSON lines, durable before the reply is released) or a Log. Without one, records live
-            in memory only.
+        log: a path (JSON lines; SQLite where it ends in ``.db``), ``postgresql://USER@HOST/NAME``, or a Log. Records are
+            durable before the reply is released. Without one, they live in memory only.
         locale: BCP 47; the catalog's default when None.
         threshold: the fallback is said when the best option's probability is lower; 0 never abstains.
         conversation: names this conversation in the log.
+        channel, jurisdiction: where the conversation takes place (``sms``, ``EU``). A response that was approved for
+            one place is said there only; without a name, only what was approved for every place is said.
+        drafts: the development switch: responses without an approval in force may be said, and every record shows it.
         now: the clock, for tests and replay. Its date decides which approvals are in force; it is also the day from
             which "tomorrow" is counted, unless the State has a field ``today``.
     """
@@ -83,11 +73,17 @@ class Dialogue:
         locale: str | None = None,
         threshold: float = 0.3,
         conversation: str | None = None,
+        channel: str | None = None,
+        jurisdiction: str | None = None,
+        drafts: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.policy = _policy(policy)
+        self.channel, self.jurisdiction, self.drafts = channel, jurisdiction, drafts
+        self._approvals = Approvals(self.catalog, channel=channel, jurisdiction=jurisdiction, drafts=drafts)
+        self._approvals.now()  # a ledger that is missing or cannot be trusted is told before the first message
         self.engine = engine if engine is not None else _engine(model)
-        self.log: Log = JsonLinesLog(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
+        self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
         self.locale = self._served(locale or self.catalog.locale)
         self.threshold = threshold
         self.conversation = conversation or uuid.uuid4().hex
@@ -112,6 +108,7 @@ class Dialogue:
         Raises:
             MessageError, StateError: what was given is of the wrong type.
             EngineError: the model could not answer. AuditError: the record could not be made durable.
+            ApprovalError: nothing that is approved is left to say, or the approvals cannot be trusted.
             VerificationError: the text was not an approved rendering. In each case nothing was said.
         """
         with self._lock:
@@ -119,12 +116,14 @@ class Dialogue:
             with _timed(taken, "hear"):
                 heard, hearings, is_late = self._hear(taken)
             with _timed(taken, "allow"):
-                allowed = allow(self.policy, taken.state, heard, said=self._said, locale=taken.locale, today=taken.today)
+                allowed = allow(
+                    self.policy, taken.state, heard, said=self._said, locale=taken.locale, today=taken.today, standing=taken.standing
+                )
             with _timed(taken, "decide"):
                 decision = self._decide(taken, allowed, is_late)
             with _timed(taken, "verify"):
                 text = compose(decision.chosen, allowed.obligations)
-                verify(text, decision.chosen, allowed, self.catalog, taken.today)
+                verify(text, decision.chosen, allowed, self.catalog, taken.today, taken.standing)
             return self._commit(taken, heard, hearings, allowed, decision, text)
 
     async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
@@ -134,13 +133,27 @@ class Dialogue:
     def fork(self, engine: Engine | None) -> Dialogue:
         """A second conversation that goes on from here with another engine and a log of its own in memory: to compare."""
         with self._lock:
-            other = Dialogue(self.policy, engine=engine, locale=self.locale, threshold=self.threshold, now=self._now)
+            other = Dialogue(
+                self.policy,
+                engine=engine,
+                locale=self.locale,
+                threshold=self.threshold,
+                channel=self.channel,
+                jurisdiction=self.jurisdiction,
+                drafts=self.drafts,
+                now=self._now,
+            )
             other._said, other._history, other._number = dict(self._said), list(self._history), self._number
             return other
 
+    def resume(self, said: Mapping[str, int], history: Sequence[tuple[Speaker, str]], number: int) -> None:
+        """Goes on after a turn of that number, taken elsewhere: with what was said until then, and what the model may read of it."""
+        with self._lock:
+            self._said, self._history, self._number = dict(said), list(history)[-2 * HISTORY_TURNS :], number
+
     # -- the six stages ------------------------------------------------------------------------------
 
-    def _take(self, message: str, state: State | None, within: float | None, locale: str | None) -> _Taken:
+    def _take(self, message: str, state: State | None, within: float | None, locale: str | None) -> Taken:
         state_type = self.policy.state_type
         if state is None:
             state = state_type.default()
@@ -151,7 +164,7 @@ class Dialogue:
             )
         deadline = Deadline.after(within) if within is not None else None
         spoken = self._served(locale) if locale else self.locale
-        return _Taken(uuid.uuid4().hex, clean_message(message), state, spoken, self._now(), deadline)
+        return Taken(uuid.uuid4().hex, clean_message(message), state, spoken, self._now(), deadline, self._approvals.now())
 
     def _served(self, locale: str) -> str:
         """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
@@ -166,7 +179,7 @@ class Dialogue:
             )
         return locale
 
-    def _hear(self, taken: _Taken) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
+    def _hear(self, taken: Taken) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
         heard_type = self.policy.heard_type
         if heard_type is None:
             return None, (), False
@@ -182,7 +195,7 @@ class Dialogue:
             return *understand(heard_type, (), []), True
         return *understand(heard_type, asked, answers), False
 
-    def _decide(self, taken: _Taken, allowed: Allowed, is_late: bool) -> Decision:
+    def _decide(self, taken: Taken, allowed: Allowed, is_late: bool) -> Decision:
         options = allowed.options
         if len(options) == 1:
             return self._by_rules(options, "it is the only option")
@@ -198,7 +211,7 @@ class Dialogue:
         return self._by_model(options, answer)
 
     def _commit(
-        self, taken: _Taken, heard: Understanding | None, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str
+        self, taken: Taken, heard: Understanding | None, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str
     ) -> Turn:
         record = self._kept(self._record(taken, hearings, allowed, decision, text))
         before = [one for one in allowed.obligations if not one.is_after]
@@ -219,9 +232,15 @@ class Dialogue:
             heard=heard,
             trace=Trace(hearings, allowed, dict(taken.timings_ms)),
             record=record,
+            _tell=lambda outcomes: self._tell(record, outcomes),
         )
 
-    def _kept(self, record: Record) -> Record:
+    def _tell(self, record: Record, outcomes: tuple[OutcomeEntry, ...]) -> Outcome:
+        """What became of a turn's effects: an entry of its own, since the turn's was there before they ran."""
+        at = self._now().isoformat()
+        return self._kept(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
+
+    def _kept(self, record: T) -> T:
         try:
             return self.log.append(record)
         except ConstrainedError:
@@ -231,7 +250,7 @@ class Dialogue:
 
     # -- deciding ------------------------------------------------------------------------------------
 
-    def _choose(self, choices: list[Choice], taken: _Taken) -> list[Distribution]:
+    def _choose(self, choices: list[Choice], taken: Taken) -> list[Distribution]:
         if self.engine is None:
             raise DeadlineError("there is no engine", within_s=0)
         if taken.deadline:
@@ -241,7 +260,7 @@ class Dialogue:
         with _engine_failing():
             return checked(self.engine.choose(copies, self._scene(taken), taken.deadline), sizes)
 
-    def _read(self, heard_type: type[Understanding], taken: _Taken) -> dict[str, str]:
+    def _read(self, heard_type: type[Understanding], taken: Taken) -> dict[str, str]:
         """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
         wanted = blanks(heard_type, taken.message)
         if not wanted or not isinstance(self.engine, Reads):
@@ -272,7 +291,7 @@ class Dialogue:
 
     # -- what the model reads, what the log keeps ----------------------------------------------------
 
-    def _scene(self, taken: _Taken) -> Scene:
+    def _scene(self, taken: Taken) -> Scene:
         catalog = self.catalog
         return Scene(
             static_id=f"{catalog.hash} {self.policy.hash} {taken.locale}",
@@ -287,48 +306,29 @@ class Dialogue:
             locale=taken.locale,
         )
 
-    def _record(self, taken: _Taken, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
-        probabilities, file = decision.probabilities or (None,) * len(decision.options), self.policy.file
-        return Record(
-            turn_id=taken.id,
+    def _record(self, taken: Taken, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
+        return recorded(
+            self.policy,
+            taken,
+            hearings,
+            allowed,
+            decision,
+            text,
             conversation=self.conversation,
             number=self._number + 1,
-            at=taken.now.isoformat(),
-            today=taken.today.isoformat(),
-            locale=taken.locale,
-            versions=self._versions(),
-            message=taken.message,
-            state=taken.state.model_dump(mode="json"),
-            said=dict(self._said),
-            heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability) for one in hearings),
-            options=tuple(
-                OptionEntry(id=option.id, slots=to_json(option.slots), line=portable(str(option.source), file), probability=probability)
-                for option, probability in zip(decision.options, probabilities, strict=True)
-            ),
-            obligations=tuple(
-                ObligationEntry(id=one.id, slots=to_json(one.slots), line=portable(str(one.source), file), is_after=one.is_after)
-                for one in allowed.obligations
-            ),
-            blocked=tuple(
-                {"id": one.response_id, "line": portable(str(one.source), file), "reason": portable(one.reason, file)}
-                for one in allowed.blocked
-            ),
-            decision=DecisionEntry(
-                chosen=decision.chosen.id,
-                index=next(index for index, option in enumerate(decision.options) if option is decision.chosen),
-                mode=decision.mode,
-                margin=decision.margin,
-                abstained=decision.abstained,
-                threshold=decision.threshold,
-                decoding=decision.decoding.told() if decision.decoding else {},
-            ),
-            text=text,
-            effects=tuple(map(str, decision.chosen.effects)),
-            timings_ms=dict(taken.timings_ms),
+            said=self._said,
+            versions=self._versions() | taken.standing.versions(),
+            prompt=self._prompt(taken),
         )
 
+    def _prompt(self, taken: Taken) -> str:
+        if self.engine is None:
+            return ""
+        static_id = f"{self.catalog.hash} {self.policy.hash} {taken.locale}"
+        return prompt_hash(static_id, taken.state.model_dump_json(), self._history, taken.message)
+
     def _versions(self) -> dict[str, str]:
-        names = versions(self.policy)
+        names = versions(self.policy) | {"library": library()}
         if self.engine is None:
             return names | {"engine": "none"}
         try:
@@ -393,7 +393,7 @@ def _engine_failing() -> Iterator[None]:
 
 
 @contextmanager
-def _timed(taken: _Taken, stage: str) -> Iterator[None]:
+def _timed(taken: Taken, stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     taken.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)

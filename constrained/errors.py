@@ -15,8 +15,11 @@
     │   ├── BusyError            too many decisions are waiting for the model
     │   └── CalibrationError     a calibration made for another catalog, prompt or model
     ├── DeadlineError       no time was left, and no rules-only answer was asked for
+    ├── ApprovalError       what would be said is not approved, or approvals that cannot be trusted; nothing was released
+    │   └── KeyFileError         a key that cannot be read, or is not one
     ├── VerificationError   the reply was not an approved rendering; nothing was released
     └── AuditError          the record could not be written or read; nothing was released
+        ├── OutcomeError    the effects ran, but the log could not tell; the state after them is in the error
         └── ReplayError     a recorded turn that this catalog and policy do not reproduce
 
 Every error carries its data as attributes and a ``hint``: what to do now.
@@ -152,6 +155,21 @@ class DeadlineError(ConstrainedError):
         super().__init__(message, hint=hint)
 
 
+class ApprovalError(ConstrainedError):
+    """Nothing that may be said is approved, or the approvals cannot be trusted. Nothing was sent.
+
+    ``file`` and ``line`` (1-based, 0 when unknown) tell where in a ledger, a file of people or a catalog.
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, hint: str = "") -> None:
+        self.file, self.line = file, line
+        super().__init__(message, hint=hint)
+
+
+class KeyFileError(ApprovalError):
+    """A key that cannot be read or written, or is not an Ed25519 key."""
+
+
 class VerificationError(ConstrainedError):
     """The text about to be sent was not the rendering of an allowed option. Nothing was sent."""
 
@@ -164,6 +182,14 @@ class AuditError(ConstrainedError):
 
     def __init__(self, message: str, *, file: str = "", line: int = 0, hint: str = "") -> None:
         self.file, self.line = file, line
+        super().__init__(message, hint=hint)
+
+
+class OutcomeError(AuditError):
+    """The effects of a turn ran, and what became of them could not be recorded. ``state`` is the state after them."""
+
+    def __init__(self, message: str, *, state: object, hint: str = "") -> None:
+        self.state = state
         super().__init__(message, hint=hint)
 
 

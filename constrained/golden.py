@@ -116,11 +116,12 @@ def load_golden(path: str | Path) -> GoldenFile:
 def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None) -> Iterator[GoldenResult]:
     """Takes the turns of a golden dialogue, one after the other; ends after a turn that could not be taken.
 
-    A state with a field ``today`` sets the clock. Raises StateError when the dialogue's state is none.
+    A state with a field ``today`` sets the clock. Drafts may be said: writers try texts before anybody approves them.
+    Raises StateError when the dialogue's state is none.
     """
     engine_as_intended = _Intended()
     state = policy.state_type.default() if dialogue.state is None else policy.state_type.from_json(dialogue.state)
-    lead = Dialogue(policy, engine=engine_as_intended, locale=dialogue.locale, now=lambda: _now(state))
+    lead = Dialogue(policy, engine=engine_as_intended, locale=dialogue.locale, drafts=True, now=lambda: _now(state))
     for golden in dialogue.turns:
         try:
             expected = policy.heard_type.from_json(golden.heard) if policy.heard_type else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from constrained.audit.record import Record
+from constrained.audit.record import OutcomeEntry, Record
 from constrained.choice import Decoding, Mode
-from constrained.errors import EffectError
+from constrained.errors import ConstrainedError, EffectError, OutcomeError
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.options import Allowed, Option
 from constrained.logic.understanding import Hearing, Understanding
@@ -92,16 +92,19 @@ class Turn:
     trace: Trace
     record: Record
     _once: _Once = field(default_factory=_Once, repr=False, compare=False)
+    _tell: Callable[[tuple[OutcomeEntry, ...]], object] | None = field(default=None, repr=False, compare=False)
 
     def apply(self, state: Any) -> Any:
         """Runs the effects on ``state`` and returns the state after them. Only the first call does.
 
-        All preconditions are checked again, before the first effect runs. Raises EffectError when one
-        fails (nothing was run), when the effects of this turn ran before, or when one effect makes a later
-        one impossible (the error names what ran).
+        All preconditions are checked again, before the first effect runs. What became of them goes into the log.
+
+        Raises EffectError when one fails (nothing was run), when the effects of this turn ran before, or when one effect
+        makes a later one impossible (the error names what ran); OutcomeError when they ran and the log could not tell.
         """
         failing = first_failing(self.effects, state)
         if failing is not None:
+            self._report(0, f"the precondition of {failing} no longer held")
             raise EffectError(
                 f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
                 effect=str(failing),
@@ -113,10 +116,32 @@ class Turn:
                 effect=", ".join(map(str, self.effects)),
                 hint="call turn.apply once and keep the state that it returns",
             )
-        for number, effect in enumerate(self.effects):
-            if not effect.holds(state):
-                ran = ", ".join(map(str, self.effects[:number]))
-                hint = "yield effects on one option that can run one after the other"
-                raise EffectError(f"the precondition of {effect} does not hold after {ran} ran", effect=str(effect), hint=hint)
-            state = effect.kind.run(state, *effect.args, **effect.kwargs)
+        state = self._run(state)
+        try:
+            self._report(len(self.effects))
+        except ConstrainedError as error:
+            message = f"the effects of turn {self.id} ran, but the log could not tell: {error.message}"
+            raise OutcomeError(message, state=state, hint="go on with the state in this error; see to the log") from error
         return state
+
+    def _run(self, state: Any) -> Any:
+        for number, effect in enumerate(self.effects):
+            try:
+                if not effect.holds(state):
+                    ran = ", ".join(map(str, self.effects[:number]))
+                    hint = "yield effects on one option that can run one after the other"
+                    raise EffectError(f"the precondition of {effect} does not hold after {ran} ran", effect=str(effect), hint=hint)
+                state = effect.kind.run(state, *effect.args, **effect.kwargs)
+            except Exception as error:  # an effect is the host's code: what it raised, it gets
+                self._report(number, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+                raise
+        return state
+
+    def _report(self, n_done: int, failure: str = "") -> None:
+        """Tells the log what became of each effect: the first ones are done, the next one failed, the others were not run."""
+        if self._tell is not None and self.effects:
+            told = [OutcomeEntry(effect=str(effect), status="done") for effect in self.effects[:n_done]]
+            left = [OutcomeEntry(effect=str(effect), status="not_run") for effect in self.effects[n_done:]]
+            if left:
+                left[0] = OutcomeEntry(effect=left[0].effect, status="failed", detail=failure)
+            self._tell((*told, *left))

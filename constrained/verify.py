@@ -1,13 +1,17 @@
 """The check before release: the text about to be sent is an approved rendering allowed this turn.
 
 It trusts neither the engine, nor the decision, nor the renderer: it joins the chosen response and the obligations
-anew from the catalog's own parts and compares bytes. It shares no code with decoding.
+anew from the catalog's own parts and compares bytes, and it reads the ledger of approvals anew, in its own way. It
+shares no code with decoding.
 """
 
 from __future__ import annotations
 
 from datetime import date
 
+from constrained.approval.in_force import OPEN, Standing
+from constrained.approval.ledger import ANY, covers
+from constrained.catalog.digest import version_hash
 from constrained.catalog.formats import spoken
 from constrained.catalog.response import Catalog, Response
 from constrained.errors import SlotError, VerificationError
@@ -23,16 +27,16 @@ def compose(chosen: Option, obligations: tuple[Obligation, ...]) -> str:
     return SEPARATOR.join([*before, chosen.text, *after])
 
 
-def verify(text: str, chosen: Option, allowed: Allowed, catalog: Catalog, today: date) -> None:
+def verify(text: str, chosen: Option, allowed: Allowed, catalog: Catalog, today: date, standing: Standing = OPEN) -> None:
     """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``,
-    which is one of ``allowed.options``, with every obligation said."""
+    which is one of ``allowed.options``, with every obligation said, and each in force by ``standing``."""
     if not any(option is chosen for option in allowed.options):
         raise VerificationError(f"{chosen.id!r} is not among the options allowed this turn", hint="nothing was sent; the engine is faulty")
     before: list[bytes] = []
     after: list[bytes] = []
     for obligation in allowed.obligations:
-        (after if obligation.is_after else before).append(_approved_bytes(obligation, catalog, today))
-    expected = SEPARATOR.encode().join([*before, _approved_bytes(chosen, catalog, today), *after])
+        (after if obligation.is_after else before).append(_approved_bytes(obligation, catalog, today, standing))
+    expected = SEPARATOR.encode().join([*before, _approved_bytes(chosen, catalog, today, standing), *after])
     if text.encode() != expected:
         raise VerificationError(
             f"the text to be sent is not the approved rendering of {chosen.id!r}",
@@ -40,14 +44,41 @@ def verify(text: str, chosen: Option, allowed: Allowed, catalog: Catalog, today:
         )
 
 
-def _approved_bytes(said: Option | Obligation, catalog: Catalog, today: date) -> bytes:
+def _approved_bytes(said: Option | Obligation, catalog: Catalog, today: date, standing: Standing) -> bytes:
     response = catalog.responses.get(said.id)
     if response is None or response != said.response:
         raise VerificationError(f"{said.id!r} is not the catalog's response of that id", hint="nothing was sent")
     approval = response.approval
     if approval is not None and not (approval.on <= today and (approval.until is None or today <= approval.until)):
         raise VerificationError(f"the approval of {said.id!r} is not in force on {today}", hint="nothing was sent; renew the approval")
+    if not _is_in_force(response, said.locale, today, standing):
+        raise VerificationError(f"no approval of {said.id!r} is in force on {today}", hint="nothing was sent; see constrained approve")
     return _filled(response, said).encode()
+
+
+def _is_in_force(response: Response, locale: str, today: date, standing: Standing) -> bool:
+    """By the ledger's entries, backwards from the last recall: enough of the right people, here and today."""
+    if response.id in standing.suspended:
+        return False
+    if standing.ledger is None or standing.people is None:
+        return standing.drafts or not standing.is_required
+    if locale not in response.texts:
+        return False
+    version, place = version_hash(response, locale), (standing.channel, standing.jurisdiction)
+    entries = standing.ledger.by_response.get(response.id, ())
+    known_from = next((number for number, one in enumerate(entries) if one.version == version), len(entries))
+    here = [(number, one) for number, one in enumerate(entries) if one.locale in (locale, ANY) and covers(one, *place)]
+    stopped_at = max((number for number, one in here if one.kind == "recall" and number >= known_from), default=-1)
+    if standing.drafts and stopped_at < 0:
+        return True
+    counting = ("approve", "restore") if stopped_at < 0 else ("restore",)
+    signers = {
+        one.by
+        for number, one in here
+        if number > stopped_at and one.version == version and one.kind in counting and one.by not in (one.author, response.author)
+        and one.first_day <= today <= (one.last_day or today)
+    }  # fmt: skip
+    return bool(response.author) and not standing.people.lacks(standing.people.rule_for(response.tags), signers)
 
 
 def _filled(response: Response, said: Option | Obligation) -> str:

@@ -15,7 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BEGIN, END = "<!-- tree: written by tools/tree.py -->", "<!-- end of tree -->"
-FIRST = ("errors.py", "choice.py", "catalog", "logic", "dialogue.py", "turn.py", "verify.py", "audit", "decoding", "engines")
+FIRST = (  # the order of the main path
+    *("errors.py", "choice.py", "catalog", "approval", "logic", "dialogue.py", "turn.py", "verify.py"),
+    *("audit", "review", "decoding", "engines"),
+)
 COLUMN = 26  # where the sentences begin
 
 

@@ -1,74 +1,140 @@
 """The hash chain of a log: canonical JSON, digests, lines. Knows no file and no turn.
 
-A record's line is the canonical JSON of its fields (sorted keys, no spaces, UTF-8, no NaN) and a line feed.
-Its ``hash`` covers all other fields, among them ``previous``, the hash of the record before it: to change,
-take out or move one record changes every hash after it.
+An entry's line is the canonical JSON of its fields (sorted keys, no spaces, UTF-8, no NaN) and a line feed.
+Its ``hash`` covers all other fields, among them ``previous``, the hash of the entry before it: to change,
+take out or move one entry changes every hash after it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from constrained.audit.record import FORMAT, Record
+from constrained.audit.record import ENTRIES, READABLE, Chained
 from constrained.errors import AuditError
 
-GENESIS = ""  # ``previous`` of the first record
+GENESIS = ""  # ``previous`` of the first entry
+_PLACE = ("hash", "previous", "sequence")  # what an entry gets when it is placed; sorted, as canonical JSON is
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+T = TypeVar("T", bound=Chained)
 
 
 def canonical(value: Any) -> bytes:
     """The one JSON text of a JSON value. Raises ValueError or TypeError for what JSON has no form for."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _encode(value).encode()
 
 
 def digest(content: dict[str, Any]) -> str:
-    """``sha256:`` and hex digits over every field of a record but ``hash``."""
-    return "sha256:" + hashlib.sha256(canonical({name: value for name, value in content.items() if name != "hash"})).hexdigest()
+    """``sha256:`` and hex digits over every field of an entry but ``hash``."""
+    return _sha256(canonical({name: value for name, value in content.items() if name != "hash"}))
 
 
-def seal(record: Record, before: Record | None) -> tuple[Record, bytes]:
-    """The record that follows ``before`` in a log, and its line. Raises AuditError when JSON cannot hold it."""
-    sequence, previous = (before.sequence, before.hash) if before else (0, GENESIS)
-    placed = record.model_copy(update={"sequence": sequence + 1, "previous": previous})
-    try:
-        content = placed.model_dump()  # not mode="json": that would write NaN as null
-        content["hash"] = digest(content)
-        line = canonical(content) + b"\n"
-    except (ValueError, TypeError, RecursionError) as error:
-        raise AuditError(
-            f"turn {record.turn_id} cannot be recorded: {error}", hint="state, slots and names must be values that JSON has a form for"
-        ) from error
-    return placed.model_copy(update={"hash": content["hash"]}), line
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands in a log; the place before the first one is ``START``."""
+
+    sequence: int
+    hash: str
 
 
-def from_line(line: bytes, file: str, number: int) -> Record:
-    """The record of line ``number`` of ``file``, its own hash verified. Raises AuditError naming file and line."""
+START = Place(0, GENESIS)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry as canonical JSON but for its place, so that placing it costs one hash: that is done under a lock.
+
+    Attributes:
+        parts: the fields that sort before ``hash``, between it and ``previous``, between that and ``sequence``, and
+            after it; each without braces, empty where there are none.
+    """
+
+    parts: tuple[bytes, bytes, bytes, bytes]
+
+    @classmethod
+    def of(cls, entry: Chained) -> Draft:
+        """Raises AuditError when JSON cannot hold the entry."""
+        content = entry.model_dump()  # not mode="json": that would write NaN as null
+        try:
+            return cls(_parts(content))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise AuditError(
+                f"turn {content.get('turn_id')} cannot be recorded: {error}",
+                hint="state, slots and names must be values that JSON has a form for",
+            ) from error
+
+    def placed(self, before: Place) -> tuple[Place, bytes]:
+        """The entry's place after ``before``, and its line."""
+        first, second, third, last = self.parts
+        previous, sequence = b'"previous":"%b"' % before.hash.encode(), b'"sequence":%d' % (before.sequence + 1)
+        place = Place(before.sequence + 1, _sha256(_object(first, second, previous, third, sequence, last)))
+        return place, _object(first, b'"hash":"%b"' % place.hash.encode(), second, previous, third, sequence, last) + b"\n"
+
+
+def seal(entry: T, before: Chained | Place | None) -> tuple[T, bytes]:
+    """The entry that follows ``before`` in a log, and its line. Raises AuditError when JSON cannot hold it."""
+    where = START if before is None else Place(before.sequence, before.hash)
+    place, line = Draft.of(entry).placed(where)
+    return at_place(entry, place, where), line
+
+
+def at_place(entry: T, place: Place, before: Place) -> T:
+    """The entry with its place filled in."""
+    return entry.model_copy(update={"sequence": place.sequence, "previous": before.hash, "hash": place.hash})
+
+
+def from_line(line: bytes, file: str, number: int) -> Chained:
+    """The entry of line ``number`` of ``file``, its own hash verified. Raises AuditError naming file and line."""
     content = _parsed(line, file, number)
-    if content.get("format") != FORMAT:
+    if content.get("format") not in READABLE:
         written = content.get("format")
-        raise _refused(f"the record has format {written!r}, not {FORMAT}", file, number, "read it with the version that wrote it")
+        known = " or ".join(map(str, READABLE))
+        raise _refused(f"the record has format {written!r}, not {known}", file, number, "read it with the version that wrote it")
+    kind = ENTRIES.get(str(content.get("kind", "turn")))
+    if kind is None:
+        raise _refused(f"an entry of the kind {content['kind']!r} is not known", file, number, "read it with the version that wrote it")
     try:
-        record = Record.model_validate(content)
+        entry = kind.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise _refused(f"not a record: {where}: {first['msg']}", file, number, "the line was not written by this library") from error
-    if digest(content) != record.hash:
+    before, _, after = line[:-1].partition(b',"hash":"' + entry.hash.encode() + b'"')  # the line is canonical: so is the rest
+    if _sha256(before + after) != entry.hash:
         raise _refused("the hash does not fit the record", file, number, "the line was changed after it was written")
-    return record
+    return entry
 
 
-def follows(record: Record, before: Record | None, file: str, number: int) -> None:
-    """Raises AuditError unless ``record`` is the one that ``before`` (None: nothing) is followed by."""
+def follows(entry: Chained, before: Chained | Place | None, file: str, number: int) -> None:
+    """Raises AuditError unless ``entry`` is the one that ``before`` (None: nothing) is followed by."""
     sequence, previous = (before.sequence, before.hash) if before else (0, GENESIS)
-    if record.sequence != sequence + 1:
+    if entry.sequence != sequence + 1:
         hint = "lines were taken out, moved or put in"
-        raise _refused(f"the record has sequence {record.sequence}, not {sequence + 1}", file, number, hint)
-    if record.previous != previous:
+        raise _refused(f"the record has sequence {entry.sequence}, not {sequence + 1}", file, number, hint)
+    if entry.previous != previous:
         raise _refused("the record does not follow the one before it", file, number, "the line before was changed, or the line put in")
+
+
+def _parts(content: dict[str, Any]) -> tuple[bytes, bytes, bytes, bytes]:
+    """Canonical JSON in one pass over each run of fields, cut where the place will be filled in."""
+    runs: list[dict[str, Any]] = [{}, {}, {}, {}]
+    for name, value in content.items():
+        if name not in _PLACE:
+            runs[sum(name > field for field in _PLACE)][name] = value
+    first, second, third, last = (canonical(run)[1:-1] for run in runs)
+    return first, second, third, last
+
+
+def _object(*parts: bytes) -> bytes:
+    return b"{" + b",".join(part for part in parts if part) + b"}"
+
+
+def _sha256(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def _parsed(line: bytes, file: str, number: int) -> dict[str, Any]:

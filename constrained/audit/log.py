@@ -1,4 +1,4 @@
-"""Where records are kept: in memory, or in a file of JSON lines that survives a kill. Knows no dialogue.
+"""Where records are kept: the protocol of a log, one in memory, and how any log is read. Knows no dialogue.
 
 ``append`` returns only when the record would survive the process (and, with ``durable``, the machine): a
 turn appends before it releases its reply, so a reply that anybody saw is in the log.
@@ -6,28 +6,25 @@ turn appends before it releases its reply, so a reply that anybody saw is in the
 
 from __future__ import annotations
 
-import logging
-import os
-import stat
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from constrained.audit.chain import follows, from_line, seal
-from constrained.audit.record import Record
-from constrained.errors import AuditError
+from constrained.audit.jsonl import JsonLinesLog
+from constrained.audit.record import Chained, Record
 
-BLOCK = 65_536  # bytes read at once when looking for the last line
+__all__ = ["JsonLinesLog", "Log", "MemoryLog", "Readable", "Store", "read_entries", "read_log", "verified"]
+
+T = TypeVar("T", bound=Chained)
 
 
 @runtime_checkable
 class Log(Protocol):
-    """Where a dialogue puts its records."""
+    """Where a dialogue puts its records, and what became of their effects."""
 
-    def append(self, record: Record) -> Record:
+    def append(self, record: T) -> T:
         """The record with ``sequence``, ``previous`` and ``hash`` filled in; durable on return.
 
         Raises AuditError when it could not be kept; the reply is then not released.
@@ -35,222 +32,100 @@ class Log(Protocol):
         ...
 
 
+@runtime_checkable
+class Readable(Protocol):
+    """A log that can be read again, with the signed checkpoints kept beside its entries."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it: a path, or an address without its password."""
+        ...
+
+    def lines(self, first: int = 1) -> Iterator[bytes]:
+        """The lines of the entries from that sequence on, as they were written; nothing is verified here."""
+        ...
+
+    def checkpoints(self) -> list[bytes]:
+        """The lines of its checkpoints, oldest first."""
+        ...
+
+    def keep_checkpoint(self, number: int, line: bytes) -> bool:
+        """Keeps the checkpoint of that number, from 1, durably. False when there is one of that number already."""
+        ...
+
+
+@runtime_checkable
+class Store(Log, Readable, Protocol):
+    """A log that is written and read."""
+
+
 class MemoryLog:
     """A log that ends with the process: for tests, and for hosts that keep no record."""
 
+    name = "memory"
+
     def __init__(self) -> None:
-        self._records: list[Record] = []
+        self._entries: list[Chained] = []
+        self._lines: list[bytes] = []
+        self._checkpoints: list[bytes] = []
         self._lock = threading.Lock()
 
     @property
-    def records(self) -> tuple[Record, ...]:
-        return tuple(self._records)
+    def entries(self) -> tuple[Chained, ...]:
+        return tuple(self._entries)
 
-    def append(self, record: Record) -> Record:
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The turns among the entries."""
+        return tuple(entry for entry in self._entries if isinstance(entry, Record))
+
+    def append(self, record: T) -> T:
         with self._lock:
-            sealed, _ = seal(record, self._records[-1] if self._records else None)
-            self._records.append(sealed)
+            sealed, line = seal(record, self._entries[-1] if self._entries else None)
+            self._entries.append(sealed)
+            self._lines.append(line)
             return sealed
 
+    def lines(self, first: int = 1) -> Iterator[bytes]:
+        return iter(self._lines[first - 1 :])
 
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    """The end of the file when we last saw it: its size, its last line and the record in it (none when empty)."""
+    def checkpoints(self) -> list[bytes]:
+        return list(self._checkpoints)
 
-    size: int
-    line: bytes = b""
-    last: Record | None = None
+    def keep_checkpoint(self, number: int, line: bytes) -> bool:
+        with self._lock:
+            if number != len(self._checkpoints) + 1:
+                return False
+            self._checkpoints.append(line)
+            return True
 
 
-class JsonLinesLog:
-    """An append-only file, one record a line, shared by threads and by processes of one machine.
+def read_log(place: str | Path) -> Iterator[Record]:
+    """The turns of a log, oldest first; see ``read_entries``."""
+    for entry in read_entries(place):
+        if isinstance(entry, Record):
+            yield entry
+
+
+def read_entries(place: str | Path) -> Iterator[Chained]:
+    """All entries of a log, oldest first, sequence and hashes verified. Others may be writing to it.
 
     Args:
-        path: the file; made (readable by its owner only) when missing, its folder is not.
-        durable: flush to the disk before ``append`` returns. False survives a kill, not a power cut.
+        place: a file of JSON lines, an SQLite file, or the address of a PostgreSQL database; see ``stores.open_log``.
 
-    Every append opens the file anew under a lock: so it works across threads and forks, and a log that was
-    moved or deleted is noticed, not written to. A last line that a crash left torn is moved to ``PATH.torn``.
+    Raises AuditError naming the log and the line at the first entry that does not fit, after the ones that do.
     """
+    from constrained.audit.stores import existing
 
-    def __init__(self, path: str | Path, *, durable: bool = True) -> None:
-        self.path = Path(path)
-        self.durable = durable
-        self._tail: _Tail | None = None
-        with self._opened(os.O_CREAT) as handle:
-            self._tail = self._present_tail(handle)
-            if durable:
-                _sync_folder(self.path.parent)
-
-    def append(self, record: Record) -> Record:
-        """Writes the record as the next line; see ``Log.append``."""
-        with self._opened() as handle:
-            tail = self._present_tail(handle)
-            sealed, line = seal(record, tail.last)
-            self._write(handle, line, at=tail.size)
-            self._tail = _Tail(tail.size + len(line), line, sealed)
-            return sealed
-
-    @contextmanager
-    def _opened(self, flags: int = 0) -> Iterator[int]:
-        """The file, locked against every other writer; whatever goes wrong with it is an AuditError."""
-        try:
-            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
-            try:
-                _lock(handle, is_exclusive=True)
-                yield handle
-            finally:
-                os.close(handle)  # releases the lock too
-        except OSError as error:
-            line = self._tail.last.sequence + 1 if self._tail and self._tail.last else 1
-            raise AuditError(
-                f"{self.path}:{line}: the record could not be written: {error.strerror or error}",
-                file=str(self.path),
-                line=line,
-                hint="nothing was released; see that the folder is there, writable and not full",
-            ) from error
-
-    def _write(self, handle: int, line: bytes, *, at: int) -> None:
-        try:
-            _write_all(handle, line)
-            if self.durable:
-                os.fsync(handle)
-        except OSError as error:
-            self._take_back(handle, at, error)
-            raise
-
-    def _take_back(self, handle: int, size: int, error: OSError) -> None:
-        """Cuts off what a failed write left, so that the next line stands whole."""
-        try:
-            os.ftruncate(handle, size)
-        except OSError as second:
-            error.add_note(f"what was written in part stays until the log is used again: {second}")
-
-    # -- the end of the file ---------------------------------------------------------------------------
-
-    def _present_tail(self, handle: int) -> _Tail:
-        """The tail as it is now: ours, or read again when another process wrote after us."""
-        status, tail = os.fstat(handle), self._tail
-        if not stat.S_ISREG(status.st_mode):
-            raise self._refused("not a regular file", "give a path to a file of its own")
-        if tail is None:
-            return self._read_tail(handle, status.st_size)
-        if os.pread(handle, len(tail.line), tail.size - len(tail.line)) != tail.line:
-            raise self._refused(
-                "the last record is not where it was written", "the file was cut, changed or replaced; keep it and find out why"
-            )
-        return tail if status.st_size == tail.size else self._read_tail(handle, status.st_size)
-
-    def _read_tail(self, handle: int, size: int) -> _Tail:
-        line, torn = _ending(handle, size)
-        try:
-            last = from_line(line, str(self.path), 0) if line else None
-        except AuditError:
-            number = _count_lines(handle, size - len(torn))  # costs a read of the whole file: only to name the line
-            last = from_line(line, str(self.path), number)
-        if not torn:
-            return _Tail(size, line, last)
-        if self._lacks_only_line_feed(torn, last):
-            self._write(handle, b"\n", at=size)
-            return _Tail(size + 1, torn + b"\n", from_line(torn + b"\n", str(self.path), 0))
-        self._set_aside(handle, torn, size - len(torn))
-        return _Tail(size - len(torn), line, last)
-
-    def _lacks_only_line_feed(self, torn: bytes, last: Record | None) -> bool:
-        """Whether a torn line is a whole record after all: an editor took its line feed, or the crash did."""
-        try:
-            follows(from_line(torn + b"\n", str(self.path), 0), last, str(self.path), 0)
-        except AuditError:
-            return False
-        return True
-
-    def _set_aside(self, handle: int, torn: bytes, size: int) -> None:
-        """Moves a torn line out of the log. It is safe elsewhere before it is cut off here."""
-        aside = self.path.with_name(self.path.name + ".torn")
-        target = os.open(aside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            _write_all(target, torn + b"\n")
-            os.fsync(target)
-        finally:
-            os.close(target)
-        _sync_folder(aside.parent)
-        os.ftruncate(handle, size)
-        os.fsync(handle)
-        logging.getLogger(__name__).warning("%s: a crash left %d bytes of a torn line; moved to %s", self.path, len(torn), aside)
-
-    def _refused(self, message: str, hint: str) -> AuditError:
-        line = self._tail.last.sequence if self._tail and self._tail.last else 0
-        return AuditError(
-            f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}", file=str(self.path), line=line, hint=hint
-        )
+    store = existing(place)
+    return verified(store.lines(), store.name)
 
 
-def read_log(path: str | Path) -> Iterator[Record]:
-    """The records of a log, oldest first, sequence and hashes verified. Others may be writing to it.
-
-    Raises AuditError naming file and line at the first record that does not fit, after the ones that do.
-    """
-    name, number, before = str(path), 0, None
-    try:
-        size = _whole_size(path)
-        with open(path, "rb") as file:
-            while file.tell() < size:
-                number += 1
-                line = file.readline()
-                if not line.endswith(b"\n"):
-                    hint = "a crash cut it; its reply was not released. Opening the log for writing sets it aside"
-                    raise AuditError(f"{name}:{number}: the last line is torn", file=name, line=number, hint=hint)
-                record = from_line(line, name, number)
-                follows(record, before, name, number)
-                before = record
-                yield record
-    except OSError as error:
-        raise AuditError(f"{name}: {error.strerror or error}", file=name, hint="give the path of a log") from error
-
-
-def _whole_size(path: str | Path) -> int:
-    """The size of a log at a moment when no writer is in the middle of a line."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _lock(handle, is_exclusive=False)
-        return os.fstat(handle).st_size
-    finally:
-        os.close(handle)
-
-
-def _ending(handle: int, size: int) -> tuple[bytes, bytes]:
-    """The last whole line of a file, and what stands after it: empty in a sound log."""
-    block, start = b"", size
-    while start and block.count(b"\n") < 2:
-        step = min(BLOCK, start)
-        start -= step
-        block = os.pread(handle, step, start) + block
-    whole, feed, torn = block.rpartition(b"\n")
-    return whole.rpartition(b"\n")[2] + feed, torn
-
-
-def _count_lines(handle: int, size: int) -> int:
-    return sum(os.pread(handle, BLOCK, start).count(b"\n") for start in range(0, size, BLOCK))
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(handle, data) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable; a new file could else vanish with a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, *, is_exclusive: bool) -> None:
-    """Waits for the file's lock; closing the handle releases it, and so does the death of the process."""
-    try:
-        import fcntl
-    except ImportError as error:  # not at import time: rules and memory logs work without it
-        raise AuditError("this system has no POSIX file locks, which a shared log needs", hint="give Dialogue a Log of your own") from error
-    fcntl.flock(handle, fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH)
+def verified(lines: Iterable[bytes], name: str) -> Iterator[Chained]:
+    """The entries of a log's lines, each checked by its own hash and against the one before it."""
+    before: Chained | None = None
+    for number, line in enumerate(lines, 1):
+        entry = from_line(line, name, number)
+        follows(entry, before, name, number)
+        before = entry
+        yield entry

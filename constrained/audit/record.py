@@ -1,18 +1,38 @@
-"""The audit entry of one turn: enough to replay it without a model. Knows no engine and no file."""
+"""What a log chains: the record of a turn, what became of its effects, an erasure. Knows no engine and no file."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # formats that this version reads
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Chained(_Entry):
+    """What every entry of a log has: its place in the chain.
+
+    Attributes:
+        sequence: place in the log, from 1: the line number in a file.
+        previous: ``hash`` of the entry before it. hash: ``sha256:`` over the canonical JSON of all other fields.
+    """
+
+    format: int = FORMAT
+    sequence: int = 0
+    previous: str = ""
+    hash: str = ""
 
 
 class HeardEntry(_Entry):
@@ -53,26 +73,40 @@ class DecisionEntry(_Entry):
     decoding: dict[str, Any] = {}
 
 
-class Record(_Entry):
-    """One turn. Values are JSON; ``previous`` and ``hash`` chain the records of one log.
+class SealedEntry(_Entry):
+    """What of a record can only be read with its subject's key.
 
     Attributes:
-        sequence: place in the log, from 1: the line number in a file.
-        previous: ``hash`` of the record before it. hash: ``sha256:`` over the canonical JSON of all other fields.
+        subject: a pseudonym of the person; the key is kept under it. key: names the key, and gives nothing of it away.
+        fields: names of the fields that are sealed; the record holds nothing in their place.
+        nonce, data: AES-GCM over the canonical JSON of their contents, base64; bound to the turn's id.
+    """
+
+    subject: str
+    key: str
+    fields: tuple[str, ...]
+    nonce: str
+    data: str
+
+
+class Record(Chained):
+    """One turn. Values are JSON; ``previous`` and ``hash`` chain the entries of one log.
+
+    Attributes:
         number: place in the conversation, from 1.
         at: when, ISO 8601. today: the date that approvals were held against.
-        versions: names and hashes of catalog, policy and engine in force.
+        versions: names and hashes of catalog, policy, engine (with tokenizer, weights, calibration) and library in force.
+        prompt: ``sha256:`` over all that the model was given to read; empty without a model.
+        approvals: response id -> the approval in force, for each option and obligation that has one.
         message: what was read of the user's message, cleaned.
         state: the host's state as JSON. heard: what the model understood; empty without a model.
         said: response id -> number of the turn that last said it, before this turn.
         text: what was released, byte for byte. effects: what the host was told to do.
         timings_ms: stage -> milliseconds.
+        sealed: what was taken out of the fields above and encrypted; None in a log that seals nothing.
     """
 
-    format: int = FORMAT
-    sequence: int = 0
-    previous: str = ""
-    hash: str = ""
+    kind: Literal["turn"] = "turn"
     turn_id: str
     conversation: str
     number: int
@@ -80,6 +114,8 @@ class Record(_Entry):
     today: str
     locale: str
     versions: dict[str, str]
+    prompt: str = ""
+    approvals: dict[str, str] = {}
     message: str
     state: Any
     said: dict[str, int]
@@ -91,6 +127,53 @@ class Record(_Entry):
     text: str
     effects: tuple[str, ...]
     timings_ms: dict[str, float]
+    sealed: SealedEntry | None = None
+
+
+Status = Literal["done", "failed", "not_run"]
+
+
+class OutcomeEntry(_Entry):
+    """What became of one effect; ``detail`` says why it failed or was not run."""
+
+    effect: str
+    status: Status
+    detail: str = ""
+
+
+class Outcome(Chained):
+    """What the host made of a turn's effects, in order: the entry that follows the turn's own, once they ran."""
+
+    kind: Literal["outcome"] = "outcome"
+    turn_id: str
+    conversation: str
+    at: str
+    outcomes: tuple[OutcomeEntry, ...]
+
+
+class Erasure(Chained):
+    """A subject's key was destroyed: what was sealed under it cannot be read any more. ``by``: who ordered it."""
+
+    kind: Literal["erasure"] = "erasure"
+    subject: str
+    at: str
+    by: str
+    reason: str = ""
+
+
+ENTRIES: dict[str, type[Chained]] = {"turn": Record, "outcome": Outcome, "erasure": Erasure}
+
+
+@lru_cache(maxsize=1)
+def library() -> str:
+    """Name and version of this library: with it the prompt's shape and the formats are known."""
+    return f"constrained {version('constrained')}"
+
+
+def prompt_hash(static_id: str, state: str, history: Sequence[Sequence[str]], message: str) -> str:
+    """Names what a model was given to read. ``static_id`` names the static part by the hashes of catalog and policy."""
+    text = json.dumps([static_id, state, [list(one) for one in history], message], ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def versions(policy: Any) -> dict[str, str]:

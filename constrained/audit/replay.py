@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from constrained.approval.in_force import Standing
+from constrained.approval.live import standing_at
 from constrained.audit.record import Record, portable, to_json, versions
 from constrained.errors import ConstrainedError, ReplayError
 from constrained.logic.allow import allow, most_salient
@@ -80,12 +82,13 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
     ]
     text = None
     try:
-        allowed = _allowed(policy, record)
+        standing = standing_at(policy.catalog, record.versions)
+        allowed = allowed_then(policy, record, standing)
         differences += _differences_allowed(record, allowed, policy.file)
         if 0 <= record.decision.index < len(allowed.options):
             chosen = allowed.options[record.decision.index]
             text = compose(chosen, allowed.obligations)
-            verify(text, chosen, allowed, policy.catalog, date.fromisoformat(record.today))
+            verify(text, chosen, allowed, policy.catalog, date.fromisoformat(record.today), standing)
             differences += _differences_chosen(policy, record, allowed, chosen, text)
         else:
             differences.append(Difference("chosen", record.decision.chosen, None))
@@ -94,10 +97,12 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
     return Replayed(record, text, tuple(differences))
 
 
-def _allowed(policy: Policy, record: Record) -> Allowed:
+def allowed_then(policy: Policy, record: Record, standing: Standing) -> Allowed:
+    """What a policy allows in the recorded state, after what was heard. Raises ConstrainedError or ValueError where it cannot."""
     state = policy.state_type.from_json(record.state)
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
-    return allow(policy, state, heard, said=record.said, locale=record.locale, today=date.fromisoformat(record.today))
+    today = date.fromisoformat(record.today)
+    return allow(policy, state, heard, said=record.said, locale=record.locale, today=today, standing=standing)
 
 
 def _differences_allowed(record: Record, allowed: Allowed, file: str) -> Iterator[Difference]:
@@ -122,7 +127,7 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
     yield from _difference("text", record.text, text)
     yield from _difference("effects", list(record.effects), [str(effect) for effect in chosen.effects])
     if record.decision.mode == "rules":
-        expected = _by_rules(record, allowed.options)
+        expected = by_rules(record, allowed.options)
     else:
         probabilities = [-1.0 if entry.probability is None else entry.probability for entry in record.options]
         if len(probabilities) != len(allowed.options):
@@ -133,7 +138,7 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
         yield Difference("choice", record.decision.chosen, expected.id)
 
 
-def _by_rules(record: Record, options: Sequence[Option]) -> Option:
+def by_rules(record: Record, options: Sequence[Option]) -> Option:
     """As without a model; a turn that was late with one had only the options without effects to choose from."""
     harmless = [option for option in options if not option.effects]
     is_late = record.versions.get("engine") != "none" and len(options) > 1

@@ -19,7 +19,7 @@ def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> 
 
 def _content(response: Response) -> dict[str, Any]:
     approval = response.approval
-    return {
+    content: dict[str, Any] = {
         "texts": {locale: template.source for locale, template in response.texts.items()},
         "slots": {slot.name: _slot(slot) for slot in response.slots.values()},
         "when": response.when,
@@ -30,6 +30,36 @@ def _content(response: Response) -> dict[str, Any]:
         "approval": approval and [approval.by, str(approval.on), approval.until and str(approval.until)],
         "exact_locale": response.exact_locale,
     }
+    if response.author:
+        content["author"] = response.author
+    if response.cites:
+        content["cites"] = [response.cites.document, response.cites.passage, response.cites.hash]
+    return content
+
+
+def version_hash(response: Response, locale: str) -> str:
+    """The version of a response in one locale: ``sha256:`` and hex digits over all that an approver signs for.
+
+    That is what is said (text, slots with their words, recording), what decides who must approve it (tags), and the
+    passage that it rests on. What only steers the model (``when``, ``key``, examples) is no part of it.
+    """
+    cites = response.cites
+    content = {
+        "id": response.id,
+        "locale": locale,
+        "text": response.texts[locale].source,
+        "slots": {slot.name: _spoken_slot(slot, locale) for slot in response.slots.values()},
+        "voice": response.voice,
+        "tags": sorted(response.tags),
+        "cites": cites and [cites.document, cites.passage, cites.hash],
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _spoken_slot(slot: Slot, locale: str) -> list[Any]:
+    """A slot as far as it is said in ``locale``: a word changed in another locale is another version there, not here."""
+    return [slot.kind, slot.currency, {value: words.get(locale) for value, words in slot.choices.items()}, slot.max_length]
 
 
 def _slot(slot: Slot) -> list[Any]:

@@ -18,6 +18,7 @@ from constrained.catalog.frozen import freeze
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.problems import Place, Report
 from constrained.catalog.read import read_responses
+from constrained.catalog.read_review import read_documents, read_review
 from constrained.catalog.response import Catalog
 from constrained.catalog.schema import CatalogFile
 from constrained.catalog.shape import shaped
@@ -56,11 +57,21 @@ def _catalog(data: Any, report: Report, today: date | None, path: str) -> Catalo
         raise _refused(report)
     shape = shaped(data, report)
     responses = read_responses(shape, report, today or datetime.now(UTC).date())
+    review = read_review(shape.review, report)
     add_clashes(responses, report)
     if report.problems:
         raise _refused(report)
     head = _head(shape)
-    return Catalog(**head, responses=freeze(responses), hash=content_hash(head, responses), path=path)
+    is_required = shape.approvals == "required"
+    return Catalog(
+        **head,
+        responses=freeze(responses),
+        hash=content_hash(head | ({"approvals": "required"} if is_required else {}), responses),
+        path=path,
+        is_approval_required=is_required,
+        documents=read_documents(shape),
+        review=review,
+    )
 
 
 def _head(shape: CatalogFile) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from constrained.catalog.currencies import CURRENCIES
 from constrained.catalog.frozen import freeze
 from constrained.catalog.locales import canonical_tag, nearest_tag
 from constrained.catalog.problems import Path, Report, named, nearest
-from constrained.catalog.response import Approval, Response, Slot, Source
+from constrained.catalog.response import Approval, Citation, Response, Slot, Source
 from constrained.catalog.safety import refused_in_text
 from constrained.catalog.schema import (
     IDENTIFIER,
     ApprovalFile,
     CatalogFile,
     ChoiceSlot,
+    CitationFile,
     MoneySlot,
     ResponseFile,
     SlotFile,
@@ -40,6 +41,8 @@ class _Context:
     report: Report
     locale: str
     today: date
+    author: str
+    documents: frozenset[str]
 
 
 def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str, Response]:
@@ -52,7 +55,8 @@ def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str,
         report.add(("version",), "'version' must be at least 1", "write version: 1")
     if not shape.responses and not report.has_bad(("responses",)):
         report.add(("responses",), "a catalog has at least one response", "write the fallback first")
-    context = _Context(report, locale, today)
+    author = "" if shape.author is None else _said(shape.author, ("author",), report)
+    context = _Context(report, locale, today, author, frozenset(shape.documents))
     responses = {response_id: _response(response_id, one, context) for response_id, one in shape.responses.items()}
     _fallback(shape, responses, context)
     return responses
@@ -76,6 +80,8 @@ def _response(response_id: str, shape: ResponseFile, context: _Context) -> Respo
         voice=None if shape.voice is None else _said(shape.voice, (*path, "voice"), report),
         approval=_approval((*path, "approval"), shape.approval, context),
         exact_locale=shape.exact_locale,
+        author=context.author if shape.author is None else _said(shape.author, (*path, "author"), report),
+        cites=_cites((*path, "cites"), shape.cites, context),
         source=Source(report.file, place.line, place.column),
     )
 
@@ -268,6 +274,16 @@ def _approval(path: Path, shape: ApprovalFile | None, context: _Context) -> Appr
         elif until < context.today:
             report.add((*path, "until"), f"the approval of {path[1]!r} ended on {until}", "renew the approval, or take the response out")
     return Approval(_said(shape.by, (*path, "by"), report), shape.on, until)
+
+
+def _cites(path: Path, shape: CitationFile | None, context: _Context) -> Citation | None:
+    if shape is None:
+        return None
+    report, at = context.report, (*path, "document")
+    if shape.document not in context.documents and not report.is_bad(at) and not report.has_bad(("documents",)):
+        report.add(at, f"{named(at)} is {shape.document!r}, which is not under documents", nearest(shape.document, context.documents))
+    passage = "" if shape.passage is None else _said(shape.passage, (*path, "passage"), report)
+    return Citation(shape.document, _said(shape.hash, (*path, "hash"), report), passage)
 
 
 # -- words, ids, locales -----------------------------------------------------------------------------

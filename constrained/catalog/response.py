@@ -53,6 +53,52 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A document that responses cite: ``file`` as written, relative to the catalog's folder.
+
+    Attributes:
+        on_change: what becomes of a response when the passage that it cites changes: ``flag`` tells it in ``check``
+            and in sheets, ``suspend`` stops the response as well.
+    """
+
+    name: str
+    file: str
+    on_change: Literal["flag", "suspend"] = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """The passage of a policy document that a response rests on, and the hash that it had when somebody last read it.
+
+    Attributes:
+        passage: the heading of the passage; empty for the whole document.
+    """
+
+    document: str
+    hash: str
+    passage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRules:
+    """What ``check`` and sheets hold texts against.
+
+    Attributes:
+        reading_grade: highest school grade of English texts (Flesch-Kincaid); None: not looked at.
+        lengths: channel -> most characters of a text, its slots filled as long as they can be.
+        forbidden: phrases that no text may hold.
+        locales: locales that every response must have a text of its own for.
+        promises: effect name -> phrases that only a response with that effect may say.
+    """
+
+    reading_grade: float | None = None
+    lengths: Mapping[str, int] = FrozenDict()
+    forbidden: tuple[str, ...] = ()
+    locales: tuple[str, ...] = ()
+    promises: Mapping[str, tuple[str, ...]] = FrozenDict()
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """One approved thing to say.
 
@@ -64,6 +110,8 @@ class Response:
         key: a short readable name to score instead of the text; the id with spaces unless authored.
         exact_locale: where a locale has no text, refuse to speak the default locale's (the text of a parent, `es` for
             `es-MX`, is spoken).
+        author: who wrote it; nobody approves their own words.
+        cites: the passage of a policy document that it rests on.
     """
 
     id: str
@@ -76,6 +124,8 @@ class Response:
     voice: str | None = None
     approval: Approval | None = None
     exact_locale: bool = False
+    author: str = ""
+    cites: Citation | None = None
     source: Source = Source()
 
 
@@ -87,6 +137,8 @@ class Catalog:
         locale: the locale that every response must have, and the default of a turn.
         fallback: id of the response that is said when nothing else fits; it has no slots.
         hash: ``sha256:`` and hex digits over the canonical JSON of the content.
+        is_approval_required: nothing is said without a ledger of signed approvals.
+        documents: name -> a document that responses cite. review: what texts are held against.
     """
 
     name: str
@@ -98,6 +150,9 @@ class Catalog:
     responses: Mapping[str, Response]
     hash: str
     path: str = ""
+    is_approval_required: bool = False
+    documents: Mapping[str, PolicyDocument] = FrozenDict()
+    review: ReviewRules = ReviewRules()
 
     def __getitem__(self, response_id: str) -> Response:
         return self.responses[response_id]

@@ -123,6 +123,40 @@ class ApprovalFile(_Shape):
     until: Annotated[Day | None, _GIVEN] = Field(None, description="The last day on which it may be said; no end when left out.")
 
 
+class DocumentFile(_Shape):
+    """A policy document that responses cite."""
+
+    file: Text = Field(description="Path of the document (Markdown or plain text), relative to this file.")
+    on_change: Literal["flag", "suspend"] = Field(
+        "flag", description="When a cited passage changes: tell it in check and sheets, or stop the response as well."
+    )
+
+
+class CitationFile(_Shape):
+    """The passage of a policy document that a response rests on."""
+
+    document: Annotated[str, Field(json_schema_extra={"pattern": IDENTIFIER})] = Field(description="Name of a document under documents.")
+    passage: Annotated[Text | None, _GIVEN] = Field(None, description="Heading of the passage; the whole document when left out.")
+    hash: Text = Field(description="Hash of the passage when it was last read; constrained check tells it.")
+
+
+class ReviewFile(_Shape):
+    """Limits and words that the review of a catalog looks for."""
+
+    reading_grade: Annotated[float | None, _GIVEN] = Field(
+        None, gt=0, le=20, description="Highest school grade of English texts (Flesch-Kincaid)."
+    )
+    lengths: dict[str, Annotated[int, Field(strict=True, ge=1)]] = Field(
+        default_factory=dict,
+        description="Channel -> most characters, slots filled. A response with a channel's name as tag is held to that channel only.",
+    )
+    forbidden: list[Text] = Field(default_factory=list, description="Phrases that no text may hold.")
+    locales: list[LocaleTag] = Field(default_factory=list, description="Locales that every response needs a text of its own for.")
+    promises: dict[str, list[Text]] = Field(
+        default_factory=dict, description="Effect name -> phrases that only a response with that effect may say."
+    )
+
+
 class ResponseFile(_Shape):
     """One approved thing to say."""
 
@@ -149,6 +183,8 @@ class ResponseFile(_Shape):
         None, description="Who approved the wording, when, and until when it may be said."
     )
     exact_locale: StrictBool = Field(False, description="Never say it in another language when a locale has no text.")
+    author: Annotated[Text | None, _GIVEN] = Field(None, description="Who wrote it; the catalog's author when left out.")
+    cites: Annotated[CitationFile | None, _GIVEN] = Field(None, description="The passage of a policy document that it rests on.")
 
 
 class CatalogFile(_Shape):
@@ -164,6 +200,16 @@ class CatalogFile(_Shape):
     fallback: Annotated[str, Field(json_schema_extra={"pattern": IDENTIFIER})] = Field(
         description="Id of the response that is said when nothing else fits; it has no slots."
     )
+    author: Annotated[Text | None, _GIVEN] = Field(None, description="Who wrote the texts; an approver is somebody else.")
+    approvals: Annotated[Literal["required"] | None, _GIVEN] = Field(
+        None, description="required: nothing is said without signed approvals in the ledger beside this file."
+    )
+    documents: dict[str, DocumentFile] = Field(
+        default_factory=dict,
+        description="Policy documents that responses cite.",
+        json_schema_extra={"propertyNames": {"pattern": IDENTIFIER}},
+    )
+    review: Annotated[ReviewFile | None, _GIVEN] = Field(None, description="What check and sheets hold texts against.")
     responses: dict[str, ResponseFile] = Field(
         description="Everything that may be said, by id.", json_schema_extra={"propertyNames": {"pattern": IDENTIFIER}, "minProperties": 1}
     )

@@ -12,12 +12,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from constrained.catalog.problems import Path, Report, named, nearest
-from constrained.catalog.schema import KINDS, TAGS, ApprovalFile, CatalogFile, ChoiceSlot, MoneySlot, PlainSlot, ResponseFile, TextSlot
+from constrained.catalog.schema import (
+    KINDS,
+    TAGS,
+    ApprovalFile,
+    CatalogFile,
+    ChoiceSlot,
+    CitationFile,
+    DocumentFile,
+    MoneySlot,
+    PlainSlot,
+    ResponseFile,
+    ReviewFile,
+    TextSlot,
+)
 from constrained.errors import CatalogError
 
 ROUNDS = 20  # each takes out at least one misfit of every branch; a catalog is six levels deep
 _STUBS: dict[str, Any] = {
-    **dict.fromkeys(("catalog", "locale", "fallback", "when", "by", "currency"), ""),
+    **dict.fromkeys(("catalog", "locale", "fallback", "when", "by", "currency", "file", "document", "hash"), ""),
     "responses": {},
     "text": {},
     "version": 1,
@@ -36,6 +49,9 @@ _MISSING_HINTS = {
     "of": "write {type: choice, of: [ale, stew]}",
     "by": "name who approved it",
     "on": "write the day of approval, such as on: 2026-01-15",
+    "file": "name the document, relative to this file",
+    "document": "name a document that stands under documents",
+    "hash": "write hash: unread; constrained check then tells the hash to write",
 }
 
 
@@ -120,6 +136,10 @@ def _add(path: Path, detail: Any, report: Report) -> None:
         report.add(path, f"{named(path)} has no value", hint, at_key=True)
     elif len(path) == 4 and path[2] == "slots":
         report.add(path, *_slot_words(path, value))
+    elif kind == "literal_error":
+        report.add(path, f"{named(path)} must be {detail['ctx']['expected']}, not {_shown(value)}", "write one of these words")
+    elif kind == "greater_than":
+        report.add(path, f"{named(path)} must be greater than {detail['ctx']['gt']:g}", "write a larger number, or take it out")
     elif kind in ("greater_than_equal", "less_than_equal"):
         limit = detail["ctx"].get("ge", detail["ctx"].get("le"))
         report.add(path, f"{named(path)} must be at {'least' if 'ge' in detail['ctx'] else 'most'} {limit}", f"write a number like {limit}")
@@ -138,6 +158,8 @@ _EXPECTED: Mapping[str, tuple[str, str]] = {
     "model_attributes_type": ("a mapping (key: value)", ""),
     "list_type": ("a list", "write [one, another], or one entry a line after '- '"),
     "int_type": ("a whole number", ""),
+    "float_type": ("a number", ""),
+    "float_parsing": ("a number", "write it without quotes"),
     "bool_type": ("true or false", "write true or false without quotes"),
     "value_error": ("a day", "write it as year-month-day: 2026-01-15"),
 }
@@ -154,7 +176,7 @@ def _by_key(path: Path, expected: str, hint: str) -> tuple[str, str]:
         return _KEY_EXPECTED[str(last)]
     if len(path) == 5 and last == "of":
         return _KEY_EXPECTED["of"]
-    if len(path) == 2:
+    if len(path) == 2 and path[0] == "responses":
         return "a mapping with text and when", "write text: and when: below the id, indented"
     return expected, hint
 
@@ -174,8 +196,10 @@ def _known_keys(path: Path, report: Report) -> frozenset[str]:
         return frozenset(CatalogFile.model_fields)
     if len(path) == 3:
         return frozenset(ResponseFile.model_fields)
-    if len(path) == 4 and path[2] == "approval":
-        return frozenset(ApprovalFile.model_fields)
+    if path[0] in ("documents", "review"):
+        return frozenset((DocumentFile if path[0] == "documents" else ReviewFile).model_fields)
+    if len(path) == 4 and path[2] in ("approval", "cites"):
+        return frozenset((ApprovalFile if path[2] == "approval" else CitationFile).model_fields)
     models = (PlainSlot, MoneySlot, TextSlot, ChoiceSlot)
     return frozenset(name for model in models for name in model.model_fields)
 

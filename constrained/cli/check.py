@@ -12,6 +12,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from constrained.approval.ledger import ledger_path
+from constrained.approval.report import approval_report, n_in_force
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
@@ -23,6 +25,7 @@ from constrained.logic.check import examine
 from constrained.logic.options import Allowed
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy_file
+from constrained.review.lint import lint_promises, lint_review
 from constrained.turn import Turn
 
 T = TypeVar("T")
@@ -56,13 +59,18 @@ class Findings:
         self.remarks = [remark for remark in self.remarks if not remark.message.startswith(about)]
 
 
-def check(target: Annotated[str, typer.Argument(help="A pack, a catalog file (.yaml) or a logic file (.py).")]) -> None:
+def check(
+    target: Annotated[str, typer.Argument(help="A pack, a catalog file (.yaml) or a logic file (.py).")],
+    strict: Annotated[bool, typer.Option("--strict", help="Remarks fail the check as well: for a build server.")] = False,
+) -> None:
     """List everything that is wrong with a pack or a file.
 
-    The catalog, the logic, whether both fit, and the golden dialogues. Exit status 1 when a problem is found.
+    The catalog and its approvals, the logic, whether both fit, and the golden dialogues. Exit status 1 when a problem is found.
     """
     findings = Findings()
     _check(target, findings)
+    if strict:
+        findings.problems, findings.remarks = findings.problems + findings.remarks, []
     for problem in findings.problems:
         line(str(problem))
     for remark in findings.remarks:
@@ -96,6 +104,10 @@ def _check_catalog(path: Path, findings: Findings) -> None:
     findings.catalog = findings.found(load_catalog, path)
     if findings.catalog is not None:
         findings.remarks += lint(findings.catalog)
+        problems, remarks = approval_report(findings.catalog, datetime.now(UTC).date())
+        findings.problems += problems
+        findings.remarks += remarks
+        findings.remarks += lint_review(findings.catalog)
 
 
 def _check_logic(path: Path, findings: Findings) -> None:
@@ -104,6 +116,7 @@ def _check_logic(path: Path, findings: Findings) -> None:
         findings.catalog = findings.policy.catalog
         examined = examine(findings.policy, today=datetime.now(UTC).date())
         findings.problems += examined.problems
+        findings.remarks += lint_promises(findings.policy)
         findings.remarks += examined.remarks
         findings.n_runs = examined.n_runs
 
@@ -130,8 +143,12 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
     if catalog is not None:
         locales = sorted({locale for response in catalog.responses.values() for locale in response.texts})
         n_approved = sum(response.approval is not None for response in catalog.responses.values())
+        signed = n_in_force(catalog, datetime.now(UTC).date())
         yield "catalog", f"{catalog.name} version {catalog.version}, {catalog.path}"
-        yield "responses", f"{len(catalog.responses)} ({n_approved} with an approval), fallback {catalog.fallback}"
+        dated = f" ({n_approved} with an approval)" if signed is None else ""
+        yield "responses", f"{len(catalog.responses)}{dated}, fallback {catalog.fallback}"
+        if signed is not None:
+            yield "approvals", f"{signed[0]} of {signed[1]} versions in force, {ledger_path(catalog.path)}"
         yield "locales", ", ".join(locales)
         yield "hash", catalog.hash[:23]
     if policy is not None:

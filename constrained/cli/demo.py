@@ -12,6 +12,7 @@ import typer
 from constrained.audit.log import MemoryLog
 from constrained.audit.replay import replay
 from constrained.choice import Engine
+from constrained.cli.demo_recall import show_recall
 from constrained.cli.loading import fetch, load_engine
 from constrained.cli.play import offer_to_play
 from constrained.cli.screen import line, note, out, say
@@ -30,13 +31,14 @@ def demo(
     model: Annotated[str, typer.Option(help="A model's short name, hub id, folder or GGUF file.")] = DEFAULT_MODEL,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
 ) -> None:
-    """Hold a conversation with each shipped pack.
+    """Hold a conversation with each shipped pack, and recall a response between two turns.
 
     Shows why each reply was given. On a terminal it then offers to play.
     """
     engine = None if rules else _engine(model)
     for name in PACKS:
         _show(find_pack(name), engine)
+    show_recall(find_pack(PACKS[0]), engine)
     if sys.stdin.isatty() and out.is_terminal:
         offer_to_play(list(PACKS), engine)
 

@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constrained.cli import check, demo, list_packs, model, new, play, replay, schema
+from constrained.cli import approve, check, demo, diff, list_packs, model, new, play, replay, schema, sheet
+from constrained.cli.audit import audit_app
 from constrained.cli.screen import prepare_streams, show_error
 from constrained.errors import ConstrainedError
 
@@ -25,8 +26,14 @@ app.command("demo")(demo.demo)
 app.command("list")(list_packs.list_all)
 app.command("check")(check.check)
 app.command("new")(new.new)
+app.command("approve")(approve.approve)
+app.command("recall")(approve.recall)
+app.command("diff")(diff.diff)
 app.command("replay")(replay.replay_log)
 app.command("schema")(schema.schema)
+app.add_typer(approve.keys_app, name="keys")
+app.add_typer(sheet.app, name="sheet")
+app.add_typer(audit_app, name="audit")
 app.add_typer(model.app, name="model")
 
 

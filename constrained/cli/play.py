@@ -29,12 +29,15 @@ def play(
     locale: Annotated[str | None, typer.Option(help="BCP 47 tag of the language to answer in.")] = None,
     log: Annotated[Path | None, typer.Option(help="Append every turn to this file (JSON lines), for: constrained replay")] = None,
     state: Annotated[str | None, typer.Option(help="The state to begin with, as JSON: '{\"gold\": 80}'")] = None,
+    channel: Annotated[str | None, typer.Option(help="Where this is, such as sms: only what is approved for it is said.")] = None,
+    jurisdiction: Annotated[str | None, typer.Option(help="Likewise, such as EU.")] = None,
+    drafts: Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")] = False,
 ) -> None:
     """Talk with a pack; reads a pipe too, one message a line."""
     policy = load_policy(name)
     begin = policy.state_type.from_json(state) if state is not None else policy.state_type.default()
     engine = None if rules else load_engine(model)
-    talk(Dialogue(policy, engine=engine, log=log, locale=locale), begin, why=why)
+    talk(Dialogue(policy, engine=engine, log=log, locale=locale, channel=channel, jurisdiction=jurisdiction, drafts=drafts), begin, why=why)
 
 
 def offer_to_play(names: list[str], engine: Engine | None) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from constrained.approval.in_force import OPEN, Standing
 from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Response, Source
-from constrained.errors import ConstrainedError, PolicyError, Problem, SlotError
+from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
 from constrained.logic.effects import first_failing
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option
 from constrained.logic.policy import Policy
@@ -22,24 +23,35 @@ from constrained.logic.understanding import Understanding
 from constrained.logic.values import closest
 
 LAST = -1  # specificity of the fallback that nobody yielded: said when nothing else is left
-_MOST_DAYS = 16  # (locale, today) pairs whose outcomes a policy keeps
+_MOST_DAYS = 16  # (locale, today, standing) whose outcomes a policy keeps
 _MOST_OFFERS = 100_000  # outcomes kept for one of them
 
 Outcome = Option | Obligation | Blocked
 
 
-def allow(policy: Policy, state: State, heard: Understanding | None, *, said: Mapping[str, int], locale: str, today: date) -> Allowed:
+def allow(
+    policy: Policy,
+    state: State,
+    heard: Understanding | None,
+    *,
+    said: Mapping[str, int],
+    locale: str,
+    today: date,
+    standing: Standing = OPEN,
+) -> Allowed:
     """All that the policy allows now.
 
     Args:
         said: response id -> number of the turn that last said it, in this conversation.
         locale: of the turn, BCP 47. today: decides which approvals are in force.
+        standing: the signed approvals of the moment; where no ledger is kept, the catalog's own approval lines decide.
 
     Raises:
         PolicyError: the policy failed, named an unknown response, or obliges to say what may not be said.
+        ApprovalError: nothing that may be said, or that must be said, is approved.
         SlotError: a slot value that may not be said.
     """
-    desk = _desk(policy, locale, today)
+    desk = _desk(policy, locale, today, standing)
     sorted_out = _SortedOut()
     known, say = desk.known, sorted_out.says.append
     for offer in policy(state, heard):
@@ -137,7 +149,7 @@ class _SortedOut:
 
 @dataclass(slots=True)
 class _Desk:
-    """A policy's catalog on one day in one locale: what may be said, and what became of plain offers before.
+    """A policy's catalog on one day in one locale and place: what may be said, and what became of plain offers before.
 
     Attributes:
         known: id(offer) -> (the offer, its outcome), for offers without slots and effects, which ``options`` makes once.
@@ -147,6 +159,7 @@ class _Desk:
     policy: Policy
     locale: str
     today: date
+    standing: Standing
     known: dict[int, tuple[Offer, Outcome]] = field(default_factory=dict)
     fallback: Option | Blocked = field(init=False)
 
@@ -163,20 +176,21 @@ class _Desk:
         return outcome
 
     def last_resort(self) -> Option:
-        """The fallback, when nothing else may be said. Raises PolicyError when it may not be said either."""
+        """The fallback, when nothing else may be said. Raises ApprovalError or PolicyError when it may not be said either."""
         if isinstance(self.fallback, Blocked):
-            raise _stopped(
-                self.fallback.source, f"nothing may be said: the fallback {self.fallback.response_id!r} {self.fallback.reason}", _RENEW
-            )
+            response = self.policy.catalog[self.fallback.response_id]
+            message = f"nothing may be said: the fallback {response.id!r} {self.fallback.reason}"
+            raise self._withheld(response, self.fallback.source, message)
         return self.fallback
 
     def _outcome(self, offer: Offer, state: State) -> Outcome:
         response = self._response(offer)
-        reason = self._unsayable(response) or _effect_fails(offer, state)
+        unsayable = self._unsayable(response)
         if offer.kind == "must" and response.id == self.policy.catalog.fallback:
             raise _stopped(offer.source, f"the fallback {response.id!r} cannot be an obligation", "it is an option of every turn")
-        if reason and offer.kind == "must":
-            raise _stopped(offer.source, f"the obligation {offer.response_id!r} {reason}; nothing is said without it", _RENEW)
+        if unsayable and offer.kind == "must":
+            raise self._withheld(response, offer.source, f"the obligation {response.id!r} {unsayable}; nothing is said without it")
+        reason = unsayable or _effect_fails(offer, state)
         if reason:
             return Blocked(offer.response_id, offer.source, reason)
         if offer.kind == "must":
@@ -206,20 +220,30 @@ class _Desk:
             ) from error
 
     def _unsayable(self, response: Response) -> str:
-        if resolve_locale(response, self.locale, self.policy.catalog.locale) is None:
+        locale = resolve_locale(response, self.locale, self.policy.catalog.locale)
+        if locale is None:
             return f"has no text in {self.locale!r}"
-        return _not_in_force(response.approval, self.today) if response.approval else ""
+        ended = _not_in_force(response.approval, self.today) if response.approval else ""
+        return ended or self.standing.why_not(response, locale, self.today)
+
+    def _withheld(self, response: Response, source: Source, message: str) -> ConstrainedError:
+        """The error for what would have to be said, and may not: ApprovalError where the ledger or a changed document is why."""
+        locale = resolve_locale(response, self.locale, self.policy.catalog.locale)
+        if locale is None or not self.standing.why_not(response, locale, self.today):
+            return _stopped(source, message, _RENEW)
+        hint = f"see what is open with: constrained approve {self.policy.catalog.name}"
+        return ApprovalError(message, file=source.file, line=source.line, hint=hint)
 
 
 _RENEW = "renew the approval, or add the text, in the catalog"
 
 
-def _desk(policy: Policy, locale: str, today: date) -> _Desk:
-    desk: _Desk | None = policy.cache.get((locale, today))
+def _desk(policy: Policy, locale: str, today: date, standing: Standing) -> _Desk:
+    desk: _Desk | None = policy.cache.get((locale, today, standing))
     if desk is None:
         if len(policy.cache) >= _MOST_DAYS:
             policy.cache.clear()
-        desk = policy.cache[locale, today] = _Desk(policy, locale, today)
+        desk = policy.cache[locale, today, standing] = _Desk(policy, locale, today, standing)
     return desk
 
 

@@ -1,8 +1,9 @@
 """A process that replies and is killed. For each order on its standard input it forks a child that dies by SIGKILL.
 
 The child writes each reply to a pipe as soon as ``reply`` has returned it. An order is a line of JSON:
-``log`` (path), ``stage`` and ``nth`` (the child kills itself at the nth passage of that point), or ``after`` and
-``spin`` (it is killed from outside after so many replies and some loops). The answer lists what was released.
+``log`` (a path, or the address of a database), ``stage`` and ``nth`` (the child kills itself at the nth passage of that
+point), or ``after`` and ``spin`` (it is killed from outside after so many replies and some loops); ``threads``: as many
+conversations at the same time. The answer lists what was released.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import json
 import os
 import signal
 import sys
+import threading
 from itertools import count
 from pathlib import Path
 
 import constrained.audit.log
 import constrained.dialogue
 from constrained import Dialogue, JsonLinesLog
+from constrained.audit.log import Log
+from constrained.audit.stores import open_log
 from constrained.packs import load_policy_file
 from constrained.testing import RandomEngine
 
@@ -80,8 +84,15 @@ def reply_until_killed(order: dict, pipe: int) -> None:
     for name in ("allow", "compose", "verify"):
         dying.around(constrained.dialogue, name)
     dying.around(JsonLinesLog, "append")
-    dialogue = Dialogue(POLICY, engine=RandomEngine(os.getpid()), log=order["log"])
+    log = open_log(order["log"])
     os.write, os.fsync = dying.write, dying.fsync
+    for seed in range(1, order.get("threads", 1)):
+        threading.Thread(target=talk, args=(log, seed, dying, pipe), daemon=True).start()
+    talk(log, 0, dying, pipe)
+
+
+def talk(log: Log, seed: int, dying: Dying, pipe: int) -> None:
+    dialogue = Dialogue(POLICY, engine=RandomEngine(os.getpid() * 100 + seed), log=log)
     state = POLICY.state_type(owed=3)
     for number in count():
         turn = dialogue.reply(f"Here are {number} euros for Emma, until Friday", state)

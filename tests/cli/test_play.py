@@ -102,11 +102,13 @@ def test_a_log_is_kept_and_replays(run: Run, desk: Path, scripted: list[str], tm
 def test_a_changed_reply_in_a_log_is_named(run: Run, desk: Path, scripted: list[str], tmp_path: Path) -> None:
     log = tmp_path / "talk.jsonl"
     run("play", "library", "--log", str(log), stdin="Good morning!\nCan I have Emma?\n")
-    first, second = log.read_text().splitlines()
-    log.write_text(f"{first}\n{second.replace('Here is Emma', 'Here is Emmy')}\n")
+    lines = log.read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if "Here is Emma" in line)
+    lines[at] = lines[at].replace("Here is Emma", "Here is Emmy")
+    log.write_text("\n".join(lines) + "\n")
     done = run("replay", str(log))
     assert done.status == 1
-    assert f"{log}:2" in done.err
+    assert f"{log}:{at + 1}" in done.err
 
 
 def test_a_reply_that_does_not_come_out_again_is_named(run: Run, desk: Path, scripted: list[str], tmp_path: Path) -> None:

@@ -112,8 +112,9 @@ class Conversation(RuleBasedStateMachine):
         records = self.dialogue.log.records
         assert [one.text for one in records] == [turn.text for turn in self.turns]
         assert [one.number for one in records] == list(range(1, len(records) + 1))
-        for before, record in zip((None, *records), records, strict=False):
-            follows(record, before, "log", record.sequence)
+        entries = self.dialogue.log.entries
+        for before, entry in zip((None, *entries), entries, strict=False):
+            follows(entry, before, "log", entry.sequence)
         assert sum("welcome" in turn.said for turn in self.turns) <= 1
         assert sum("secret" in turn.said for turn in self.turns) <= 1
 

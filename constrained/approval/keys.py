@@ -1,0 +1,133 @@
+"""Ed25519 key pairs in PEM files, signatures, and a public key as one line of text. Knows no person and no ledger.
+
+The library ``cryptography`` does the work; it is imported when a key is first read or made.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from constrained.errors import KeyFileError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+SCHEME = "ed25519:"  # how the text form of a public key begins; 32 bytes in base64 follow
+_N_BYTES = 32
+
+
+def new_pair(private: str | Path, *, password: bytes | None = None) -> Ed25519PublicKey:
+    """Makes a key pair: the private key at ``private`` (readable by its owner only), the public one beside it as ``.pub``.
+
+    Args:
+        password: encrypts the private key's file.
+
+    Raises:
+        KeyFileError: a file of that name is there (a key is never overwritten), or cannot be written.
+    """
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    made = _library().Ed25519PrivateKey.generate()
+    hidden = BestAvailableEncryption(password) if password else NoEncryption()
+    path = Path(private)
+    public = path.with_name(path.name.removesuffix(".pem") + ".pub.pem")
+    for taken in (path, public):
+        if taken.exists():
+            raise KeyFileError(f"{taken} is there already; a key is never overwritten", file=str(taken), hint="choose another name")
+    _write(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden), 0o600)
+    key: Ed25519PublicKey = made.public_key()
+    _write(public, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+    return key
+
+
+def load_private(path: str | Path, *, password: bytes | None = None) -> Ed25519PrivateKey:
+    """The private key in a PEM file. Raises KeyFileError."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    content = _read(path)
+    try:
+        key = load_pem_private_key(content, password)
+    except (ValueError, TypeError) as error:  # TypeError: a password is needed, or given for nothing
+        hint = "an encrypted key needs its password (CONSTRAINED_KEY_PASSWORD); make a key with: constrained keys new"
+        raise KeyFileError(f"{path} is not a private key that can be read: {error}", file=str(path), hint=hint) from error
+    return _of_kind(key, _library().Ed25519PrivateKey, path)  # type: ignore[no-any-return]  # the class is only known at run time
+
+
+def load_public(path: str | Path) -> Ed25519PublicKey:
+    """The public key in a PEM file. Raises KeyFileError."""
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    content = _read(path)
+    try:
+        key = load_pem_public_key(content)
+    except ValueError as error:
+        raise KeyFileError(f"{path} is not a public key: {error}", file=str(path), hint="give the file that ends in .pub.pem") from error
+    return _of_kind(key, _library().Ed25519PublicKey, path)  # type: ignore[no-any-return]  # the class is only known at run time
+
+
+def sign(private: Ed25519PrivateKey, data: bytes) -> bytes:
+    """The signature of ``data``: 64 bytes, the same each time."""
+    return private.sign(data)
+
+
+def verify(public: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:
+    """Whether ``signature`` was made over ``data`` with the private key that belongs to ``public``."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        public.verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def to_text(public: Ed25519PublicKey) -> str:
+    """A public key as one line: ``ed25519:`` and base64."""
+    return SCHEME + base64.b64encode(public.public_bytes_raw()).decode()
+
+
+def from_text(text: str) -> Ed25519PublicKey:
+    """The public key of such a line. Raises KeyFileError."""
+    try:
+        raw = base64.b64decode(text.removeprefix(SCHEME), validate=True) if text.startswith(SCHEME) else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != _N_BYTES:
+        raise KeyFileError(f"{text[:60]!r} is not a public key", hint="copy the line that constrained keys new printed: ed25519:...")
+    return _library().Ed25519PublicKey.from_public_bytes(raw)  # type: ignore[no-any-return]  # the class is only known at run time
+
+
+def _library() -> Any:
+    """The module with the Ed25519 classes. Raises KeyFileError where ``cryptography`` is not installed."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ImportError as error:
+        raise KeyFileError("signatures need the package cryptography", hint="pip install 'constrained[evidence]'") from error
+    return ed25519
+
+
+def _of_kind(key: Any, kind: type, path: str | Path) -> Any:
+    if not isinstance(key, kind):
+        raise KeyFileError(
+            f"{path} holds a {type(key).__name__}, not an Ed25519 key", file=str(path), hint="make one: constrained keys new"
+        )
+    return key
+
+
+def _read(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror or error}", file=str(path), hint="check the path of the key") from error
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror or error}", file=str(path), hint="choose another folder") from error

@@ -1,0 +1,174 @@
+"""Signed checkpoints: the Merkle root of each segment of a log under an Ed25519 key, and proofs of single records. Knows no turn.
+
+The chain alone shows that a log hangs together; whoever holds the file could write it anew. A checkpoint is what they could
+not: it needs the private key. Kept elsewhere as well (``sink``), it also shows that nothing was cut off the end.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from constrained.approval import keys
+from constrained.audit import merkle, verifier
+from constrained.audit.chain import canonical, from_line
+from constrained.audit.log import Readable, Store
+from constrained.audit.record import Chained
+from constrained.audit.sink import Sink
+from constrained.errors import AuditError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+T = TypeVar("T", bound=Chained)
+EVERY = 1_000  # entries of a segment
+FORMAT = 1
+
+
+class CheckpointedLog:
+    """A log that signs a checkpoint whenever a segment is full.
+
+    Args:
+        store: where the entries go. key: the private key of the desk that answers for the log.
+        every: entries of a segment. The turn that fills one pays for its checkpoint: some milliseconds.
+        sinks: where each checkpoint is put as well; a sink that refuses is told in the process's log, and gets it next time.
+    """
+
+    def __init__(self, store: Store, key: Ed25519PrivateKey, *, every: int = EVERY, sinks: Sequence[Sink] = ()) -> None:
+        self.store, self._key, self.every, self.sinks = store, key, every, tuple(sinks)
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    def append(self, record: T) -> T:
+        """Appends, and signs when this entry fills a segment; see ``Log.append``."""
+        kept = self.store.append(record)
+        if kept.sequence % self.every == 0:
+            try:
+                checkpoint(self.store, self._key, self.sinks, last=kept.sequence)
+            except AuditError:  # the record is durable: its reply goes out, and the next checkpoint covers it too
+                logging.getLogger(__name__).exception("%s: no checkpoint could be signed at record %d", self.name, kept.sequence)
+        return kept
+
+
+def checkpoint(
+    store: Readable,
+    key: Ed25519PrivateKey,
+    sinks: Sequence[Sink] = (),
+    *,
+    last: int | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dict[str, Any] | None:
+    """Signs what no checkpoint covers yet, up to ``last`` or the end; returns the checkpoint's body, None when all is covered.
+
+    Raises AuditError when the new segment does not hang together: what is broken is not signed.
+    """
+    before = store.checkpoints()
+    body = json.loads(before[-1])["body"] if before else None
+    first = body["last"] + 1 if body else 1
+    lines = list(islice(store.lines(first), None if last is None else max(0, last - first + 1)))
+    if lines:
+        _see_that_it_hangs_together(store, lines, first, body["head"] if body else "")
+        leaves = [merkle.leaf_hash(line) for line in lines]
+        marks = "".join(leaf.hex()[: verifier.MARK] for leaf in leaves)
+        body = {
+            "format": FORMAT,
+            "number": len(before) + 1,
+            "first": first,
+            "last": first + len(lines) - 1,
+            "root": _named(merkle.root(leaves)),
+            "head": json.loads(lines[-1])["hash"],
+            "previous": _named(hashlib.sha256(before[-1]).digest()) if before else "",
+            "marks": _named(hashlib.sha256(marks.encode()).digest()),
+            "at": now().isoformat(),
+            "key": fingerprint(key.public_key()),
+        }
+        signature = base64.b64encode(keys.sign(key, canonical(body))).decode()
+        line = canonical({"body": body, "marks": marks, "signature": signature}) + b"\n"
+        if not store.keep_checkpoint(body["number"], line):
+            return None  # another process was first
+        before.append(line)
+    _put(store, before, sinks)
+    return body if lines else None
+
+
+def fingerprint(public: Ed25519PublicKey) -> str:
+    """``sha256:`` over the 32 bytes of a public key: what people compare."""
+    return _named(hashlib.sha256(public.public_bytes_raw()).digest())
+
+
+def verify(lines: Iterable[bytes], checkpoints: Iterable[bytes], public: Ed25519PublicKey | None, name: str) -> str:
+    """What the stand-alone verifier says of a whole log; without a key, give no checkpoints: the chain alone is checked.
+
+    Raises AuditError that names the first bad record.
+    """
+    try:
+        return verifier.check_log(lines, verifier.read_checkpoints(checkpoints, public))
+    except verifier.Bad as error:
+        raise AuditError(
+            f"{name}: {error}",
+            file=name,
+            line=error.record,
+            hint="keep the log as it is, and compare it with a copy and with the sink",
+        ) from error
+
+
+def prove(store: Readable, sequences: Iterable[int]) -> list[bytes]:
+    """A proof for each entry, a line of JSON: the entry, the hashes beside its way up, the signed body of its checkpoint.
+
+    Raises AuditError when no checkpoint covers one of them.
+    """
+    signed = [json.loads(line) for line in store.checkpoints()]
+    wanted, proofs = sorted(set(sequences)), []
+    for one in signed:
+        body = one["body"]
+        inside = [sequence for sequence in wanted if body["first"] <= sequence <= body["last"]]
+        if inside:
+            lines = list(islice(store.lines(body["first"]), body["last"] - body["first"] + 1))
+            leaves = [merkle.leaf_hash(line) for line in lines]
+            proofs += [_proof(lines[sequence - body["first"]], leaves, sequence - body["first"], one) for sequence in inside]
+    if len(proofs) < len(wanted):
+        reached = signed[-1]["body"]["last"] if signed else 0
+        hint = "sign one first: constrained audit checkpoint LOG --key KEY"
+        raise AuditError(f"{store.name}: checkpoints reach to record {reached}, not to {wanted[-1]}", file=store.name, hint=hint)
+    return proofs
+
+
+def _proof(line: bytes, leaves: Sequence[bytes], index: int, signed: dict[str, Any]) -> bytes:
+    path = [one.hex() for one in merkle.path(leaves, index)]
+    kept = {"line": line.decode().removesuffix("\n"), "path": path, "body": signed["body"], "signature": signed["signature"]}
+    return canonical(kept) + b"\n"
+
+
+def _see_that_it_hangs_together(store: Readable, lines: Sequence[bytes], first: int, head: str) -> None:
+    for number, line in enumerate(lines, first):
+        entry = from_line(line, store.name, number)
+        if entry.sequence != number or entry.previous != head:
+            hint = "constrained audit verify names the first bad record"
+            raise AuditError(
+                f"{store.name}:{number}: the record does not follow the one before it", file=store.name, line=number, hint=hint
+            )
+        head = entry.hash
+
+
+def _put(store: Readable, lines: Sequence[bytes], sinks: Sequence[Sink]) -> None:
+    """The last checkpoint to every sink, and those before it that a sink lacks."""
+    for sink in sinks:
+        for number, line in reversed(list(enumerate(lines, 1))):
+            try:
+                if not sink.put(f"checkpoint-{number:08d}.json", line):
+                    break
+            except OSError:
+                logging.getLogger(__name__).exception("%s: checkpoint %d could not be put into a sink", store.name, number)
+                break
+
+
+def _named(digest: bytes) -> str:
+    return "sha256:" + digest.hex()

@@ -1,0 +1,75 @@
+"""Views for people who need not see everything: card and account numbers masked. Knows no file and changes no record.
+
+What is a number of which kind is decided by the library python-stdnum, with its check digits. A long number that none of its
+modules knows is masked as well: a view errs on the side of hiding.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any
+
+from constrained.audit.record import Record
+from constrained.errors import AuditError
+
+SEALED = "[sealed]"
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b", re.IGNORECASE)
+_GROUPED = re.compile(r"(?<![\w.])\d(?:[ /-]?\d){8,29}(?!\w)")
+_LONG = re.compile(r"\d{8,}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ACCOUNTS = ("es.ccc", "no.kontonr", "nz.bankaccount", "cz.bankaccount", "us.rtn")  # national forms with check digits
+
+
+def masked(text: str) -> str:
+    """``text`` with cards and accounts reduced to their last four digits, and other long numbers taken out."""
+    text = _IBAN.sub(_iban, text)
+    text = _GROUPED.sub(_grouped, text)
+    return _LONG.sub("[number]", text)
+
+
+def masked_value(value: Any) -> Any:
+    """A JSON value with every text in it masked, and whole numbers of eight digits or more."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**7:
+        return masked(str(value))
+    if isinstance(value, dict):
+        return {name: masked_value(item) for name, item in value.items()}
+    return [masked_value(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def redacted(record: Record) -> dict[str, Any]:
+    """A record as plain data for showing; what is sealed is named as such, what is masked cannot be got back from it."""
+    content = record.model_dump(mode="json")
+    sealed = content["sealed"]
+    for name in ("message", "state", "heard", "options", "obligations", "text", "effects", "blocked", "said"):
+        content[name] = masked_value(content[name])
+    for name in sealed["fields"] if sealed else ():
+        if name in content and name != "heard":
+            content[name] = SEALED
+    return content
+
+
+def _iban(found: re.Match[str]) -> str:
+    return f"[account ending {re.sub('[ -]', '', found[0])[-4:]}]" if _is_valid("iban", found[0]) else found[0]
+
+
+def _grouped(found: re.Match[str]) -> str:
+    text = found[0]
+    digits = re.sub(r"\D", "", text)
+    if _DATE.fullmatch(text):
+        return text
+    if 13 <= len(digits) <= 19 and _is_valid("luhn", digits):
+        return f"[card ending {digits[-4:]}]"
+    if any(_is_valid(kind, text) for kind in _ACCOUNTS):
+        return f"[account ending {digits[-4:]}]"
+    return "[number]" if len(digits) >= 13 else text
+
+
+def _is_valid(kind: str, text: str) -> bool:
+    try:
+        module = importlib.import_module(f"stdnum.{kind}")
+    except ImportError as error:
+        raise AuditError("redacted views need the package python-stdnum", hint="pip install 'constrained[evidence]'") from error
+    return bool(module.is_valid(text))

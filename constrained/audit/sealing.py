@@ -1,0 +1,159 @@
+"""Sealing: what a person said, and what was said to them, encrypted under a key of their own. Knows no file.
+
+The chain covers the sealed form. So a person's key can be destroyed, and with it everything that they said becomes
+unreadable, while the chain, the checkpoints and every count stay as they were.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from constrained.audit.chain import canonical
+from constrained.audit.log import Log
+from constrained.audit.record import Chained, Erasure, Outcome, Record, SealedEntry
+from constrained.audit.subjects import SubjectKeys
+from constrained.errors import AuditError
+
+T = TypeVar("T", bound=Chained)
+SENSITIVE = ("message", "state", "heard", "slots", "text", "effects", "blocked", "prompt")
+_LISTS = ("options", "obligations")  # what has slots
+
+
+def by_conversation(record: Record) -> str:
+    """Whose record it is, where a host says nothing else: each conversation is a person of its own."""
+    return record.conversation
+
+
+class SealedLog:
+    """A log that seals what is sensitive before it is chained.
+
+    Args:
+        log: where the sealed records go. keys: where the key of each person is kept.
+        subject: whose record it is: ``lambda record: record.state["customer"]``.
+        sensitive: what is sealed, out of ``SENSITIVE``. ``prompt`` is a hash, but of words that could be guessed;
+            ``effects`` and ``blocked`` hold the values of slots and state as text.
+    """
+
+    def __init__(
+        self, log: Log, keys: SubjectKeys, *, subject: Callable[[Record], str] = by_conversation, sensitive: Iterable[str] = SENSITIVE
+    ) -> None:
+        self.log, self.keys, self._subject = log, keys, subject
+        self.sensitive = tuple(name for name in SENSITIVE if name in set(sensitive))
+
+    def append(self, record: T) -> T:
+        """Seals and appends; the record that comes back is the sealed one."""
+        if isinstance(record, Record):
+            return self.log.append(sealed(record, self.keys, self._subject(record), self.sensitive))  # type: ignore[return-value]  # a Record is what came in
+        if isinstance(record, Outcome) and "effects" in self.sensitive:
+            named = tuple(one.model_copy(update={"effect": one.effect.partition("(")[0], "detail": ""}) for one in record.outcomes)
+            return self.log.append(record.model_copy(update={"outcomes": named}))
+        return self.log.append(record)
+
+    def erase(self, subject: str, *, by: str, reason: str = "", now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Erasure | None:
+        """Destroys a person's key, and says so in the log. None when there was none."""
+        return erase(self.log, self.keys, self.keys.pseudonym(subject), by=by, reason=reason, at=now())
+
+
+def erase(log: Log, keys: SubjectKeys, pseudonym: str, *, by: str, reason: str, at: datetime) -> Erasure | None:
+    """Destroys the key of a pseudonym; see ``SealedLog.erase``."""
+    if not keys.erase(pseudonym):
+        return None
+    return log.append(Erasure(subject=pseudonym, at=at.isoformat(), by=by, reason=reason))
+
+
+def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[str] = SENSITIVE) -> Record:
+    """The record with what is sensitive taken out and encrypted. Raises AuditError when it cannot be."""
+    pseudonym, content, fields = keys.pseudonym(subject), record.model_dump(), tuple(sensitive)
+    taken = {name: _take(content, name) for name in fields}
+    try:
+        plain = canonical(taken)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise AuditError(
+            f"turn {record.turn_id} cannot be recorded: {error}", hint="values must be ones that JSON has a form for"
+        ) from error
+    key, nonce = keys.made(pseudonym), secrets.token_bytes(12)
+    data = _cipher(key).encrypt(nonce, plain, _bound(record.turn_id, pseudonym))
+    entry = SealedEntry(
+        subject=pseudonym,
+        key=_key_id(key),
+        fields=fields,
+        nonce=base64.b64encode(nonce).decode(),
+        data=base64.b64encode(data).decode(),
+    )
+    return Record.model_validate(content | {"sealed": entry})
+
+
+def unsealed(record: Record, keys: SubjectKeys) -> Record | None:
+    """The record as it was before it was sealed; None when its person's key was erased. Its hash is that of the sealed form."""
+    entry = record.sealed
+    if entry is None:
+        return record
+    key = keys.find(entry.subject)
+    if key is None or _key_id(key) != entry.key:  # a person who came back after an erasure has another key
+        return None
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        plain = _cipher(key).decrypt(base64.b64decode(entry.nonce), base64.b64decode(entry.data), _bound(record.turn_id, entry.subject))
+    except (InvalidTag, ValueError) as error:
+        raise AuditError(f"what is sealed in turn {record.turn_id} was changed", line=record.sequence, hint="verify the log") from error
+    content = record.model_dump() | {"sealed": None}
+    for name, value in json.loads(plain).items():
+        _put_back(content, name, value)
+    return Record.model_validate(content)
+
+
+def readable(records: Iterable[Record], keys: SubjectKeys | None) -> Iterator[Record]:
+    """The records that can be read: those that were never sealed, and with ``keys`` those whose key was not erased."""
+    for record in records:
+        found = unsealed(record, keys) if keys is not None else record if record.sealed is None else None
+        if found is not None:
+            yield found
+
+
+def _take(content: dict[str, Any], name: str) -> Any:
+    """Takes a field out of a record's content; what stays in its place says nothing."""
+    if name == "slots":
+        slots = [[one["slots"] for one in content[kind]] for kind in _LISTS]
+        for kind in _LISTS:
+            content[kind] = [one | {"slots": dict.fromkeys(one["slots"])} for one in content[kind]]
+        return slots
+    if name == "heard":
+        values = [one["value"] for one in content["heard"]]
+        content["heard"] = [one | {"value": None} for one in content["heard"]]
+        return values
+    value, content[name] = content[name], {"state": None, "effects": (), "blocked": ()}.get(name, "")
+    return value
+
+
+def _put_back(content: dict[str, Any], name: str, value: Any) -> None:
+    if name == "slots":
+        for kind, slots in zip(_LISTS, value, strict=True):
+            content[kind] = [one | {"slots": own} for one, own in zip(content[kind], slots, strict=True)]
+    elif name == "heard":
+        content["heard"] = [one | {"value": own} for one, own in zip(content["heard"], value, strict=True)]
+    else:
+        content[name] = value
+
+
+def _bound(turn_id: str, pseudonym: str) -> bytes:
+    """What is authenticated besides: sealed content of one turn cannot be put into another."""
+    return f"{turn_id} {pseudonym}".encode()
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"constrained key " + key).hexdigest()[:16]
+
+
+def _cipher(key: bytes) -> Any:
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise AuditError("sealing needs the package cryptography", hint="pip install 'constrained[evidence]'") from error
+    return AESGCM(key)

@@ -1,0 +1,46 @@
+"""Where copies go that nobody can change any more: a protocol for write-once stores, and a folder. Knows no record."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from constrained.errors import AuditError
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """A write-once store: a bucket with object lock, a tape, a notary. A name is written once and never again."""
+
+    def put(self, name: str, content: bytes) -> bool:
+        """Keeps ``content`` under ``name``. False when exactly that is there already.
+
+        Raises AuditError when something else is there under that name, OSError when it could not be kept.
+        """
+        ...
+
+
+class FolderSink:
+    """A folder whose files are written once and then read-only: for a mounted write-once volume, and for trying it out."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name: str, content: bytes) -> bool:
+        path = self.folder / name
+        partial = path.with_name(f".{name}.{uuid.uuid4().hex}")
+        try:
+            partial.write_bytes(content)
+            partial.chmod(0o444)
+            os.link(partial, path)  # fails when the name is taken; a reader never sees half a file
+        except FileExistsError:
+            if path.read_bytes() != content:
+                hint = "keep both: one of them was written by somebody else, or the log was written anew"
+                raise AuditError(f"{path} holds something else already", file=str(path), hint=hint) from None
+            return False
+        finally:
+            partial.unlink(missing_ok=True)
+        return True

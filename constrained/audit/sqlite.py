@@ -1,0 +1,244 @@
+"""Records in an SQLite file: durable, shared by threads and by processes of one machine. Knows no dialogue.
+
+Write-ahead log, ``synchronous=FULL``: a transaction is on the disk when it ends. What many threads append at the same
+time shares one (``batch``). The lines are those of a JSON lines log, byte for byte.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from constrained.audit.batch import GroupCommit, Placed
+from constrained.audit.chain import START, Draft, Place, at_place, from_line
+from constrained.audit.record import Chained
+from constrained.audit.wal import unfinished
+from constrained.errors import AuditError
+
+T = TypeVar("T", bound=Chained)
+WAIT_S = 60.0  # for another process that writes
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (sequence INTEGER PRIMARY KEY, hash TEXT NOT NULL, line BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS checkpoints (number INTEGER PRIMARY KEY, line BLOB NOT NULL);
+CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'a log is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS entries_remain BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'a log is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS checkpoints_stay BEFORE UPDATE ON checkpoints BEGIN SELECT RAISE(ABORT, 'a log is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS checkpoints_remain BEFORE DELETE ON checkpoints BEGIN SELECT RAISE(ABORT, 'a log is append-only'); END;
+"""
+
+
+class SqliteFile:
+    """A log in an SQLite file that is only read: nothing is made in it."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def lines(self, first: int = 1) -> Iterator[bytes]:
+        """Read through a connection of its own, a thousand at a time: writers are not held up."""
+        question = "SELECT sequence, line FROM entries WHERE sequence >= ? ORDER BY sequence LIMIT 1000"
+        with closing(reader(self.path)) as database:
+            while rows := _asked(database, self.path, question, first):
+                yield from (bytes(line) for _, line in rows)
+                first = rows[-1][0] + 1
+
+    def checkpoints(self) -> list[bytes]:
+        with closing(reader(self.path)) as database:
+            return [bytes(line) for (line,) in _asked(database, self.path, "SELECT line FROM checkpoints ORDER BY number")]
+
+    def keep_checkpoint(self, number: int, line: bytes) -> bool:
+        with closing(_connect(self.path)) as database:
+            try:
+                database.execute("INSERT INTO checkpoints VALUES (?, ?)", (number, line))
+            except sqlite3.IntegrityError:  # another process was first
+                return False
+            except sqlite3.Error as error:
+                raise _failed(self.path, error) from error
+            return True
+
+
+class SqliteLog(SqliteFile):
+    """An append-only table in an SQLite file.
+
+    Args:
+        path: the file; made (readable by its owner only) when missing, its folder is not.
+
+    Raises AuditError when the file is no log, or its last record does not verify.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self._held: list[sqlite3.Connection] = []  # the one connection that writes, when there is one
+        weakref.finalize(self, _end, self._held)
+        self._file = 0  # its inode
+        self._last = START
+        self._commit = GroupCommit(self._write, self._close)
+        _make(self.path)
+        with self._commit.busy:
+            self._open()
+
+    def append(self, record: T) -> T:
+        """Writes the record as the next entry; see ``Log.append``."""
+        place, before = self._commit.append(Draft.of(record))
+        return at_place(record, place, before)
+
+    def close(self) -> None:
+        """Ends the connection; the next append opens another."""
+        with self._commit.busy:
+            self._close()
+
+    def _close(self) -> None:
+        _end(self._held)
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    def _write(self, drafts: Sequence[Draft]) -> list[Placed]:
+        self._see_that_it_is_there()
+        database = self._held[0] if self._held else self._open()
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            placed = self._insert(database, drafts)
+            database.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back(database, error)
+            if isinstance(error, sqlite3.Error):
+                raise _failed(self.path, error) from error
+            raise
+        self._last = placed[-1][0]
+        return placed
+
+    def _insert(self, database: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Placed]:
+        before, placed, rows = self._head(database), [], []
+        for draft in drafts:
+            place, line = draft.placed(before)
+            rows.append((place.sequence, place.hash, line))
+            placed.append((place, before))
+            before = place
+        database.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+        return placed
+
+    def _head(self, database: sqlite3.Connection) -> Place:
+        """Where the log ends now: others may have written. Raises AuditError when our last record is gone."""
+        row = database.execute("SELECT sequence, hash FROM entries ORDER BY sequence DESC LIMIT 1").fetchone()
+        head = Place(*row) if row else START
+        ours = self._last
+        if head.sequence > ours.sequence and ours.sequence:
+            row = database.execute("SELECT sequence, hash FROM entries WHERE sequence = ?", (ours.sequence,)).fetchone()
+            ours_now = Place(*row) if row else START
+        else:
+            ours_now = head
+        if ours.sequence and ours_now != ours:
+            raise AuditError(
+                f"{self.path}:{ours.sequence}: the last record is not where it was written",
+                file=str(self.path), line=ours.sequence, hint="the file was cut, changed or replaced; keep it and find out why",
+            )  # fmt: skip
+        return head
+
+    def _roll_back(self, database: sqlite3.Connection, error: BaseException) -> None:
+        try:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+        except sqlite3.Error as second:
+            error.add_note(f"the transaction could not be rolled back: {second}")
+            self._held.clear()  # SQLite undoes it when the file is opened again
+
+    def _see_that_it_is_there(self) -> None:
+        """SQLite goes on with a file that was deleted, and everything would be lost with the process."""
+        try:
+            present = os.stat(self.path).st_ino
+        except OSError as error:
+            raise _failed(self.path, error) from error
+        if present != self._file:
+            raise AuditError(f"{self.path}: another file is in the place of the log", file=str(self.path), hint="open the log anew")
+
+    # -- opening ---------------------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
+        database = _connect(self.path)
+        try:
+            database.executescript(_SCHEMA)
+            self._tell_crash(database)
+            row = database.execute("SELECT sequence, hash, line FROM entries ORDER BY sequence DESC LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            database.close()
+            raise _failed(self.path, error) from error
+        if row:
+            entry = from_line(bytes(row[2]), str(self.path), row[0])
+            if (entry.sequence, entry.hash) != row[:2]:
+                raise AuditError(f"{self.path}:{row[0]}: the row is not that of its record", file=str(self.path), line=row[0])
+        self._held.append(database)
+        self._file = os.stat(self.path).st_ino
+        return database
+
+    def _tell_crash(self, database: sqlite3.Connection) -> None:
+        """SQLite drops what a crash left unfinished without a word; it is told here, while no one else writes."""
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            n_bytes = unfinished(self.path.with_name(self.path.name + "-wal"))
+        finally:
+            database.execute("ROLLBACK")
+        if n_bytes:
+            logging.getLogger(__name__).warning(
+                "%s: a crash left %d bytes of a transaction that was not finished; the log ends before it", self.path, n_bytes
+            )
+
+
+def _end(held: list[sqlite3.Connection]) -> None:
+    while held:
+        held.pop().close()
+
+
+def reader(path: str | Path) -> sqlite3.Connection:
+    """A connection that only reads."""
+    try:
+        return sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, timeout=WAIT_S, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _failed(path, error) from error
+
+
+def _asked(database: sqlite3.Connection, path: str | Path, question: str, *values: object) -> list[tuple[Any, ...]]:
+    try:
+        return database.execute(question, values).fetchall()
+    except sqlite3.Error as error:
+        raise _failed(path, error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        return database
+    except sqlite3.Error as error:
+        raise _failed(path, error) from error
+
+
+def _make(path: Path) -> None:
+    """An empty file that only its owner reads; SQLite would make one that others can read."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        handle = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _failed(path, error) from error
+
+
+def _failed(path: str | Path, error: Exception) -> AuditError:
+    reason = getattr(error, "strerror", None) or error
+    return AuditError(
+        f"{path}: the log could not be used: {reason}",
+        file=str(path),
+        hint="nothing was released; see that it is there, writable and not full",
+    )

@@ -1,0 +1,206 @@
+"""``constrained audit``: verify, show, replay and sign a log, erase a person from it. Knows no model."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from constrained.audit import checkpoints, verifier
+from constrained.audit.jsonl import JsonLinesLog
+from constrained.audit.log import Readable, read_entries, read_log
+from constrained.audit.record import Chained, Record
+from constrained.audit.sealing import erase, unsealed
+from constrained.audit.sink import FolderSink
+from constrained.audit.stores import existing, is_postgres, open_log, sqlite_path
+from constrained.audit.subjects import SubjectKeys
+from constrained.cli import audit_reports
+from constrained.cli.replay import replay_records
+from constrained.cli.screen import line, note
+from constrained.errors import AuditError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+LOG = Annotated[str, typer.Argument(help="A file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME.")]
+KEYS = Annotated[Path | None, typer.Option("--keys", help="The folder of the keys that content is sealed under.")]
+PUBLIC = Annotated[Path | None, typer.Option("--key", help="The public key that must have signed the checkpoints.")]
+PRIVATE = Annotated[Path, typer.Option("--key", help="The private key that signs; see: constrained keys new.")]
+
+audit_app = typer.Typer(help="Verify, show, replay and export a log.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@audit_app.command("verify")
+def verify(
+    log: LOG,
+    key: PUBLIC = None,
+    record: Annotated[str, typer.Option(help="Only this record, by its sequence or turn, with its proof.")] = "",
+) -> None:
+    """Check a whole log, or one record with its proof.
+
+    Names the first bad record; the exit status is then 1. Without a key the chain is checked, not the signatures.
+    """
+    store = existing(log)
+    if record:
+        _verify_one(store, record, key)
+    elif key is None:
+        line(checkpoints.verify(store.lines(), [], None, store.name))
+        note("no signature was checked: give --key PUBLIC.pem")
+    else:
+        line(checkpoints.verify(store.lines(), store.checkpoints(), _public(key), store.name))
+
+
+@audit_app.command("show")
+def show(
+    log: LOG,
+    which: Annotated[str, typer.Argument(help="A sequence, a turn or a conversation; the last ones when left out.")] = "",
+    last: Annotated[int, typer.Option(help="How many of the last entries.")] = 5,
+    plain: Annotated[bool, typer.Option("--plain", help="Do not mask card, account and other long numbers.")] = False,
+    keys: KEYS = None,
+) -> None:
+    """Print entries as JSON, redacted unless --plain.
+
+    What is sealed is shown only with --keys.
+    """
+    wanted = (entry for entry in read_entries(log) if not which or _is(entry, which))
+    found = deque(wanted, maxlen=None if which else max(0, last))
+    if which and not found:
+        raise AuditError(f"{log} holds no {which!r}", hint="give a sequence, the id of a turn, or of a conversation")
+    for entry in found:
+        line(json.dumps(_view(entry, plain, SubjectKeys(keys) if keys else None), ensure_ascii=False, indent=1))
+
+
+@audit_app.command("replay")
+def replay(
+    log: LOG,
+    logic: Annotated[Path | None, typer.Option(help="The logic file, when it is not the one of the pack that the log names.")] = None,
+    keys: KEYS = None,
+) -> None:
+    """Reproduce every reply of a log, without a model.
+
+    The first one that differs is named, and the exit status is then 1.
+    """
+    replay_records(read_log(log), logic, SubjectKeys(keys) if keys else None)
+
+
+@audit_app.command("checkpoint")
+def checkpoint(
+    log: LOG,
+    key: PRIVATE,
+    sink: Annotated[list[Path] | None, typer.Option(help="A write-once folder that gets every checkpoint too.")] = None,
+) -> None:
+    """Sign what no checkpoint covers yet."""
+    store = existing(log)
+    body = checkpoints.checkpoint(store, private_key(key), [FolderSink(folder) for folder in sink or ()])
+    line(f"signed records {body['first']} to {body['last']}, root {body['root']}" if body else "everything is signed already")
+
+
+@audit_app.command("prove")
+def prove(
+    log: LOG,
+    records: Annotated[list[str], typer.Argument(help="Sequences or turns.")],
+    to: Annotated[Path, typer.Option("--to", help="Where the proofs go, a line each.")],
+) -> None:
+    """Write proofs of single records, which show nothing of the others."""
+    store = existing(log)
+    proofs = checkpoints.prove(store, [sequence for record in records for sequence in _sequences(store, record)])
+    to.write_bytes(b"".join(proofs))
+    line(f"{len(proofs)} proofs in {to}; check them with: python {Path(verifier.__file__).name} --proofs {to} --key PUBLIC.pem")
+
+
+@audit_app.command("erase")
+def erase_subject(
+    log: LOG,
+    subject: Annotated[str, typer.Argument(help="The person, as the host names them; or the pseudonym that a record shows.")],
+    keys: Annotated[Path, typer.Option("--keys", help="The folder of the keys that content is sealed under.")],
+    by: Annotated[str, typer.Option(help="Who orders it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Destroy the key of a person: what they said can never be read again.
+
+    Chain, checkpoints and counts stay as they are; the log tells that it was done.
+    """
+    folder = SubjectKeys(keys)
+    name = subject if folder.find(subject) else folder.pseudonym(subject)
+    entry = erase(open_log(log), folder, name, by=by or getpass.getuser(), reason=reason, at=datetime.now(UTC))
+    if entry is None:
+        raise AuditError(f"there is no key of {subject!r} in {keys}", file=str(keys), hint="it was erased before, or nothing was sealed")
+    line(f"erased; told in record {entry.sequence}")
+
+
+@audit_app.command("recover")
+def recover(log: Annotated[Path, typer.Argument(help="A file of JSON lines whose last line is damaged.")]) -> None:
+    """Set a damaged last line aside, so that the log can be used again.
+
+    A disk may have done it, or a person: keep what was set aside.
+    """
+    if sqlite_path(log) or is_postgres(str(log)):
+        raise AuditError("a database recovers by itself when it is opened", hint="constrained audit verify LOG")
+    before = log.stat().st_size if log.exists() else 0
+    JsonLinesLog(log, recover=True)
+    n_bytes = before - log.stat().st_size
+    line(f"{n_bytes} bytes are now in {log}.torn" if n_bytes > 0 else "the last line is sound")
+
+
+audit_app.command("re-decide")(audit_reports.redecide)
+audit_app.command("usage")(audit_reports.show_usage)
+audit_app.command("report")(audit_reports.write_report)
+audit_app.command("export")(audit_reports.export)
+
+
+def private_key(path: Path) -> Ed25519PrivateKey:
+    """A private key; its password, when it has one, is in CONSTRAINED_KEY_PASSWORD."""
+    from constrained.approval.keys import load_private
+
+    password = os.environ.get("CONSTRAINED_KEY_PASSWORD")
+    return load_private(path, password=password.encode() if password else None)
+
+
+def _public(path: Path) -> Any:
+    from constrained.approval.keys import load_public
+
+    return load_public(path)
+
+
+def _verify_one(store: Readable, record: str, key: Path | None) -> None:
+    if key is None:
+        raise AuditError("one record is proved by a signature", hint="give --key PUBLIC.pem")
+    for proof in checkpoints.prove(store, _sequences(store, record)):
+        try:
+            entry = verifier.check_proof(proof, _public(key))
+        except verifier.Bad as error:
+            raise AuditError(f"{store.name}: {error}", file=store.name, line=error.record, hint="verify the whole log") from error
+        body = json.loads(proof)["body"]
+        line(f"record {entry['sequence']} is the one that was signed, with {body['first']} to {body['last']}, at {body['at'][:19]}")
+
+
+def _sequences(store: Readable, which: str) -> list[int]:
+    """The places of what is meant, read without trusting the chain: the proof decides."""
+    first = int(which) if which.isdecimal() else 1
+    lines: Iterable[bytes] = islice(store.lines(first), 1) if which.isdecimal() else store.lines()
+    found = [content["sequence"] for content in map(json.loads, lines) if which in (str(content["sequence"]), content.get("turn_id"))]
+    if not found:
+        raise AuditError(f"{store.name} holds no {which!r}", hint="give a sequence, or the id of a turn")
+    return found
+
+
+def _is(entry: Chained, which: str) -> bool:
+    return which in (str(entry.sequence), getattr(entry, "turn_id", ""), getattr(entry, "conversation", ""))
+
+
+def _view(entry: Chained, plain: bool, keys: SubjectKeys | None) -> dict[str, Any]:
+    from constrained.audit.redact import masked_value, redacted
+
+    if isinstance(entry, Record):
+        entry = (unsealed(entry, keys) if keys else None) or entry
+        return entry.model_dump(mode="json") if plain else redacted(entry)
+    content: dict[str, Any] = entry.model_dump(mode="json")
+    return content if plain else content | {name: masked_value(content[name]) for name in ("outcomes",) if name in content}

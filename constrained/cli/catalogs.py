@@ -1,0 +1,93 @@
+"""A catalog by pack name or file, with its ledger, its people, and a person's key, for the commands that sign. Prints nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from constrained.approval.keys import load_private
+from constrained.approval.ledger import Ledger, ledger_path, read_ledger
+from constrained.approval.people import People, load_people, people_path
+from constrained.catalog.load import load_catalog
+from constrained.catalog.response import Catalog
+from constrained.errors import KeyFileError, PackError
+from constrained.folders import catalog_path
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A catalog with all that approvals of it need."""
+
+    catalog: Catalog
+    path: Path
+    people: People
+    ledger: Ledger
+
+
+def named_catalog(target: str) -> Path:
+    """The file of a catalog that is named by a pack or by itself. Raises PackError."""
+    path = Path(target)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise PackError(f"there is no catalog {target}", name=target, hint="give a pack's name or the path of its .yaml file")
+        return path
+    return catalog_path(target)
+
+
+def open_desk(target: str) -> Desk:
+    """Raises CatalogError, PackError or ApprovalError."""
+    path = named_catalog(target)
+    catalog = load_catalog(path)
+    people = load_people(people_path(path), catalog.name)
+    return Desk(catalog, ledger_path(path), people, read_ledger(ledger_path(path), people, catalog.name))
+
+
+def key_folder() -> Path:
+    """Where private keys lie unless a file is named: the folder in CONSTRAINED_KEYS, else one in the user's configuration."""
+    return Path(os.environ.get("CONSTRAINED_KEYS") or Path.home() / ".config" / "constrained" / "keys")
+
+
+def key_path(person: str) -> Path:
+    """The file of a person's private key: a name in plain letters."""
+    plain = unicodedata.normalize("NFKD", person).encode("ascii", "ignore").decode().lower()
+    return key_folder() / (re.sub(r"[^a-z0-9]+", "_", plain).strip("_") + ".pem")
+
+
+def private_key(person: str, file: Path | None) -> Ed25519PrivateKey:
+    """A person's private key: of ``file``, else of the key folder. Raises KeyFileError."""
+    path = file or key_path(person)
+    if not path.is_file():
+        hint = f"name it with --key, or make one: constrained keys new {person!r}"
+        raise KeyFileError(f"there is no private key of {person} at {path}", file=str(path), hint=hint)
+    return load_private(path, password=password())
+
+
+def password() -> bytes | None:
+    """The password of private keys, from the environment: never an argument, which other users of the machine could read."""
+    given = os.environ.get("CONSTRAINED_KEY_PASSWORD")
+    return given.encode() if given else None
+
+
+def today() -> date:
+    """The day in UTC: approvals are dated in it."""
+    return datetime.now(UTC).date()
+
+
+def day(text: str | None, option: str) -> date | None:
+    """A day given on the command line."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day; write it as 2026-12-31", param_hint=option) from None

@@ -1,0 +1,99 @@
+"""``constrained sheet``: a catalog as a review sheet or a translation file, and back into the catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from constrained.approval.in_force import OPEN, Standing
+from constrained.approval.ledger import ledger_path, read_ledger
+from constrained.approval.live import has_ledger
+from constrained.approval.people import load_people, people_path
+from constrained.catalog.load import load_catalog
+from constrained.catalog.locales import canonical_tag
+from constrained.catalog.response import Catalog
+from constrained.cli.catalogs import named_catalog, today
+from constrained.cli.screen import line
+from constrained.errors import PackError
+from constrained.review.rewrite import rewrite
+from constrained.review.rows import Read, read_rows, rows
+from constrained.review.sheets import read_sheet, write_sheet
+from constrained.review.xliff import from_xliff, to_xliff
+
+app = typer.Typer(help="Review sheets (.xlsx, .csv) and translation files (.xlf).", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A pack or a catalog file (.yaml).")]
+_XLIFF = (".xlf", ".xliff")
+
+
+@app.command("export")
+def export(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="The file to write: .xlsx, .csv, or .xlf for translators.")],
+    locale: Annotated[list[str] | None, typer.Option(help="A locale to translate into; its missing texts get empty rows.")] = None,
+) -> None:
+    """Write one row for each version: text, status, and what a reviewer needs to read it."""
+    catalog = load_catalog(named_catalog(name))
+    locales = [_tag(one) for one in locale or ()]
+    if file.suffix.lower() in _XLIFF:
+        if len(locales) != 1:
+            raise PackError("a translation file has one target locale", name=str(file), hint="--locale es")
+        _write(file, to_xliff(catalog, locales[0]))
+        line(f"{file}: {len(catalog.responses)} texts, {catalog.locale} to {locales[0]}")
+        return
+    found = rows(catalog, _standing(catalog), today(), locales)
+    write_sheet(file, found)
+    line(f"{file}: {len(found)} rows; only the column text is read back")
+
+
+@app.command("import")
+def take_in(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="The edited file.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False,
+) -> None:
+    """Put edited texts into the catalog's file. Every changed text waits for an approval again."""
+    path = named_catalog(name)
+    catalog = load_catalog(path)
+    read = from_xliff(catalog, file) if file.suffix.lower() in _XLIFF else read_rows(catalog, read_sheet(file), str(file))
+    _show(read, catalog)
+    if not read.texts:
+        line(f"{file}: no text differs from the catalog", "bold green")
+    elif not dry_run:
+        rewrite(path, read.texts)
+        n_texts = len(read.texts)
+        line(f"{path}: {n_texts} {'text' if n_texts == 1 else 'texts'} changed", "bold")
+        if has_ledger(catalog):
+            line(f"they wait for an approval: constrained approve {catalog.name}", "bold yellow")
+
+
+def _show(read: Read, catalog: Catalog) -> None:
+    for (response_id, locale), text in read.texts.items():
+        present = catalog[response_id].texts.get(locale)
+        line(f"{response_id} ({locale})", "bold")
+        if present is not None:
+            line(f"  - {present.source}", "red")
+        line(f"  + {text}", "green")
+
+
+def _standing(catalog: Catalog) -> Standing:
+    if not has_ledger(catalog):
+        return OPEN
+    people = load_people(people_path(catalog.path), catalog.name)
+    return Standing(read_ledger(ledger_path(catalog.path), people, catalog.name), people)
+
+
+def _tag(given: str) -> str:
+    tag = canonical_tag(given)
+    if tag is None:
+        raise typer.BadParameter(f"{given!r} is not a BCP 47 locale", param_hint="--locale")
+    return tag
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise PackError(f"{file} cannot be written: {error.strerror}", name=str(file), hint="choose another file") from error

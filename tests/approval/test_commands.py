@@ -1,0 +1,144 @@
+"""The commands of approval, as a compliance officer uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from constrained.cli.received import received
+from tests.approval.office import TODAY
+from tests.cli.conftest import Ran, Run
+
+DANA, TOM = "Dana Reyes", "Tom Acheson"
+
+
+def key_line(ran: Ran) -> str:
+    return next(line for line in ran.out.splitlines() if line.startswith("keys = "))
+
+
+@pytest.fixture
+def desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new pack with an author, and two people with keys."""
+    monkeypatch.setenv("CONSTRAINED_KEYS", str(here / "keys"))
+    run("new", "desk")
+    path = here / "catalogs" / "desk.yaml"
+    path.write_text(path.read_text().replace("fallback: pardon", "fallback: pardon\nauthor: Ada\nreview: {lengths: {sms: 200}}", 1))
+    people = [f'[people."{name}"]\nroles = ["compliance"]\n{key_line(run("keys", "new", name))}\n' for name in (DANA, TOM)]
+    (here / "catalogs" / "people.toml").write_text("\n".join(people))
+    return path
+
+
+def test_a_whole_day_of_a_compliance_officer(run: Run, desk: Path, here: Path) -> None:
+    waiting = run("approve", "desk")
+    assert waiting.status == 0
+    assert "6 of 6 versions wait for an approval" in waiting.out
+    assert not desk.with_name("desk.approvals.jsonl").exists(), "nothing is signed by looking"
+    assert "6 entries signed by Dana Reyes" in run("approve", "desk", "--as", DANA).out
+    assert "nothing that waits" in run("approve", "desk", "--as", DANA).out
+    checked = run("check", "desk", "--strict")
+    assert (checked.status, "6 of 6 versions in force" in checked.out) == (0, True), checked.out
+
+    log = here / "talk.jsonl"
+    run("play", "desk", "--rules", "--log", str(log), stdin="hello\nhow are you\n")
+
+    desk.write_text(desk.read_text().replace("A colleague will see to it", "Somebody sees to it"))
+    waiting = run("approve", "desk")
+    assert "apologise (en) by Ada: is not approved as it is now: it was edited after Dana Reyes" in waiting.out
+    assert "  - I am sorry that this went badly. A colleague will see to it at once." in waiting.out
+    assert "  + I am sorry that this went badly. Somebody sees to it at once." in waiting.out
+    checked = run("check", "desk")
+    assert (checked.status, "remark: " in checked.out, "apologise (en) is not approved" in checked.out) == (0, True, True)
+    assert run("check", "desk", "--strict").status == 1
+
+
+def test_a_recall_is_told_with_who_received_it(run: Run, desk: Path, here: Path) -> None:
+    run("approve", "desk", "--as", DANA)
+    log = here / "talk.jsonl"
+    first = run("play", "desk", "--rules", "--log", str(log), stdin="hello\nhow are you\n").out.splitlines()[0]
+    said = next(json.loads(line)["decision"]["chosen"] for line in log.read_text().splitlines())
+    recalled = run("recall", "desk", said, "--as", TOM, "--reason", "the price changed", "--log", str(log))
+    assert recalled.status == 0
+    assert f"recalled {said} (en): in force at the next turn" in recalled.out
+    assert f"{said} was said" in recalled.out
+    assert "in 1 conversation of" in recalled.out
+    assert first not in run("play", "desk", "--rules", stdin="hello\n").out.splitlines()
+    again = run("approve", "desk", said, "--as", DANA)
+    assert (again.status, "was recalled by Tom Acheson" in again.err, "--restore" in again.err) == (1, True, True)
+    assert "nothing that waits" in run("approve", "desk", "--as", DANA).out
+    assert f"restored {said} (en)" in run("approve", "desk", said, "--as", DANA, "--restore").out
+    assert first in run("play", "desk", "--rules", stdin="hello\n").out.splitlines()
+
+
+def test_an_approval_that_ends_soon_is_a_remark_and_fails_a_strict_check(run: Run, desk: Path) -> None:
+    run("approve", "desk", "--as", DANA, "--until", str(TODAY))
+    checked = run("check", "desk")
+    assert checked.status == 0
+    assert f"the approval of greet (en) ends on {TODAY}" in checked.out
+    assert run("check", "desk", "--strict").status == 1
+
+
+def test_a_channel_of_its_own(run: Run, desk: Path) -> None:
+    done = run("approve", "desk", "--as", DANA, "--channel", "sms", "--jurisdiction", "EU")
+    assert "approved greet (en) from" in done.out
+    assert "for sms, EU" in done.out
+    silent = run("play", "desk", "--rules", stdin="hello\n")
+    assert (silent.status, "nothing may be said" in silent.err) == (1, True)
+    assert run("play", "desk", "--rules", "--channel", "sms", "--jurisdiction", "EU", stdin="hello\n").status == 0
+    assert run("play", "desk", "--rules", "--drafts", stdin="hello\n").status == 0
+    assert run("check", "desk").status == 0, "approved for one place is approved"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("approve", "desk", "--as", "Ada"), "Ada"),
+        (("approve", "desk", "nobody", "--as", DANA), "has no response 'nobody'"),
+        (("approve", "desk", "--as", DANA, "--from", "2020-01-01"), "cannot begin on 2020-01-01"),
+        (("approve", "desk", "--as", DANA, "--until", "2020-01-01"), "would end on 2020-01-01"),
+        (("approve", "desk", "--as", DANA, "--key", "keys/tom_acheson.pem"), "not the key of Dana Reyes"),
+        (("approve", "desk", "--as", DANA, "--key", "nowhere.pem"), "there is no private key"),
+        (("approve", "desk", "--as", DANA, "--restore"), "--restore needs the ids"),
+        (("recall", "desk", "nobody", "--as", DANA), "has no response 'nobody'"),
+        (("keys", "new", DANA), "is there already"),
+    ],
+)
+def test_what_cannot_be_signed_is_told_and_nothing_is_written(arguments: tuple[str, ...], message: str, run: Run, desk: Path) -> None:
+    done = run(*arguments)
+    assert (done.status, message in done.err) == (1, True), done.err
+    ledger = desk.with_name("desk.approvals.jsonl")
+    assert not ledger.exists() or not ledger.read_bytes()
+
+
+def test_a_day_that_is_none_is_wrong_usage(run: Run, desk: Path) -> None:
+    done = run("approve", "desk", "--as", DANA, "--until", "soon")
+    assert (done.status, "is not a day" in done.err) == (2, True)
+
+
+def test_a_ledger_that_was_tampered_with_fails_the_check_and_stops_the_desk(run: Run, desk: Path) -> None:
+    run("approve", "desk", "--as", DANA)
+    ledger = desk.with_name("desk.approvals.jsonl")
+    ledger.write_bytes(ledger.read_bytes().replace(b'"by":"Dana Reyes"', b'"by":"Tom Acheson"', 1))
+    for arguments in (("check", "desk"), ("play", "desk", "--rules"), ("approve", "desk")):
+        done = run(*arguments, stdin="hello\n")
+        assert (done.status, "desk.approvals.jsonl:1: the key of Tom Acheson is not theirs" in done.out + done.err) == (1, True)
+
+
+def test_the_demo_shows_a_recall_between_two_turns(run: Run) -> None:
+    shown = run("demo", "--rules").out.partition("-- a recall between two turns\n")[2].splitlines()
+    first, recall, second, blocked = shown[1], shown[2], shown[4], shown[5]
+    assert "$ constrained recall tavern" in recall
+    assert first != second
+    assert "was recalled by Ines Costa" in blocked
+
+
+def test_received_counts_what_was_chosen_and_what_was_obliged() -> None:
+    def record(catalog: str, chosen: str, *obliged: str) -> Any:
+        obligations = [SimpleNamespace(id=one) for one in obliged]
+        return SimpleNamespace(versions={"catalog": f"{catalog} 1 x"}, decision=SimpleNamespace(chosen=chosen), obligations=obligations)
+
+    records = [record("desk", "hello"), record("desk", "other", "hello"), record("desk", "other"), record("bank", "hello")]
+    assert list(received(records, "desk", "hello")) == records[:2]

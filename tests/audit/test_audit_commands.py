@@ -1,0 +1,254 @@
+"""``constrained audit`` as an examiner uses it: verify, show, prove, erase, re-decide, usage, report, export, and the bundle alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from constrained import Dialogue, load_catalog
+from constrained.approval.keys import new_pair
+from constrained.audit.log import read_entries, read_log
+from constrained.audit.sealing import SealedLog
+from constrained.audit.stores import open_log
+from constrained.audit.subjects import SubjectKeys
+from constrained.golden import load_golden
+from constrained.packs import find_pack
+from constrained.testing import RandomEngine
+from tests.cli.conftest import Ran
+from tests.strategies import ROOT
+
+CARD = "my card is 4111 1111 1111 1111"
+
+
+@pytest.fixture
+def key(tmp_path):
+    new_pair(tmp_path / "desk.pem")
+    return tmp_path / "desk.pem"
+
+
+def talk(log, pack="tavern", n_dialogues=2):
+    for seed, golden in enumerate(load_golden(find_pack(pack).dialogues_path).dialogues[:n_dialogues]):
+        dialogue = Dialogue(pack, engine=RandomEngine(seed), log=log, locale=golden.locale, conversation=f"talk-{seed}")
+        state = dialogue.policy.state_type.from_json(golden.state or {})
+        for turn in golden.turns:
+            state = dialogue.reply(f"{turn.says} {CARD}", state).apply(state)
+    return log
+
+
+@pytest.fixture
+def log(tmp_path):
+    return str(talk(tmp_path / "audit.db"))
+
+
+@pytest.fixture
+def audit(capsys, monkeypatch):
+    """Runs a command as a user would; returns what it printed and its exit status."""
+    from constrained.cli.main import main
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["audit", *map(str, arguments)])
+        printed = capsys.readouterr()
+        return Ran(ended.value.code, printed.out, printed.err)
+
+    return run
+
+
+def test_verify_says_how_far_the_signatures_reach(audit, log, key):
+    n_entries = len(list(read_entries(log)))
+    done = audit("verify", log)
+    assert (done.status, done.out) == (0, f"{n_entries} records in an unbroken chain, none of them signed\n")
+    assert "no signature was checked" in done.err
+    assert audit("checkpoint", log, "--key", key, "--sink", key.parent / "sink").out.startswith(f"signed records 1 to {n_entries}")
+    assert audit("checkpoint", log, "--key", key).out == "everything is signed already\n"
+    public = key.with_name("desk.pub.pem")
+    assert audit("verify", log, "--key", public).out.endswith(f"signed up to record {n_entries}\n")
+    turn = next(iter(read_log(log))).turn_id
+    for which in ("1", turn):
+        assert "record 1 is the one that was signed" in audit("verify", log, "--key", public, "--record", which).out
+    assert audit("verify", log, "--record", "1").status == 1
+    assert audit("verify", log, "--key", public, "--record", "999").status == 1
+
+
+def test_verify_names_the_first_bad_record(audit, tmp_path):
+    path = talk(tmp_path / "audit.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], lines[3].replace(b"4111", b"4112"), *lines[4:]]))
+    done = audit("verify", path)
+    assert done.status == 1
+    assert f"{path}: record 4: the hash does not fit the record" in done.err
+
+
+def test_show_is_redacted_unless_asked(audit, log):
+    done = audit("show", log, "1")
+    assert "[card ending 1111]" in done.out
+    assert "4111" not in done.out
+    assert json.loads(done.out)["sequence"] == 1
+    assert "4111 1111 1111 1111" in audit("show", log, "1", "--plain").out
+    assert len(re.findall(r'^ "sequence"', audit("show", log, "--last", "3").out, re.MULTILINE)) == 3
+    assert audit("show", log, "nothing").status == 1
+
+
+def test_replay_and_redecide_by_the_same_files(audit, log, tmp_path):
+    n_turns = len(list(read_log(log)))
+    assert audit("replay", log).out.startswith(f"{n_turns} replies reproduced")
+    done = audit("re-decide", log, "--html", tmp_path / "page.html", "--xlsx", tmp_path / "book.xlsx")
+    assert done.status == 0
+    assert f"{n_turns} turns decided anew: {n_turns} the same, 0 not" in done.out
+    assert (tmp_path / "page.html").stat().st_size > 2_000
+    assert (tmp_path / "book.xlsx").stat().st_size > 2_000
+    done = audit("re-decide", log, "--threshold", "1.0", "--approvals", "then")
+    assert "decided anew" in done.out
+    assert audit("re-decide", log, "--approvals", "maybe").status == 1
+
+
+def test_redecide_by_edited_logic(audit, log, tmp_path):
+    pack = find_pack("tavern")
+    for source, folder in ((pack.catalog_path, "catalogs"), (pack.logic_path, "logic")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(source, tmp_path / folder)
+    catalog = tmp_path / "catalogs" / "tavern.yaml"
+    said = next(iter(read_log(log))).decision.chosen
+    text = load_catalog(pack.catalog_path)[said].texts["en"].source
+    assert text in catalog.read_text(encoding="utf-8")
+    catalog.write_text(catalog.read_text(encoding="utf-8").replace(text, f"Well. {text}"), encoding="utf-8")
+    done = audit("re-decide", log, "--logic", tmp_path / "logic" / "tavern.py")
+    assert re.search(rf"wording +{said} +{said}", done.out), done.out
+
+
+def test_usage_tells_first_and_last_use_and_what_was_never_used(audit, log):
+    uses = {one["id"]: one for one in json.loads(audit("usage", log, "--json").out)}
+    records = list(read_log(log))
+    chosen = records[0].decision.chosen
+    assert uses[chosen]["first"] == min(one.at for one in records if one.decision.chosen == chosen)
+    assert sum(one["n_chosen"] for one in uses.values()) == len(records)
+    assert "never used" in audit("usage", log).out
+
+
+def test_the_report_is_whole_and_asks_for_nothing(audit, log, tmp_path):
+    assert audit("report", log, "--html", tmp_path / "report.html").status == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for title in ("Coverage", "Use", "Approvals", "Confusions", "Abstentions over time", "Protected triggers", "Effects"):
+        assert f"<h2>{title}</h2>" in text
+    assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", text)
+    assert "@media print" in text
+
+
+def test_erase_and_recover(audit, tmp_path):
+    keys = SubjectKeys(tmp_path / "keys")
+    talk(SealedLog(open_log(tmp_path / "sealed.db"), keys))
+    log = tmp_path / "sealed.db"
+    assert "[sealed]" in audit("show", log, "1").out
+    assert "[card ending 1111]" in audit("show", log, "1", "--keys", keys.folder).out
+    assert "cannot be read" in audit("re-decide", log).err
+    assert audit("replay", log, "--keys", keys.folder).status == 0
+    assert audit("erase", log, "talk-0", "--keys", keys.folder, "--by", "the officer").status == 0
+    assert audit("erase", log, "talk-0", "--keys", keys.folder).status == 1
+    assert "[sealed]" in audit("show", log, "1", "--keys", keys.folder).out
+    assert audit("verify", log).status == 0
+    assert "cannot be read" in audit("replay", log, "--keys", keys.folder).out
+    path = talk(tmp_path / "audit.jsonl")
+    path.write_bytes(path.read_bytes()[:-40] + b"x" * 39 + b"\n")
+    assert audit("verify", path).status == 1
+    assert f"are now in {path}.torn" in audit("recover", path).out
+    assert audit("verify", path).status == 0
+    assert audit("recover", path).out == "the last line is sound\n"
+
+
+# -- the bundle, in an empty folder, without anything of ours ---------------------------------------------
+
+
+def examine(folder, *arguments):
+    command = [sys.executable, "-I", "verify.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env={})
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A bundle and the key that signed it; made once, copied for each test."""
+    folder = tmp_path_factory.mktemp("exported")
+    new_pair(folder / "desk.pem")
+    talk(folder / "audit.db")
+    command = [sys.executable, "-c", "from constrained.cli.main import main; main()", "audit", "export"]
+    asked = [*command, folder / "audit.db", folder / "bundle", "--key", folder / "desk.pem"]
+    done = subprocess.run(list(map(str, asked)), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "in plain text" in done.stderr
+    return folder
+
+
+@pytest.fixture
+def bundle(exported, tmp_path):
+    return Path(shutil.copytree(exported / "bundle", tmp_path / "bundle"))
+
+
+def test_a_bundle_holds_it_all_and_verifies_alone(bundle, exported):
+    names = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+    assert {
+        "README.txt", "log.jsonl", "checkpoints.jsonl", "verify.py", "public_key.pem", "manifest.json", "manifest.sig",
+        "usage.json", "coverage.json", "golden.json", "model_card.md", "report.html", "pack/tavern.yaml", "pack/tavern.py",
+    } <= names  # fmt: skip
+    done = examine(bundle, "--key", exported / "desk.pub.pem")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "good: " in done.stdout
+    assert all(not turn["problems"] for turn in json.loads((bundle / "golden.json").read_text()))
+
+
+def spoil(path, how):
+    content = path.read_bytes()
+    if how == "change":
+        path.write_bytes(content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :])
+    elif how == "remove":
+        path.unlink()
+    else:
+        (path.parent / "more.txt").write_text("added")
+
+
+@pytest.mark.parametrize("how", ["change", "remove", "add"])
+@pytest.mark.parametrize(
+    "name", ["log.jsonl", "checkpoints.jsonl", "usage.json", "pack/tavern.yaml", "manifest.json", "manifest.sig", "README.txt"]
+)
+def test_a_bundle_that_was_changed_is_bad(bundle, exported, name, how):
+    spoil(bundle / name, how)
+    done = examine(bundle, "--key", exported / "desk.pub.pem")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "BAD: " in done.stdout
+
+
+def test_a_slice_shows_only_itself(audit, log, key, tmp_path):
+    done = audit("export", log, tmp_path / "slice", "--key", key, "--conversation", "talk-1")
+    assert done.status == 0, done.err
+    folder = tmp_path / "slice"
+    shown = (folder / "proofs.jsonl").read_text()
+    assert "talk-1" in shown
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"talk-0" in path.read_bytes()]
+    assert "each proved against a signed checkpoint" in examine(folder).stdout
+    lines = shown.splitlines(keepends=True)
+    (folder / "proofs.jsonl").write_text("".join([lines[0].replace("tavern.py", "taverm.py"), *lines[1:]]))
+    assert "BAD: " in examine(folder).stdout
+
+
+def test_proofs_of_single_records(audit, log, key, tmp_path):
+    audit("checkpoint", log, "--key", key)
+    assert audit("prove", log, "2", "5", "--to", tmp_path / "proofs.jsonl").out.startswith("2 proofs")
+    verifier = ROOT / "constrained" / "audit" / "verifier.py"
+    asked = [sys.executable, "-I", verifier, "--proofs", tmp_path / "proofs.jsonl", "--key", key.with_name("desk.pub.pem")]
+    done = subprocess.run(list(map(str, asked)), capture_output=True, text=True, check=False)
+    assert "good: 2 records, each proved" in done.stdout
+
+
+def test_an_export_goes_into_an_empty_folder_and_never_of_a_broken_log(audit, tmp_path, key):
+    path = talk(tmp_path / "audit.jsonl")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    assert "is not empty" in audit("export", path, tmp_path / "full", "--key", key).err
+    assert "nothing of that slice" in audit("export", path, tmp_path / "none", "--key", key, "--until", "1999-01-01").err
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+    assert audit("export", path, tmp_path / "broken", "--key", key).status == 1
+    assert not Path(tmp_path / "broken" / "manifest.json").exists()
