@@ -16,7 +16,6 @@ from benchmarks.lists import entries
 from benchmarks.setting import Setting
 from benchmarks.timing import Spread
 from constrained.decoding.bounded import bounded
-from constrained.decoding.exact import score_trie
 from constrained.decoding.passes import TreePasses
 from constrained.decoding.prefix import score_prefixes
 from constrained.decoding.refine import refine
@@ -24,7 +23,10 @@ from constrained.decoding.search import Objective
 from constrained.decoding.trie import TokenIndex, Trie
 
 NEUTRAL = "..."
+A_TRIE = 20  # random prompts over one random trie
+Key = tuple[str, float]  # a mode, and the weight of the prior that is taken off
 MODES: dict[str, Callable[..., Any]] = {"refine": refine, "bounded": bounded, "prefix": score_prefixes}
+ALL: tuple[Key, ...] = tuple((mode, weight) for weight in (0.0, 1.0) for mode in MODES)
 N_TUNED = 40  # questions, evenly spaced over all, on which the settings of refine were chosen (benchmarks/LOG.md): not asked here
 
 
@@ -34,13 +36,12 @@ class _Tally:
 
     agreed: list[bool] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
-    tokens: list[float] = field(default_factory=list)
     passes: list[float] = field(default_factory=list)
 
 
 def run(bench: Bench) -> None:
     """Random logits over random tries in great number; then the real model on natural lines, keys and ``when``."""
-    _random(bench, 40 if bench.is_smoke else 10_000)
+    _random(bench, 2 * A_TRIE if bench.is_smoke else 10_000)
     if not bench.is_smoke:
         _real(bench)
 
@@ -49,19 +50,18 @@ def run(bench: Bench) -> None:
 
 
 def _random(bench: Bench, n: int) -> None:
-    """A network of random weights whose prompts move its logits little, as a real message moves a real model's."""
+    """A network of random weights, and prompts of random tokens."""
     from benchmarks.toy import toy_network, toy_tokenizer
 
     loaded = Setting.around(toy_network("float32", bench.seed), toy_tokenizer())
     chance = np.random.default_rng(bench.seed)
-    for weight, name in ((0.0, "raw"), (1.0, "pmi")):
-        found = {mode: _Tally() for mode in MODES}
-        for _ in range(n // 20 // 2 or 1):
-            trie = TokenIndex.build(_random_rows(chance)).trie()
-            objective = Objective(_prior(loaded, trie, chance.integers(10, 200, 8).tolist()), weight)
-            for _ in range(20):
-                _decide(loaded, trie, objective, chance.integers(10, 200, 8).tolist(), found)
-        _tell(bench, f"random weights, {name}", found)
+    found = _tallies()
+    for _ in range(max(1, n // (2 * A_TRIE))):  # each question is decided with and without the prior
+        trie = TokenIndex.build(_random_rows(chance)).trie()
+        prior = _read(loaded, trie, chance.integers(10, 200, 8).tolist())
+        for _ in range(A_TRIE):
+            _decide(loaded, trie, prior, chance.integers(10, 200, 8).tolist(), found)
+    _tell(bench, "random weights", found)
 
 
 def _random_rows(chance: np.random.Generator) -> list[tuple[int, ...]]:
@@ -78,25 +78,24 @@ def _random_rows(chance: np.random.Generator) -> list[tuple[int, ...]]:
 
 def _real(bench: Bench) -> None:
     loaded = setting.load(bench, "bfloat16")
-    for case, texts, every in _lists():
-        questions = _questions()[::every]
+    for case, texts, every, modes in _lists():
         trie = TokenIndex.build(loaded.rows(texts)).trie()
         bench.add(case, "nodes that exact feeds", trie.n_inner, "nodes")
-        prior = _prior(loaded, trie, loaded.tokens.chat("", NEUTRAL)[1])
-        for weight, name in ((0.0, "raw"), (1.0, "pmi")):
-            found = {mode: _Tally() for mode in MODES}
-            for question in questions:
-                _decide(loaded, trie, Objective(prior, weight), loaded.tokens.chat("", question)[1], found)
-            _tell(bench, f"{case}, {name}", found)
+        prior = _read(loaded, trie, loaded.tokens.chat("", NEUTRAL)[1])
+        found = _tallies(modes)
+        for question in _questions()[::every]:
+            _decide(loaded, trie, prior, loaded.tokens.chat("", question)[1], found)
+        _tell(bench, case, found)
 
 
-def _lists() -> Iterator[tuple[str, list[str], int]]:
-    """(name, texts, one question in how many)."""
+def _lists() -> Iterator[tuple[str, list[str], int, tuple[Key, ...]]]:
+    """(name, texts, one question in how many, modes): the longest list leaves out what reads most of it."""
     hundred = entries("natural", 100, 0)
-    yield "100 keys", [entry.key for entry in hundred], 1
-    yield "100 whens", [entry.when for entry in hundred], 1
-    yield "100 natural lines", [entry.text for entry in hundred], 6
-    yield "1,000 natural lines", [entry.text for entry in entries("natural", 1_000, 0)], 18
+    yield "100 keys", [entry.key for entry in hundred], 3, ALL
+    yield "100 whens", [entry.when for entry in hundred], 6, ALL
+    yield "100 natural lines", [entry.text for entry in hundred], 12, ALL
+    few = (("refine", 0.0), ("prefix", 0.0), ("prefix", 1.0))
+    yield "1,000 natural lines", [entry.text for entry in entries("natural", 1_000, 0)], 30, few
 
 
 def _questions() -> list[str]:
@@ -107,33 +106,40 @@ def _questions() -> list[str]:
     return [question for index, question in enumerate(every) if index not in tuned]
 
 
-def _prior(loaded: Setting, trie: Trie, suffix: Sequence[int]) -> np.ndarray:
+def _read(loaded: Setting, trie: Trie, suffix: Sequence[int]) -> np.ndarray:
+    """[node] log-probabilities after a suffix, all of them."""
     passes = TreePasses(loaded.model, loaded.prefix, suffix, trie)
     passes.feed(np.flatnonzero(trie.has_child))
     return passes.log_probs
 
 
-def _decide(loaded: Setting, trie: Trie, objective: Objective, suffix: Sequence[int], found: dict[str, _Tally]) -> None:
-    exact = score_trie(loaded.model, loaded.prefix, suffix, trie).log_probs
-    exact = exact - objective.weight * trie.path_sums(objective.prior)[trie.leaf]
-    for mode, decode in MODES.items():
-        scored = decode(loaded.model, loaded.prefix, suffix, trie, objective)
-        scores = scored.log_probs if mode == "prefix" else np.where(scored.is_exact, scored.log_probs, -np.inf)
-        rounding = float(np.abs(scored.log_probs - exact)[scored.is_exact].max(initial=0.0)) if mode != "prefix" else 0.0
-        tally = found[mode]
+def _decide(loaded: Setting, trie: Trie, prior: np.ndarray, suffix: Sequence[int], found: dict[Key, _Tally]) -> None:
+    """One question in every mode. What is told apart by less than the rounding of bfloat16 counts as equal."""
+    whole = trie.path_sums(_read(loaded, trie, suffix))[trie.leaf]
+    for (mode, weight), tally in found.items():
+        exact = whole - weight * trie.path_sums(prior)[trie.leaf]
+        scored = MODES[mode](loaded.model, loaded.prefix, suffix, trie, Objective(prior, weight))
+        is_prefix = mode == "prefix"  # its scores are those of another question
+        scores = scored.log_probs if is_prefix else np.where(scored.is_exact, scored.log_probs, -np.inf)
+        rounding = 0.0 if is_prefix else float(np.abs(scored.log_probs - exact)[scored.is_exact].max(initial=0.0))
         tally.agreed.append(bool(exact[scores.argmax()] >= exact.max() - 2 * rounding))
         tally.shares.append(scored.n_expanded / max(scored.n_nodes, 1))
-        tally.tokens.append(scored.n_tokens)
         tally.passes.append(scored.n_passes)
 
 
-def _tell(bench: Bench, case: str, found: dict[str, _Tally]) -> None:
-    for mode, tally in found.items():
+def _tallies(modes: Sequence[Key] | None = None) -> dict[Key, _Tally]:
+    return {key: _Tally() for key in modes or ALL}
+
+
+def _tell(bench: Bench, case: str, found: dict[Key, _Tally]) -> None:
+    for (mode, weight), tally in found.items():
+        name = f"{mode}, {'prior taken off' if weight else 'plain'}"
         asked = {"bounded": 1.0, "refine": 0.995}.get(mode)
-        bench.add(case, f"{mode}, decisions", len(tally.agreed), "decisions")
-        bench.add(case, f"{mode}, same best row", float(np.mean(tally.agreed)), "share", reference="exact", at_least=asked)
+        bench.add(case, f"{name}: decisions", len(tally.agreed), "decisions")
+        bench.add(case, f"{name}: same best row", float(np.mean(tally.agreed)), "share", reference="exact", at_least=asked)
         low, median, high = np.quantile(tally.shares, (0.25, 0.5, 0.75)).tolist()
         most = 0.15 if mode == "refine" and case.startswith("1,000") else None
-        bench.add(case, f"{mode}, nodes read", Spread(median, low, high), "share", reference="exact", at_most=most)
-        bench.add(case, f"{mode}, nodes read by the worst of a hundred", float(np.quantile(tally.shares, 0.99)), "share", reference="exact")
-        bench.add(case, f"{mode}, forward passes", float(np.median(tally.passes)), "passes")
+        bench.add(case, f"{name}: nodes read", Spread(median, low, high), "share", reference="exact", at_most=most)
+        worst = float(np.quantile(tally.shares, 0.99))
+        bench.add(case, f"{name}: nodes read by the worst of a hundred", worst, "share", reference="exact")
+        bench.add(case, f"{name}: forward passes", float(np.median(tally.passes)), "passes")
