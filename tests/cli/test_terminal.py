@@ -26,7 +26,14 @@ class Terminal:
         self._master, slave = pty.openpty()
         variables = {**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment}
         self._child = subprocess.Popen(
-            [*COMMAND, *arguments], cwd=DESK, stdin=slave, stdout=slave, stderr=slave, env=variables, start_new_session=True
+            [*COMMAND, *arguments],
+            cwd=DESK,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=variables,
+            start_new_session=True,
+            preexec_fn=_heeds_interrupts,
         )
         os.close(slave)
         self.seen = ""
@@ -55,10 +62,11 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Ctrl-C, until something is printed: readline does not see a signal that comes just before it waits."""
-        ready: list[int] = []
-        while not ready:
+        for _ in range(PATIENCE_S // 3):
             os.kill(self._child.pid, signal.SIGINT)
-            ready, _, _ = select.select([self._master], [], [], 3)
+            if select.select([self._master], [], [], 3)[0]:
+                return
+        raise AssertionError("Ctrl-C ends nothing")
 
     def ends(self) -> int:
         """Reads what is left, and returns the exit status."""
@@ -71,6 +79,11 @@ class Terminal:
             self._child.kill()
             self._child.wait()
         os.close(self._master)
+
+
+def _heeds_interrupts() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would what they start: the tests may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
