@@ -9,7 +9,7 @@ from constrained.choice import Deadline, Mode
 from constrained.decoding.passes import CHUNK_NODES
 from constrained.decoding.refine import LIKELY_NODES, OPEN_NODES
 
-PATIENCE_S = 1.0  # without a deadline: what a decision may cost before a less certain mode is taken
+PATIENCE_S = 2.0  # without a deadline: what a decision may cost before a less certain mode is taken
 ONCE_S = 120.0  # what a prior that has to be computed first may cost, once for a catalog version
 SHARE_OF_DEADLINE = 0.7  # the rest is for all that is not decoding, and for what the model of cost does not know
 OPEN_SHARE = 0.6  # of the nodes that ``refine`` reads where the prior is taken off (benchmarks/LOG.md)
