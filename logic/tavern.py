@@ -97,6 +97,9 @@ class Heard(Understanding):
             "outside, now, I'll teach you with my fists",
         ],
         no=[
+            "good evening, innkeeper",
+            "hello there, Brom, a fine night to you",
+            "Brom! it is good to see you",
             "nice place you have",
             "I could murder a pint",
             "I killed a wolf on the road",
