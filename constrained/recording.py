@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from constrained.approval.in_force import OPEN, Standing
 from constrained.audit.approved import approvals
+from constrained.audit.marks import marked
 from constrained.audit.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, Record, portable, to_json
 from constrained.choice import Deadline
 from constrained.logic.options import Allowed
@@ -78,6 +79,7 @@ def recorded(
         text=text,
         effects=tuple(map(str, decision.chosen.effects)),
         timings_ms=dict(taken.timings_ms),
+        sensitive=marked(policy, hearings, (*decision.options, *allowed.obligations)),
     )
 
 

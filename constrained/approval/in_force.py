@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from constrained.approval.ledger import ANY, Entry, Ledger, covers
-from constrained.approval.people import People
+from constrained.approval.people import People, is_same_name
 from constrained.catalog.digest import version_hash
 from constrained.catalog.response import Response
 
@@ -124,7 +124,7 @@ def findings(entries: Iterable[Entry], version: str, locale: str, channel: str |
 
 def unapproved(found: Findings, response: Response, people: People, today: date) -> str:
     """Why these signatures are no approval on that day, as the end of a sentence; empty when they are."""
-    able = [entry for entry in found.signed if response.author not in ("", entry.by)]
+    able = [entry for entry in found.signed if response.author and not is_same_name(entry.by, response.author)]
     counting = [entry for entry in able if entry.first_day <= today and (entry.last_day is None or today <= entry.last_day)]
     lacking = people.lacks(people.rule_for(response.tags), {entry.by for entry in counting})
     if not lacking:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 SCHEME = "ed25519:"  # how the text form of a public key begins; 32 bytes in base64 follow
 _N_BYTES = 32
+_P = 2**255 - 19
+_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7  # y of the points of order 8, and -y
+_WEAK = frozenset(  # y of the points of small order, in each way that 32 bytes can hold it; the bit of x taken out
+    y.to_bytes(_N_BYTES, "little") for y in (0, 1, _P - 1, _P, _P + 1, _ORDER_8, _P - _ORDER_8)
+)
 
 
 def new_pair(private: str | Path, *, password: bytes | None = None) -> Ed25519PublicKey:
@@ -95,8 +100,10 @@ def from_text(text: str) -> Ed25519PublicKey:
         raw = base64.b64decode(text.removeprefix(SCHEME), validate=True) if text.startswith(SCHEME) else b""
     except ValueError:
         raw = b""
-    if len(raw) != _N_BYTES:
+    if len(raw) != _N_BYTES or SCHEME + base64.b64encode(raw).decode() != text:  # the last character can be written in four ways
         raise KeyFileError(f"{text[:60]!r} is not a public key", hint="copy the line that constrained keys new printed: ed25519:...")
+    if raw[:-1] + bytes([raw[-1] & 0x7F]) in _WEAK:
+        raise KeyFileError(f"{text[:60]!r} is a key that anybody can sign with", hint="make one: constrained keys new")
     return _library().Ed25519PublicKey.from_public_bytes(raw)  # type: ignore[no-any-return]  # the class is only known at run time
 
 

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from constrained.approval.keys import from_text, sign, to_text, verify
-from constrained.approval.people import People
+from constrained.approval.people import People, is_same_name
 from constrained.errors import ApprovalError
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def append(path: str | Path, drafts: list[Draft], *, by: str, key: Ed25519Privat
     if not drafts:
         return ()
     for draft in drafts:
-        if draft.kind != "recall" and by == draft.author:
+        if draft.kind != "recall" and is_same_name(by, draft.author):
             hint = "somebody else approves; the author stands in the catalog"
             raise ApprovalError(f"{by} wrote {draft.response!r} and cannot approve it", file=str(path), hint=hint)
     with _locked(Path(path)) as handle:
@@ -203,14 +204,19 @@ def _ledger(path: str, content: bytes, entries: tuple[Entry, ...]) -> Ledger:
 def _content(path: Path) -> bytes:
     """The bytes of the ledger at a moment when nobody is in the middle of a line; none when there is no file."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b""
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place must not be waited for
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return b""
         raise _refused(path, 0, f"cannot be read: {error.strerror or error}", "see that the ledger is a readable file") from error
-    with os.fdopen(handle, "rb") as file:
-        _lock(file.fileno(), is_exclusive=False)
-        return _whole(file.read())
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise _refused(path, 0, "is not a file", "put the ledger back from its history")
+        _lock(handle, is_exclusive=False)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return _whole(file.read())
+    finally:
+        os.close(handle)
 
 
 def _whole(content: bytes) -> bytes:
@@ -266,7 +272,7 @@ def _is_signed(entry: Entry, line: bytes, people: People, catalog: str, path: st
         signature = b""
     if not verify(from_text(entry.key), signature, _unsigned(json.loads(line))):
         raise _refused(path, number, f"the signature of {entry.by} does not fit the entry", "the line was changed after it was signed")
-    if entry.kind != "recall" and entry.by == entry.author:
+    if entry.kind != "recall" and is_same_name(entry.by, entry.author):
         raise _refused(path, number, f"{entry.by} approved their own words", "somebody else approves")
 
 

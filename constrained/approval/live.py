@@ -17,7 +17,7 @@ from constrained.approval.people import People, load_people, people_path
 from constrained.catalog.response import Catalog
 from constrained.errors import ApprovalError
 
-Stamps = tuple[tuple[int, int], ...]
+Stamps = tuple[sources.Stamp, ...]
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ def standing_at(catalog: Catalog, versions: Mapping[str, str]) -> Standing:
 
 def has_ledger(catalog: Catalog) -> bool:
     """Whether signed approvals decide what this catalog may say."""
-    return catalog.is_approval_required or bool(catalog.path and ledger_path(catalog.path).exists())
+    return catalog.is_approval_required or bool(catalog.path and sources.stamp(ledger_path(catalog.path)) != sources.NO_FILE)
 
 
 _known: dict[str, _Read] = {}
@@ -117,7 +117,7 @@ def _read(watched: _Watched) -> _Read:
 def _read_files(catalog: Catalog, stamps: Stamps, before: _Read | None) -> _Read:
     stopped = sources.suspended(catalog) if catalog.documents else frozenset()
     had_ledger = before is not None and before.ledger is not None
-    if not catalog.path or not (stamps[0] != (-1, 0) or had_ledger):
+    if not catalog.path or not (stamps[0] != sources.NO_FILE or had_ledger):
         return _Read(stamps, None, None, stopped)
     people = load_people(people_path(catalog.path), catalog.name)
     is_same = before is not None and before.people is not None and before.people.hash == people.hash

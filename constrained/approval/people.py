@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -68,7 +69,8 @@ class People:
 
     Attributes:
         hash: ``sha256:`` over the file, for records.
-        rule: what every approval of the catalog needs; ``tags``: what responses with a tag need as well.
+        rule: what every approval of the catalog needs; ``tags``: what responses with a tag need as well, however it is
+            capitalised.
     """
 
     path: str
@@ -80,7 +82,7 @@ class People:
     def rule_for(self, tags: Iterable[str]) -> Rule:
         """What an approval of a response with these tags needs: tags add to the common rule, they never take away."""
         rule = self.rule
-        for tag in tags:
+        for tag in map(_folded, tags):
             rule = rule.also(self.tags.get(tag, Rule()))
         return rule
 
@@ -140,10 +142,13 @@ def load_people(path: str | Path, catalog: str) -> People:
         where = ".".join(str(step) for step in first["loc"] if step not in ("str", "_KeyFile"))
         raise _refused(path, f"{where}: {first['msg']}", "see docs/approval.md for an example") from error
     people = {name: Person(name, one.roles, tuple(map(_key, one.keys))) for name, one in shape.people.items()}
+    _check_names(people, path)
     _check_keys(people.values(), path)
     _check_roles(shape, path)
     common, own = _rule(shape.rules), shape.rules.catalogs.get(catalog)
-    tags = {tag: _rule(rule) for tag, rule in shape.rules.tags.items()}
+    tags: dict[str, Rule] = {}
+    for tag, rule in shape.rules.tags.items():
+        tags[_folded(tag)] = tags.get(_folded(tag), Rule()).also(_rule(rule))
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     return People(str(path), digest, people, common.also(_rule(own)) if own else common, tags)
 
@@ -162,6 +167,24 @@ def _content(path: Path) -> bytes:
 
 def _key(given: str | _KeyFile) -> Key:
     return Key(given) if isinstance(given, str) else Key(given.key, given.until)
+
+
+def is_same_name(name: str, other: str) -> bool:
+    """Whether two names differ in no more than capitals, spaces or the way that their letters are encoded."""
+    return _folded(name) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
+
+
+def _check_names(names: Iterable[str], path: str | Path) -> None:
+    """Nobody stands there twice, to sign as two people."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(_folded(name), name)
+        if other != name:
+            raise _refused(path, f"{other!r} and {name!r} read like one person", "everybody stands there once")
 
 
 def _check_keys(people: Iterable[Person], path: str | Path) -> None:

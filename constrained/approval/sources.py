@@ -69,13 +69,22 @@ def suspending(catalog: Catalog) -> list[Path]:
     return [document_path(catalog, one) for one in catalog.documents.values() if one.on_change == "suspend"]
 
 
-def stamp(path: str | Path) -> tuple[int, int]:
-    """Size and time of change of a file, (-1, 0) when there is none."""
+Stamp = tuple[int, int, int, int]
+NO_FILE: Stamp = (-1, 0, 0, 0)
+UNREADABLE: Stamp = (-2, 0, 0, 0)
+
+
+def stamp(path: str | Path) -> Stamp:
+    """What changes with a file: size, time of change, and what nobody can set back, its number and the time of its last change of any kind.
+
+    ``NO_FILE`` when there is none; ``UNREADABLE`` for a link that leads nowhere, or a folder that may not be looked into.
+    """
     try:
         status = os.stat(path)
-    except OSError:
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
+    except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError | NotADirectoryError) and not os.path.islink(path)
+        return NO_FILE if is_gone else UNREADABLE
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def find_passage(text: str, heading: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from constrained.audit.record import ENTRIES, READABLE, Chained
+from constrained.audit.record import ENTRIES, READABLE, Chained, Record
 from constrained.errors import AuditError
 
 GENESIS = ""  # ``previous`` of the first entry
@@ -80,6 +80,15 @@ def seal(entry: T, before: Chained | Place | None) -> tuple[T, bytes]:
     where = START if before is None else Place(before.sequence, before.hash)
     place, line = Draft.of(entry).placed(where)
     return at_place(entry, place, where), line
+
+
+def refuse_unsealed(entry: Chained) -> None:
+    """Raises AuditError for a turn with values marked sensitive that nothing has sealed: no lasting log may hold them."""
+    if isinstance(entry, Record) and entry.sensitive and entry.sealed is None:
+        raise AuditError(
+            f"turn {entry.turn_id} holds {entry.sensitive[0]}, which is marked sensitive, and this log does not seal",
+            hint="give the dialogue a SealedLog (constrained.audit.sealing); nothing was released",
+        )
 
 
 def at_place(entry: T, place: Place, before: Place) -> T:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from constrained.approval import keys
 from constrained.audit import merkle, verifier
 from constrained.audit.chain import canonical, from_line
+from constrained.audit.facts import facts
 from constrained.audit.log import Readable, Store
 from constrained.audit.record import Chained
 from constrained.audit.sink import Sink
@@ -104,13 +105,18 @@ def fingerprint(public: Ed25519PublicKey) -> str:
     return _named(hashlib.sha256(public.public_bytes_raw()).digest())
 
 
-def verify(lines: Iterable[bytes], checkpoints: Iterable[bytes], public: Ed25519PublicKey | None, name: str) -> str:
+def verify(
+    lines: Iterable[bytes], checkpoints: Iterable[bytes], public: Ed25519PublicKey | None, name: str, *, processes: int | None = None
+) -> str:
     """What the stand-alone verifier says of a whole log; without a key, give no checkpoints: the chain alone is checked.
+
+    Args:
+        processes: how many read a large log; when None, one for each processor, where a process can be forked safely.
 
     Raises AuditError that names the first bad record.
     """
     try:
-        return verifier.check_log(lines, verifier.read_checkpoints(checkpoints, public))
+        return verifier.check_log(facts(lines, processes), verifier.read_checkpoints(checkpoints, public))
     except verifier.Bad as error:
         raise AuditError(
             f"{name}: {error}",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from constrained.audit.chain import follows, from_line, seal
+from constrained.audit.chain import follows, from_line, refuse_unsealed, seal
 from constrained.audit.record import Chained
 from constrained.errors import AuditError
 
@@ -90,6 +90,7 @@ class JsonLinesLog(JsonLinesFile):
 
     def append(self, record: T) -> T:
         """Writes the record as the next line; see ``Log.append``."""
+        refuse_unsealed(record)
         with self._opened() as handle:
             tail = self._present_tail(handle)
             sealed, line = seal(record, tail.last)

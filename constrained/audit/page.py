@@ -13,7 +13,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2
 p.dim, td.dim, caption { color: var(--dim); } p { max-width: 46rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; } caption { text-align: left; padding: .25rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
-th, td { overflow-wrap: anywhere; } th { font-weight: 600; border-bottom: 1px solid var(--ink); }
+td { overflow-wrap: anywhere; } td.s { white-space: nowrap; } th { font-weight: 600; border-bottom: 1px solid var(--ink); }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .75rem; margin: 1rem 0; }
 dl div { border-top: 3px solid var(--fill); padding-top: .25rem; }
@@ -26,6 +26,9 @@ svg text { font: 11px sans-serif; fill: var(--dim); } .sign td { height: 2.6rem;
   .bar, dl div { print-color-adjust: exact; -webkit-print-color-adjust: exact; } @page { margin: 16mm; }
 }
 """.strip()
+
+
+SHORT = 24  # characters of a cell that is not broken into lines
 
 
 class Html(str):
@@ -65,7 +68,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, caption: st
     right = [all(isinstance(row[column], int | float) for row in listed) for column in range(len(heads))]
     top = "".join(f"<th{_class(is_right)}>{escape(head)}</th>" for head, is_right in zip(heads, right, strict=True))
     lines = (
-        "<tr>" + "".join(f"<td{_class(is_right)}>{cell(value)}</td>" for value, is_right in zip(row, right, strict=True)) + "</tr>"
+        "<tr>" + "".join(f"<td{_class(is_right, value)}>{cell(value)}</td>" for value, is_right in zip(row, right, strict=True)) + "</tr>"
         for row in listed
     )
     told = f"<caption>{escape(caption)}</caption>" if caption else ""
@@ -119,5 +122,7 @@ def shown(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _class(is_right: bool) -> str:
-    return ' class="n"' if is_right else ""
+def _class(is_right: bool, value: object = None) -> str:
+    """Numbers to the right; an id, a day or a few words on one line; what is longer, wherever the line ends."""
+    is_short = isinstance(value, str) and not isinstance(value, Html) and 0 < len(value) <= SHORT
+    return ' class="n"' if is_right else ' class="s"' if is_short else ""

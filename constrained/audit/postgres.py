@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from constrained.audit.batch import GroupCommit, Placed
-from constrained.audit.chain import START, Draft, Place, at_place, from_line
+from constrained.audit.chain import START, Draft, Place, at_place, from_line, refuse_unsealed
 from constrained.audit.record import Chained
 from constrained.errors import AuditError
 
@@ -100,6 +100,7 @@ class PostgresLog(PostgresTable):
 
     def append(self, record: T) -> T:
         """Writes the record as the next entry; see ``Log.append``."""
+        refuse_unsealed(record)
         place, before = self._commit.append(Draft.of(record))
         return at_place(record, place, before)
 

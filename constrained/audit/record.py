@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
-FORMAT = 2
-READABLE = (1, 2)  # formats that this version reads
+FORMAT = 3
+READABLE = (1, 2, 3)  # formats that this version reads
 
 
 class _Entry(BaseModel):
@@ -103,6 +103,7 @@ class Record(Chained):
         said: response id -> number of the turn that last said it, before this turn.
         text: what was released, byte for byte. effects: what the host was told to do.
         timings_ms: stage -> milliseconds.
+        sensitive: what of it is marked sensitive, by name: ``slots.RESPONSE.SLOT``, ``state.FIELD``, ``heard.FIELD``.
         sealed: what was taken out of the fields above and encrypted; None in a log that seals nothing.
     """
 
@@ -127,6 +128,7 @@ class Record(Chained):
     text: str
     effects: tuple[str, ...]
     timings_ms: dict[str, float]
+    sensitive: tuple[str, ...] = ()
     sealed: SealedEntry | None = None
 
 

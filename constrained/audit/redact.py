@@ -11,9 +11,11 @@ import re
 from typing import Any
 
 from constrained.audit.record import Record
+from constrained.audit.sealing import SENSITIVE
 from constrained.errors import AuditError
 
 SEALED = "[sealed]"
+MARKED = "[sensitive]"
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b", re.IGNORECASE)
 _GROUPED = re.compile(r"(?<![\w.])\d(?:[ /-]?\d){8,29}(?!\w)")
 _LONG = re.compile(r"\d{8,}")
@@ -45,10 +47,20 @@ def redacted(record: Record) -> dict[str, Any]:
     sealed = content["sealed"]
     for name in ("message", "state", "heard", "options", "obligations", "text", "effects", "blocked", "said"):
         content[name] = masked_value(content[name])
-    for name in sealed["fields"] if sealed else ():
+    is_marked = bool(record.sensitive) and sealed is None
+    for name in sealed["fields"] if sealed else SENSITIVE if is_marked else ():
         if name in content and name != "heard":
-            content[name] = SEALED
+            content[name] = MARKED if is_marked else SEALED
+    if is_marked:
+        content["heard"] = [one | {"value": MARKED} for one in content["heard"]]
+        for kind in ("options", "obligations"):
+            content[kind] = [one | {"slots": dict.fromkeys(one["slots"], MARKED)} for one in content[kind]]
     return content
+
+
+def shown(record: Record, text: str) -> str:
+    """One of a record's texts as a view shows it: masked, or nothing of it where the record holds what is marked sensitive."""
+    return MARKED if record.sensitive else masked(text)
 
 
 def _iban(found: re.Match[str]) -> str:

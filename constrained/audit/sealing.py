@@ -38,6 +38,9 @@ class SealedLog:
         subject: whose record it is: ``lambda record: record.state["customer"]``.
         sensitive: what is sealed, out of ``SENSITIVE``. ``prompt`` is a hash, but of words that could be guessed;
             ``effects`` and ``blocked`` hold the values of slots and state as text.
+
+    A turn with a value that catalog, State or Heard mark sensitive is sealed in all of ``SENSITIVE``, whatever is asked
+    for: a value of a slot stands in the text too, mostly in the state, and often in the message.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class SealedLog:
         """Seals and appends; the record that comes back is the sealed one."""
         if isinstance(record, Record):
             return self.log.append(sealed(record, self.keys, self._subject(record), self.sensitive))  # type: ignore[return-value]  # a Record is what came in
-        if isinstance(record, Outcome) and "effects" in self.sensitive:
+        if isinstance(record, Outcome):  # it cannot tell whether its turn held anything sensitive
             named = tuple(one.model_copy(update={"effect": one.effect.partition("(")[0], "detail": ""}) for one in record.outcomes)
             return self.log.append(record.model_copy(update={"outcomes": named}))
         return self.log.append(record)
@@ -69,7 +72,8 @@ def erase(log: Log, keys: SubjectKeys, pseudonym: str, *, by: str, reason: str, 
 
 def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[str] = SENSITIVE) -> Record:
     """The record with what is sensitive taken out and encrypted. Raises AuditError when it cannot be."""
-    pseudonym, content, fields = keys.pseudonym(subject), record.model_dump(), tuple(sensitive)
+    pseudonym, content = keys.pseudonym(subject), record.model_dump()
+    fields = SENSITIVE if record.sensitive else tuple(sensitive)
     taken = {name: _take(content, name) for name in fields}
     try:
         plain = canonical(taken)

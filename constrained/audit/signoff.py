@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from constrained.audit import page
-from constrained.audit.redact import masked
+from constrained.audit.redact import shown
 from constrained.audit.redecide import CHANGES, Comparison, Redecided
 from constrained.errors import AuditError
 
@@ -84,10 +84,11 @@ def _turns(comparison: Comparison, change: str) -> page.Html:
 
 def _row(one: Redecided) -> tuple[object, ...]:
     record, now = one.record, one.now
-    remark = now.why_not or ("never scored: " + ", ".join(one.unscored) if one.unscored else "")
+    remark = shown(record, now.why_not) if now.why_not else ("never scored: " + ", ".join(one.unscored) if one.unscored else "")
     if one.change == "effects":
-        remark = f"{', '.join(record.effects) or 'no effect'} becomes {', '.join(now.effects) or 'no effect'}"
-    texts = (masked(record.message), record.decision.chosen, now.id, masked(record.text), masked(now.text), remark)
+        then, after = (", ".join(effects) or "no effect" for effects in (record.effects, now.effects))
+        remark = shown(record, f"{then} becomes {after}")
+    texts = (shown(record, record.message), record.decision.chosen, now.id, shown(record, record.text), shown(record, now.text), remark)
     return (_TOLD.get(one.change, one.change), record.conversation, record.number, record.at, *texts)
 
 

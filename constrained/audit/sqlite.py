@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from constrained.audit.batch import GroupCommit, Placed
-from constrained.audit.chain import START, Draft, Place, at_place, from_line
+from constrained.audit.chain import START, Draft, Place, at_place, from_line, refuse_unsealed
 from constrained.audit.record import Chained
-from constrained.audit.wal import unfinished
+from constrained.audit.wal import grow, unfinished
 from constrained.errors import AuditError
 
 T = TypeVar("T", bound=Chained)
 WAIT_S = 60.0  # for another process that writes
+GROW_AFTER = 64  # transactions: a log that is only used for a moment stays small
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (sequence INTEGER PRIMARY KEY, hash TEXT NOT NULL, line BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoints (number INTEGER PRIMARY KEY, line BLOB NOT NULL);
@@ -80,6 +81,7 @@ class SqliteLog(SqliteFile):
         self._held: list[sqlite3.Connection] = []  # the one connection that writes, when there is one
         weakref.finalize(self, _end, self._held)
         self._file = 0  # its inode
+        self._n_written = 0  # transactions by the present connection
         self._last = START
         self._commit = GroupCommit(self._write, self._close)
         _make(self.path)
@@ -88,6 +90,7 @@ class SqliteLog(SqliteFile):
 
     def append(self, record: T) -> T:
         """Writes the record as the next entry; see ``Log.append``."""
+        refuse_unsealed(record)
         place, before = self._commit.append(Draft.of(record))
         return at_place(record, place, before)
 
@@ -106,11 +109,14 @@ class SqliteLog(SqliteFile):
         database = self._held[0] if self._held else self._open()
         try:
             database.execute("BEGIN IMMEDIATE")
+            self._n_written += 1
+            if self._n_written == GROW_AFTER:
+                grow(self._wal)
             placed = self._insert(database, drafts)
             database.execute("COMMIT")
         except BaseException as error:
             self._roll_back(database, error)
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.Error | OSError):
                 raise _failed(self.path, error) from error
             raise
         self._last = placed[-1][0]
@@ -176,14 +182,18 @@ class SqliteLog(SqliteFile):
             if (entry.sequence, entry.hash) != row[:2]:
                 raise AuditError(f"{self.path}:{row[0]}: the row is not that of its record", file=str(self.path), line=row[0])
         self._held.append(database)
-        self._file = os.stat(self.path).st_ino
+        self._file, self._n_written = os.stat(self.path).st_ino, 0
         return database
+
+    @property
+    def _wal(self) -> Path:
+        return self.path.with_name(self.path.name + "-wal")
 
     def _tell_crash(self, database: sqlite3.Connection) -> None:
         """SQLite drops what a crash left unfinished without a word; it is told here, while no one else writes."""
         database.execute("BEGIN IMMEDIATE")
         try:
-            n_bytes = unfinished(self.path.with_name(self.path.name + "-wal"))
+            n_bytes = unfinished(self._wal)
         finally:
             database.execute("ROLLBACK")
         if n_bytes:

@@ -7,8 +7,7 @@
     --key PUBLIC.pem    the key that must have signed. Without it the one in the folder: compare its fingerprint.
 
 Exit status 0: all is as it was signed. 1: it is not; the first bad record is named. Needs Python 3.9 and `cryptography`.
-
-An entry is one line of canonical JSON; its "hash" is sha256 over the line without that field, "previous" the hash before it.
+An entry is a line of JSON, no name twice in an object; "hash" is sha256 over the line without that field, "previous" the hash before.
 A checkpoint signs (Ed25519) the Merkle root of a segment of lines: leaf sha256(0x00 line), node sha256(0x01 left right), a tree
 of n leaves splits at the largest power of two below n (RFC 6962). Its "marks" hold the first 6 bytes of each leaf.
 """
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = 12  # hex digits of a leaf in "marks": enough to name a record; what proves it is the root
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_canonical = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class Bad(Exception):
@@ -34,10 +33,6 @@ class Bad(Exception):
     def __init__(self, reason: str, record: int = 0) -> None:
         self.record = record
         super().__init__(f"record {record}: {reason}" if record else reason)
-
-
-def canonical(value: Any) -> bytes:
-    return _encode(value).encode()
 
 
 def sha256(data: bytes) -> bytes:
@@ -66,20 +61,26 @@ def root_by_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes
     return b"" if any(True for _ in others) else leaf
 
 
-def read_entry(line: bytes, number: int) -> dict[str, Any]:
-    """The content of a line that is canonical and has the hash that it names."""
-    try:
-        text = line.decode()
-        content = json.loads(text)
-        is_canonical = text == _encode(content) + "\n"
-    except (ValueError, RecursionError):
-        raise Bad("the line is not JSON", number) from None
-    if not is_canonical or not isinstance(content, dict) or not isinstance(content.get("hash"), str):
-        raise Bad("the line is not an entry in canonical form", number)
-    before, _, after = line[:-1].partition(b',"hash":"' + content["hash"].encode() + b'"')
-    if named(sha256(before + after)) != content["hash"]:
-        raise Bad("the hash does not fit the record: it was changed after it was written", number)
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(content := dict(pairs)) < len(pairs):
+        raise ValueError("a name stands twice: one reader would take the first value, another the last")
     return content
+
+
+_read = json.JSONDecoder(object_pairs_hook=_once, parse_constant=int).decode  # int refuses NaN and Infinity
+
+
+def fact(line: bytes) -> tuple[Any, Any, str, bytes]:
+    """What the place of a line is judged by: sequence, previous, hash and leaf. The line has one reading, and the hash it names."""
+    try:
+        content = _read(line.decode())
+    except (ValueError, RecursionError):
+        raise Bad("the line is not JSON with one reading") from None
+    if line[:1] + line[-2:] != b"{}\n" or not isinstance(content.get("hash"), str):
+        raise Bad("the line is not an entry")
+    if named(sha256(line[:-1].replace(b',"hash":"' + content["hash"].encode() + b'"', b"", 1))) != content["hash"]:
+        raise Bad("the hash does not fit the record: it was changed after it was written")
+    return content.get("sequence"), content.get("previous"), content["hash"], sha256(b"\x00" + line[:-1])
 
 
 def check_signature(key: Any, signature: str, data: bytes, what: str, record: int = 0) -> None:
@@ -96,43 +97,42 @@ def read_checkpoints(lines: Iterable[bytes], key: Any) -> list[tuple[dict[str, A
     found, previous, last = list[tuple[dict[str, Any], str]](), "", 0
     for number, line in enumerate(lines, 1):
         try:
-            content = json.loads(line)
-            body, marks, signature = content["body"], content["marks"], content["signature"]
-            is_sound = canonical({"body": body, "marks": marks, "signature": signature}) + b"\n" == line
-            is_sound = is_sound and body["marks"] == named(sha256(marks.encode())) and body["previous"] == previous
-            is_sound = is_sound and (body["number"], body["first"]) == (number, last + 1)
-            is_sound = is_sound and len(marks) == (body["last"] - last) * MARK > 0
+            body, marks, signature = map(json.loads(line).__getitem__, ("body", "marks", "signature"))
+            is_sound = _canonical({"body": body, "marks": marks, "signature": signature}).encode() + b"\n" == line
+            is_sound = is_sound and (body["previous"], body["number"], body["first"]) == (previous, number, last + 1)
+            is_sound = is_sound and body["marks"] == named(sha256(marks.encode())) and len(marks) == (body["last"] - last) * MARK > 0
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             is_sound = False
         if not is_sound:
             raise Bad(f"checkpoint {number} is damaged or out of its place", last + 1)
-        check_signature(key, signature, canonical(body), f"checkpoint {number}", last + 1)
+        check_signature(key, signature, _canonical(body).encode(), f"checkpoint {number}", last + 1)
         found.append((body, marks))
         previous, last = named(sha256(line)), body["last"]
     return found
 
 
-def check_log(lines: Iterable[bytes], checkpoints: list[tuple[dict[str, Any], str]]) -> str:
-    """Every line of a log from the first: its hash, place, mark and root. Says how many there are, and how many are signed."""
+def check_log(facts: Iterable[Any], checkpoints: list[tuple[dict[str, Any], str]]) -> str:
+    """The ``fact`` of each line from the first: place, mark and root. Says how many there are, and how many are signed."""
     segments = iter(checkpoints)
     body, marks = next(segments, ({}, ""))
     leaves, previous, number = list[bytes](), "", 0
-    for number, line in enumerate(lines, 1):
-        content = read_entry(line, number)
-        if content.get("sequence") != number:
-            raise Bad(f"sequence {content.get('sequence')} stands here: records were taken out, moved or put in", number)
-        if content.get("previous") != previous:
-            raise Bad("it does not follow the record before it", number)
-        previous = content["hash"]
-        if not body:
-            continue
-        leaves.append(sha256(b"\x00" + line[:-1]))
-        if marks[len(leaves) * MARK - MARK : len(leaves) * MARK] != leaves[-1].hex()[:MARK]:
-            raise Bad("it is not the record that was signed: the log was written anew from here", number)
-        if number == body["last"]:
-            if named(root_of(leaves)) != body["root"] or previous != body["head"]:
-                raise Bad(f"its segment, to record {number}, does not have the signed root", body["first"])
-            leaves, (body, marks) = [], next(segments, ({}, ""))
+    try:
+        for number, (sequence, before, head, leaf) in enumerate(facts, 1):
+            if sequence != number:
+                raise Bad(f"sequence {sequence} stands here: records were taken out, moved or put in", number)
+            if before != previous:
+                raise Bad("it does not follow the record before it", number)
+            previous = head
+            if body:
+                leaves.append(leaf)
+                if marks[len(leaves) * MARK - MARK : len(leaves) * MARK] != leaf.hex()[:MARK]:
+                    raise Bad("it is not the record that was signed: the log was written anew from here", number)
+                if number == body["last"]:
+                    if named(root_of(leaves)) != body["root"] or head != body["head"]:
+                        raise Bad(f"its segment, to record {number}, does not have the signed root", body["first"])
+                    leaves, (body, marks) = [], next(segments, ({}, ""))
+    except Bad as bad:
+        raise bad if bad.record else Bad(str(bad), number + 1) from None
     if body:
         raise Bad(f"it is missing: the log was cut; checkpoint {body['number']} reaches to record {body['last']}", number + 1)
     signed = checkpoints[-1][0]["last"] if checkpoints else 0
@@ -143,8 +143,8 @@ def check_proof(line: bytes, key: Any) -> dict[str, Any]:
     """One record by its proof: the record's line, the hashes beside its way up, the signed body of its checkpoint."""
     proof = json.loads(line)
     entry, body = proof["line"].encode(), proof["body"]
-    number = read_entry(entry + b"\n", 0)["sequence"]
-    check_signature(key, proof["signature"], canonical(body), f"the checkpoint of record {number}")
+    number = fact(entry + b"\n")[0]
+    check_signature(key, proof["signature"], _canonical(body).encode(), f"the checkpoint of record {number}")
     path, size = [bytes.fromhex(one) for one in proof["path"]], body["last"] - body["first"] + 1
     is_inside = body["first"] <= number <= body["last"]
     if not is_inside or named(root_by_path(sha256(b"\x00" + entry), number - body["first"], size, path)) != body["root"]:
@@ -156,7 +156,7 @@ def check_bundle(folder: Path, key: Any) -> str:
     """The records of a bundle, a whole log or a slice with a proof for each; then all its files by the signed manifest."""
     if (folder / "log.jsonl").exists():
         with open(folder / "log.jsonl", "rb") as lines, open(folder / "checkpoints.jsonl", "rb") as signed:
-            result = check_log(lines, read_checkpoints(signed, key))
+            result = check_log(map(fact, lines), read_checkpoints(signed, key))
     else:
         with open(folder / "proofs.jsonl", "rb") as lines:
             result = f"{sum(1 for line in lines if check_proof(line, key))} records, each proved against a signed checkpoint"
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif asked.log:
             signed = asked.checkpoints.read_bytes().splitlines(keepends=True) if asked.checkpoints else []
             with open(asked.log, "rb") as lines:
-                result = check_log(lines, read_checkpoints(signed, key))
+                result = check_log(map(fact, lines), read_checkpoints(signed, key))
         else:
             result = check_bundle(asked.folder, key)
     except (Bad, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

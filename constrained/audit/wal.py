@@ -6,10 +6,12 @@ page. A frame is valid when its salts are the header's and its checksum, which r
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
 _HEADER, _FRAME = 32, 24
+N_FRAMES = 1_100  # SQLite starts from the front after 1,000 and the rest of a transaction
 _MAGIC = {0x377F0682: "<", 0x377F0683: ">"}  # of checksums over little and over big endian words
 
 
@@ -21,6 +23,7 @@ def unfinished(path: Path) -> int:
     if len(content) < _HEADER or struct.unpack_from(">I", content)[0] not in _MAGIC:
         return len(content)
     order, page = _MAGIC[struct.unpack_from(">I", content)[0]], struct.unpack_from(">I", content, 8)[0]
+    content = _written(content, _FRAME + page)
     finished, present, sums = _HEADER, _HEADER, _checksum(order, content[:24], (0, 0))
     if sums != struct.unpack_from(">2I", content, 24):
         return len(content)
@@ -35,6 +38,33 @@ def unfinished(path: Path) -> int:
     while _is_of_this_round(content, present):
         present += _FRAME + page
     return min(present, len(content)) - finished
+
+
+def grow(path: Path) -> None:
+    """Writes zeros behind the end, up to the size that the file comes to anyway: a flush then changes no metadata of the disk.
+
+    Call it while nobody else may write to the database. SQLite ends at the zeros as at any frame that is not valid.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        size, header = os.fstat(handle).st_size, os.pread(handle, _HEADER, 0)
+        if len(header) < _HEADER:
+            return  # SQLite has written nothing yet
+        rest = _HEADER + N_FRAMES * (_FRAME + int(struct.unpack_from(">I", header, 8)[0])) - size
+        if rest > 0:
+            os.pwrite(handle, bytes(rest), size)
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _written(content: bytes, frame: int) -> bytes:
+    """Without the whole frames of zeros at the end: nothing was ever written there. An end within a frame was torn, and stays."""
+    if (len(content) - _HEADER) % frame:
+        return content
+    n_bytes = len(content.rstrip(b"\0"))
+    n_frames = -(-(max(n_bytes, _HEADER) - _HEADER) // frame)
+    return content[: _HEADER + n_frames * frame]
 
 
 def _is_of_this_round(content: bytes, start: int) -> bool:

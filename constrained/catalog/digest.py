@@ -63,4 +63,5 @@ def _spoken_slot(slot: Slot, locale: str) -> list[Any]:
 
 
 def _slot(slot: Slot) -> list[Any]:
-    return [slot.kind, slot.currency, {value: dict(words) for value, words in slot.choices.items()}, slot.max_length]
+    content = [slot.kind, slot.currency, {value: dict(words) for value, words in slot.choices.items()}, slot.max_length]
+    return [*content, "sensitive"] if slot.is_sensitive else content

@@ -154,17 +154,17 @@ def _slot(name: str, shape: SlotFile, path: Path, texts: Iterable[str], context:
     _identifier(name, path, "the slot name", report)
     if name == "response_id" or keyword.iskeyword(name):
         report.add_key(path, f"{name!r} cannot name a slot: Python uses the word", f"rename it, such as {name}_value")
-    kind = shape if isinstance(shape, str) else shape.type
+    kind, is_sensitive = (shape, False) if isinstance(shape, str) else (shape.type, shape.sensitive)
     if kind not in _FREE_KINDS:
         _formattable(texts, path, report)
     if isinstance(shape, MoneySlot):
         _currency(shape.currency, (*path, "currency"), report)
-        return Slot(name, kind, currency=shape.currency)
+        return Slot(name, kind, currency=shape.currency, is_sensitive=is_sensitive)
     if isinstance(shape, TextSlot):
-        return Slot(name, kind, max_length=shape.max_length)
+        return Slot(name, kind, max_length=shape.max_length, is_sensitive=is_sensitive)
     if isinstance(shape, ChoiceSlot):
-        return Slot(name, kind, choices=_choices(shape, path, texts, context))
-    return Slot(name, kind)
+        return Slot(name, kind, choices=_choices(shape, path, texts, context), is_sensitive=is_sensitive)
+    return Slot(name, kind, is_sensitive=is_sensitive)
 
 
 def _currency(code: str, path: Path, report: Report) -> None:

@@ -34,6 +34,7 @@ class Slot:
         currency: ISO 4217 code, for ``money`` only.
         choices: value -> word per locale, for ``choice`` only.
         max_length: most characters of a ``text`` value.
+        is_sensitive: its values are sealed before a record is kept; see ``audit.sealing``.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Slot:
     currency: str | None = None
     choices: Mapping[str, Mapping[str, str]] = FrozenDict()
     max_length: int = 80
+    is_sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

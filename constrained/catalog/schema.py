@@ -67,20 +67,26 @@ class _Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class PlainSlot(_Shape):
+class _LongSlot(_Shape):
+    """What every slot that is written as a mapping may say."""
+
+    sensitive: StrictBool = Field(False, description="Seal its values in every record; a log that cannot seal refuses the turn.")
+
+
+class PlainSlot(_LongSlot):
     """A slot that needs no more than its type."""
 
     type: Literal["integer", "decimal", "date", "time"] = Field(description="What fills the slot.")
 
 
-class MoneySlot(_Shape):
+class MoneySlot(_LongSlot):
     """An amount of money; filled with a Decimal or an int."""
 
     type: Literal["money"] = Field(description="An amount in a currency, written as the locale does.")
     currency: Annotated[str, Field(json_schema_extra={"pattern": "^[A-Z]{3}$"})] = Field(description="ISO 4217 code, such as EUR.")
 
 
-class TextSlot(_Shape):
+class TextSlot(_LongSlot):
     """A short piece of text from the host, such as a name; said as it is, never read as a template."""
 
     type: Literal["text"] = Field(description="Text that the host gives, on one line.")
@@ -94,7 +100,7 @@ Words = Annotated[
 ]
 
 
-class ChoiceSlot(_Shape):
+class ChoiceSlot(_LongSlot):
     """One of a closed list of words."""
 
     type: Literal["choice"] = Field(description="One of a closed list of words.")

@@ -144,7 +144,8 @@ def _slot(slot: Slot) -> str:
     """A slot and all that may fill it."""
     words = "; ".join(f"{value}: {', '.join(one.values())}" for value, one in slot.choices.items())
     longest = f" of at most {slot.max_length}" if slot.kind == "text" else ""
-    return slot.kind + (f" {slot.currency}" if slot.currency else "") + longest + (f" of {words}" if words else "")
+    kind = f"sensitive {slot.kind}" if slot.is_sensitive else slot.kind
+    return kind + (f" {slot.currency}" if slot.currency else "") + longest + (f" of {words}" if words else "")
 
 
 def _messages(response: Response) -> set[str]:

@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from openpyxl import load_workbook
 
 from constrained import Dialogue, load_catalog
 from constrained.approval.keys import new_pair
@@ -19,7 +21,7 @@ from constrained.audit.stores import open_log
 from constrained.audit.subjects import SubjectKeys
 from constrained.golden import load_golden
 from constrained.packs import find_pack
-from constrained.testing import RandomEngine
+from constrained.testing import RandomEngine, ScriptedEngine
 from tests.cli.conftest import Ran
 from tests.strategies import ROOT
 
@@ -252,3 +254,58 @@ def test_an_export_goes_into_an_empty_folder_and_never_of_a_broken_log(audit, tm
     path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
     assert audit("export", path, tmp_path / "broken", "--key", key).status == 1
     assert not Path(tmp_path / "broken" / "manifest.json").exists()
+
+
+# -- another model, another calibration --------------------------------------------------------------------
+
+
+def test_redecide_asks_another_model_and_writes_who_gets_what(audit, log, tmp_path, monkeypatch):
+    """The engine is scripted: it always says the fallback."""
+    records = list(read_log(log))
+    monkeypatch.setattr("constrained.cli.redeciding.load_engine", lambda model: ScriptedEngine(lambda message: "pardon"))
+    book = tmp_path / "book.xlsx"
+    done = audit("re-decide", log, "--model", "another", "--xlsx", book, "--html", tmp_path / "page.html")
+    assert done.status == 0, done.err
+    assert f"{len(records)} turns decided anew" in done.out
+    asked = [one for one in records if len(one.options) > 1]
+    moved = Counter(one.decision.chosen for one in asked if one.decision.chosen != "pardon")
+    for said, count in moved.items():
+        assert re.search(rf"{count} +reply +{said} +pardon", done.out), done.out
+    cells = {str(cell) for sheet in load_workbook(book).worksheets for row in sheet.iter_rows(values_only=True) for cell in row}
+    assert {"pardon", *moved} <= cells
+    assert "another" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def tiny_model(tmp_path, monkeypatch):
+    """A folder with a random model of two layers, as transformers saves it."""
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
+    from tests.decoding import tiny
+
+    monkeypatch.setenv("CONSTRAINED_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    folder = tmp_path / "tiny"
+    tiny.network("llama").save_pretrained(folder)
+    tiny.bpe().save_pretrained(folder)
+    return folder
+
+
+def test_redecide_by_a_tiny_random_model_and_another_calibration(audit, tmp_path, tiny_model):
+    """One that weighs the fallback up gives everybody the fallback who could hear something else; weighed down, nobody."""
+    log = talk(tmp_path / "few.db", n_dialogues=1)
+    chosen = {}
+    for name, weight in (("up", 1e6), ("down", -1e6)):
+        calibration = tmp_path / f"{name}.json"
+        calibration.write_text(json.dumps({"rest_option": weight}))
+        book = tmp_path / f"{name}.xlsx"
+        done = audit("re-decide", log, "--model", tiny_model, "--calibration", calibration, "--threshold", "0", "--xlsx", book)
+        assert done.status == 0, done.err
+        assert f"{len(list(read_log(log)))} turns decided anew" in done.out
+        chosen[name] = set(re.findall(r"^ *\d+ +reply +\w+ +(\w+)", done.out, re.MULTILINE))
+        assert book.stat().st_size > 2_000
+    assert chosen["up"] == {"pardon"}
+    assert "pardon" not in chosen["down"]
+    (tmp_path / "broken.json").write_text('{"no such": 1}')
+    done = audit("re-decide", log, "--model", tiny_model, "--calibration", tmp_path / "broken.json")
+    assert "is no calibration" in done.err
+    assert done.status == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import random
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from constrained.audit import verifier
+from constrained.audit import facts, verifier
 from constrained.audit.chain import canonical, digest
-from constrained.audit.checkpoints import checkpoint
+from constrained.audit.checkpoints import checkpoint, verify
+from constrained.errors import AuditError
 from tests.audit.evidence import OTHER_KEY, PUBLIC, signed_log
 
 N_EDITS = int(os.environ.get("CONSTRAINED_EDITS", "10000"))
@@ -39,7 +41,7 @@ def test_it_is_short_and_imports_nothing_of_ours():
 def first_bad(lines, checkpoints):
     """The record that is named as bad; 0 when all is good."""
     try:
-        verifier.check_log(lines, verifier.read_checkpoints(checkpoints, PUBLIC))
+        verifier.check_log(map(verifier.fact, lines), verifier.read_checkpoints(checkpoints, PUBLIC))
     except verifier.Bad as error:
         return error.record
     return 0
@@ -120,7 +122,7 @@ def test_every_edit_is_found_and_the_first_bad_record_named():
         edit = EDITS[number % len(EDITS)]
         changed = edit(lines, chance)
         try:
-            verifier.check_log(changed, checkpoints)
+            verifier.check_log(map(verifier.fact, changed), checkpoints)
             found = 0
         except verifier.Bad as error:
             found = error.record
@@ -152,8 +154,10 @@ def test_a_log_signed_anew_with_another_key_is_found():
 def test_records_after_the_last_checkpoint_are_told_apart():
     log = signed_log(10)
     bare = signed_log(12)
-    assert verifier.check_log(list(bare.lines()), verifier.read_checkpoints(log.checkpoints(), PUBLIC)).endswith("signed up to record 10")
-    assert verifier.check_log(list(bare.lines()), []).endswith("none of them signed")
+    assert verifier.check_log(map(verifier.fact, bare.lines()), verifier.read_checkpoints(log.checkpoints(), PUBLIC)).endswith(
+        "signed up to record 10"
+    )
+    assert verifier.check_log(map(verifier.fact, bare.lines()), []).endswith("none of them signed")
 
 
 @pytest.fixture
@@ -194,3 +198,37 @@ def test_garbage_is_bad_and_never_a_traceback(folder, name, content):
     assert done.stderr == ""
     is_empty_checkpoints = name == "checkpoints.jsonl" and not content
     assert ("BAD: " in done.stdout, done.returncode) == ((False, 0) if is_empty_checkpoints else (True, 1))
+
+
+# -- many processes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("edit", [flip, delete, cut, insert, reorder, edited, rechained(edited)], ids=lambda edit: edit.__name__)
+def test_many_processes_find_what_one_finds(monkeypatch, edit):
+    monkeypatch.setattr(facts, "BLOCK", 3)
+    monkeypatch.setattr(facts, "WORTH", 4)
+    log, chance = signed_log(N_RECORDS, every=5), random.Random(8)
+    lines, checkpoints = list(log.lines()), log.checkpoints()
+    assert verify(lines, checkpoints, PUBLIC, "log", processes=2) == verify(lines, checkpoints, PUBLIC, "log")
+    changed = edit(lines, chance)
+    with pytest.raises(AuditError) as many:
+        verify(changed, checkpoints, PUBLIC, "log", processes=2)
+    assert many.value.line == first_bad(changed, checkpoints) == first_difference(lines, changed)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"a":1,"a":2,"hash":"x"}', b'{"a":NaN,"hash":"x"}', b'["hash"]', b"[" * 100_000, b' {"hash":"x"}', b'{"hash":1}', b"\xff"],
+)
+def test_a_line_with_two_readings_or_none_is_refused(line):
+    with pytest.raises(verifier.Bad):
+        verifier.fact(line + b"\n")
+
+
+def test_a_name_that_stands_twice_is_found_though_the_hash_fits():
+    line = next(iter(signed_log(1).lines()))
+    twice = line.replace(b'"text":', b'"text":"else","text":', 1)
+    body = twice[:-1].replace(b',"hash":"' + json.loads(line)["hash"].encode() + b'"', b"", 1)
+    twice = twice.replace(json.loads(line)["hash"].encode(), b"sha256:" + hashlib.sha256(body).hexdigest().encode(), 1)
+    with pytest.raises(verifier.Bad, match="one reading"):
+        verifier.fact(twice)
