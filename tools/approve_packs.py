@@ -24,9 +24,9 @@ from constrained.catalog.response import Catalog
 FOLDER = Path(__file__).resolve().parents[1] / "catalogs"
 PEOPLE = FOLDER / "people.toml"
 SIGNERS = {  # in this order
-    "tavern": ("Marta Lindqvist",),
-    "bank_disputes": ("Dana Reyes", "Tom Acheson"),
-    "clinic_booking": ("Dr Lena Fischer", "Samuel Okafor"),
+    "tavern": ("Demo Editor",),
+    "bank_disputes": ("Demo Compliance", "Demo Fraud Desk"),
+    "clinic_booking": ("Demo Clinician", "Demo Operations"),
 }
 _KEYS = re.compile(r'(?P<head>\[people\."(?P<name>[^"]+)"\]\n(?:(?!\[).*\n)*?keys = )\[(?P<keys>[^\]]*)\]')
 

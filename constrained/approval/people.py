@@ -11,7 +11,7 @@ roles = ["fraud"]
 [rules.catalogs.bank_disputes]  # and what all responses of one catalog need as well
 roles = ["compliance"]
 
-[people."Dana Reyes"]
+[people."Demo Compliance"]
 roles = ["compliance"]
 keys = ["ed25519:...", {key = "ed25519:...", until = 2026-06-30}]
 """

@@ -13,7 +13,7 @@ from constrained.cli.received import received
 from tests.approval.office import TODAY
 from tests.cli.conftest import Ran, Run
 
-DANA, TOM = "Dana Reyes", "Tom Acheson"
+DANA, TOM = "Demo Compliance", "Demo Fraud Desk"
 
 
 def key_line(ran: Ran) -> str:
@@ -37,7 +37,7 @@ def test_a_whole_day_of_a_compliance_officer(run: Run, desk: Path, here: Path) -
     assert waiting.status == 0
     assert "6 of 6 versions wait for an approval" in waiting.out
     assert not desk.with_name("desk.approvals.jsonl").exists(), "nothing is signed by looking"
-    assert "6 entries signed by Dana Reyes" in run("approve", "desk", "--as", DANA).out
+    assert "6 entries signed by Demo Compliance" in run("approve", "desk", "--as", DANA).out
     assert "nothing that waits" in run("approve", "desk", "--as", DANA).out
     checked = run("check", "desk", "--strict")
     assert (checked.status, "6 of 6 versions in force" in checked.out) == (0, True), checked.out
@@ -47,7 +47,7 @@ def test_a_whole_day_of_a_compliance_officer(run: Run, desk: Path, here: Path) -
 
     desk.write_text(desk.read_text().replace("A colleague will see to it", "Somebody sees to it"))
     waiting = run("approve", "desk")
-    assert "apologise (en) by Ada: is not approved as it is now: it was edited after Dana Reyes" in waiting.out
+    assert "apologise (en) by Ada: is not approved as it is now: it was edited after Demo Compliance" in waiting.out
     assert "  - I am sorry that this went badly. A colleague will see to it at once." in waiting.out
     assert "  + I am sorry that this went badly. Somebody sees to it at once." in waiting.out
     checked = run("check", "desk")
@@ -67,7 +67,7 @@ def test_a_recall_is_told_with_who_received_it(run: Run, desk: Path, here: Path)
     assert "in 1 conversation of" in recalled.out
     assert first not in run("play", "desk", "--rules", stdin="hello\n").out.splitlines()
     again = run("approve", "desk", said, "--as", DANA)
-    assert (again.status, "was recalled by Tom Acheson" in again.err, "--restore" in again.err) == (1, True, True)
+    assert (again.status, "was recalled by Demo Fraud Desk" in again.err, "--restore" in again.err) == (1, True, True)
     assert "nothing that waits" in run("approve", "desk", "--as", DANA).out
     assert f"restored {said} (en)" in run("approve", "desk", said, "--as", DANA, "--restore").out
     assert first in run("play", "desk", "--rules", stdin="hello\n").out.splitlines()
@@ -99,7 +99,7 @@ def test_a_channel_of_its_own(run: Run, desk: Path) -> None:
         (("approve", "desk", "nobody", "--as", DANA), "has no response 'nobody'"),
         (("approve", "desk", "--as", DANA, "--from", "2020-01-01"), "cannot begin on 2020-01-01"),
         (("approve", "desk", "--as", DANA, "--until", "2020-01-01"), "would end on 2020-01-01"),
-        (("approve", "desk", "--as", DANA, "--key", "keys/tom_acheson.pem"), "not the key of Dana Reyes"),
+        (("approve", "desk", "--as", DANA, "--key", "keys/demo_fraud_desk.pem"), "not the key of Demo Compliance"),
         (("approve", "desk", "--as", DANA, "--key", "nowhere.pem"), "there is no private key"),
         (("approve", "desk", "--as", DANA, "--restore"), "--restore needs the ids"),
         (("recall", "desk", "nobody", "--as", DANA), "has no response 'nobody'"),
@@ -121,10 +121,10 @@ def test_a_day_that_is_none_is_wrong_usage(run: Run, desk: Path) -> None:
 def test_a_ledger_that_was_tampered_with_fails_the_check_and_stops_the_desk(run: Run, desk: Path) -> None:
     run("approve", "desk", "--as", DANA)
     ledger = desk.with_name("desk.approvals.jsonl")
-    ledger.write_bytes(ledger.read_bytes().replace(b'"by":"Dana Reyes"', b'"by":"Tom Acheson"', 1))
+    ledger.write_bytes(ledger.read_bytes().replace(b'"by":"Demo Compliance"', b'"by":"Demo Fraud Desk"', 1))
     for arguments in (("check", "desk"), ("play", "desk", "--rules"), ("approve", "desk")):
         done = run(*arguments, stdin="hello\n")
-        assert (done.status, "desk.approvals.jsonl:1: the key of Tom Acheson is not theirs" in done.out + done.err) == (1, True)
+        assert (done.status, "desk.approvals.jsonl:1: the key of Demo Fraud Desk is not theirs" in done.out + done.err) == (1, True)
 
 
 def test_the_demo_shows_a_recall_between_two_turns(run: Run) -> None:

@@ -23,7 +23,7 @@ def test_the_people_of_the_page(tmp_path: Path) -> None:
     (toml,) = blocks("approval.md", "toml")
     (tmp_path / "people.toml").write_text(toml)
     people = load_people(tmp_path / "people.toml", "bank_disputes")
-    assert people.lacks(people.rule_for(["fraud"]), ["Dana Reyes"]) == "1 more approver, for fraud"
+    assert people.lacks(people.rule_for(["fraud"]), ["Demo Compliance"]) == "1 more approver, for fraud"
 
 
 def test_the_catalogs_of_the_pages() -> None:
