@@ -23,13 +23,14 @@ from constrained.audit.log import JsonLinesLog, Log, MemoryLog
 from constrained.audit.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, Record, portable, to_json, versions
 from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, Speaker, checked
+from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import allow, most_salient
 from constrained.logic.options import Allowed, Obligation, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.logic.understanding import Hearing, Understanding, ask, believed, blanks, understand
+from constrained.memory import Memory
 from constrained.turn import Decision, Trace, Turn
 from constrained.verify import compose, verify
 
@@ -68,7 +69,7 @@ class Dialogue:
             in memory only.
         locale: BCP 47; the catalog's default when None.
         threshold: the fallback is said when the best option's probability is lower; 0 never abstains.
-        conversation: names this conversation in the log.
+        conversation: names this conversation in the log. memory: where it goes on from, see ``Dialogue.memory``.
         now: the clock, for tests and replay. Its date decides which approvals are in force; it is also the day from
             which "tomorrow" is counted, unless the State has a field ``today``.
     """
@@ -83,6 +84,7 @@ class Dialogue:
         locale: str | None = None,
         threshold: float = 0.3,
         conversation: str | None = None,
+        memory: Memory | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.policy = _policy(policy)
@@ -92,9 +94,8 @@ class Dialogue:
         self.threshold = threshold
         self.conversation = conversation or uuid.uuid4().hex
         self._now = now
-        self._said: dict[str, int] = {}
-        self._history: list[tuple[Speaker, str]] = []
-        self._number = 0
+        start = memory or Memory()
+        self._said, self._history, self._number = dict(start.said), list(start.history), start.number
         self._lock = threading.Lock()  # turns of one conversation keep their order
 
     @property
@@ -131,12 +132,14 @@ class Dialogue:
         """``reply`` for asynchronous hosts; the model runs in a worker thread."""
         return await asyncio.to_thread(self.reply, message, state, within=within, locale=locale)
 
+    def memory(self) -> Memory:
+        """What the conversation carries to its next turn; ``Dialogue(..., memory=...)`` goes on from it in any process."""
+        with self._lock:
+            return Memory(said=dict(self._said), history=tuple(self._history), number=self._number)
+
     def fork(self, engine: Engine | None) -> Dialogue:
         """A second conversation that goes on from here with another engine and a log of its own in memory: to compare."""
-        with self._lock:
-            other = Dialogue(self.policy, engine=engine, locale=self.locale, threshold=self.threshold, now=self._now)
-            other._said, other._history, other._number = dict(self._said), list(self._history), self._number
-            return other
+        return Dialogue(self.policy, engine=engine, locale=self.locale, threshold=self.threshold, memory=self.memory(), now=self._now)
 
     # -- the six stages ------------------------------------------------------------------------------
 

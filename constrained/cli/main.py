@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constrained.cli import check, demo, list_packs, model, new, play, replay, schema
+from constrained.cli import check, demo, list_packs, model, new, play, replay, schema, serve
 from constrained.cli.screen import prepare_streams, show_error
 from constrained.errors import ConstrainedError
 
@@ -27,6 +27,7 @@ app.command("check")(check.check)
 app.command("new")(new.new)
 app.command("replay")(replay.replay_log)
 app.command("schema")(schema.schema)
+app.command("serve")(serve.serve)
 app.add_typer(model.app, name="model")
 
 
