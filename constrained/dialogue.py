@@ -12,7 +12,7 @@ import threading
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -25,13 +25,14 @@ from constrained.audit.record import Outcome, OutcomeEntry, Record, library, pro
 from constrained.audit.stores import open_log
 from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, Speaker, checked
+from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import allow, most_salient
 from constrained.logic.options import Allowed, Obligation, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.logic.understanding import Hearing, Understanding, ask, believed, blanks, understand
+from constrained.memory import Memory
 from constrained.recording import Taken, recorded
 from constrained.turn import Decision, Trace, Turn
 from constrained.verify import compose, verify
@@ -55,7 +56,7 @@ class Dialogue:
             durable before the reply is released. Without one, they live in memory only.
         locale: BCP 47; the catalog's default when None.
         threshold: the fallback is said when the best option's probability is lower; 0 never abstains.
-        conversation: names this conversation in the log.
+        conversation: names this conversation in the log. memory: where it goes on from, see ``Dialogue.memory``.
         channel, jurisdiction: where the conversation takes place (``sms``, ``EU``). A response that was approved for
             one place is said there only; without a name, only what was approved for every place is said.
         drafts: the development switch: responses without an approval in force may be said, and every record shows it.
@@ -76,6 +77,7 @@ class Dialogue:
         channel: str | None = None,
         jurisdiction: str | None = None,
         drafts: bool = False,
+        memory: Memory | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.policy = _policy(policy)
@@ -88,9 +90,8 @@ class Dialogue:
         self.threshold = threshold
         self.conversation = conversation or uuid.uuid4().hex
         self._now = now
-        self._said: dict[str, int] = {}
-        self._history: list[tuple[Speaker, str]] = []
-        self._number = 0
+        start = memory or Memory()
+        self._said, self._history, self._number = dict(start.said), list(start.history), start.number
         self._lock = threading.Lock()  # turns of one conversation keep their order
 
     @property
@@ -130,26 +131,29 @@ class Dialogue:
         """``reply`` for asynchronous hosts; the model runs in a worker thread."""
         return await asyncio.to_thread(self.reply, message, state, within=within, locale=locale)
 
+    def memory(self) -> Memory:
+        """What the conversation carries to its next turn; ``Dialogue(..., memory=...)`` goes on from it in any process."""
+        with self._lock:
+            return Memory(said=dict(self._said), history=tuple(self._history), number=self._number)
+
     def fork(self, engine: Engine | None) -> Dialogue:
         """A second conversation that goes on from here with another engine and a log of its own in memory: to compare."""
-        with self._lock:
-            other = Dialogue(
-                self.policy,
-                engine=engine,
-                locale=self.locale,
-                threshold=self.threshold,
-                channel=self.channel,
-                jurisdiction=self.jurisdiction,
-                drafts=self.drafts,
-                now=self._now,
-            )
-            other._said, other._history, other._number = dict(self._said), list(self._history), self._number
-            return other
+        return Dialogue(
+            self.policy,
+            engine=engine,
+            locale=self.locale,
+            threshold=self.threshold,
+            channel=self.channel,
+            jurisdiction=self.jurisdiction,
+            drafts=self.drafts,
+            memory=self.memory(),
+            now=self._now,
+        )
 
-    def resume(self, said: Mapping[str, int], history: Sequence[tuple[Speaker, str]], number: int) -> None:
-        """Goes on after a turn of that number, taken elsewhere: with what was said until then, and what the model may read of it."""
+    def resume(self, memory: Memory) -> None:
+        """Goes on from there: what was said and heard before, here or in another process."""
         with self._lock:
-            self._said, self._history, self._number = dict(said), list(history)[-2 * HISTORY_TURNS :], number
+            self._said, self._history, self._number = dict(memory.said), list(memory.history)[-2 * HISTORY_TURNS :], memory.number
 
     # -- the six stages ------------------------------------------------------------------------------
 

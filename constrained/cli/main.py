@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constrained.cli import approve, check, demo, diff, list_packs, model, new, play, replay, schema, sheet
+from constrained.cli import approve, check, demo, diff, list_packs, model, new, play, replay, schema, serve, sheet
 from constrained.cli.audit import audit_app
 from constrained.cli.screen import prepare_streams, show_error
 from constrained.errors import ConstrainedError
@@ -31,6 +31,7 @@ app.command("recall")(approve.recall)
 app.command("diff")(diff.diff)
 app.command("replay")(replay.replay_log)
 app.command("schema")(schema.schema)
+app.command("serve")(serve.serve)
 app.add_typer(approve.keys_app, name="keys")
 app.add_typer(sheet.app, name="sheet")
 app.add_typer(audit_app, name="audit")

@@ -15,6 +15,7 @@ from constrained.cli.loading import load_engine, loading
 from constrained.dialogue import Dialogue
 from constrained.errors import CalibrationError
 from constrained.logic.policy import Policy
+from constrained.memory import Memory
 
 
 def engine_for(model: str, calibration: Path | None) -> Engine:
@@ -50,7 +51,7 @@ def deciding(policy: Policy, engine: Engine, threshold: float | None) -> Decide:
             drafts=True,
             now=lambda: datetime.fromisoformat(record.at),
         )
-        dialogue.resume(record.said, history, record.number - 1)
+        dialogue.resume(Memory(said=record.said, history=tuple(history), number=record.number - 1))
         state = policy.state_type.from_json(record.state)
         history += [("user", record.message), ("reply", record.text)]
         turn = dialogue.reply(record.message, state)

@@ -1,0 +1,132 @@
+"""``constrained serve``: packs over HTTP, for a game beside it or a desk before it. Reads no request."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from constrained.choice import Engine
+from constrained.cli.loading import load_engine
+from constrained.cli.screen import line, note
+from constrained.errors import ConstrainedError
+from constrained.models import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from constrained.serve.settings import ServerSettings
+
+
+def serve(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Packs; see: constrained list")],
+    model: Annotated[list[str] | None, typer.Option(help="A model; give several to compare them. The first is asked.")] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
+    host: Annotated[str, typer.Option(help="Address to listen on. One that others reach needs --tokens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8420,
+    data: Annotated[Path, typer.Option(help="Folder for conversations, records and the token.")] = Path(".constrained"),
+    database: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")] = None,
+    log: Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")] = None,
+    tokens: Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN.")] = None,
+    host_name: Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")] = None,
+    within: Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")] = 10.0,
+    threshold: Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")] = 0.3,
+    concurrency: Annotated[int, typer.Option(help="Turns taken at once.")] = 16,
+    waiting: Annotated[int, typer.Option(help="Turns that may wait; more are refused with 503.")] = 256,
+    rate: Annotated[float, typer.Option(help="Turns a second of one tenant; 0: no limit.")] = 0.0,
+    port_file: Annotated[Path | None, typer.Option(help="Write url, port, token and pid there once it listens.")] = None,
+    parent: Annotated[int | None, typer.Option(help="End when the process of this id ends.")] = None,
+    watch: Annotated[bool, typer.Option(help="Take over edited packs that pass their check.")] = True,
+    page: Annotated[bool, typer.Option(help="Show the page at /.")] = True,
+) -> None:
+    """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
+    _needs_extra()
+    from constrained.serve.app import create_app
+    from constrained.serve.packs import Packs
+    from constrained.serve.server import listen, run
+    from constrained.serve.settings import Limits, ServerSettings
+
+    known = _tokens(tokens, data, host)
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        tokens=known,
+        hosts=frozenset(host_name or ()),
+        database=database or f"sqlite:///{data / 'conversations.db'}",
+        log=log or str(data / "turns.jsonl"),
+        within=within,
+        threshold=threshold,
+        has_page=page,
+        limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    bound = listen(settings)
+    packs = Packs.named(tuple(names))
+    app = create_app(settings, packs, _engines(model or [DEFAULT_MODEL], rules))
+    token = next(iter(known))
+    run(
+        app,
+        settings,
+        bound,
+        token=token,
+        port_file=port_file,
+        parent=parent,
+        is_watching=watch,
+        ready=lambda url: _say(url, token, settings),
+    )
+
+
+def _needs_extra() -> None:
+    try:
+        import fastapi  # noqa: F401  # only to see whether it is there
+        import sqlalchemy  # noqa: F401  # likewise
+        import uvicorn  # noqa: F401  # likewise
+    except ModuleNotFoundError as error:
+        raise ConstrainedError(
+            f"serving needs a package that is not installed: {error.name}", hint="pip install 'constrained[serve]'"
+        ) from error
+
+
+def _tokens(file: Path | None, data: Path, host: str) -> dict[str, str]:
+    """Token -> tenant. On loopback one is made and kept in ``data``; where others reach the server the operator gives them."""
+    from constrained.serve.settings import LOCAL, is_loopback, kept_token
+
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if file is not None:
+            return _read(file)
+        if not is_loopback(host):
+            hint = "give --tokens FILE with lines TENANT TOKEN, and put TLS in front of the server"
+            raise ConstrainedError(f"{host} can be reached by others, and no tokens are given", hint=hint)
+        return {kept_token(data): LOCAL}
+    except OSError as error:
+        raise ConstrainedError(
+            f"{error.filename or data} cannot be used: {error.strerror}", hint="check the path and its permissions"
+        ) from error
+
+
+def _read(file: Path) -> dict[str, str]:
+    found = {}
+    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        words = text.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 2 or len(words[1]) < 16:
+            raise ConstrainedError(f"{file}:{number}: not a tenant and a token of at least 16 characters", hint="TENANT TOKEN, one a line")
+        found[words[1]] = words[0]
+    if not found:
+        raise ConstrainedError(f"{file} holds no token", hint="TENANT TOKEN, one a line")
+    return found
+
+
+def _engines(names: list[str], rules: bool) -> dict[str, Engine]:
+    return {} if rules else {name: load_engine(name) for name in names}
+
+
+def _say(url: str, token: str, settings: ServerSettings) -> None:
+    line(f"listening on {url}")
+    if settings.has_page:
+        line(f"the page: {url}/#token={token}")
+    note(f"token: {token}")
+    sys.stdout.flush()

@@ -1,0 +1,302 @@
+"""The routes of a server, over one Service. Knows no engine and no database.
+
+app = create_app(ServerSettings(tokens={"secret": "local"}), Packs.named(("tavern",)), {"smollm2-135m": engine})
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Header, Query, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
+from pydantic_core import from_json
+from starlette.exceptions import HTTPException
+
+from constrained.choice import Engine
+from constrained.dialogue import Dialogue
+from constrained.errors import ConstrainedError
+from constrained.serve import catalogs, events, openai_api, systemone
+from constrained.serve.engines import SharedEngine
+from constrained.serve.errors import body_of, status_of, told
+from constrained.serve.journal import Journal
+from constrained.serve.jsons import parsed
+from constrained.serve.measured import Measured
+from constrained.serve.models import (
+    CatalogReply,
+    CatalogsReply,
+    ConversationReply,
+    ErrorReply,
+    ForkRequest,
+    HealthReply,
+    Id,
+    PackName,
+    ReadyReply,
+    TurnReply,
+    TurnRequest,
+)
+from constrained.serve.packs import Packs
+from constrained.serve.security import PROTOCOL, Guard
+from constrained.serve.service import Service
+from constrained.serve.sessions import Sessions
+from constrained.serve.settings import ServerSettings
+from constrained.serve.telemetry import Telemetry
+from constrained.serve.turns import Turns
+
+PAGE = Path(__file__).parent / "page"
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorReply, "description": what}
+    for status, what in {
+        400: "The body is not JSON.",
+        401: "No token, or a wrong one.",
+        403: "Called by a name that is not the server's.",
+        404: "There is no such pack, conversation or turn.",
+        408: "The body came too slowly.",
+        409: "The key or the conversation belongs to another request or pack.",
+        413: "The body is too large.",
+        422: "A value is not what it must be.",
+        429: "Too many turns of this conversation or tenant; Retry-After tells when to come again.",
+        500: "A fault that only the operator can mend. Nothing was said.",
+        503: "The server is full, stopping, or cannot keep a record. Nothing was said.",
+    }.items()
+}
+log = logging.getLogger("constrained.serve")
+
+
+class _StrictRequest(Request):
+    """Reads bodies as JSON proper: no NaN, no nesting without end."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            try:
+                self._json = parsed(await self.body())
+            except (ValueError, RecursionError) as error:
+                raise HTTPException(400, "the body is not JSON: send an object as application/json") from error
+        return self._json
+
+
+class _StrictRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # a coroutine is one
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await handler(_StrictRequest(request.scope, request.receive))
+
+        return handle
+
+
+router = APIRouter(route_class=_StrictRoute, responses=REFUSALS)
+
+
+def create_app(
+    settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine] | None = None, telemetry: Telemetry | None = None
+) -> FastAPI:
+    """A server's app. ``app.state.service`` holds what it runs on.
+
+    Args:
+        engines: name -> engine, the first one asked unless a request names another. Each is shared by all conversations.
+
+    Raises ConstrainedError when the conversations or the records cannot be kept.
+    """
+    service = Service(_turns(settings, packs, engines or {}), telemetry or Telemetry())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    app = FastAPI(title="Constrained", version=version("constrained"), docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.service = service
+    app.include_router(router)
+    files = _page(app) if settings.has_page else []
+    app.add_exception_handler(ConstrainedError, _told)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(Measured, telemetry=service.telemetry)
+    app.add_middleware(Guard, settings=settings, free=files, refused=service.telemetry.refused)
+    return app
+
+
+def _turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine]) -> Turns:
+    limits = settings.limits
+    journal = Journal(Dialogue(packs.get(packs.names[0]), log=settings.log or None).log, settings.log)
+    sessions = Sessions(settings.database, pool_size=limits.n_running + 4)
+    shared = {name: SharedEngine(engine) for name, engine in engines.items()}
+    turns = Turns(settings, packs, shared, sessions, journal)
+    n_settled = turns.settle_all()
+    if n_settled:
+        log.warning("a crash interrupted %d turns; they are completed", n_settled)
+    return turns
+
+
+def _page(app: FastAPI) -> list[str]:
+    """Serves the files of the page; returns their paths."""
+    names = sorted(path.name for path in PAGE.iterdir() if path.suffix in (".html", ".js", ".css", ".svg"))
+
+    def route(path: str, name: str) -> None:
+        app.add_api_route(path, lambda: FileResponse(PAGE / name), methods=["GET"], include_in_schema=False)
+
+    for name in names:
+        route("/" if name == "index.html" else f"/{name}", name)
+    return [f"/{name}" for name in names]
+
+
+# -- turns ---------------------------------------------------------------------------------------------------
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _tenant(request: Request) -> str:
+    return str(request.state.tenant)
+
+
+def _json(reply: Any, status: int = 200) -> Response:
+    return Response(reply.model_dump_json(), status, media_type="application/json")
+
+
+@router.post("/v1/turns", response_model=TurnReply, summary="Take a turn")
+async def take_turn(
+    body: TurnRequest, request: Request, idempotency_key: Annotated[Id | None, Header(description="As in the body.")] = None
+) -> Response:
+    service = _service(request)
+    if idempotency_key is not None and body.idempotency_key is None:
+        body = body.model_copy(update={"idempotency_key": idempotency_key})
+    return _json(await service.take(service.turns.job(_tenant(request), body), request.headers))
+
+
+@router.post("/v1/conversations/{conversation}/fork", response_model=TurnReply, summary="Take a turn again, otherwise")
+async def fork(conversation: Id, body: ForkRequest, request: Request) -> Response:
+    service = _service(request)
+    job = await service.at_desk(service.turns.fork, _tenant(request), conversation, body)
+    return _json(await service.take(job, request.headers))
+
+
+@router.get("/v1/conversations/{conversation}", response_model=ConversationReply, summary="A conversation and its turns")
+async def conversation(conversation: Id, request: Request, turns: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Response:
+    service = _service(request)
+    stored, replies = await service.at_desk(service.turns.conversation, _tenant(request), conversation, turns)
+    state = from_json(stored.state)
+    return _json(ConversationReply(conversation=stored.id, pack=stored.pack, number=stored.number, state=state, turns=tuple(replies)))
+
+
+@router.delete("/v1/conversations/{conversation}", status_code=204, summary="Forget a conversation; its records stay in the log")
+async def forget(conversation: Id, request: Request) -> None:
+    service = _service(request)
+    await service.at_desk(service.turns.forget, _tenant(request), conversation)
+
+
+@router.websocket("/v1/events")
+async def listen(socket: WebSocket, conversation: str = "") -> None:
+    service: Service = socket.app.state.service
+    protocol = PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", ()) else None
+    await events.stream(service.events, socket, str(socket.state.tenant), conversation, protocol)
+
+
+# -- what is served ------------------------------------------------------------------------------------------
+
+
+@router.get("/v1/catalogs", response_model=CatalogsReply, summary="Packs and engines")
+async def list_catalogs(request: Request) -> Response:
+    return _json(catalogs.catalogs_reply(_service(request).turns))
+
+
+@router.get("/v1/catalogs/{pack}", response_model=CatalogReply, summary="A pack: responses, state, rules")
+async def one_catalog(pack: PackName, request: Request) -> Response:
+    return _json(catalogs.catalog_reply(_service(request).turns, pack))
+
+
+@router.get("/healthz", summary="The process is alive")
+async def health() -> HealthReply:
+    return HealthReply(version=version("constrained"))
+
+
+@router.get("/readyz", response_model=ReadyReply, summary="Whether turns are taken now")
+async def ready(request: Request) -> Response:
+    service = _service(request)
+    reply = await service.at_desk(service.ready)
+    return _json(reply, 200 if reply.is_ready else 503)
+
+
+@router.get("/metrics", summary="For Prometheus", response_class=Response)
+async def metrics(request: Request) -> Response:
+    content, kind = _service(request).telemetry.exposition()
+    return Response(content, headers={"content-type": kind})
+
+
+# -- what other clients speak --------------------------------------------------------------------------------
+
+
+@router.get("/v1/models", summary="Packs, as OpenAI lists models")
+async def list_models(request: Request) -> dict[str, Any]:
+    return openai_api.models(_service(request).turns)
+
+
+@router.post("/v1/chat/completions", summary="A turn, as OpenAI's chat completion")
+async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: Annotated[Id | None, Header()] = None) -> Response:
+    service = _service(request)
+    if openai_api.is_after_tools(body):
+        silent = openai_api.silent_chunks(body.model) if body.stream else None
+        return _stream(silent) if silent else JSONResponse(openai_api.silence(body.model))
+    reply = await service.take(openai_api.job_of(service.turns, _tenant(request), body, idempotency_key), request.headers)
+    if body.stream:
+        has_usage = bool(body.stream_options and body.stream_options.include_usage)
+        return _stream(openai_api.chunks(reply, body.model, has_usage=has_usage))
+    return JSONResponse(openai_api.completion(reply, body.model))
+
+
+def _stream(chunks: Any) -> Response:
+    return StreamingResponse(chunks, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+
+@router.post("/v1/systemone", summary="Typed questions about a state, with probabilities")
+async def system_one(body: systemone.SystemOneRequest, request: Request) -> systemone.SystemOneReply:
+    service = _service(request)
+    name, engine = systemone.engine_of(service.turns.engines, body.model)
+    async with service.gate.turn(_tenant(request), f"systemone {time.monotonic_ns()}"):
+        return await service.in_turn(systemone.answer, name, engine, body, service.turns.settings.within)
+
+
+# -- what went wrong -----------------------------------------------------------------------------------------
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ConstrainedError):
+        raise error
+    status = status_of(error)
+    if status == 500:
+        log.error("%s: %s", request.url.path, error)
+    headers = {"retry-after": str(getattr(error, "retry_s", 0) or 1)} if status in (429, 503) else {}
+    return Response(body_of(error).model_dump_json(), status, headers, "application/json")
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """The first thing that is wrong with a request. What was sent is not sent back."""
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    where = ".".join(str(part) for part in first["loc"][1:])
+    reply = told("invalid_request_error", f"{where or 'the body'}: {first['msg']}", "see /openapi.json", 422, where or None)
+    return Response(reply.model_dump_json(), 422, media_type="application/json")
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else "internal"
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    reply = told("not_found" if status == 404 else "bad_request", detail, "see /openapi.json", status)
+    return Response(reply.model_dump_json(), status, headers, "application/json")
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log.error("%s: %s", request.url.path, type(error).__name__, exc_info=error)
+    reply = told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more", 500)
+    return Response(reply.model_dump_json(), 500, media_type="application/json")

@@ -1,0 +1,108 @@
+"""The engines of a server, by name, each shared by all conversations. Knows no policy and no tensor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
+from constrained.errors import BusyError, DeadlineError
+
+RULES = "rules"  # the name under which a request asks for no model
+N_READERS = 2
+
+
+class Sharing(Protocol):
+    """What shares an engine's batches: ``engines.batching.BatchingEngine``."""
+
+    @property
+    def identity(self) -> Mapping[str, str]: ...
+
+    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]: ...
+
+    def close(self) -> None: ...
+
+
+class SharedEngine:
+    """An engine for many conversations: decisions go in shared batches, and no caller waits past its deadline.
+
+    That holds for an engine that hangs, too: it is left to itself, and the turns that ask it meanwhile go by the rules.
+    """
+
+    def __init__(self, engine: Engine, *, max_waiting: int = 1_024) -> None:
+        from constrained.engines.batching import BatchingEngine
+
+        self._alone = _Alone(engine)
+        self._batches: Sharing = BatchingEngine(self._alone, max_waiting=max_waiting)
+        self._readers = ThreadPoolExecutor(N_READERS, thread_name_prefix="constrained-reads")
+        self._n_reads = threading.BoundedSemaphore(max_waiting)
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        return self._batches.identity
+
+    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+        return self._batches.choose(choices, scene, deadline)
+
+    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+        """What the engine reads of the message; nothing where it only chooses."""
+        if not self._alone.can_read:
+            return [None] * len(blanks)
+        if not self._n_reads.acquire(blocking=False):
+            raise BusyError("too many messages wait to be read already", hint="ask again later, or add an engine")
+        reading = self._readers.submit(self._alone.read, blanks, scene, deadline)
+        reading.add_done_callback(lambda _: self._n_reads.release())
+        return _in_time(reading, deadline)
+
+    def close(self, patience_s: float = 5.0) -> None:
+        """Ends the threads; one that hangs in the engine is left behind."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        closing = threading.Thread(target=self._batches.close, daemon=True)
+        closing.start()
+        closing.join(patience_s)
+
+
+class _Alone:
+    """An engine that is asked by one thread at a time; one that decides for one conversation is asked for each."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._lock = engine, threading.Lock()
+        self.can_read = isinstance(engine, Reads)
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        return self._engine.identity
+
+    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+        with self._lock:
+            return self._engine.choose(choices, scene, deadline)
+
+    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+        with self._lock:
+            if isinstance(self._engine, DecidesMany):
+                return self._engine.decide_many(asks, deadline)
+            return [self._engine.choose(ask.choices, ask.scene, deadline) for ask in asks]
+
+    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+        with self._lock:
+            return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Reads) else [None] * len(blanks)
+
+
+class NoTimeEngine:
+    """In place of an engine that failed: it has no time, so that the rules choose as after a deadline, without effects."""
+
+    def __init__(self, reason: str) -> None:
+        self.identity: Mapping[str, str] = {"engine": "none", "degraded": reason}
+
+    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+        raise DeadlineError("the engine failed, the rules choose", within_s=0)
+
+
+def _in_time(reading: Future[Sequence[str | None]], deadline: Deadline | None) -> Sequence[str | None]:
+    while not wait([reading], None if deadline is None else max(deadline.left_s, 0.0)).done:
+        if deadline is not None and deadline.left_s <= 0:
+            reading.cancel()
+            deadline.check()
+    return reading.result()

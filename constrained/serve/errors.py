@@ -1,0 +1,69 @@
+"""What a server refuses, as errors with a status, and the status of every error of the library. Knows no route."""
+
+from __future__ import annotations
+
+from constrained.errors import (
+    AuditError,
+    BusyError,
+    ConstrainedError,
+    DeadlineError,
+    EngineError,
+    LocaleError,
+    MessageError,
+    PackError,
+    StateError,
+)
+from constrained.serve.models import ErrorDetail, ErrorReply
+
+_STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
+    (StateError, 422),
+    (MessageError, 422),
+    (LocaleError, 422),
+    (PackError, 404),
+    (BusyError, 503),
+    (EngineError, 503),
+    (DeadlineError, 503),
+    (AuditError, 503),
+)
+
+
+class RefusedError(ConstrainedError):
+    """A request that is not served: ``status`` is HTTP's, ``retry_s`` when to come again (0: never)."""
+
+    def __init__(self, status: int, message: str, *, hint: str = "", retry_s: int = 0, param: str | None = None) -> None:
+        self.status, self.retry_s, self.param = status, retry_s, param
+        super().__init__(message, hint=hint)
+
+
+def status_of(error: ConstrainedError) -> int:
+    """HTTP's status of an error; 500 for what only the operator can mend."""
+    if isinstance(error, RefusedError):
+        return error.status
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def body_of(error: ConstrainedError) -> ErrorReply:
+    """What the caller is told. Never a path or a traceback: of an error of the operator only its kind."""
+    status = status_of(error)
+    if status == 500:
+        return told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more")
+    kind = type(error).__name__ if not isinstance(error, RefusedError) else _KINDS.get(status, "refused")
+    return told(kind, error.message, error.hint, status, getattr(error, "param", None))
+
+
+def told(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
+    return ErrorReply(error=ErrorDetail(type=kind, message=message, hint=hint, code=str(code) if code else None, param=param))
+
+
+_KINDS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    408: "too_slow",
+    409: "conflict",
+    413: "too_large",
+    422: "invalid_request_error",
+    429: "too_many",
+    503: "overloaded",
+}

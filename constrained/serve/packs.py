@@ -1,0 +1,90 @@
+"""The packs of a server, each replaced between turns by a new version that passes its check. Knows no request."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from constrained.errors import ConstrainedError, PackError, PolicyError, Problem
+from constrained.folders import find_pack
+from constrained.golden import load_golden, run_golden
+from constrained.logic.check import examine
+from constrained.logic.policy import Policy
+from constrained.packs import load_policy, load_policy_file
+
+
+class Packs:
+    """Name -> Policy. Who asked for a pack keeps what it got until its turn is over.
+
+    Args:
+        policies: what is served from the start; only packs loaded by name can be reloaded.
+    """
+
+    def __init__(self, policies: Mapping[str, Policy]) -> None:
+        self._policies = dict(policies)
+        self._seen = {name: digest(name) for name in policies}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def named(cls, names: tuple[str, ...]) -> Packs:
+        """The packs of these names. Raises PackError, CatalogError or PolicyError."""
+        return cls({name: load_policy(name) for name in names})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._policies)
+
+    def get(self, name: str) -> Policy:
+        try:
+            return self._policies[name]
+        except KeyError:
+            raise PackError(f"no pack {name!r} is served here", name=name, hint=f"there are {', '.join(self._policies)}") from None
+
+    def changed(self) -> list[str]:
+        """Packs whose files are not what they were when last looked at, the refused ones included."""
+        return [name for name in self._policies if digest(name) != self._seen[name]]
+
+    def reload(self, name: str) -> Policy:
+        """Takes over what the pack's files are now, if its check passes. Raises ConstrainedError; the old version then stays."""
+        with self._lock:
+            seen = digest(name)
+            self._seen[name] = seen
+            policy = checked(name)
+            if digest(name) != seen:
+                raise PackError(f"the files of {name!r} changed while they were checked", name=name, hint="they are looked at again")
+            self._policies[name] = policy
+            return policy
+
+
+def checked(name: str) -> Policy:
+    """The policy of a pack that passes the same check as ``constrained check``: it runs, fits, and its golden dialogues hold."""
+    pack = find_pack(name)
+    policy = load_policy_file(pack.logic_path)
+    problems = list(examine(policy, today=datetime.now(UTC).date()).problems)
+    if pack.dialogues_path is not None:
+        problems += _golden_problems(policy, pack.dialogues_path)
+    if problems:
+        raise PolicyError(f"the check of {name!r} fails", problems, hint=f"constrained check {name}")
+    return policy
+
+
+def _golden_problems(policy: Policy, path: Path) -> list[Problem]:
+    return [
+        Problem(str(path), 0, 0, f"{dialogue.name!r}, turn {number}: {text}")
+        for dialogue in load_golden(path).dialogues
+        for number, result in enumerate(run_golden(policy, dialogue), start=1)
+        for text in result.problems
+    ]
+
+
+def digest(name: str) -> str:
+    """Of the contents of a pack's files; empty while they cannot be read, or for a policy that has none."""
+    try:
+        pack = find_pack(name)
+        paths = [pack.catalog_path, pack.logic_path, *([pack.dialogues_path] if pack.dialogues_path else [])]
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
+    except (OSError, ConstrainedError):
+        return ""

@@ -1,0 +1,339 @@
+"""Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left. Knows no policy.
+
+with sessions.held(tenant, name) as book:      # no other turn of that name, in any process on the same PostgreSQL
+    stored = book.find(conversation)
+    book.prepare(row, ...)                     # durable before the log has the record, so that nothing is done twice
+    book.finish(turn_id, ...)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from constrained.errors import AuditError, ConstrainedError
+from constrained.memory import Memory
+from constrained.serve.durable import SharedFlush
+from constrained.serve.errors import RefusedError
+from constrained.serve.tables import connect, conversations, own_file, turns
+
+PREPARED, STARTED, DONE = "prepared", "started", "done"
+LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
+MOST_UNMARKED = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A conversation between two turns, as JSON texts."""
+
+    tenant: str
+    id: str
+    pack: str
+    number: int
+    memory: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """A turn as it is kept.
+
+    Attributes:
+        key: under which a repeated request finds it; None where the request named none. fingerprint: of the request.
+        stage: ``prepared`` (its record may not be in the log yet), ``started`` (its effects may have run), ``done``.
+        before: the Memory and state that it began with. reply: the TurnReply; ``seal``: the record's place in the log.
+    """
+
+    turn_id: str
+    tenant: str
+    conversation: str
+    number: int
+    key: str | None
+    fingerprint: str
+    stage: str
+    before: str
+    reply: str
+    seal: str = "{}"
+
+
+class Sessions:
+    """The conversations of one server, or of several on one PostgreSQL. Thread-safe.
+
+    Args:
+        url: of SQLAlchemy; in memory when empty. An SQLite file is refused while another process has it.
+        pool_size: connections, where there is a pool: one a turn that runs.
+    """
+
+    def __init__(self, url: str = "", *, pool_size: int = 16) -> None:
+        self._claim = _claimed(url)
+        self._engine = connect(url, pool_size)
+        self.is_shared = self._engine.dialect.name != "sqlite"
+        self._lock = threading.RLock()
+        self._one = None if self.is_shared else self._engine.connect()
+        path = own_file(url)
+        self._flush = SharedFlush(path.with_name(path.name + "-wal")) if path is not None else None
+        self._unmarked: dict[str, str] = {}  # turn id -> seal, of turns that are done and not yet marked so
+
+    @contextmanager
+    def held(self, tenant: str, name: str) -> Iterator[Book]:
+        """The book, while no other turn holds the same name. Within one process the caller sees to that."""
+        if self._one is not None:
+            yield Book(self, self._one, tenant)
+            return
+        with _told(), self._engine.connect() as connection:
+            number = int.from_bytes(hashlib.sha256(f"{tenant}\0{name}".encode()).digest()[:8], "big", signed=True)
+            with connection.begin():
+                connection.execute(text(f"SET lock_timeout = {LOCK_WAIT_MS}"))
+                connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
+            try:
+                yield Book(self, connection, tenant)
+            finally:
+                with connection.begin():
+                    connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+
+    def unfinished(self) -> list[TurnRow]:
+        """Turns that a crash may have interrupted, oldest first."""
+        query = select(turns).where(turns.c.stage != DONE).order_by(turns.c.conversation, turns.c.number)
+        with self._begun() as connection:
+            return [row for found in connection.execute(query) if (row := _turn(found)).turn_id not in self._unmarked]
+
+    def is_reachable(self) -> bool:
+        try:
+            with self._begun() as connection:
+                connection.execute(text("SELECT 1"))
+        except ConstrainedError:
+            return False
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            if self._one is not None:
+                with self._begun() as connection:
+                    self.mark(connection)
+                self._one.close()
+            self._engine.dispose()
+            if self._claim is not None:
+                os.close(self._claim)
+                self._claim = None
+
+    # -- what the book is made of ------------------------------------------------------------------------
+
+    @contextmanager
+    def _begun(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """One transaction; on SQLite one at a time."""
+        with _told():
+            if self._one is not None:
+                with self._lock, self._one.begin():
+                    yield self._one
+            elif connection is not None:
+                with connection.begin():
+                    yield connection
+            else:
+                with self._engine.begin() as fresh:
+                    yield fresh
+
+    def flush(self) -> None:
+        """Waits until what was committed would survive a power cut."""
+        if self._flush is not None:
+            self._flush.wait()
+
+    def done(self, turn_id: str, seal: str) -> None:
+        """A turn without effects is done. Its row is marked with the next transaction: one less for each turn."""
+        with self._lock:
+            self._unmarked[turn_id] = seal
+            is_due = self.is_shared or len(self._unmarked) >= MOST_UNMARKED
+        if is_due:
+            with self._begun() as connection:
+                self.mark(connection)
+
+    def seal_of(self, turn_id: str) -> str | None:
+        return self._unmarked.get(turn_id)
+
+    def mark(self, connection: Connection) -> None:
+        with self._lock:
+            if not self._unmarked:
+                return
+            found = [{"its_id": turn_id, "its_seal": seal} for turn_id, seal in self._unmarked.items()]
+            connection.execute(_MARK, found)
+            self._unmarked.clear()
+
+
+class Book:
+    """One tenant's conversations, while a turn is taken. Each method is one transaction; failures are AuditErrors."""
+
+    def __init__(self, sessions: Sessions, connection: Connection, tenant: str) -> None:
+        self._sessions, self._connection, self._tenant = sessions, connection, tenant
+
+    def find(self, conversation: str) -> Stored | None:
+        with self._sessions._begun(self._connection) as connection:
+            found = connection.execute(_FIND, {"tenant": self._tenant, "conversation": conversation}).first()
+        return Stored(found.tenant, found.id, found.pack, found.number, found.memory, found.state) if found else None
+
+    def repeated(self, key: str) -> TurnRow | None:
+        """The turn that a request with this key was answered with."""
+        return self._row(_REPEATED, key=key)
+
+    def turn(self, conversation: str, number: int) -> TurnRow | None:
+        return self._row(_TURN, conversation=conversation, number=number)
+
+    def turns(self, conversation: str, most: int) -> list[TurnRow]:
+        """The last turns of a conversation, oldest first."""
+        asked = {"tenant": self._tenant, "conversation": conversation, "most": most}
+        with self._sessions._begun(self._connection) as connection:
+            found = [self._sealed(_turn(row)) for row in connection.execute(_TURNS, asked)]
+        return found[::-1]
+
+    def count(self) -> int:
+        with self._sessions._begun(self._connection) as connection:
+            return int(connection.execute(_COUNT, {"tenant": self._tenant}).scalar_one())
+
+    def prepare(self, row: TurnRow, pack: str, memory: Memory, state: str) -> None:
+        """Keeps a turn and what the conversation is after it; durable before its record is. A second one of its number is refused."""
+        kept = {"tenant": self._tenant, "id": row.conversation, "pack": pack, "number": row.number}
+        kept |= {"memory": memory.model_dump_json(), "state": state, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        try:
+            with self._sessions._begun(self._connection) as connection:
+                if not self._sessions.is_shared:
+                    self._sessions.mark(connection)
+                if connection.execute(_MOVE, _as_parameters(kept)).rowcount == 0:
+                    connection.execute(_BEGIN, kept)
+                connection.execute(_KEEP, _columns(row))
+            self._sessions.flush()
+        except IntegrityError as error:
+            raise RefusedError(409, "another turn of this conversation came first", hint="send the request again") from error
+
+    def withdraw(self, row: TurnRow, before: Stored | None) -> None:
+        """Takes back what ``prepare`` kept: the record could not be written, nothing was released."""
+        with self._sessions._begun(self._connection) as connection:
+            connection.execute(delete(turns).where(turns.c.turn_id == row.turn_id))
+            if before is None:
+                connection.execute(_FORGET, {"tenant": self._tenant, "conversation": row.conversation})
+                return
+            kept = {"pack": before.pack, "number": before.number, "memory": before.memory, "state": before.state}
+            connection.execute(_owned(update(conversations), row.conversation, self._tenant).values(**kept))
+
+    def start(self, turn_id: str) -> None:
+        """From here on the effects of the turn may have run."""
+        with self._sessions._begun(self._connection) as connection:
+            connection.execute(update(turns).where(turns.c.turn_id == turn_id).values(stage=STARTED))
+        self._sessions.flush()
+
+    def finish(self, row: TurnRow, reply: str, seal: str, state: str) -> None:
+        """The turn is done, with the reply as it was released; ``state`` is the conversation's now, if no later turn came."""
+        with self._sessions._begun(self._connection) as connection:
+            connection.execute(update(turns).where(turns.c.turn_id == row.turn_id).values(stage=DONE, reply=reply, seal=seal))
+            mine = _owned(update(conversations), row.conversation, self._tenant).where(conversations.c.number == row.number)
+            connection.execute(mine.values(state=state))
+        self._sessions.flush()
+
+    def forget(self, conversation: str) -> bool:
+        """Deletes a conversation and its turns here; its records stay in the log."""
+        with self._sessions._begun(self._connection) as connection:
+            asked = {"tenant": self._tenant, "conversation": conversation}
+            connection.execute(_FORGET_TURNS, asked)
+            return connection.execute(_FORGET, asked).rowcount > 0
+
+    def _row(self, query: Any, **asked: Any) -> TurnRow | None:
+        with self._sessions._begun(self._connection) as connection:
+            found = connection.execute(query, {"tenant": self._tenant, **asked}).first()
+        return self._sealed(_turn(found)) if found else None
+
+    def _sealed(self, row: TurnRow) -> TurnRow:
+        """A turn that is done, though its row is not marked yet, reads as done."""
+        seal = self._sessions.seal_of(row.turn_id)
+        return row if seal is None else TurnRow(*(_columns(row) | {"stage": DONE, "seal": seal}).values())
+
+
+def _owned(query: Any, conversation: str, tenant: str) -> Any:
+    return query.where(conversations.c.tenant == tenant, conversations.c.id == conversation)
+
+
+def _columns(row: TurnRow) -> dict[str, Any]:
+    return {
+        "turn_id": row.turn_id,
+        "tenant": row.tenant,
+        "conversation": row.conversation,
+        "number": row.number,
+        "request_key": row.key,
+        "fingerprint": row.fingerprint,
+        "stage": row.stage,
+        "before": row.before,
+        "reply": row.reply,
+        "seal": row.seal,
+    }
+
+
+def _turn(found: Any) -> TurnRow:
+    return TurnRow(*found)
+
+
+def _as_parameters(kept: dict[str, Any]) -> dict[str, Any]:
+    return {f"its_{name}": value for name, value in kept.items()}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever the database raises is an AuditError: nothing is released. A broken rule of the tables is left to the caller."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        hint = "nothing was released; see to the database"
+        raise AuditError(f"the conversations cannot be kept: {type(cause).__name__}", hint=hint) from error
+
+
+def _claimed(url: str) -> int | None:
+    """The lock on an SQLite file, kept as long as the process lives: two servers on one file would not see each other's turns."""
+    path = own_file(url)
+    if path is None:
+        return None
+    try:
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # what users wrote is for the owner only
+    except OSError as error:
+        hint = "see that the folder is there and writable"
+        raise ConstrainedError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        hint = "stop the other one, give --data another folder, or use PostgreSQL for several processes"
+        raise ConstrainedError(f"another server keeps its conversations in {path}", hint=hint) from error
+    return handle
+
+
+_MINE = turns.c.tenant == bindparam("tenant")
+_ITS_CONVERSATION = turns.c.conversation == bindparam("conversation")
+_HERE = (conversations.c.tenant == bindparam("tenant"), conversations.c.id == bindparam("conversation"))
+_FIND = select(conversations).where(*_HERE)
+_REPEATED = select(turns).where(_MINE, turns.c.request_key == bindparam("key"))
+_TURN = select(turns).where(_MINE, _ITS_CONVERSATION, turns.c.number == bindparam("number"))
+_TURNS = select(turns).where(_MINE, _ITS_CONVERSATION).order_by(turns.c.number.desc()).limit(bindparam("most"))
+_COUNT = select(func.count()).select_from(conversations).where(conversations.c.tenant == bindparam("tenant"))
+_BEGIN, _KEEP = insert(conversations), insert(turns)
+_MOVE = (
+    update(conversations)
+    .where(conversations.c.tenant == bindparam("its_tenant"), conversations.c.id == bindparam("its_id"))
+    .values(
+        pack=bindparam("its_pack"),
+        number=bindparam("its_number"),
+        memory=bindparam("its_memory"),
+        state=bindparam("its_state"),
+        at=bindparam("its_at"),
+    )
+)
+_MARK = update(turns).where(turns.c.turn_id == bindparam("its_id")).values(stage=DONE, seal=bindparam("its_seal"))
+_FORGET = delete(conversations).where(*_HERE)
+_FORGET_TURNS = delete(turns).where(_MINE, _ITS_CONVERSATION)

@@ -1,0 +1,103 @@
+"""How a server is set up: limits, tokens, where conversations are kept. Knows no request."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LOCAL = "local"  # the tenant of a server with one token
+LOOPBACK = frozenset({"localhost", "testserver"})
+
+
+class Limits(BaseModel):
+    """What is refused, so that one caller cannot take the server from the others.
+
+    Attributes:
+        body_bytes: of a request (413 above). body_s: seconds in which it must arrive (408 after).
+        n_running: turns taken at once. n_waiting: turns that may wait for that (503 above).
+        n_in_conversation: turns of one conversation that run or wait (429 above).
+        turns_per_s: of one tenant, with ``burst`` at once (429 above); 0: as many as there are.
+        n_conversations: that one tenant may have (429 above).
+        n_listeners: open event streams. n_events: that a slow one may be behind before it is closed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    body_bytes: int = Field(2_097_152, ge=1)
+    body_s: float = Field(10.0, gt=0)
+    n_running: int = Field(16, ge=1)
+    n_waiting: int = Field(256, ge=0)
+    n_in_conversation: int = Field(8, ge=1)
+    turns_per_s: float = Field(0.0, ge=0)
+    burst: int = Field(50, ge=1)
+    n_conversations: int = Field(100_000, ge=1)
+    n_listeners: int = Field(64, ge=0)
+    n_events: int = Field(256, ge=1)
+
+
+class ServerSettings(BaseModel):
+    """One server.
+
+    Attributes:
+        host, port: where it listens; port 0 takes a free one.
+        tokens: token -> tenant. hosts: further names under which it may be called (the Host header).
+        database: SQLAlchemy URL of the conversations; in memory when empty.
+        log: where records go (see ``Dialogue``); in memory when empty.
+        within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
+        drain_s: time for the turns that run when the server is told to stop.
+        has_page: whether ``GET /`` shows the page.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8420, ge=0, le=65_535)
+    tokens: dict[str, str] = {}
+    hosts: frozenset[str] = frozenset()
+    database: str = ""
+    log: str = ""
+    within: float = Field(10.0, ge=0, le=600)
+    threshold: float = Field(0.3, ge=0, le=1)
+    drain_s: float = Field(15.0, ge=0)
+    has_page: bool = True
+    limits: Limits = Limits()
+
+
+def tenant_of(token: str, tokens: Mapping[str, str]) -> str | None:
+    """Whose token it is. Every known one is compared, each in the same time: how long it takes tells nothing."""
+    given, found = _digest(token), None
+    for known, tenant in tokens.items():
+        if hmac.compare_digest(_digest(known), given):
+            found = tenant
+    return found
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def kept_token(folder: Path) -> str:
+    """The token of a data folder, made on first use and readable by its owner only: a restarted server keeps its clients."""
+    path = folder / "token"
+    if not path.is_file():
+        path.touch(mode=0o600)
+        path.write_text(new_token() + "\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host in LOOPBACK
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,333 @@
+"""Turns as a server takes them: each once, in order, kept before it is released. Every text comes out of ``Dialogue``.
+
+    kept as prepared -> record durable in the log -> effects started -> done -> released
+
+A crash between two of these is settled when the server starts, or when the conversation goes on: what was not released
+is completed from what was kept, never decided anew, and effects that may have run are not run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from constrained.audit.record import Record
+from constrained.choice import Engine
+from constrained.dialogue import Dialogue
+from constrained.errors import ConstrainedError, EngineError, StateError
+from constrained.logic.policy import Policy
+from constrained.logic.state import State
+from constrained.memory import Memory
+from constrained.serve.engines import RULES, NoTimeEngine
+from constrained.serve.errors import RefusedError
+from constrained.serve.journal import Draft, Journal
+from constrained.serve.models import EffectsOutcome, ForkRequest, Settings, TurnReply, TurnRequest
+from constrained.serve.packs import Packs
+from constrained.serve.replies import finished, reply_of, seal_of, sealed
+from constrained.serve.sessions import DONE, PREPARED, STARTED, Book, Sessions, Stored, TurnRow
+from constrained.serve.settings import LOCAL, ServerSettings
+from constrained.serve.settle import effects_of
+from constrained.turn import Turn
+
+KEEPING_S = 0.03  # of a deadline, for what comes after the model: the rules, the record, two flushes of a disk
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One turn to take.
+
+    Attributes:
+        conversation: of a request that names none: one of its key, so that the request finds it when it is sent again.
+        is_new: whether nobody can know the conversation yet.
+        key: of the request, for repeats; ``fingerprint``: of all else in it.
+        memory, state: what to begin with, where that is not the conversation's own.
+        at_s: when the request came, on the monotonic clock.
+    """
+
+    tenant: str
+    conversation: str
+    pack: str
+    message: str
+    settings: Settings
+    is_new: bool = False
+    key: str | None = None
+    fingerprint: str = ""
+    state: Mapping[str, Any] | None = None
+    memory: Memory | None = None
+    at_s: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a job; ``turn`` is None when it had been taken before."""
+
+    reply: TurnReply
+    turn: Turn | None = None
+
+
+class Turns:
+    """Takes turns, in any thread; who calls sees to it that no two of one name run at once in this process.
+
+    Args:
+        engines: name -> engine; the first is used where a request names none. ``rules`` is always there.
+    """
+
+    def __init__(self, settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], sessions: Sessions, journal: Journal) -> None:
+        self.settings, self.packs, self.sessions, self.journal = settings, packs, sessions, journal
+        self.engines: dict[str, Engine | None] = {**engines, RULES: None}
+        self._counts: dict[str, int] = {}  # conversations of a tenant, as far as this process knows
+
+    # -- jobs ------------------------------------------------------------------------------------------------
+
+    def job(self, tenant: str, request: TurnRequest) -> Job:
+        named, given = request.conversation or "", request.idempotency_key
+        key = f"{named}/{given}" if given else None
+        return Job(
+            tenant,
+            named or (_digest(key) if key else uuid.uuid4().hex),
+            request.pack,
+            request.message,
+            request,
+            is_new=not named and not given,
+            key=key,
+            fingerprint=_fingerprint(request) if key else "",
+            state=request.state,
+        )
+
+    def fork(self, tenant: str, conversation: str, request: ForkRequest) -> Job:
+        """A turn taken again in a conversation of its own, that begins where the turn began."""
+        with self.sessions.held(tenant, conversation) as book:
+            stored = self._existing(book, conversation)
+            row = book.turn(conversation, request.turn or stored.number)
+        if row is None:
+            raise RefusedError(404, f"{conversation} has no turn {request.turn} here", hint=f"it is at turn {stored.number}")
+        reply, before = TurnReply.model_validate_json(row.reply), json.loads(row.before)
+        fresh = uuid.uuid4().hex
+        message = reply.record["message"] if request.message is None else request.message
+        state = reply.state_before if request.state is None else request.state
+        memory = Memory.model_validate(before["memory"])
+        return Job(tenant, fresh, reply.pack, message, request, is_new=True, state=state, memory=memory)
+
+    # -- a turn ----------------------------------------------------------------------------------------------
+
+    def take(self, job: Job) -> Taken:
+        """The turn, or the reply that the same request was given before.
+
+        Raises RefusedError and what ``Dialogue.reply`` raises; nothing was released then.
+        """
+        policy = self.packs.get(job.pack)
+        engine_name, engine = self._engine(job.settings)
+        with self.sessions.held(job.tenant, job.conversation) as book:
+            repeated = self._repeated(book, job)
+            if repeated is not None:
+                return Taken(repeated)
+            stored = self._present(book, job)
+            return self._taken(book, job, stored, policy, engine_name, engine)
+
+    def _taken(self, book: Book, job: Job, stored: Stored | None, policy: Policy, engine_name: str, engine: Engine | None) -> Taken:
+        memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
+        state = _state(policy, job, stored)
+        turn, after, degraded = self._reply(policy, job, memory, state, engine)
+        runs = bool(turn.effects) and job.settings.effects == "run"
+        outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
+        reply = reply_of(turn, policy, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded)
+        reply = reply.model_copy(update={"conversation": job.conversation, "state_after": None if turn.effects else reply.state_before})
+        before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects})
+        text = reply.model_dump_json()
+        row = TurnRow(turn.id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
+        book.prepare(row, job.pack, after, json.dumps(reply.state_before))
+        self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
+        seal = self._logged(book, row, stored, turn)
+        if not runs:
+            self.sessions.done(row.turn_id, json.dumps(seal))
+            return Taken(sealed(reply, seal), turn)
+        return Taken(self._run(book, row, reply, seal, lambda: self._applied(turn, state)), turn)
+
+    def _reply(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None) -> tuple[Turn, Memory, str]:
+        """The turn, not yet released; by the rules when the engine fails."""
+        try:
+            return *self._asked(policy, job, memory, state, engine), ""
+        except EngineError as error:
+            if engine is None:
+                raise
+            reason = f"{type(error).__name__}: {error.message}"
+            return *self._asked(policy, job, memory, state, NoTimeEngine(reason)), reason
+
+    def _asked(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None) -> tuple[Turn, Memory]:
+        wanted, draft = job.settings, Draft()
+        within = self.settings.within if wanted.within is None else wanted.within
+        dialogue = Dialogue(
+            policy,
+            engine=engine,
+            log=draft,
+            locale=wanted.locale,
+            threshold=self.settings.threshold if wanted.threshold is None else wanted.threshold,
+            conversation=job.conversation if job.tenant == LOCAL else f"{job.tenant}:{job.conversation}",
+            memory=memory,
+        )
+        left_s = within - min(KEEPING_S, within / 4) - (time.monotonic() - job.at_s)
+        turn = dialogue.reply(job.message, state, within=max(0.0, left_s))
+        return turn, dialogue.memory()
+
+    def _logged(self, book: Book, row: TurnRow, before: Stored | None, turn: Turn) -> dict[str, Any]:
+        try:
+            return seal_of(self.journal.write(turn.record))
+        except ConstrainedError:
+            book.withdraw(row, before)
+            raise
+
+    def _applied(self, turn: Turn, state: State) -> State:
+        return turn.apply(state)  # type: ignore[no-any-return]  # the state that it was given, changed
+
+    def _run(self, book: Book, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any], apply: Callable[[], State]) -> TurnReply:
+        """Runs the effects, once: before them the row says that they may have run."""
+        book.start(row.turn_id)
+        try:
+            state = apply().model_dump(mode="json")
+            reply = finished(reply, outcome="ran", error="", state_after=state)
+        except Exception as error:  # whatever a host's effect raises: the reply is recorded, and says that they failed
+            told = str(error) if isinstance(error, ConstrainedError) else type(error).__name__
+            reply = finished(reply, outcome="failed", error=told, state_after=None)
+        self._close(book, row, reply, seal)
+        return sealed(reply, seal)
+
+    def _close(self, book: Book, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any]) -> None:
+        state = reply.state_before if reply.state_after is None else reply.state_after
+        book.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state))
+
+    # -- what was taken before -------------------------------------------------------------------------------
+
+    def _repeated(self, book: Book, job: Job) -> TurnReply | None:
+        row = book.repeated(job.key) if job.key else None
+        if row is None:
+            return None
+        if row.fingerprint != job.fingerprint:
+            hint = "a key belongs to one request; give the next one a key of its own"
+            raise RefusedError(409, "another request came with this idempotency key", hint=hint, param="idempotency_key")
+        return self.told(self._settled(book, row)).model_copy(update={"is_repeat": True})
+
+    def _present(self, book: Book, job: Job) -> Stored | None:
+        """The conversation as it is now, its last turn settled; None for a new one."""
+        stored = None if job.is_new else book.find(job.conversation)
+        if stored is None:
+            self._admit(book, job.tenant)
+            return None
+        if stored.pack != job.pack:
+            raise RefusedError(409, f"this conversation is with {stored.pack!r}", hint="name another conversation", param="pack")
+        last = book.turn(job.conversation, stored.number)
+        if last is not None and last.stage != DONE:
+            self._settled(book, last)
+            stored = book.find(job.conversation)
+        return stored
+
+    def _admit(self, book: Book, tenant: str) -> None:
+        if tenant not in self._counts:
+            self._counts[tenant] = book.count()
+        if self._counts[tenant] >= self.settings.limits.n_conversations:
+            hint = "delete conversations that are over, or ask the operator for more"
+            raise RefusedError(429, f"there are {self._counts[tenant]} conversations already", hint=hint)
+
+    def settle_all(self) -> int:
+        """Completes what a crash interrupted; how many turns. Called before the first request."""
+        rows = self.sessions.unfinished()
+        known = self.journal.find({row.turn_id for row in rows})
+        for row in rows:
+            with self.sessions.held(row.tenant, row.conversation) as book:
+                present = book.turn(row.conversation, row.number)
+                if present is not None and present.stage != DONE:
+                    self._settled(book, present, known)
+        return len(rows)
+
+    def _settled(self, book: Book, row: TurnRow, known: Mapping[str, Record] | None = None) -> TurnRow:
+        """The row of a turn that is done; one that a crash interrupted is completed first."""
+        if row.stage == DONE:
+            return row
+        found = self.journal.find({row.turn_id}) if known is None else known
+        reply = TurnReply.model_validate_json(row.reply)
+        record = found.get(row.turn_id) or self.journal.write(Record.model_validate(reply.record))
+        seal, wanted = seal_of(record), json.loads(row.before)["effects"]
+        if row.stage == STARTED:
+            self._close(book, row, finished(reply, outcome="unknown", error="the server stopped while they ran", state_after=None), seal)
+        elif not reply.effects or wanted == "hand_over":
+            self._close(book, row, reply, seal)
+        else:
+            self._complete(book, row, reply, record, seal)
+        return replace(book.turn(row.conversation, row.number) or row, stage=DONE)
+
+    def _complete(self, book: Book, row: TurnRow, reply: TurnReply, record: Record, seal: Mapping[str, Any]) -> None:
+        """Runs the effects that did not start before the crash, when the pack still gives them for this record."""
+        try:
+            effects, state = effects_of(self.packs.get(reply.pack), record)
+        except ConstrainedError as error:
+            told = finished(reply, outcome="failed", error=f"not run: {error.message}", state_after=None)
+            return self._close(book, row, told, seal)
+
+        def apply() -> State:
+            present = state
+            for effect in effects:
+                present = effect.apply(present)
+            return present
+
+        self._run(book, row, reply, seal, apply)
+        return None
+
+    # -- conversations ---------------------------------------------------------------------------------------
+
+    def conversation(self, tenant: str, conversation: str, most: int) -> tuple[Stored, list[TurnReply]]:
+        with self.sessions.held(tenant, conversation) as book:
+            stored = self._existing(book, conversation)
+            return stored, [self.told(row) for row in book.turns(conversation, most)]
+
+    def forget(self, tenant: str, conversation: str) -> None:
+        with self.sessions.held(tenant, conversation) as book:
+            if not book.forget(conversation):
+                raise _missing(conversation)
+        if tenant in self._counts:
+            self._counts[tenant] -= 1
+
+    def told(self, row: TurnRow) -> TurnReply:
+        return sealed(TurnReply.model_validate_json(row.reply), json.loads(row.seal))
+
+    def _existing(self, book: Book, conversation: str) -> Stored:
+        stored = book.find(conversation)
+        if stored is None:
+            raise _missing(conversation)
+        return stored
+
+    def _engine(self, settings: Settings) -> tuple[str, Engine | None]:
+        name = settings.engine or next(iter(self.engines))
+        if name not in self.engines:
+            hint = f"there are {', '.join(self.engines)}"
+            raise RefusedError(422, f"there is no engine {name!r}", hint=hint, param="engine")
+        return name, self.engines[name]
+
+
+def _state(policy: Policy, job: Job, stored: Stored | None) -> State:
+    """The state that the request gives, else the one after the last turn, else the pack's default."""
+    if job.state is not None:
+        return policy.state_type.from_json(job.state)
+    if stored is None:
+        return policy.state_type.default()
+    try:
+        return policy.state_type.from_json(stored.state)
+    except StateError as error:
+        hint = "the logic reads another State than when this one was kept; send the state with the message"
+        raise StateError(f"the kept state does not fit any more: {error.message}", hint=hint) from error
+
+
+def _fingerprint(request: TurnRequest) -> str:
+    content = request.model_dump(mode="json", exclude={"idempotency_key"})
+    return _digest(json.dumps(content, sort_keys=True))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _missing(conversation: str) -> RefusedError:
+    return RefusedError(404, f"there is no conversation {conversation}", hint="its id is in the reply of each of its turns")

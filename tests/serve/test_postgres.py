@@ -1,0 +1,85 @@
+"""Two servers on one real PostgreSQL: one order for a conversation, each turn once, whichever server is asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from constrained.audit.log import read_log
+from constrained.serve.app import create_app
+from constrained.serve.packs import Packs
+from constrained.serve.settings import Limits
+from constrained.testing import ScriptedEngine
+from tests.serve.conftest import TOKEN, settings, turn
+
+PLACES = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    initdb = shutil.which("initdb", path=os.pathsep.join([*PLACES, os.environ["PATH"]]))
+    if initdb is None:
+        pytest.skip("PostgreSQL is not installed here")
+    pytest.importorskip("psycopg", reason="pip install 'constrained[postgres]'")
+    folder = tmp_path_factory.mktemp("postgres")
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        for path in [folder, *folder.parents][:3]:
+            path.chmod(0o755)
+        shutil.chown(folder, "postgres", "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    control, data = str(Path(initdb).with_name("pg_ctl")), str(folder / "data")
+    subprocess.run([*as_user, initdb, "-D", data, "-U", "postgres", "-A", "trust"], check=True, capture_output=True, cwd="/")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    subprocess.run([*as_user, control, "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start"], check=True, cwd="/")
+    try:
+        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*as_user, control, "-D", data, "-m", "immediate", "stop"], check=True, capture_output=True, cwd="/")
+
+
+@pytest.fixture
+def two(database, policies, tmp_path):
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(2):
+            engine = ScriptedEngine(lambda message: {"wish": "pay", "offer": 2, "reply": "paid"})
+            chosen = settings(database=database, log=str(tmp_path / "log"), limits=Limits(n_in_conversation=50))
+            app = create_app(chosen, Packs(policies), {"scripted": engine})
+            clients.append(stack.enter_context(TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"})))
+        yield clients
+
+
+def test_a_conversation_goes_on_at_either_server(two):
+    first = turn(two[0], "2 euros", conversation="a", state={"owed": "5"})
+    second = turn(two[1], "2 euros", conversation="a")
+    assert (second["number"], second["state_before"]) == (2, first["state_after"])
+    assert two[0].get("/v1/conversations/a").json()["number"] == 2
+
+
+def test_a_request_sent_to_both_is_one_turn(two, tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        asked = {"conversation": "b", "state": {"owed": "5"}, "idempotency_key": "k"}
+        found = list(threads.map(lambda n: turn(two[n % 2], "2 euros", **asked), range(8)))
+    assert len({one["turn_id"] for one in found}) == 1
+    assert sum(not one["is_repeat"] for one in found) == 1
+    assert len(list(read_log(tmp_path / "log"))) == 1
+
+
+def test_turns_of_a_conversation_have_one_order(two, tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda n: turn(two[n % 2], f"message {n}", conversation="c", state={"owed": "5"}), range(16)))
+    assert sorted(one["number"] for one in found) == list(range(1, 17))
+    assert [one.number for one in read_log(tmp_path / "log")] == list(range(1, 17))
