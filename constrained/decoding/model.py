@@ -12,7 +12,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
@@ -186,6 +188,21 @@ class LanguageModel:
                 for rows, wanted in zip(torch.split(states, LOGIT_ROWS), torch.split(targets, LOGIT_ROWS), strict=True)
             ]
         return torch.cat(parts) if parts else states.new_zeros(0, dtype=torch.float32)
+
+    def log_probs_of(self, states: Tensor, rows: NDArray[np.int64], targets: Tensor) -> Tensor:
+        """``log_probs`` where one state predicts several targets: its logits are computed once.
+
+        Args:
+            states: [n, hidden]. rows: [m] which state predicts each target. targets: [m] token ids.
+        """
+        with torch.inference_mode():
+            found = torch.empty(len(rows), dtype=torch.float32, device=states.device)
+            for start in range(0, len(states), LOGIT_ROWS):
+                logits = self._logits(states[start : start + LOGIT_ROWS])
+                at = np.flatnonzero((rows >= start) & (rows < start + LOGIT_ROWS))
+                row, place = self.tensor(rows[at] - start), self.tensor(at)
+                found[place] = logits[row, targets[place]] - logits.logsumexp(1)[row]
+        return found
 
     def tensor(self, values: Any, dtype: torch.dtype = torch.long) -> Tensor:
         return torch.as_tensor(values, dtype=dtype, device=self.device)

@@ -110,7 +110,7 @@ class TreePasses:
         """Notes log P(child's token | node) for every child of ``nodes``, ascending; -1 is the root."""
         children, parents = self._trie.children(nodes)
         targets = self._model.tensor(self._trie.token[children])
-        self._found.append((children, self._model.log_probs(states[self._model.tensor(parents)], targets)))
+        self._found.append((children, self._model.log_probs_of(states, parents, targets)))
 
     # -- keys and values at hand -----------------------------------------------------------------------------
 

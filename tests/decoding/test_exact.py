@@ -79,7 +79,7 @@ def test_likelihoods_of_all_continuations_sum_to_one(llama, n_nodes):
     assert np.exp(found).sum() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_every_node_costs_one_row_of_logits_and_few_rows_exist_at_a_time(llama, network, monkeypatch):
+def test_every_node_that_is_fed_costs_one_row_of_logits_and_few_rows_exist_at_a_time(llama, network, monkeypatch):
     monkeypatch.setattr(model, "LOGIT_ROWS", 4)
     sizes = []
     hook = network.get_output_embeddings().register_forward_hook(lambda _, inputs, logits: sizes.append(logits.shape))
@@ -89,7 +89,7 @@ def test_every_node_costs_one_row_of_logits_and_few_rows_exist_at_a_time(llama, 
             with chunks_of(n_nodes):
                 score_tree(llama, None, [5, 6], DEEP)
             assert all(len(shape) == 2 and shape[0] <= 4 for shape in sizes)
-            assert sum(shape[0] for shape in sizes) == len(TokenIndex.build(DEEP).trie())
+            assert sum(shape[0] for shape in sizes) == TokenIndex.build(DEEP).trie().n_inner + 1  # and the end of the suffix
     finally:
         hook.remove()
 
