@@ -18,7 +18,7 @@ from constrained.dialogue import Dialogue
 from constrained.packs import Pack, load_policy_file
 
 MESSAGE = "Heard any rumours lately?"
-SIGNER = "Ines Costa"
+SIGNER = "Demo Signer"
 
 
 def show_recall(pack: Pack, engine: Engine | None) -> None:

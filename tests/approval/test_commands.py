@@ -132,7 +132,7 @@ def test_the_demo_shows_a_recall_between_two_turns(run: Run) -> None:
     first, recall, second, blocked = shown[1], shown[2], shown[4], shown[5]
     assert "$ constrained recall tavern" in recall
     assert first != second
-    assert "was recalled by Ines Costa" in blocked
+    assert "was recalled by Demo Signer" in blocked
 
 
 def test_received_counts_what_was_chosen_and_what_was_obliged() -> None:
