@@ -85,11 +85,14 @@ class Script:
         try:
             return ast.literal_eval(node)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            pass
-        if isinstance(node, ast.Tuple | ast.List):
-            items = [self.value(item) for item in node.elts]
-            return UNKNOWN if any(item is UNKNOWN for item in items) else tuple(items)
-        return UNKNOWN
+            return self._items(node)
+
+    def _items(self, node: ast.expr) -> Any:
+        """What is no literal as a whole may still be a tuple or list of constants."""
+        if not isinstance(node, ast.Tuple | ast.List):
+            return UNKNOWN
+        items = [self.value(item) for item in node.elts]
+        return UNKNOWN if any(item is UNKNOWN for item in items) else tuple(items)
 
     def _constant(self, name: str) -> Any:
         if name in self.constants:

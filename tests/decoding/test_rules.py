@@ -140,6 +140,15 @@ def test_the_letters_of_a_list_are_asked_for_in_several_orders(reader):
     assert np.exp(six.scores).sum() <= 1 + 1e-6  # a mean of log-probabilities
 
 
+@pytest.mark.parametrize("settings", [{"surface": "txt"}, {"mode": "fast"}, {"mode": "rules"}, {"backend": "regex"}])
+def test_a_setting_that_nothing_answers_to_is_refused(settings):
+    with pytest.raises(EngineError, match="is not known") as caught:
+        Direct(**settings)
+    assert "use one of" in caught.value.hint
+    with pytest.raises(EngineError, match="mode"):
+        Channel("prefix")
+
+
 def test_more_candidates_than_letters_are_refused(reader):
     many = Choice("reply", "option", tuple(Candidate(f"{n}", f"text {n}", name=f"name {n}") for n in range(27)))
     with pytest.raises(EngineError, match="26"):

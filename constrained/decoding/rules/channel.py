@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from constrained.decoding.auto import pick_channel
 from constrained.decoding.calibration import CHANNEL, Calibration
 from constrained.decoding.channel import score_message_rows, score_messages
 from constrained.decoding.reader import Ids, Reader
-from constrained.decoding.rules.rule import Found
+from constrained.decoding.rules.rule import Found, check_one_of
 from constrained.decoding.shortlist import overlap
 
 HEAD_TOKENS, TAIL_TOKENS = 64, 32  # of a long message, what the channel reads
@@ -38,6 +38,10 @@ class Channel:
 
     mode: ChannelMode = "auto"
     words: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Raises EngineError for a mode that is not known."""
+        check_one_of("mode", self.mode, get_args(ChannelMode))
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -20,13 +20,14 @@ from constrained.decoding.passes import TreePasses
 from constrained.decoding.prefix import score_prefixes
 from constrained.decoding.reader import Floats, Ids, Indexed, Reader
 from constrained.decoding.refine import refine
-from constrained.decoding.rules.rule import Found
+from constrained.decoding.rules.rule import Found, check_one_of
 from constrained.decoding.scored import Scored
 from constrained.decoding.search import Objective
 from constrained.decoding.trie import Trie
 from constrained.decoding.walk import walk_rows
 
 Surface = Literal["text", "key", "when"]
+DIRECT_MODES = ("exact", "refine", "bounded", "prefix", "code", "walk", "auto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ class Direct:
     budget: int | None = None
     n_orders: int = 2
     backend: Backend = "trie"
+
+    def __post_init__(self) -> None:
+        """Raises EngineError for a surface, mode or backend that is not known."""
+        check_one_of("surface", self.surface, get_args(Surface))
+        check_one_of("mode", self.mode, DIRECT_MODES)
+        check_one_of("backend", self.backend, get_args(Backend))
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from constrained.choice import Ask, Deadline, Decoding, Mode
 from constrained.decoding.calibration import Calibration
 from constrained.decoding.reader import Reader
+from constrained.errors import EngineError
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +31,12 @@ class Found:
     mode: Mode
     decoding: Decoding
     picked: int | None = None
+
+
+def check_one_of(what: str, given: str, known: Sequence[str]) -> None:
+    """Raises EngineError when a setting has a value that nothing answers to: no rule falls back to another one's way."""
+    if given not in known:
+        raise EngineError(f"{what} {given!r} is not known", hint=f"use one of {', '.join(known)}")
 
 
 class ScoreRule(Protocol):
