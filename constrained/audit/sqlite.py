@@ -208,11 +208,11 @@ def _end(held: list[sqlite3.Connection]) -> None:
 
 
 def reader(path: str | Path) -> sqlite3.Connection:
-    """A connection that only reads."""
+    """A connection that only reads; it makes no file."""
     try:
         return sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, timeout=WAIT_S, isolation_level=None)
     except sqlite3.Error as error:
-        raise _failed(path, error) from error
+        raise AuditError(f"{path}: the log could not be read: {error}", file=str(path), hint="give the path of a log") from error
 
 
 def _asked(database: sqlite3.Connection, path: str | Path, question: str, *values: object) -> list[tuple[Any, ...]]:
