@@ -27,7 +27,14 @@ pytestmark = pytest.mark.model
 BUTLER = DATA / "mystery_butler" / "butler.csv"
 TOLERANCE_NATS = 1e-3
 N_LINES = 24
-LINES = [f"The butler says line {number}, sir: {'quite so' if number % 2 else 'not at all'}." for number in range(N_LINES)]
+ROOMS = ("library", "cellar", "kitchen", "attic", "garden", "hall")
+OPENINGS = ("I saw nobody in the", "Ask the cook about the", "Her ladyship never enters the", "The diamond was last seen in the")
+ENDINGS = (
+    "and if the inspector wishes to look behind the curtains once more, I shall bring a lamp, a ladder and the second key",
+    "for the doctor came back at nine, wet through and without his hat, and would not tell a soul where he had been since dinner",
+    "though the clock had stopped and the window stood open, which I reported to the constable who wrote it down and left",
+)
+LINES = [f"{opening} {room}, sir, {ENDINGS[index % 3]}." for index, room in enumerate(ROOMS) for opening in OPENINGS]
 QUESTION = "Was the diamond insured?"
 
 
@@ -140,7 +147,7 @@ def test_no_special_token_can_be_spelt_out(real_engine):
     for text in [*names, *(name * 3 for name in names), *(f"{name}\n x{name}" for name in names), *naughty_strings()]:
         ids = tokens.plain(text)
         assert specials(tokens).isdisjoint(ids), text
-        assert tokens.text(ids) == text
+        assert tokens.text(ids) == text.encode("utf-8", "replace").decode("utf-8")
         assert tokens.chat(text, text)[0].count(tokens.end) == tokens.chat("", "")[0].count(tokens.end)
 
 
