@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from constrained import Dialogue, MemoryLog
 from constrained.audit.redecide import Redecided, compared, redecide
 from constrained.audit.sealing import SealedLog
-from constrained.audit.signoff import write_page, write_workbook
+from constrained.audit.signoff import sign_off_page, workbook
 from constrained.packs import load_policy_file
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.conftest import DESK
@@ -135,9 +135,8 @@ def comparison(library, edited):
     return compared(redecide(edited(catalogs=[("You owe {fine}.", "=You owe {fine}.")]), log.records), n_unreadable=2)
 
 
-def test_the_page_is_whole_and_asks_for_nothing(comparison, tmp_path):
-    write_page(comparison, tmp_path / "page.html", what="the new <catalog>")
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+def test_the_page_is_whole_and_asks_for_nothing(comparison):
+    text = sign_off_page(comparison, what="the new <catalog>")
     assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", text)
     assert "the new &lt;catalog&gt;" in text
     assert "4111 1111" not in text
@@ -146,7 +145,7 @@ def test_the_page_is_whole_and_asks_for_nothing(comparison, tmp_path):
 
 def test_the_workbook_holds_text_and_no_formula(comparison, tmp_path):
     openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed: pip install 'constrained[evidence]'")
-    write_workbook(comparison, tmp_path / "book.xlsx", what="the new catalog")
+    (tmp_path / "book.xlsx").write_bytes(workbook(comparison, what="the new catalog"))
     book = openpyxl.load_workbook(tmp_path / "book.xlsx")
     assert book.sheetnames == ["Summary", "What moves where", "Turns"]
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value is not None]
