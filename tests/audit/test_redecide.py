@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Dialogue, MemoryLog
+from constrained import MemoryLog
 from constrained.audit.redecide import Redecided, compared, redecide
 from constrained.audit.sealing import SealedLog
 from constrained.audit.signoff import sign_off_page, workbook
-from constrained.packs import load_policy_file
 from constrained.testing import RandomEngine, ScriptedEngine
-from tests.conftest import DESK
+from tests.audit.talking import talk
 from tests.strategies import messages
-
-NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
-
-
-def talk(library, engine=None, said=("hello", "Emma until Friday, please", "Here are 2 euros", "bye"), **options):
-    dialogue = Dialogue(library, engine=engine, now=lambda: NOON, **options)
-    state = library.state_type(owed=3)
-    for message in said:
-        state = dialogue.reply(message, state).apply(state)
-    return dialogue.log
 
 
 @given(st.integers(0, 10_000), st.lists(messages, min_size=1, max_size=5), st.sampled_from([0.0, 0.4, 1.0]), st.sampled_from(["en", "es"]))
@@ -35,21 +23,6 @@ def test_the_same_files_change_nothing(library, seed, said, threshold, locale):
         log = talk(library, engine, said, threshold=threshold, locale=locale)
         found = compared(redecide(library, log.records))
         assert (found.n_turns, found.changed, found.n_unscored) == (len(said), [], 0)
-
-
-@pytest.fixture
-def edited(tmp_path):
-    def edit(**changes):
-        for folder, name in (("catalogs", "library.yaml"), ("logic", "library.py")):
-            text = (DESK / folder / name).read_text(encoding="utf-8")
-            for old, new in changes.get(folder, ()):
-                assert old in text
-                text = text.replace(old, new)
-            (tmp_path / folder).mkdir(exist_ok=True)
-            (tmp_path / folder / name).write_text(text, encoding="utf-8")
-        return load_policy_file(tmp_path / "logic" / "library.py")
-
-    return edit
 
 
 def test_another_wording_changes_the_turns_that_say_it(library, edited):

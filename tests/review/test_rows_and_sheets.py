@@ -177,7 +177,8 @@ def test_half_a_character_stays_as_it_is_written(office: Office, tmp_path: Path)
 
 def test_a_chart_in_the_place_of_the_sheet_is_told(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
-    book.active = book.index(book.create_chartsheet("chart"))
+    book.create_chartsheet("chart", 0)
+    book.active = 0
     book.save(tmp_path / "r.xlsx")
     with pytest.raises(CatalogError, match="is no review sheet"):
         list(read_sheet(tmp_path / "r.xlsx"))
