@@ -64,10 +64,14 @@ class SealedLog:
 
 
 def erase(log: Log, keys: SubjectKeys, pseudonym: str, *, by: str, reason: str, at: datetime) -> Erasure | None:
-    """Destroys the key of a pseudonym; see ``SealedLog.erase``."""
+    """Destroys the key of a pseudonym; see ``SealedLog.erase``. Raises AuditError when the log cannot tell; the key is gone then."""
     if not keys.erase(pseudonym):
         return None
-    return log.append(Erasure(subject=pseudonym, at=at.isoformat(), by=by, reason=reason))
+    try:
+        return log.append(Erasure(subject=pseudonym, at=at.isoformat(), by=by, reason=reason))
+    except AuditError as error:
+        message = f"the key of {pseudonym} is destroyed, and the log could not tell so: {error.message}"
+        raise AuditError(message, file=error.file, line=error.line, hint="note by hand who ordered it, and when") from error
 
 
 def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[str] = SENSITIVE) -> Record:
