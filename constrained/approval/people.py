@@ -160,6 +160,8 @@ def _rule(shape: _RuleFile) -> Rule:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe in its place must not be waited for
+            raise _refused(path, "is not a file", "put it back from its history")
         return path.read_bytes()
     except OSError as error:
         hint = "name who may approve: constrained keys new PERSON, then put the printed lines into this file"

@@ -130,7 +130,7 @@ def _plain(text: str) -> str:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else None  # a pipe in its place must not be waited for
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -130,6 +130,7 @@ def _sign(desk: Desk, drafts: list[Draft], person: str, key: Path | None) -> Non
             + (f" until {entry.until}" if entry.until else "")
             + _for(where)
         )
+        line(f"  {entry.text}")
     line(f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'} signed by {person} in {desk.path}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,9 @@ def test_a_heading_in_a_block_of_code_ends_no_passage(fence: str) -> None:
     assert (find_passage(text, "1 Coins") or "").endswith("Three coins.\n")
     assert find_passage(text, "2 Refunds") == "## 2 Refunds\n\nNone."
     assert find_passage("## 1 Coins\n    # indented\nThree coins.", "1 Coins") == "## 1 Coins\n    # indented\nThree coins."
+
+
+def test_a_pipe_in_the_place_of_a_document_counts_as_gone(cited: Office) -> None:
+    document(cited).unlink()
+    os.mkfifo(document(cited))
+    assert [one.reason for one in changed(cited.catalog)] == ["../prices.md cannot be read"]

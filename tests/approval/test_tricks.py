@@ -181,6 +181,14 @@ def test_one_person_does_not_stand_there_as_two(office, twin):
     assert "read like one person" in refused(office)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_the_place_of_the_people(office, make):
+    office.approve()
+    people_path(office.path).unlink()
+    make(people_path(office.path))
+    assert "is not a file" in refused(office)
+
+
 def test_people_that_nest_too_deep(office):
     people_path(office.path).write_text("x = " + "[" * 50_000)
     office.ledger_file.touch()

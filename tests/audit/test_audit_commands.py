@@ -202,6 +202,24 @@ def test_a_bundle_holds_it_all_and_verifies_alone(bundle, exported):
     assert all(not turn["problems"] for turn in json.loads((bundle / "golden.json").read_text()))
 
 
+def test_a_bundle_takes_nothing_along_that_only_lies_beside_the_catalog(audit, tmp_path, monkeypatch):
+    """A private key, a log of everybody, a backup."""
+    pack = find_pack("tavern")
+    for source, folder in ((pack.catalog_path, "catalogs"), (pack.logic_path, "logic")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(source, tmp_path / folder)
+    folder = tmp_path / "catalogs"
+    for name in ("tavern.approvals.jsonl", "people.toml"):
+        shutil.copy(pack.catalog_path.with_name(name), folder)
+    new_pair(folder / "tavern.pem")
+    (folder / "people.pem").write_text("secret")
+    log = talk(folder / "tavern.jsonl")
+    monkeypatch.chdir(tmp_path)
+    assert audit("export", log, tmp_path / "bundle", "--key", folder / "tavern.pem").status == 0
+    names = {path.name for path in (tmp_path / "bundle" / "pack").iterdir()}
+    assert names - {"tavern.dialogues.yaml", "history.patch"} == {"tavern.yaml", "tavern.py", "tavern.approvals.jsonl", "people.toml"}
+
+
 def spoil(path, how):
     content = path.read_bytes()
     if how == "change":

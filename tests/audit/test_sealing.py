@@ -161,3 +161,11 @@ def test_a_new_key_is_durable_with_the_folders_that_lead_to_it(tmp_path, monkeyp
     name = keys.pseudonym("ann")
     keys.made(name)
     assert synced[4:] == [str(tmp_path / "keys" / name[:2]), str(tmp_path / "keys")]
+
+
+@pytest.mark.parametrize("changes", [{"options": ()}, {"heard": ({"name": "x", "value": None, "probability": 1.0},)}])
+def test_what_stands_beside_the_seal_is_held_against_it(keys, changes):
+    hidden = sealed(record(1, options=({"id": "a", "slots": {"b": 1}, "line": "x"},)), keys, "ann")
+    changed = Record.model_validate(hidden.model_dump() | changes)
+    with pytest.raises(AuditError, match="was changed"):
+        unsealed(changed, keys)
