@@ -22,6 +22,18 @@ Write = Callable[[Sequence[Draft]], list[Placed]]
 MOST = 512  # entries of one transaction
 
 
+def placed_after(before: Place, drafts: Sequence[Draft]) -> tuple[list[Placed], list[dict[str, Any]]]:
+    """Where each draft comes to stand, and the rows that hold them: ``sequence``, ``hash``, ``line``."""
+    placed: list[Placed] = []
+    rows: list[dict[str, Any]] = []
+    for draft in drafts:
+        place, line = draft.placed(before)
+        rows.append({"sequence": place.sequence, "hash": place.hash, "line": line})
+        placed.append((place, before))
+        before = place
+    return placed, rows
+
+
 def end(held: list[Any]) -> None:
     """Closes the connections that are held, and forgets them."""
     while held:

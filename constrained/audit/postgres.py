@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from constrained.audit.batch import GroupCommit, Placed, end
+from constrained.audit.batch import GroupCommit, Placed, end, placed_after
 from constrained.audit.chain import START, Draft, Place, from_row
 from constrained.audit.record import Chained
 from constrained.errors import AuditError
@@ -152,12 +152,7 @@ class PostgresLog(PostgresTable):
     def _insert(self, database: Connection, drafts: Sequence[Draft]) -> list[Placed]:
         from sqlalchemy import text
 
-        before, placed, rows = self._head(database), [], []
-        for draft in drafts:
-            place, line = draft.placed(before)
-            rows.append({"sequence": place.sequence, "hash": place.hash, "line": line})
-            placed.append((place, before))
-            before = place
+        placed, rows = placed_after(self._head(database), drafts)
         database.execute(text("INSERT INTO constrained_entries VALUES (:sequence, :hash, :line)"), rows)
         return placed
 

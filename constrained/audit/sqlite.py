@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from constrained.audit.batch import GroupCommit, Placed, end
+from constrained.audit.batch import GroupCommit, Placed, end, placed_after
 from constrained.audit.chain import START, Draft, Place, from_row
 from constrained.audit.record import Chained
 from constrained.audit.wal import grow, unfinished
@@ -118,13 +118,8 @@ class SqliteLog(SqliteFile):
         return placed
 
     def _insert(self, database: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Placed]:
-        before, placed, rows = self._head(database), [], []
-        for draft in drafts:
-            place, line = draft.placed(before)
-            rows.append((place.sequence, place.hash, line))
-            placed.append((place, before))
-            before = place
-        database.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+        placed, rows = placed_after(self._head(database), drafts)
+        database.executemany("INSERT INTO entries VALUES (:sequence, :hash, :line)", rows)
         return placed
 
     def _head(self, database: sqlite3.Connection) -> Place:
