@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from constrained.approval.keys import from_text, sign, to_text, verify
 from constrained.approval.people import People, is_same_name
@@ -34,57 +34,17 @@ ANY = "*"  # every channel, every jurisdiction, every locale
 Kind = Literal["approve", "recall", "restore"]
 
 
-class Entry(BaseModel):
-    """One signed line.
+class Draft(BaseModel):
+    """What somebody is about to sign.
 
     Attributes:
         version: of the response as it was before the signer (see ``version_hash``); ``text``: its wording.
         locale: of the text; a recall may name ``*``.
         channels, jurisdictions: where it counts; ``*`` is everywhere.
         begins, until: first and last day on which an approval counts; no end when None.
-        at: when it was signed, in UTC. key: the public key that belongs to the signature.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    format: Literal[1] = FORMAT
-    sequence: int
-    previous: str
-    kind: Kind
-    catalog: str
-    response: str
-    locale: str
-    version: str
-    text: str
-    channels: tuple[str, ...] = (ANY,)
-    jurisdictions: tuple[str, ...] = (ANY,)
-    begins: str | None = None
-    until: str | None = None
-    author: str = ""
-    by: str
-    reason: str = ""
-    at: str
-    key: str
-    signature: str
-
-    @property
-    def signed_on(self) -> date:
-        return datetime.fromisoformat(self.at).date()
-
-    @property
-    def first_day(self) -> date:
-        """An approval counts from the day it was signed at the earliest, whatever it says."""
-        begins = date.fromisoformat(self.begins) if self.begins else self.signed_on
-        return max(begins, self.signed_on)
-
-    @property
-    def last_day(self) -> date | None:
-        return date.fromisoformat(self.until) if self.until else None
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What somebody is about to sign."""
 
     kind: Kind
     response: str
@@ -97,6 +57,36 @@ class Draft:
     until: date | None = None
     author: str = ""
     reason: str = ""
+
+
+class Entry(Draft):
+    """One signed line.
+
+    Attributes:
+        at: when it was signed, in UTC. key: the public key that belongs to the signature.
+    """
+
+    format: Literal[1] = FORMAT
+    sequence: int
+    previous: str
+    catalog: str
+    by: str
+    at: str
+    key: str
+    signature: str
+
+    @property
+    def signed_on(self) -> date:
+        return datetime.fromisoformat(self.at).date()
+
+    @property
+    def first_day(self) -> date:
+        """An approval counts from the day it was signed at the earliest, whatever it says."""
+        return max(self.begins or self.signed_on, self.signed_on)
+
+    @property
+    def last_day(self) -> date | None:
+        return self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +138,23 @@ def _parsed(path: str | Path, content: bytes, people: People, catalog: str, befo
     for line in content[len(start.content) :].splitlines(keepends=True):
         entry = _entry(line, path, len(entries) + 1)
         _follows(entry, entries[-1] if entries else None, head, path)
-        _is_signed(entry, line, people, catalog, path)
+        _is_signed(entry, people, catalog, path)
         entries.append(entry)
         head = _hash(line)
     return _ledger(str(path), content, tuple(entries))
 
 
-def append(path: str | Path, drafts: list[Draft], *, by: str, key: Ed25519PrivateKey, people: People, catalog: str) -> tuple[Entry, ...]:
+def append(
+    path: str | Path, drafts: list[Draft], *, by: str, key: Ed25519PrivateKey, people: People, catalog: str, known: int | None = None
+) -> tuple[Entry, ...]:
     """Signs and appends entries, all or none; durable on return.
 
+    Args:
+        known: entries that the ledger held when the drafts were made. A recall that came since is not lifted unseen.
+
     Raises:
-        ApprovalError: the signer is not among the people, signs for their own words, or the ledger cannot be written.
+        ApprovalError: the signer is not among the people, signs for their own words, lifts a recall that they have not seen,
+            or the ledger cannot be written.
     """
     public = to_text(key.public_key())
     _may_sign(by, public, people)
@@ -169,8 +165,9 @@ def append(path: str | Path, drafts: list[Draft], *, by: str, key: Ed25519Privat
             hint = "somebody else approves; the author stands in the catalog"
             raise ApprovalError(f"{by} wrote {draft.response!r} and cannot approve it", file=str(path), hint=hint)
     with _locked(Path(path)) as handle:
-        content = _whole(os.pread(handle, os.fstat(handle).st_size, 0))
+        content = _whole(_all(handle, path))
         ledger = _parsed(path, content, people, catalog)
+        _sees_recalls(drafts, ledger.entries[known:] if known is not None else (), path)
         entries = list(ledger.entries)
         head, lines = ledger.head, b""
         for draft in drafts:
@@ -182,10 +179,13 @@ def append(path: str | Path, drafts: list[Draft], *, by: str, key: Ed25519Privat
 
 
 def covers(entry: Entry, channel: str | None, jurisdiction: str | None) -> bool:
-    """Whether an entry speaks of this place. A recall reaches a place that is not named (None); an approval does not."""
+    """Whether an entry speaks of this place, however it is capitalised.
+
+    A recall reaches a place that is not named (None); an approval does not.
+    """
     is_recall = entry.kind == "recall"
     return all(
-        ANY in given or wanted in given or (wanted is None and is_recall)
+        ANY in given or (is_recall if wanted is None else any(is_same_name(wanted, one) for one in given))
         for given, wanted in ((entry.channels, channel), (entry.jurisdictions, jurisdiction))
     )
 
@@ -226,23 +226,18 @@ def _whole(content: bytes) -> bytes:
 
 def _entry(line: bytes, path: str | Path, number: int) -> Entry:
     try:
-        content = json.loads(line)
-        is_canonical = _canonical(content) + b"\n" == line
-        entry = Entry.model_validate_json(line) if is_canonical else None
-        if entry is not None:
-            _check_days(entry)
-    except (ValueError, RecursionError, ValidationError) as error:
+        entry = Entry.model_validate_json(line)
+        is_canonical = _canonical(entry.model_dump(mode="json")) + b"\n" == line and _is_canonical_time(entry.at)
+    except (ValueError, RecursionError) as error:
         raise _refused(path, number, "not an entry of a ledger", "the line was damaged, or written by something else") from error
-    if entry is None:
+    if not is_canonical:
         raise _refused(path, number, "the entry is not in canonical form", "it was written anew by something else")
     return entry
 
 
-def _check_days(entry: Entry) -> None:
-    """Raises ValueError for a day that is none, and for a time that is not in UTC: times are compared as text."""
-    _ = (entry.first_day, entry.last_day)
-    if not entry.at.endswith("+00:00"):
-        raise ValueError("not in UTC")
+def _is_canonical_time(at: str) -> bool:
+    """Whether a time is in UTC and written in the one way that we write it: times are compared as text."""
+    return datetime.fromisoformat(at).astimezone(UTC).isoformat(timespec="seconds") == at
 
 
 def _follows(entry: Entry, before: Entry | None, head: str, path: str | Path) -> None:
@@ -253,7 +248,7 @@ def _follows(entry: Entry, before: Entry | None, head: str, path: str | Path) ->
         raise _refused(path, number, "the entry was signed before the one above it", "an old day was written into a new entry")
 
 
-def _is_signed(entry: Entry, line: bytes, people: People, catalog: str, path: str | Path) -> None:
+def _is_signed(entry: Entry, people: People, catalog: str, path: str | Path) -> None:
     number = entry.sequence
     if entry.catalog != catalog:
         raise _refused(path, number, f"the entry is for the catalog {entry.catalog!r}, not {catalog!r}", "take the ledger of this catalog")
@@ -270,7 +265,7 @@ def _is_signed(entry: Entry, line: bytes, people: People, catalog: str, path: st
         signature = base64.b64decode(entry.signature, validate=True)
     except ValueError:
         signature = b""
-    if not verify(from_text(entry.key), signature, _unsigned(json.loads(line))):
+    if not verify(from_text(entry.key), signature, _unsigned(entry.model_dump(mode="json"))):
         raise _refused(path, number, f"the signature of {entry.by} does not fit the entry", "the line was changed after it was signed")
     if entry.kind != "recall" and is_same_name(entry.by, entry.author):
         raise _refused(path, number, f"{entry.by} approved their own words", "somebody else approves")
@@ -291,27 +286,25 @@ def _may_sign(by: str, public: str, people: People) -> None:
         raise ApprovalError(f"the key of {by} ended on {key.until}", file=people.path, hint="make a new one: constrained keys new")
 
 
+def _sees_recalls(drafts: list[Draft], since: tuple[Entry, ...], path: str | Path) -> None:
+    """Raises ApprovalError for a restoration of what was recalled after the signer looked."""
+    restored = {draft.response for draft in drafts if draft.kind == "restore"}
+    late = next((entry for entry in since if entry.kind == "recall" and entry.response in restored), None)
+    if late is not None:
+        message = f"{late.response!r} was recalled by {late.by} meanwhile; nothing was signed"
+        raise _refused(path, late.sequence, message, "read why, then restore it again")
+
+
 def _signed(
     draft: Draft, before: Entry | None, head: str, *, by: str, key: Ed25519PrivateKey, public: str, catalog: str
 ) -> tuple[Entry, bytes]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    content: dict[str, Any] = {
+    content: dict[str, Any] = draft.model_dump(mode="json") | {
         "format": FORMAT,
         "sequence": before.sequence + 1 if before else 1,
         "previous": head,
-        "kind": draft.kind,
         "catalog": catalog,
-        "response": draft.response,
-        "locale": draft.locale,
-        "version": draft.version,
-        "text": draft.text,
-        "channels": list(draft.channels),
-        "jurisdictions": list(draft.jurisdictions),
-        "begins": draft.begins and draft.begins.isoformat(),
-        "until": draft.until and draft.until.isoformat(),
-        "author": draft.author,
         "by": by,
-        "reason": draft.reason,
         "at": max(now, before.at) if before else now,  # clocks of several machines differ by a little
         "key": public,
     }
@@ -333,6 +326,15 @@ def _locked(path: Path) -> Iterator[int]:
         os.close(handle)  # releases the lock too
 
 
+def _all(handle: int, path: str | Path) -> bytes:
+    try:
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            file.seek(0)
+            return file.read()
+    except OSError as error:
+        raise _refused(path, 0, f"cannot be read: {error.strerror or error}", "see that the ledger is a readable file") from error
+
+
 def _write(handle: int, lines: bytes, size: int, path: str | Path) -> None:
     try:
         os.ftruncate(handle, size)  # a torn line goes
@@ -340,11 +342,24 @@ def _write(handle: int, lines: bytes, size: int, path: str | Path) -> None:
         while rest:
             rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
+        if not size:
+            _sync_folder(Path(path).parent)
     except OSError as error:
-        os.ftruncate(handle, size)
-        raise _refused(
-            path, 0, f"cannot be written: {error.strerror or error}", "nothing was signed; see that the disk is not full"
-        ) from error
+        refused = _refused(path, 0, f"cannot be written: {error.strerror or error}", "nothing was signed; see that the disk is not full")
+        try:
+            os.ftruncate(handle, size)
+        except OSError as second:
+            refused.add_note(f"what was written in part may count: {second}")
+        raise refused from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the name of a new ledger durable: with a power cut it could vanish, and a recall with it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _lock(handle: int, *, is_exclusive: bool) -> None:

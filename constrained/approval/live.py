@@ -76,6 +76,7 @@ def has_ledger(catalog: Catalog) -> bool:
 
 
 _known: dict[str, _Read] = {}
+_ledgers: dict[str, Ledger] = {}  # by path, for as long as the process lives: what was read once is not forgotten
 _lock = threading.Lock()
 _MOST_KNOWN = 64  # catalogs whose reading is kept
 
@@ -108,6 +109,8 @@ def _read(watched: _Watched) -> _Read:
         if known is not None and known.stamps == stamps:
             return known
         fresh = _read_files(watched.catalog, stamps, known)
+        if fresh.ledger is not None:
+            _ledgers[fresh.ledger.path] = fresh.ledger
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         _known[watched.name] = fresh
@@ -116,18 +119,16 @@ def _read(watched: _Watched) -> _Read:
 
 def _read_files(catalog: Catalog, stamps: Stamps, before: _Read | None) -> _Read:
     stopped = sources.suspended(catalog) if catalog.documents else frozenset()
-    had_ledger = before is not None and before.ledger is not None
-    if not catalog.path or not (stamps[0] != sources.NO_FILE or had_ledger):
+    path = str(ledger_path(catalog.path)) if catalog.path else ""
+    earlier = _ledgers.get(path)
+    if not path or (stamps[0] == sources.NO_FILE and earlier is None):
         return _Read(stamps, None, None, stopped)
-    people = load_people(people_path(catalog.path), catalog.name)
+    people = load_people(people_path(path), catalog.name)
     is_same = before is not None and before.people is not None and before.people.hash == people.hash
-    ledger = read_ledger(ledger_path(catalog.path), people, catalog.name, before.ledger if before and is_same else None)
-    if before is not None and before.ledger is not None and not ledger.content.startswith(before.ledger.content):
-        raise ApprovalError(
-            f"{ledger.path}: entries that were read before are gone or changed",
-            file=ledger.path,
-            hint="put the ledger back from its history",
-        )
+    ledger = read_ledger(path, people, catalog.name, before.ledger if before and is_same else None)
+    if earlier is not None and not ledger.content.startswith(earlier.content):
+        hint = "put the ledger back from its history"
+        raise ApprovalError(f"{path}: entries that were read before are gone or changed", file=path, hint=hint)
     return _Read(stamps, ledger, people, stopped)
 
 

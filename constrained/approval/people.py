@@ -24,6 +24,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
@@ -135,7 +136,7 @@ def load_people(path: str | Path, catalog: str) -> People:
     content = _content(Path(path))
     try:
         shape = _File.model_validate(tomllib.loads(content.decode()))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise _refused(path, f"not TOML: {error}", "see docs/approval.md for an example") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -159,6 +160,8 @@ def _rule(shape: _RuleFile) -> Rule:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe in its place must not be waited for
+            raise _refused(path, "is not a file", "put it back from its history")
         return path.read_bytes()
     except OSError as error:
         hint = "name who may approve: constrained keys new PERSON, then put the printed lines into this file"
@@ -170,12 +173,19 @@ def _key(given: str | _KeyFile) -> Key:
 
 
 def is_same_name(name: str, other: str) -> bool:
-    """Whether two names differ in no more than capitals, spaces or the way that their letters are encoded."""
-    return _folded(name) == _folded(other)
+    """Whether two names read the same: capitals, spaces, signs that do not show and letters of other scripts that look alike."""
+    return name == other or _folded(name) == _folded(other)
 
 
+# Cyrillic and Greek letters that are drawn, as a capital or a small one, like a Latin letter; and that letter.
+_LOOKALIKES = str.maketrans("авекмнорстухіјѕԁһӏԛԝαβεζηικμνορτυχ", "abekmhopctyxijsdhlqwabezhikmnoptyx")
+
+
+@lru_cache(maxsize=4096)
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    shown = "".join(char for char in plain if unicodedata.category(char) != "Cf")
+    return " ".join(shown.translate(_LOOKALIKES).split())
 
 
 def _check_names(names: Iterable[str], path: str | Path) -> None:

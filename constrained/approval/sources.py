@@ -16,7 +16,8 @@ from pathlib import Path
 
 from constrained.catalog.response import Catalog, Citation, PolicyDocument, Response
 
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*\s*")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,16 @@ def stamp(path: str | Path) -> Stamp:
 
 
 def find_passage(text: str, heading: str) -> str | None:
-    """The section under a heading, the heading included; all of the text for an empty heading; None when it is not there."""
+    """The section under a heading, the heading included; all of the text for an empty heading; None when it is not there.
+
+    What looks like a heading in a block of code is none: it would end the passage before its end.
+    """
     if not heading:
         return text
-    lines, kept, level = text.splitlines(), list[str](), 0
+    lines, kept, level, fence = text.splitlines(), list[str](), 0, ""
     for line in lines:
-        match = _HEADING.fullmatch(line.strip())
+        fence = _fence(line, fence)
+        match = None if fence else _HEADING.fullmatch(line)
         depth = len(match[1]) if match else 0
         if level and depth and depth <= level:
             break
@@ -102,6 +107,16 @@ def find_passage(text: str, heading: str) -> str | None:
         if level:
             kept.append(line)
     return "\n".join(kept) if level else None
+
+
+def _fence(line: str, opened: str) -> str:
+    """The fence of the block of code that a line leaves open; empty outside of one."""
+    match = _FENCE.fullmatch(line)
+    if match is None:
+        return opened
+    if not opened:
+        return "" if match[1][0] == "`" and "`" in match[2] else match[1]
+    return "" if match[1].startswith(opened) and not match[2].strip() else opened
 
 
 def passage_hash(passage: str) -> str:
@@ -115,7 +130,7 @@ def _plain(text: str) -> str:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else None  # a pipe in its place must not be waited for
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
 
 from constrained.approval.in_force import Findings, Standing, ends_on
-from constrained.approval.ledger import ANY, Draft, Kind, Ledger
+from constrained.approval.ledger import ANY, Draft, Entry, Kind, Ledger
 from constrained.approval.people import People
 from constrained.catalog.digest import version_hash
 from constrained.catalog.response import Catalog, Response
@@ -112,15 +112,21 @@ def to_approve(waiting: Sequence[Version], terms: Terms, today: date, *, by: str
     return drafts
 
 
-def to_recall(catalog: Catalog, response_id: str, terms: Terms, locale: str | None = None) -> list[Draft]:
-    """Recalls of every locale of a response, or of one. A response that the catalog no longer has is recalled all the same."""
+def to_recall(catalog: Catalog, response_id: str, terms: Terms, locale: str | None = None, signed: Iterable[Entry] = ()) -> list[Draft]:
+    """Recalls of every locale of a response, or of one.
+
+    Args:
+        signed: what the ledger holds of the response. A response, or a text of it, that the catalog no longer has is recalled
+            all the same: a process that runs may still say it.
+    """
     response = catalog.responses.get(response_id)
     if response is None:
-        return [Draft("recall", response_id, ANY, "", "", terms.channels or (ANY,), terms.jurisdictions or (ANY,), reason=terms.reason)]
-    locales = [one for one in response.texts if locale in (None, one)]
-    if not locales:
+        return [_gone(response_id, locale or ANY, terms)]
+    gone = {entry.locale for entry in signed} - set(response.texts) - {ANY}
+    here, left = ([one for one in found if locale in (None, one)] for found in (response.texts, sorted(gone)))
+    if not here and not left:
         raise ApprovalError(f"{response_id!r} has no text in {locale!r}", file=catalog.path, hint=f"it has {', '.join(response.texts)}")
-    return [draft_of("recall", response, one, terms) for one in locales]
+    return [*(draft_of("recall", response, one, terms) for one in here), *(_gone(response_id, one, terms) for one in left)]
 
 
 def draft_of(kind: Kind, response: Response, locale: str, terms: Terms) -> Draft:
@@ -137,6 +143,20 @@ def draft_of(kind: Kind, response: Response, locale: str, terms: Terms) -> Draft
         begins=None if is_recall else terms.begins,
         until=None if is_recall else terms.until,
         author=response.author,
+        reason=terms.reason,
+    )
+
+
+def _gone(response_id: str, locale: str, terms: Terms) -> Draft:
+    """A recall of whatever the ledger holds of a response in a locale."""
+    return Draft(
+        kind="recall",
+        response=response_id,
+        locale=locale,
+        version="",
+        text="",
+        channels=terms.channels or (ANY,),
+        jurisdictions=terms.jurisdictions or (ANY,),
         reason=terms.reason,
     )
 

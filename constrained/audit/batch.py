@@ -11,12 +11,33 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-from constrained.audit.chain import Draft, Place
+from constrained.audit.chain import Draft, Place, at_place, refuse_unsealed
+from constrained.audit.record import Chained
 
+T = TypeVar("T", bound=Chained)
 Placed = tuple[Place, Place]  # where an entry stands, and the place before it
 Write = Callable[[Sequence[Draft]], list[Placed]]
 MOST = 512  # entries of one transaction
+
+
+def placed_after(before: Place, drafts: Sequence[Draft]) -> tuple[list[Placed], list[dict[str, Any]]]:
+    """Where each draft comes to stand, and the rows that hold them: ``sequence``, ``hash``, ``line``."""
+    placed: list[Placed] = []
+    rows: list[dict[str, Any]] = []
+    for draft in drafts:
+        place, line = draft.placed(before)
+        rows.append({"sequence": place.sequence, "hash": place.hash, "line": line})
+        placed.append((place, before))
+        before = place
+    return placed, rows
+
+
+def end(held: list[Any]) -> None:
+    """Closes the connections that are held, and forgets them."""
+    while held:
+        held.pop().close()
 
 
 class _Waiting:
@@ -60,6 +81,17 @@ class GroupCommit:
         self._queue: list[_Waiting] = []
         self._is_led = False
 
+    def keep(self, record: T) -> T:
+        """The record with its place filled in, once it is durable; see ``Log.append``."""
+        refuse_unsealed(record)
+        place, before = self.append(Draft.of(record))
+        return at_place(record, place, before)
+
+    def close(self) -> None:
+        """Ends the connection; the next append opens another."""
+        with self.busy:
+            self._close()
+
     def append(self, draft: Draft) -> Placed:
         """Returns when the draft is durable."""
         mine = _Waiting(draft)
@@ -68,7 +100,11 @@ class GroupCommit:
             mine.leads = not self._is_led
             self._is_led = True
         if not mine.leads:
-            mine.wake.acquire()
+            try:
+                mine.wake.acquire()
+            except BaseException:  # an interrupt
+                self._leave(mine)
+                raise
         if mine.leads:
             self._lead()
         if mine.placed is None:
@@ -94,13 +130,25 @@ class GroupCommit:
     def _hand_over(self, group: Sequence[_Waiting]) -> None:
         """Wakes the group, and the one who leads next."""
         with self._lock:
-            following = self._queue[0] if self._queue else None
-            self._is_led = following is not None
+            self._lead_on()
         for one in group:
             one.wake.release()
+
+    def _lead_on(self) -> None:
+        """The first who waits leads next."""
+        following = self._queue[0] if self._queue else None
+        self._is_led = following is not None
         if following is not None:
             following.leads = True
             following.wake.release()
+
+    def _leave(self, mine: _Waiting) -> None:
+        """Takes back what is not being written yet, and leads no more: who waits behind must not wait for ever."""
+        with self._lock:
+            if mine in self._queue:
+                self._queue.remove(mine)
+            if mine.leads:
+                self._lead_on()
 
     # -- forks -----------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from constrained.approval import keys
 from constrained.audit import verifier
 from constrained.audit.chain import canonical
-from constrained.audit.checkpoints import checkpoint, fingerprint, prove
+from constrained.audit.checkpoints import check, checkpoint, fingerprint, prove, verify
 from constrained.audit.log import Readable
 from constrained.errors import AuditError
 
@@ -31,6 +31,7 @@ of the library that wrote the records. It names the first bad record.
 
 Signed with the key  {key}
 Compare this fingerprint with the one that you were given by another way; then run  python verify.py --key THAT_KEY.pem
+Whoever could change the records could change verify.py too: run a copy of it that you have from elsewhere,  python VERIFY.py FOLDER
 
 {records}
 
@@ -59,17 +60,34 @@ def write_bundle(
 
     Raises AuditError when the folder holds something, or the log does not verify: a broken log is not exported.
     """
+    checkpoint(store, key)
+    proofs = None if only is None else prove(store, only)
+    _verify(store, key, proofs)
+    try:
+        return _written(folder, store, key, dict(files), proofs, now or datetime.now(UTC))
+    except OSError as error:
+        raise AuditError(f"{folder}: {error.strerror or error}", file=str(folder), hint="name a folder that can be made") from error
+
+
+def _verify(store: Readable, key: Ed25519PrivateKey, proofs: Sequence[bytes] | None) -> None:
+    """As the examiner will. Raises AuditError: a broken log is not exported."""
+    if proofs is None:
+        verify(store.lines(), store.checkpoints(), key.public_key(), store.name)
+    for proof in proofs or ():
+        check(store, proof, key.public_key())
+
+
+def _written(
+    folder: Path, store: Readable, key: Ed25519PrivateKey, content: dict[str, bytes], proofs: Sequence[bytes] | None, now: datetime
+) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise AuditError(f"{folder} is not empty", file=str(folder), hint="name a folder that is not there yet")
-    checkpoint(store, key)
-    content = dict(files)
-    if only is None:
+    if proofs is None:
         n_records = _write_log(folder, store)
         content |= {"checkpoints.jsonl": b"".join(store.checkpoints())}
         told = _WHOLE
     else:
-        proofs = prove(store, only)
         content["proofs.jsonl"], n_records = b"".join(proofs), len(proofs)
         told = _SLICE.format(n=n_records)
     content["verify.py"] = Path(verifier.__file__).read_bytes()
@@ -79,7 +97,7 @@ def write_bundle(
     for name, data in content.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
-    _sign(folder, key, sorted([*content, *(["log.jsonl"] if only is None else [])]), now or datetime.now(UTC))
+    _sign(folder, key, sorted([*content, *(["log.jsonl"] if proofs is None else [])]), now)
     return n_records
 
 

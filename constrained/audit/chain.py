@@ -118,6 +118,14 @@ def from_line(line: bytes, file: str, number: int) -> Chained:
     return entry
 
 
+def from_row(place: Place, line: bytes, name: str) -> Chained:
+    """The entry of a row of a database, in its place. Raises AuditError naming the database and the row."""
+    entry = from_line(line, name, place.sequence)
+    if Place(entry.sequence, entry.hash) != place:
+        raise _refused("the row is not that of its record", name, place.sequence, "the row was changed after it was written")
+    return entry
+
+
 def follows(entry: Chained, before: Chained | Place | None, file: str, number: int) -> None:
     """Raises AuditError unless ``entry`` is the one that ``before`` (None: nothing) is followed by."""
     sequence, previous = (before.sequence, before.hash) if before else (0, GENESIS)

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,10 +39,13 @@ class CheckpointedLog:
         store: where the entries go. key: the private key of the desk that answers for the log.
         every: entries of a segment. The turn that fills one pays for its checkpoint: some milliseconds.
         sinks: where each checkpoint is put as well; a sink that refuses is told in the process's log, and gets it next time.
+
+    Raises AuditError when the last checkpoint is not of this key, or the log no longer holds what it covers.
     """
 
     def __init__(self, store: Store, key: Ed25519PrivateKey, *, every: int = EVERY, sinks: Sequence[Sink] = ()) -> None:
         self.store, self._key, self.every, self.sinks = store, key, every, tuple(sinks)
+        _go_on(store, store.checkpoints(), key)
 
     @property
     def name(self) -> str:
@@ -65,16 +68,21 @@ def checkpoint(
     sinks: Sequence[Sink] = (),
     *,
     last: int | None = None,
+    puts_all: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, Any] | None:
     """Signs what no checkpoint covers yet, up to ``last`` or the end; returns the checkpoint's body, None when all is covered.
 
-    Raises AuditError when the new segment does not hang together: what is broken is not signed.
+    Args:
+        puts_all: offers the sinks every checkpoint, not only the last ones: a gap of long ago is filled.
+
+    Raises AuditError when the new segment does not hang together, does not follow what is signed, or another key has signed
+    before: what is broken is not signed, and a log has one key.
     """
     before = store.checkpoints()
-    body = json.loads(before[-1])["body"] if before else None
+    body, rest = _go_on(store, before, key)
     first = body["last"] + 1 if body else 1
-    lines = list(islice(store.lines(first), None if last is None else max(0, last - first + 1)))
+    lines = list(islice(rest, None if last is None else max(0, last - first + 1)))
     if lines:
         _see_that_it_hangs_together(store, lines, first, body["head"] if body else "")
         leaves = [merkle.leaf_hash(line) for line in lines]
@@ -96,7 +104,7 @@ def checkpoint(
         if not store.keep_checkpoint(body["number"], line):
             return None  # another process was first
         before.append(line)
-    _put(store, before, sinks)
+    _put(store, before, sinks, puts_all)
     return body if lines else None
 
 
@@ -113,7 +121,7 @@ def verify(
     Args:
         processes: how many read a large log; when None, one for each processor, where a process can be forked safely.
 
-    Raises AuditError that names the first bad record.
+    Raises AuditError that names the first bad record, and with a key when nothing was signed with it.
     """
     try:
         return verifier.check_log(facts(lines, processes), verifier.read_checkpoints(checkpoints, public))
@@ -131,7 +139,7 @@ def prove(store: Readable, sequences: Iterable[int]) -> list[bytes]:
 
     Raises AuditError when no checkpoint covers one of them.
     """
-    signed = [json.loads(line) for line in store.checkpoints()]
+    signed = [_signed(store, line) for line in store.checkpoints()]
     wanted, proofs = sorted(set(sequences)), []
     for one in signed:
         body = one["body"]
@@ -147,10 +155,55 @@ def prove(store: Readable, sequences: Iterable[int]) -> list[bytes]:
     return proofs
 
 
+def check(store: Readable, proof: bytes, public: Ed25519PublicKey) -> dict[str, Any]:
+    """The entry that a proof of this log proves. Raises AuditError when it proves none."""
+    try:
+        return verifier.check_proof(proof, public)
+    except (verifier.Bad, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        number = error.record if isinstance(error, verifier.Bad) else 0
+        told = str(error) if isinstance(error, verifier.Bad) else "its proof is damaged"
+        raise AuditError(f"{store.name}: {told}", file=store.name, line=number, hint="verify the whole log") from error
+
+
 def _proof(line: bytes, leaves: Sequence[bytes], index: int, signed: dict[str, Any]) -> bytes:
     path = [one.hex() for one in merkle.path(leaves, index)]
     kept = {"line": line.decode().removesuffix("\n"), "path": path, "body": signed["body"], "signature": signed["signature"]}
     return canonical(kept) + b"\n"
+
+
+def _go_on(store: Readable, before: Sequence[bytes], key: Ed25519PrivateKey) -> tuple[dict[str, Any] | None, Iterator[bytes]]:
+    """The body of the last checkpoint, and the lines that follow it. Raises AuditError when they cannot follow."""
+    if not before:
+        return None, store.lines()
+    signed = _signed(store, before[-1])
+    body, name = signed["body"], store.name
+    try:
+        verifier.check_signature(key.public_key(), signed["signature"], canonical(body), f"checkpoint {len(before)}")
+    except verifier.Bad as error:
+        hint = "one key signs a log: take that key, or begin another log"
+        raise AuditError(f"{name}: {error}", file=name, line=body["last"], hint=hint) from error
+    lines = store.lines(body["last"])
+    try:
+        head = verifier.fact(next(lines, b""))[2]
+    except verifier.Bad:
+        head = ""
+    if head != body["head"]:
+        message = f"{name}: record {body['last']} is not the one that was signed: the log was cut, changed or begun anew"
+        raise AuditError(message, file=name, line=body["last"], hint="keep it, and compare it with a copy: constrained audit verify")
+    return body, lines
+
+
+def _signed(store: Readable, line: bytes) -> dict[str, Any]:
+    """A checkpoint's line with the fields that everything rests on. Raises AuditError."""
+    try:
+        content: dict[str, Any] = json.loads(line)
+        is_sound = {type(content["body"][name]) for name in ("first", "last")} == {int} and isinstance(content["signature"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        is_sound = False
+    if not is_sound:
+        hint = "keep it, and compare it with the sink: constrained audit verify"
+        raise AuditError(f"{store.name}: a checkpoint is damaged", file=store.name, hint=hint)
+    return content
 
 
 def _see_that_it_hangs_together(store: Readable, lines: Sequence[bytes], first: int, head: str) -> None:
@@ -164,14 +217,16 @@ def _see_that_it_hangs_together(store: Readable, lines: Sequence[bytes], first: 
         head = entry.hash
 
 
-def _put(store: Readable, lines: Sequence[bytes], sinks: Sequence[Sink]) -> None:
+def _put(store: Readable, lines: Sequence[bytes], sinks: Sequence[Sink], puts_all: bool) -> None:
     """The last checkpoint to every sink, and those before it that a sink lacks."""
     for sink in sinks:
         for number, line in reversed(list(enumerate(lines, 1))):
             try:
-                if not sink.put(f"checkpoint-{number:08d}.json", line):
+                if not sink.put(f"checkpoint-{number:08d}.json", line) and not puts_all:
                     break
-            except OSError:
+            except AuditError:
+                raise
+            except Exception:  # of a host's own sink: the checkpoint is signed and kept, and goes out with the next one
                 logging.getLogger(__name__).exception("%s: checkpoint %d could not be put into a sink", store.name, number)
                 break
 

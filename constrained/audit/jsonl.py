@@ -49,13 +49,22 @@ class JsonLinesFile:
             number, at = number + 1, at + len(line)
 
     def checkpoints(self) -> list[bytes]:
+        """Without a line that a crash left torn: nobody was told that it was signed."""
         path = self._checkpoints_path
-        return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise AuditError(f"{path}: {error.strerror or error}", file=str(path), hint="see that it is a readable file") from error
+        return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
 
     def keep_checkpoint(self, number: int, line: bytes) -> bool:
         with _locked(self._checkpoints_path) as handle:
-            if number != len(self.checkpoints()) + 1:
+            kept = self.checkpoints()
+            if number != len(kept) + 1:
                 return False
+            os.ftruncate(handle, sum(map(len, kept)))  # a torn line goes
             _write_all(handle, line)
             os.fsync(handle)
             _sync_folder(self.path.parent)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from constrained.audit.batch import GroupCommit, Placed
-from constrained.audit.chain import START, Draft, Place, at_place, from_line, refuse_unsealed
+from constrained.audit.batch import GroupCommit, Placed, end, placed_after
+from constrained.audit.chain import START, Draft, Place, from_row
 from constrained.audit.record import Chained
 from constrained.errors import AuditError
 
@@ -92,25 +93,19 @@ class PostgresLog(PostgresTable):
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self._held: list[Connection] = []  # the one connection that writes, when there is one
-        weakref.finalize(self, _end, self._held)
+        weakref.finalize(self, end, self._held)
         self._last = START
-        self._commit = GroupCommit(self._write, self._close)
+        self._commit = GroupCommit(self._write, partial(end, self._held))
         with self._told():
             self._make()
 
     def append(self, record: T) -> T:
         """Writes the record as the next entry; see ``Log.append``."""
-        refuse_unsealed(record)
-        place, before = self._commit.append(Draft.of(record))
-        return at_place(record, place, before)
+        return self._commit.keep(record)
 
     def close(self) -> None:
         """Ends the connection; the next append opens another."""
-        with self._commit.busy:
-            self._close()
-
-    def _close(self) -> None:
-        _end(self._held)
+        self._commit.close()
 
     def _make(self) -> None:
         from sqlalchemy import text
@@ -122,9 +117,7 @@ class PostgresLog(PostgresTable):
                     database.execute(text(statement))
             row = database.execute(text(_HEAD)).fetchone()
         if row:
-            entry = from_line(bytes(row[2]), self.name, row[0])
-            if (entry.sequence, entry.hash) != (row[0], row[1]):
-                raise AuditError(f"{self.name}:{row[0]}: the row is not that of its record", file=self.name, line=row[0])
+            from_row(Place(row[0], row[1]), bytes(row[2]), self.name)
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -159,12 +152,7 @@ class PostgresLog(PostgresTable):
     def _insert(self, database: Connection, drafts: Sequence[Draft]) -> list[Placed]:
         from sqlalchemy import text
 
-        before, placed, rows = self._head(database), [], []
-        for draft in drafts:
-            place, line = draft.placed(before)
-            rows.append({"sequence": place.sequence, "hash": place.hash, "line": line})
-            placed.append((place, before))
-            before = place
+        placed, rows = placed_after(self._head(database), drafts)
         database.execute(text("INSERT INTO constrained_entries VALUES (:sequence, :hash, :line)"), rows)
         return placed
 
@@ -189,15 +177,10 @@ class PostgresLog(PostgresTable):
         try:
             for connection in self._held:
                 connection.invalidate()
-            _end(self._held)
+            end(self._held)
         except Exception as second:  # of a connection that is broken anyway
             error.add_note(f"the connection could not be closed: {second}")
             self._held.clear()
-
-
-def _end(held: list[Connection]) -> None:
-    while held:
-        held.pop().close()
 
 
 def _lock(database: Connection) -> None:
@@ -219,5 +202,5 @@ def _engine(address: str) -> tuple[Engine, str]:
     try:
         url = make_url(address).set(drivername="postgresql+psycopg")
         return create_engine(url, poolclass=NullPool), url.set(drivername="postgresql").render_as_string(hide_password=True)
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError) as error:
         raise AuditError(f"no address of a PostgreSQL database: {error}", hint="postgresql://USER@HOST/NAME") from error

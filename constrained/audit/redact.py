@@ -16,10 +16,10 @@ from constrained.errors import AuditError
 
 SEALED = "[sealed]"
 MARKED = "[sensitive]"
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b", re.IGNORECASE)
-_GROUPED = re.compile(r"(?<![\w.])\d(?:[ /-]?\d){8,29}(?!\w)")
+_BETWEEN = r"[\s./_\u2010-\u2015\u2212-]"  # what people and programs write between the groups of a number
+_IBAN = re.compile(rf"\b[A-Z]{{2}}\d{{2}}(?:{_BETWEEN}?[A-Z0-9]){{11,30}}\b", re.IGNORECASE)
+_GROUPED = re.compile(rf"(?<!\d)\d(?:{_BETWEEN}{{0,2}}\d){{8,29}}(?!\d)")
 _LONG = re.compile(r"\d{8,}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ACCOUNTS = ("es.ccc", "no.kontonr", "nz.bankaccount", "cz.bankaccount", "us.rtn")  # national forms with check digits
 
 
@@ -31,14 +31,26 @@ def masked(text: str) -> str:
 
 
 def masked_value(value: Any) -> Any:
-    """A JSON value with every text in it masked, and whole numbers of eight digits or more."""
+    """A JSON value with every text in it masked, names too, and numbers of eight digits or more."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**7:
         return masked(str(value))
+    if isinstance(value, float) and abs(value) >= 10**7:
+        return masked(f"{value:f}")
     if isinstance(value, dict):
-        return {name: masked_value(item) for name, item in value.items()}
+        return _masked_dict(value)
     return [masked_value(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _masked_dict(value: dict[str, Any]) -> dict[str, Any]:
+    """Names that read the same when they are masked are counted."""
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        shown_name = masked(name)
+        n_alike = sum(other == shown_name or other.startswith(f"{shown_name} (") for other in found)
+        found[f"{shown_name} ({n_alike + 1})" if n_alike else shown_name] = masked_value(item)
+    return found
 
 
 def redacted(record: Record) -> dict[str, Any]:
@@ -64,14 +76,13 @@ def shown(record: Record, text: str) -> str:
 
 
 def _iban(found: re.Match[str]) -> str:
-    return f"[account ending {re.sub('[ -]', '', found[0])[-4:]}]" if _is_valid("iban", found[0]) else found[0]
+    plain = re.sub(_BETWEEN, "", found[0])
+    return f"[account ending {plain[-4:]}]" if _is_valid("iban", plain) else found[0]
 
 
 def _grouped(found: re.Match[str]) -> str:
     text = found[0]
     digits = re.sub(r"\D", "", text)
-    if _DATE.fullmatch(text):
-        return text
     if 13 <= len(digits) <= 19 and _is_valid("luhn", digits):
         return f"[card ending {digits[-4:]}]"
     if any(_is_valid(kind, text) for kind in _ACCOUNTS):

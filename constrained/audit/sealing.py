@@ -64,10 +64,14 @@ class SealedLog:
 
 
 def erase(log: Log, keys: SubjectKeys, pseudonym: str, *, by: str, reason: str, at: datetime) -> Erasure | None:
-    """Destroys the key of a pseudonym; see ``SealedLog.erase``."""
+    """Destroys the key of a pseudonym; see ``SealedLog.erase``. Raises AuditError when the log cannot tell; the key is gone then."""
     if not keys.erase(pseudonym):
         return None
-    return log.append(Erasure(subject=pseudonym, at=at.isoformat(), by=by, reason=reason))
+    try:
+        return log.append(Erasure(subject=pseudonym, at=at.isoformat(), by=by, reason=reason))
+    except AuditError as error:
+        message = f"the key of {pseudonym} is destroyed, and the log could not tell so: {error.message}"
+        raise AuditError(message, file=error.file, line=error.line, hint="note by hand who ordered it, and when") from error
 
 
 def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[str] = SENSITIVE) -> Record:
@@ -103,14 +107,15 @@ def unsealed(record: Record, keys: SubjectKeys) -> Record | None:
         return None
     from cryptography.exceptions import InvalidTag
 
+    content = record.model_dump() | {"sealed": None}
     try:
         plain = _cipher(key).decrypt(base64.b64decode(entry.nonce), base64.b64decode(entry.data), _bound(record.turn_id, entry.subject))
-    except (InvalidTag, ValueError) as error:
-        raise AuditError(f"what is sealed in turn {record.turn_id} was changed", line=record.sequence, hint="verify the log") from error
-    content = record.model_dump() | {"sealed": None}
-    for name, value in json.loads(plain).items():
-        _put_back(content, name, value)
-    return Record.model_validate(content)
+        for name, value in json.loads(plain).items():
+            _put_back(content, name, value)
+        return Record.model_validate(content)
+    except (InvalidTag, ValueError) as error:  # the second: it does not fit what stands in plain beside it
+        message = f"what is sealed in turn {record.turn_id} was changed, or what stands beside it"
+        raise AuditError(message, line=record.sequence, hint="verify the log") from error
 
 
 def readable(records: Iterable[Record], keys: SubjectKeys | None) -> Iterator[Record]:

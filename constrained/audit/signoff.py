@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from constrained.audit import page
@@ -21,21 +21,20 @@ _TOLD = {
 _HEADS = ("change", "conversation", "turn", "at", "message", "said then", "said now", "text then", "text now", "remark")
 
 
-def write_page(comparison: Comparison, path: Path, *, what: str) -> None:
-    """Writes the page. ``what``: which catalog, logic or model decides now."""
-    turns = [page.Html("".join(page.cell(part) for part in (_turns(comparison, change),))) for change in CHANGES]
+def sign_off_page(comparison: Comparison, *, what: str) -> str:
+    """The page. ``what``: which catalog, logic or model decides now."""
     parts = [
         page.figures(_figures(comparison)),
         _remarks(comparison),
         page.section("What moves where", page.table(("said then", "said now", "what changes", "turns"), _moves(comparison))),
-        *turns,
+        *(_turns(comparison, change) for change in CHANGES),
         page.section("Sign-off", page.sign_off(("author of the change", "approver", "approver"))),
     ]
-    path.write_text(page.page("Recorded turns, decided anew", what, parts), encoding="utf-8")
+    return page.page("Recorded turns, decided anew", what, parts)
 
 
-def write_workbook(comparison: Comparison, path: Path, *, what: str) -> None:
-    """Writes three sheets: the counts, what moves where, and every turn that is not the same."""
+def workbook(comparison: Comparison, *, what: str) -> bytes:
+    """An XLSX file of three sheets: the counts, what moves where, and every turn that is not the same."""
     try:
         from openpyxl import Workbook
     except ImportError as error:
@@ -45,7 +44,9 @@ def write_workbook(comparison: Comparison, path: Path, *, what: str) -> None:
     _sheet(book, "What moves where", (30, 30, 32, 10), [("said then", "said now", "what changes", "turns"), *_moves(comparison)])
     rows = [_row(one) for change in CHANGES for one in comparison.changed if one.change == change]
     _sheet(book, "Turns", (28, 34, 6, 26, 40, 24, 24, 60, 60, 40), [_HEADS, *rows])
-    book.save(path)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
 
 
 def _figures(comparison: Comparison) -> list[tuple[str, object]]:

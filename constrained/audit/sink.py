@@ -27,13 +27,19 @@ class FolderSink:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AuditError(f"{folder} cannot be made: {error.strerror or error}", file=str(folder), hint="name a folder") from error
 
     def put(self, name: str, content: bytes) -> bool:
         path = self.folder / name
         partial = path.with_name(f".{name}.{uuid.uuid4().hex}")
         try:
-            partial.write_bytes(content)
+            with open(partial, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             partial.chmod(0o444)
             os.link(partial, path)  # fails when the name is taken; a reader never sees half a file
         except FileExistsError:
@@ -43,4 +49,17 @@ class FolderSink:
             return False
         finally:
             partial.unlink(missing_ok=True)
+        handle = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
         return True
+
+
+def checkpoints_in(folder: Path) -> list[bytes]:
+    """The checkpoints that were put into a folder, oldest first: what a log is held against. Raises AuditError."""
+    try:
+        return [path.read_bytes() for path in sorted(folder.glob("checkpoint-*.json"))]
+    except OSError as error:
+        raise AuditError(f"{folder} cannot be read: {error.strerror or error}", file=str(folder), hint="see to the folder") from error

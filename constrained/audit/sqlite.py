@@ -12,11 +12,12 @@ import sqlite3
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from constrained.audit.batch import GroupCommit, Placed
-from constrained.audit.chain import START, Draft, Place, at_place, from_line, refuse_unsealed
+from constrained.audit.batch import GroupCommit, Placed, end, placed_after
+from constrained.audit.chain import START, Draft, Place, from_row
 from constrained.audit.record import Chained
 from constrained.audit.wal import grow, unfinished
 from constrained.errors import AuditError
@@ -46,15 +47,15 @@ class SqliteFile:
 
     def lines(self, first: int = 1) -> Iterator[bytes]:
         """Read through a connection of its own, a thousand at a time: writers are not held up."""
-        question = "SELECT sequence, line FROM entries WHERE sequence >= ? ORDER BY sequence LIMIT 1000"
+        question = "SELECT sequence, CAST(line AS BLOB) FROM entries WHERE sequence >= ? ORDER BY sequence LIMIT 1000"
         with closing(reader(self.path)) as database:
             while rows := _asked(database, self.path, question, first):
-                yield from (bytes(line) for _, line in rows)
+                yield from (line for _, line in rows)
                 first = rows[-1][0] + 1
 
     def checkpoints(self) -> list[bytes]:
         with closing(reader(self.path)) as database:
-            return [bytes(line) for (line,) in _asked(database, self.path, "SELECT line FROM checkpoints ORDER BY number")]
+            return [line for (line,) in _asked(database, self.path, "SELECT CAST(line AS BLOB) FROM checkpoints ORDER BY number")]
 
     def keep_checkpoint(self, number: int, line: bytes) -> bool:
         with closing(_connect(self.path)) as database:
@@ -79,28 +80,22 @@ class SqliteLog(SqliteFile):
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         self._held: list[sqlite3.Connection] = []  # the one connection that writes, when there is one
-        weakref.finalize(self, _end, self._held)
+        weakref.finalize(self, end, self._held)
         self._file = 0  # its inode
         self._n_written = 0  # transactions by the present connection
         self._last = START
-        self._commit = GroupCommit(self._write, self._close)
+        self._commit = GroupCommit(self._write, partial(end, self._held))
         _make(self.path)
         with self._commit.busy:
             self._open()
 
     def append(self, record: T) -> T:
         """Writes the record as the next entry; see ``Log.append``."""
-        refuse_unsealed(record)
-        place, before = self._commit.append(Draft.of(record))
-        return at_place(record, place, before)
+        return self._commit.keep(record)
 
     def close(self) -> None:
         """Ends the connection; the next append opens another."""
-        with self._commit.busy:
-            self._close()
-
-    def _close(self) -> None:
-        _end(self._held)
+        self._commit.close()
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -123,13 +118,8 @@ class SqliteLog(SqliteFile):
         return placed
 
     def _insert(self, database: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Placed]:
-        before, placed, rows = self._head(database), [], []
-        for draft in drafts:
-            place, line = draft.placed(before)
-            rows.append((place.sequence, place.hash, line))
-            placed.append((place, before))
-            before = place
-        database.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+        placed, rows = placed_after(self._head(database), drafts)
+        database.executemany("INSERT INTO entries VALUES (:sequence, :hash, :line)", rows)
         return placed
 
     def _head(self, database: sqlite3.Connection) -> Place:
@@ -173,14 +163,16 @@ class SqliteLog(SqliteFile):
         try:
             database.executescript(_SCHEMA)
             self._tell_crash(database)
-            row = database.execute("SELECT sequence, hash, line FROM entries ORDER BY sequence DESC LIMIT 1").fetchone()
+            question = "SELECT sequence, hash, CAST(line AS BLOB) FROM entries ORDER BY sequence DESC LIMIT 1"
+            row = database.execute(question).fetchone()
+            if row:
+                from_row(Place(*row[:2]), row[2], str(self.path))
         except sqlite3.Error as error:
             database.close()
             raise _failed(self.path, error) from error
-        if row:
-            entry = from_line(bytes(row[2]), str(self.path), row[0])
-            if (entry.sequence, entry.hash) != row[:2]:
-                raise AuditError(f"{self.path}:{row[0]}: the row is not that of its record", file=str(self.path), line=row[0])
+        except AuditError:
+            database.close()
+            raise
         self._held.append(database)
         self._file, self._n_written = os.stat(self.path).st_ino, 0
         return database
@@ -202,11 +194,6 @@ class SqliteLog(SqliteFile):
             )
 
 
-def _end(held: list[sqlite3.Connection]) -> None:
-    while held:
-        held.pop().close()
-
-
 def reader(path: str | Path) -> sqlite3.Connection:
     """A connection that only reads; it makes no file."""
     try:
@@ -218,7 +205,7 @@ def reader(path: str | Path) -> sqlite3.Connection:
 def _asked(database: sqlite3.Connection, path: str | Path, question: str, *values: object) -> list[tuple[Any, ...]]:
     try:
         return database.execute(question, values).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OverflowError) as error:  # the second: a sequence that no database can count to
         raise _failed(path, error) from error
 
 

@@ -82,7 +82,8 @@ class SubjectKeys:
             raise _failed(path, error) from error
         finally:
             partial.unlink(missing_ok=True)
-        _sync(path.parent)
+        for folder in (path.parent, path.parent.parent):  # the folder may be new itself, and what it holds would go with its name
+            _sync(folder)
         return self._made(path)
 
 

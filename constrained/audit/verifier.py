@@ -108,13 +108,14 @@ def read_checkpoints(lines: Iterable[bytes], key: Any) -> list[tuple[dict[str, A
         check_signature(key, signature, _canonical(body).encode(), f"checkpoint {number}", last + 1)
         found.append((body, marks))
         previous, last = named(sha256(line)), body["last"]
+    if key and not found:
+        raise Bad("there is no checkpoint: nothing here is signed")
     return found
 
 
 def check_log(facts: Iterable[Any], checkpoints: list[tuple[dict[str, Any], str]]) -> str:
     """The ``fact`` of each line from the first: place, mark and root. Says how many there are, and how many are signed."""
-    segments = iter(checkpoints)
-    body, marks = next(segments, ({}, ""))
+    body, marks = next(segments := iter(checkpoints), ({}, ""))
     leaves, previous, number = list[bytes](), "", 0
     try:
         for number, (sequence, before, head, leaf) in enumerate(facts, 1):
@@ -135,8 +136,8 @@ def check_log(facts: Iterable[Any], checkpoints: list[tuple[dict[str, Any], str]
         raise bad if bad.record else Bad(str(bad), number + 1) from None
     if body:
         raise Bad(f"it is missing: the log was cut; checkpoint {body['number']} reaches to record {body['last']}", number + 1)
-    signed = checkpoints[-1][0]["last"] if checkpoints else 0
-    return f"{number} records in an unbroken chain, " + (f"signed up to record {signed}" if signed else "none of them signed")
+    signed = f"signed up to record {checkpoints[-1][0]['last']}" if checkpoints else "none of them signed"
+    return f"{number} records in an unbroken chain, {signed}"
 
 
 def check_proof(line: bytes, key: Any) -> dict[str, Any]:
@@ -145,9 +146,8 @@ def check_proof(line: bytes, key: Any) -> dict[str, Any]:
     entry, body = proof["line"].encode(), proof["body"]
     number = fact(entry + b"\n")[0]
     check_signature(key, proof["signature"], _canonical(body).encode(), f"the checkpoint of record {number}")
-    path, size = [bytes.fromhex(one) for one in proof["path"]], body["last"] - body["first"] + 1
-    is_inside = body["first"] <= number <= body["last"]
-    if not is_inside or named(root_by_path(sha256(b"\x00" + entry), number - body["first"], size, path)) != body["root"]:
+    path, index, size = [bytes.fromhex(one) for one in proof["path"]], number - body["first"], body["last"] - body["first"] + 1
+    if not 0 <= index < size or named(root_by_path(sha256(b"\x00" + entry), index, size, path)) != body["root"]:
         raise Bad("it is not the record that was signed, or the proof is not its own", number)
     return dict(json.loads(entry))
 
@@ -163,7 +163,7 @@ def check_bundle(folder: Path, key: Any) -> str:
     manifest = (folder / "manifest.json").read_bytes()
     check_signature(key, (folder / "manifest.sig").read_text(), manifest, "the manifest")
     files = json.loads(manifest)["files"]
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()}
     for name in sorted((present | set(files)) - {"manifest.json", "manifest.sig"}):
         if name not in files or name not in present or named(sha256((folder / name).read_bytes())) != files[name]:
             raise Bad(f"the file {name} was {'added' if name not in files else 'taken out' if name not in present else 'changed'}")
@@ -184,9 +184,9 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.proofs:
             result = f"{sum(1 for line in asked.proofs.read_bytes().splitlines() if check_proof(line, key))} records, each proved"
         elif asked.log:
-            signed = asked.checkpoints.read_bytes().splitlines(keepends=True) if asked.checkpoints else []
-            with open(asked.log, "rb") as lines:
-                result = check_log(map(fact, lines), read_checkpoints(signed, key))
+            lines = asked.checkpoints.read_bytes().splitlines(keepends=True) if asked.checkpoints else []
+            with open(asked.log, "rb") as log:
+                result = check_log(map(fact, log), read_checkpoints(lines, key) if asked.checkpoints else [])
         else:
             result = check_bundle(asked.folder, key)
     except (Bad, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

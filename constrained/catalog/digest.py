@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from constrained.catalog.response import Response, Slot
+from constrained.catalog.response import Citation, Response, Slot
 
 
 def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> str:
@@ -33,7 +33,7 @@ def _content(response: Response) -> dict[str, Any]:
     if response.author:
         content["author"] = response.author
     if response.cites:
-        content["cites"] = [response.cites.document, response.cites.passage, response.cites.hash]
+        content["cites"] = _cites(response.cites)
     return content
 
 
@@ -41,7 +41,8 @@ def version_hash(response: Response, locale: str) -> str:
     """The version of a response in one locale: ``sha256:`` and hex digits over all that an approver signs for.
 
     That is what is said (text, slots with their words, recording), what decides who must approve it (tags), and the
-    passage that it rests on. What only steers the model (``when``, ``key``, examples) is no part of it.
+    passage that it rests on, with its file and what a change of it does. What only steers the model (``when``, ``key``,
+    examples) is no part of it.
     """
     cites = response.cites
     content = {
@@ -51,10 +52,14 @@ def version_hash(response: Response, locale: str) -> str:
         "slots": {slot.name: _spoken_slot(slot, locale) for slot in response.slots.values()},
         "voice": response.voice,
         "tags": sorted(response.tags),
-        "cites": cites and [cites.document, cites.passage, cites.hash],
+        "cites": cites and _cites(cites),
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _cites(cites: Citation) -> list[str]:
+    return [cites.document, cites.passage, cites.hash, cites.file, cites.on_change]
 
 
 def _spoken_slot(slot: Slot, locale: str) -> list[Any]:

@@ -21,6 +21,7 @@ from constrained.catalog.schema import (
     CatalogFile,
     ChoiceSlot,
     CitationFile,
+    DocumentFile,
     MoneySlot,
     ResponseFile,
     SlotFile,
@@ -42,7 +43,7 @@ class _Context:
     locale: str
     today: date
     author: str
-    documents: frozenset[str]
+    documents: Mapping[str, DocumentFile]
 
 
 def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str, Response]:
@@ -56,7 +57,7 @@ def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str,
     if not shape.responses and not report.has_bad(("responses",)):
         report.add(("responses",), "a catalog has at least one response", "write the fallback first")
     author = "" if shape.author is None else _said(shape.author, ("author",), report)
-    context = _Context(report, locale, today, author, frozenset(shape.documents))
+    context = _Context(report, locale, today, author, shape.documents)
     responses = {response_id: _response(response_id, one, context) for response_id, one in shape.responses.items()}
     _fallback(shape, responses, context)
     return responses
@@ -283,7 +284,9 @@ def _cites(path: Path, shape: CitationFile | None, context: _Context) -> Citatio
     if shape.document not in context.documents and not report.is_bad(at) and not report.has_bad(("documents",)):
         report.add(at, f"{named(at)} is {shape.document!r}, which is not under documents", nearest(shape.document, context.documents))
     passage = "" if shape.passage is None else _said(shape.passage, (*path, "passage"), report)
-    return Citation(shape.document, _said(shape.hash, (*path, "hash"), report), passage)
+    document = context.documents.get(shape.document)
+    digest = _said(shape.hash, (*path, "hash"), report)
+    return Citation(shape.document, digest, passage, *((document.file.strip(), document.on_change) if document else ()))
 
 
 # -- words, ids, locales -----------------------------------------------------------------------------

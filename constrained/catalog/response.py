@@ -74,11 +74,14 @@ class Citation:
 
     Attributes:
         passage: the heading of the passage; empty for the whole document.
+        file, on_change: of the document: to rest on another file, or to stop no longer, is another version too.
     """
 
     document: str
     hash: str
     passage: str = ""
+    file: str = ""
+    on_change: Literal["flag", "suspend"] = "flag"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,9 @@ def recall(
     """Stop a response: from the next turn on, in servers that are running too."""
     from constrained.cli.received import show_received
 
-    desk = open_desk(name)
+    desk = open_desk(name, is_to_stop=True)
     terms = Terms(tuple(channel or ()), tuple(jurisdiction or ()), reason=reason)
-    drafts = to_recall(desk.catalog, response, terms, locale)
+    drafts = to_recall(desk.catalog, response, terms, locale, desk.ledger.by_response.get(response, ()))
     if response not in desk.catalog and response not in desk.ledger.by_response:
         raise ApprovalError(f"the catalog {desk.catalog.name!r} has no response {response!r}", file=desk.catalog.path, hint="check the id")
     entries = append(desk.path, drafts, by=person, key=private_key(person, key), people=desk.people, catalog=desk.catalog.name)
@@ -120,7 +120,8 @@ def list_keys() -> None:
 
 
 def _sign(desk: Desk, drafts: list[Draft], person: str, key: Path | None) -> None:
-    entries = append(desk.path, drafts, by=person, key=private_key(person, key), people=desk.people, catalog=desk.catalog.name)
+    known, secret = len(desk.ledger.entries), private_key(person, key)
+    entries = append(desk.path, drafts, by=person, key=secret, people=desk.people, catalog=desk.catalog.name, known=known)
     for entry in entries:
         what = "restored" if entry.kind == "restore" else "approved"
         where = [one for one in (*entry.channels, *entry.jurisdictions) if one != ANY]
@@ -129,6 +130,7 @@ def _sign(desk: Desk, drafts: list[Draft], person: str, key: Path | None) -> Non
             + (f" until {entry.until}" if entry.until else "")
             + _for(where)
         )
+        line(f"  {entry.text}")
     line(f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'} signed by {person} in {desk.path}")
 
 

@@ -19,10 +19,11 @@ from constrained.audit.jsonl import JsonLinesLog
 from constrained.audit.log import Readable, read_entries, read_log
 from constrained.audit.record import Chained, Record
 from constrained.audit.sealing import erase, unsealed
-from constrained.audit.sink import FolderSink
+from constrained.audit.sink import FolderSink, checkpoints_in
 from constrained.audit.stores import existing, is_postgres, open_log, sqlite_path
 from constrained.audit.subjects import SubjectKeys
 from constrained.cli import audit_reports
+from constrained.cli.files import write
 from constrained.cli.replay import replay_records
 from constrained.cli.screen import line, note
 from constrained.errors import AuditError
@@ -43,11 +44,14 @@ def verify(
     log: LOG,
     key: PUBLIC = None,
     record: Annotated[str, typer.Option(help="Only this record, by its sequence or turn, with its proof.")] = "",
+    sink: Annotated[Path | None, typer.Option(help="Hold the log against the checkpoints in this write-once folder, not its own.")] = None,
 ) -> None:
     """Check a whole log, or one record with its proof.
 
     Names the first bad record; the exit status is then 1. Without a key the chain is checked, not the signatures.
     """
+    if sink is not None and (record or key is None):
+        raise AuditError("--sink holds a whole log against a key", hint="give --key PUBLIC, and no --record")
     store = existing(log)
     if record:
         _verify_one(store, record, key)
@@ -55,7 +59,8 @@ def verify(
         line(checkpoints.verify(store.lines(), [], None, store.name))
         note("no signature was checked: give --key PUBLIC.pem")
     else:
-        line(checkpoints.verify(store.lines(), store.checkpoints(), _public(key), store.name))
+        signed = checkpoints_in(sink) if sink is not None else store.checkpoints()
+        line(checkpoints.verify(store.lines(), signed, _public(key), store.name))
 
 
 @audit_app.command("show")
@@ -99,7 +104,7 @@ def checkpoint(
 ) -> None:
     """Sign what no checkpoint covers yet."""
     store = existing(log)
-    body = checkpoints.checkpoint(store, private_key(key), [FolderSink(folder) for folder in sink or ()])
+    body = checkpoints.checkpoint(store, private_key(key), [FolderSink(folder) for folder in sink or ()], puts_all=True)
     line(f"signed records {body['first']} to {body['last']}, root {body['root']}" if body else "everything is signed already")
 
 
@@ -112,7 +117,7 @@ def prove(
     """Write proofs of single records, which show nothing of the others."""
     store = existing(log)
     proofs = checkpoints.prove(store, [sequence for record in records for sequence in _sequences(store, record)])
-    to.write_bytes(b"".join(proofs))
+    write(to, b"".join(proofs))
     line(f"{len(proofs)} proofs in {to}; check them with: python {Path(verifier.__file__).name} --proofs {to} --key PUBLIC.pem")
 
 
@@ -174,22 +179,28 @@ def _verify_one(store: Readable, record: str, key: Path | None) -> None:
     if key is None:
         raise AuditError("one record is proved by a signature", hint="give --key PUBLIC.pem")
     for proof in checkpoints.prove(store, _sequences(store, record)):
-        try:
-            entry = verifier.check_proof(proof, _public(key))
-        except verifier.Bad as error:
-            raise AuditError(f"{store.name}: {error}", file=store.name, line=error.record, hint="verify the whole log") from error
+        entry = checkpoints.check(store, proof, _public(key))
         body = json.loads(proof)["body"]
         line(f"record {entry['sequence']} is the one that was signed, with {body['first']} to {body['last']}, at {body['at'][:19]}")
 
 
 def _sequences(store: Readable, which: str) -> list[int]:
     """The places of what is meant, read without trusting the chain: the proof decides."""
-    first = int(which) if which.isdecimal() else 1
-    lines: Iterable[bytes] = islice(store.lines(first), 1) if which.isdecimal() else store.lines()
-    found = [content["sequence"] for content in map(json.loads, lines) if which in (str(content["sequence"]), content.get("turn_id"))]
+    is_sequence = which.isdecimal() and len(which) < 19  # what a database can count to
+    lines: Iterable[bytes] = islice(store.lines(int(which)), 1) if is_sequence else store.lines()
+    found = [sequence for sequence, turn in map(_names, lines) if which in (str(sequence), turn)]
     if not found:
         raise AuditError(f"{store.name} holds no {which!r}", hint="give a sequence, or the id of a turn")
     return found
+
+
+def _names(line: bytes) -> tuple[int, str]:
+    """Sequence and turn that a line names; none for a damaged line."""
+    try:
+        content = json.loads(line)
+        return int(content["sequence"]), str(content.get("turn_id", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return 0, ""
 
 
 def _is(entry: Chained, which: str) -> bool:

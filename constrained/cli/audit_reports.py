@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +21,13 @@ from constrained.audit.redecide import CHANGES, Comparison, compared
 from constrained.audit.redecide import redecide as decided_anew
 from constrained.audit.report import report
 from constrained.audit.sealing import unsealed
-from constrained.audit.signoff import write_page, write_workbook
+from constrained.audit.signoff import sign_off_page, workbook
 from constrained.audit.stores import existing
 from constrained.audit.subjects import SubjectKeys
 from constrained.audit.usage import Use, usage
+from constrained.cli.catalogs import day
 from constrained.cli.examining import model_card, pack_files, tested_ids, use_files
+from constrained.cli.files import write
 from constrained.cli.screen import line, note, show
 from constrained.errors import AuditError, PackError
 from constrained.folders import Pack, find_pack
@@ -67,9 +69,9 @@ def redecide(
         note(f"{readable.n_others} turns are of other catalogs; name one with --pack")
     what = f"{policy.catalog.name} version {policy.catalog.version}, {policy.catalog.path}; {policy.file}" + (f"; {model}" if model else "")
     if html:
-        write_page(found, html, what=what)
+        write(html, sign_off_page(found, what=what).encode())
     if xlsx:
-        write_workbook(found, xlsx, what=what)
+        write(xlsx, workbook(found, what=what))
 
 
 def show_usage(
@@ -100,7 +102,7 @@ def write_report(
     keys: KEYS = None,
 ) -> None:
     """Write a page: coverage, use, approvals, confusions, abstentions over time, protected triggers."""
-    html.write_text(_report(log, _pack(pack or _named(log)), keys), encoding="utf-8")
+    write(html, _report(log, _pack(pack or _named(log)), keys).encode())
     line(f"written: {html}")
 
 
@@ -110,8 +112,8 @@ def export(
     key: Annotated[Path, typer.Option("--key", help="The private key that signs; see: constrained keys new.")],
     pack: PACK = "",
     conversation: Annotated[list[str] | None, typer.Option(help="Only this conversation; can be given again.")] = None,
-    since: Annotated[str, typer.Option(help="Only from this day on: 2026-03-01.")] = "",
-    until: Annotated[str, typer.Option(help="Only until this day.")] = "",
+    since: Annotated[str | None, typer.Option(help="Only from this day on: 2026-03-01.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only until this day.")] = None,
     with_report: Annotated[bool, typer.Option("--report/--no-report", help="Put the report page in.")] = True,
 ) -> None:
     """Write an examiner's bundle: records with proofs, pack, approvals, tests, use, models, verifier.
@@ -123,8 +125,8 @@ def export(
 
     found = _pack(pack or _named(log))
     policy = load_policy(found.name) if found else None
-    is_slice = bool(conversation or since or until)
-    chosen = [entry.sequence for entry in read_entries(log) if _is_in(entry, conversation, since, until)] if is_slice else None
+    is_slice, days = bool(conversation or since or until), (day(since, "--since"), day(until, "--until"))
+    chosen = [entry.sequence for entry in read_entries(log) if _is_in(entry, conversation, *days)] if is_slice else None
     if chosen == []:
         raise AuditError(f"{log} holds nothing of that slice", hint="constrained audit show LOG lists the last records")
     wanted = set(chosen or ())
@@ -237,7 +239,7 @@ def _remark(use: Use, pack: Pack | None) -> str:
     return ", ".join(remarks + ([] if use.is_current else ["not in the catalog"]))
 
 
-def _is_in(entry: Chained, conversations: list[str] | None, since: str, until: str) -> bool:
-    day = getattr(entry, "at", "")[:10]
+def _is_in(entry: Chained, conversations: list[str] | None, since: date | None, until: date | None) -> bool:
+    at = getattr(entry, "at", "")[:10]
     is_wanted = not conversations or getattr(entry, "conversation", None) in conversations
-    return is_wanted and (not since or day >= since) and (not until or day <= until)
+    return is_wanted and (since is None or at >= str(since)) and (until is None or at <= str(until))

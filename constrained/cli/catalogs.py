@@ -1,4 +1,4 @@
-"""A catalog by pack name or file, with its ledger, its people, and a person's key, for the commands that sign. Prints nothing."""
+"""A catalog by pack name or file, with its ledger, its people, and a person's key, for the commands that sign."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import typer
 from constrained.approval.keys import load_private
 from constrained.approval.ledger import Ledger, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
+from constrained.catalog.frozen import FrozenDict
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
-from constrained.errors import KeyFileError, PackError
+from constrained.cli.screen import note
+from constrained.errors import CatalogError, KeyFileError, PackError
 from constrained.folders import catalog_path
 
 if TYPE_CHECKING:
@@ -44,10 +46,23 @@ def named_catalog(target: str) -> Path:
     return catalog_path(target)
 
 
-def open_desk(target: str) -> Desk:
-    """Raises CatalogError, PackError or ApprovalError."""
+def open_desk(target: str, *, is_to_stop: bool = False) -> Desk:
+    """A catalog with its people and its ledger.
+
+    Args:
+        is_to_stop: a file that is no catalog at the moment gives one without responses: a process that runs has the sound one
+            still, and what the ledger holds of it can be recalled.
+
+    Raises CatalogError, PackError or ApprovalError.
+    """
     path = named_catalog(target)
-    catalog = load_catalog(path)
+    try:
+        catalog = load_catalog(path)
+    except CatalogError as error:
+        if not is_to_stop:
+            raise
+        note(f"{error.message}; what its ledger holds can be recalled")
+        catalog = Catalog(path.stem, 0, "", "", "", "", FrozenDict(), "", str(path))
     people = load_people(people_path(path), catalog.name)
     return Desk(catalog, ledger_path(path), people, read_ledger(ledger_path(path), people, catalog.name))
 

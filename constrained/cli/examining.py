@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from constrained.approval.ledger import ledger_path
+from constrained.approval.people import people_path
 from constrained.audit.bundle import as_json
 from constrained.audit.record import Record
 from constrained.audit.usage import Use
@@ -46,13 +48,13 @@ def pack_files(pack: Pack, policy: Policy) -> Iterator[tuple[str, bytes]]:
     catalog = pack.catalog_path
     yield f"pack/{catalog.name}", catalog.read_bytes()
     yield f"pack/{pack.logic_path.name}", pack.logic_path.read_bytes()
-    for beside in sorted([*catalog.parent.glob(f"{catalog.stem}.*"), *catalog.parent.glob("people.*")]):
-        if beside != catalog and beside.is_file():
+    for beside in (ledger_path(catalog), people_path(catalog)):  # by name: a key or a log may lie there too
+        if beside.is_file():
             yield f"pack/{beside.name}", beside.read_bytes()
     if pack.dialogues_path is not None:
         yield f"pack/{pack.dialogues_path.stem}.dialogues.yaml", pack.dialogues_path.read_bytes()
         yield "golden.json", as_json(list(_golden(policy, pack.dialogues_path)))
-    history = _history([catalog, *sorted(catalog.parent.glob(f"{catalog.stem}.approvals.jsonl"))])
+    history = _history([catalog, ledger_path(catalog)])
     if history:
         yield "pack/history.patch", history
 

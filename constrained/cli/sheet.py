@@ -15,6 +15,7 @@ from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog
 from constrained.cli.catalogs import named_catalog, today
+from constrained.cli.files import write
 from constrained.cli.screen import line
 from constrained.errors import PackError
 from constrained.review.rewrite import rewrite
@@ -40,7 +41,7 @@ def export(
     if file.suffix.lower() in _XLIFF:
         if len(locales) != 1:
             raise PackError("a translation file has one target locale", name=str(file), hint="--locale es")
-        _write(file, to_xliff(catalog, locales[0]))
+        write(file, to_xliff(catalog, locales[0]))
         line(f"{file}: {len(catalog.responses)} texts, {catalog.locale} to {locales[0]}")
         return
     found = rows(catalog, _standing(catalog), today(), locales)
@@ -90,10 +91,3 @@ def _tag(given: str) -> str:
     if tag is None:
         raise typer.BadParameter(f"{given!r} is not a BCP 47 locale", param_hint="--locale")
     return tag
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise PackError(f"{file} cannot be written: {error.strerror}", name=str(file), hint="choose another file") from error

@@ -1,20 +1,21 @@
 """What changed between two versions of a pack, in what can be said and when: for a pull request. Knows no command line.
 
 Catalogs are compared by content, whatever their files look like. Logic is compared by its offers: each with the
-conditions on the way to it, its slots and effects. Both policies run on the same sampled states, which tells what
-became reachable, what no longer is, and where an obligation came or went.
+conditions on the way to it, its slots and effects; and part by part, for what no condition shows. Both policies run on
+the same sampled states, which tells what became reachable, what no longer is, and where an obligation came or went.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from constrained.catalog.digest import version_hash
-from constrained.catalog.response import Approval, Catalog, Citation, Response, Slot
+from constrained.catalog.response import Approval, Catalog, Citation, Response, ReviewRules, Slot
 from constrained.logic.explore import explore
 from constrained.logic.policy import Policy
+from constrained.review.code import changed_parts
 from constrained.review.guards import offers_with_conditions
 
 RUNS = 1_000
@@ -44,10 +45,10 @@ class Side:
 
 
 def differences(old: Side, new: Side) -> list[Change]:
-    """Everything that differs, section by section: catalog, texts, answers, logic, reach, obligations, approvals."""
+    """Everything that differs, section by section: catalog, texts, answers, logic, code, reach, obligations, approvals."""
     found = [*_heads(old.catalog, new.catalog), *_responses(old.catalog, new.catalog)]
     if old.policy is not None and new.policy is not None:
-        found += [*_logic(old.policy, new.policy), *_reach(old.policy, new.policy)]
+        found += [*_logic(old.policy, new.policy), *_code(old.policy, new.policy), *_reach(old.policy, new.policy)]
     return found + list(_reopened(old.catalog, new.catalog))
 
 
@@ -81,9 +82,21 @@ def _runs_of_backticks(text: str) -> list[str]:
 
 def _heads(old: Catalog, new: Catalog) -> Iterator[Change]:
     for field in ("version", "locale", "speaker", "persona", "fallback", "is_approval_required"):
-        before, after = str(getattr(old, field)), str(getattr(new, field))
-        if before != after:
-            yield Change("Catalog", field, "changed", (f"- {before}", f"+ {after}"))
+        yield from _head(field, str(getattr(old, field)), str(getattr(new, field)))
+    for name in sorted(old.documents.keys() | new.documents.keys()):
+        yield from _head(f"documents.{name}", _document(old, name), _document(new, name))
+    for one in fields(ReviewRules):
+        yield from _head(f"review.{one.name}", str(getattr(old.review, one.name)), str(getattr(new.review, one.name)))
+
+
+def _document(catalog: Catalog, name: str) -> str:
+    one = catalog.documents.get(name)
+    return f"{one.file}, on change: {one.on_change}" if one else "none"
+
+
+def _head(about: str, before: str, after: str) -> Iterator[Change]:
+    if before != after:
+        yield Change("Catalog", about, "changed", (f"- {before}", f"+ {after}"))
 
 
 def _responses(old: Catalog, new: Catalog) -> Iterator[Change]:
@@ -182,6 +195,12 @@ def _logic(old: Policy, new: Policy) -> Iterator[Change]:
         ]
         what = "offered anew" if not was else "no longer offered" if not now else "offered under other conditions"
         yield Change("Logic", response_id, what, tuple(details))
+
+
+def _code(old: Policy, new: Policy) -> Iterator[Change]:
+    """Whatever differs in the file: a constant that a slot is filled with, a helper that a condition names, a question of Heard."""
+    for name, what, details in changed_parts(old.script, new.script):
+        yield Change("Code", name, what, details)
 
 
 @dataclass(frozen=True, slots=True)

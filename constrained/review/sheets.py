@@ -19,7 +19,7 @@ from constrained.review.rows import COLUMNS, Row, guarded, unguarded
 REQUIRED = ("response", "locale", "text")
 _WIDTHS = {"text": 80, "when": 40, "status": 30, "response": 24, "version": 20}
 _MOST_ROWS = 200_000
-_SEQUENCE = re.compile("_x([0-9A-Fa-f]{4})_")
+_SEQUENCE = re.compile("_x((?![Dd][89A-Fa-f])[0-9A-Fa-f]{4})_")  # half a character (a surrogate) stays as it is written
 _SEQUENCE_BEGINS = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
 
@@ -111,7 +111,7 @@ def _xlsx_lines(content: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
         sheet = book.active
     except Exception as error:  # whatever a damaged archive makes its reader raise
         raise _refused(path, 1, f"not an XLSX file: {type(error).__name__}", "save it as .xlsx anew") from error
-    if sheet is None or sheet.max_row > _MOST_ROWS:
+    if not isinstance(sheet, openpyxl.worksheet.worksheet.Worksheet) or sheet.max_row > _MOST_ROWS:  # it may be a chart
         raise _refused(path, 1, "not a review sheet", "give the sheet that constrained sheet export wrote")
     for number, cells in enumerate(sheet.iter_rows(max_col=len(COLUMNS) + 8), start=1):
         yield number, [_text(cell, path, number) for cell in cells]

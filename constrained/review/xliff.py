@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
+from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog, Response
 from constrained.catalog.template import Hole, Template
 from constrained.errors import CatalogError, Problem
@@ -42,14 +43,16 @@ def from_xliff(catalog: Catalog, path: Path) -> Read:
         CatalogError: no XLIFF 2 file of this catalog, or units whose source changed since, or with slots lost. Every reason.
     """
     root = _root(path)
-    target = root.get("trgLang") or ""
+    given = root.get("trgLang") or ""
+    target = canonical_tag(given) or given
     if root.get("srcLang") != catalog.locale or not target:
         raise _refused(path, f"the file translates {root.get('srcLang')!r}, the catalog's locale is {catalog.locale!r}", "export it anew")
     texts: dict[tuple[str, str], str] = {}
     problems: list[Problem] = []
+    seen: set[str] = set()
     for unit in root.iter(f"{_N}unit"):
         try:
-            found = _translated(unit, catalog, target)
+            found = _translated(unit, catalog, seen)
         except CatalogError as error:
             problems.append(Problem(str(path), 0, 0, error.message, error.hint))
             continue
@@ -102,18 +105,21 @@ def _root(path: Path) -> xml.Element:
         raise _refused(path, "it has a document type or is not UTF-8", "XLIFF has no need of entities; save it as UTF-8 without a DOCTYPE")
     try:
         root = xml.fromstring(content)
-    except xml.ParseError as error:
+    except (xml.ParseError, ValueError, LookupError) as error:  # the others: an encoding that is none, or not for XML
         raise _refused(path, f"not XML: {error}", "save it anew") from error
     if root.tag != f"{_N}xliff" or root.get("version") not in _VERSIONS:
         raise _refused(path, "not XLIFF 2.0 or 2.1", "export it anew, and let the tool save XLIFF 2.1")
     return root
 
 
-def _translated(unit: xml.Element, catalog: Catalog, target: str) -> tuple[str, str] | None:
-    """Response id and target text of a unit; None for one that was not translated."""
+def _translated(unit: xml.Element, catalog: Catalog, seen: set[str]) -> tuple[str, str] | None:
+    """Response id and target text of a unit; None for one that was not translated. ``seen``: ids of the units before."""
     response = catalog.responses.get(unit.get("id") or "")
     if response is None:
         raise CatalogError(f"the catalog {catalog.name!r} has no response {unit.get('id')!r}", hint="export the file anew")
+    if response.id in seen:
+        raise CatalogError(f"{response.id!r} stands in two units", hint="take one of them out")
+    seen.add(response.id)
     pieces = [one for one in unit if one.tag in (f"{_N}segment", f"{_N}ignorable")]  # a tool may have cut the text into sentences
     source = "".join(_template(one.find(f"{_N}source"), response) for one in pieces)
     if clean(source) != response.texts[catalog.locale].source:
@@ -134,7 +140,10 @@ def _template(element: xml.Element | None, response: Response) -> str:
     """A source or target as it is written in a catalog: braces doubled, placeholders as slots."""
     if element is None:
         return ""
-    return "".join(_parts(element, response))
+    try:
+        return "".join(_parts(element, response))
+    except RecursionError as error:
+        raise CatalogError(f"the text of {response.id!r} nests too deep", hint="export the file anew") from error
 
 
 def _parts(element: xml.Element, response: Response) -> Iterator[str]:

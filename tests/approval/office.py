@@ -115,7 +115,9 @@ class Office:
         return self.sign(by, *drafts)
 
     def recall(self, response: str, by: str = "Tom", **terms: Any) -> tuple[Entry, ...]:
-        return self.sign(by, *to_recall(self.catalog, response, Terms(reason="wrong", **terms)))
+        return self.sign(
+            by, *to_recall(self.catalog, response, Terms(reason="wrong", **terms), None, self.ledger.by_response.get(response, ()))
+        )
 
     def reasons(self, day: dt.date = TODAY, **place: Any) -> dict[str, str]:
         """ "response locale" -> why it may not be said."""

@@ -142,3 +142,15 @@ def test_received_counts_what_was_chosen_and_what_was_obliged() -> None:
 
     records = [record("desk", "hello"), record("desk", "other", "hello"), record("desk", "other"), record("bank", "hello")]
     assert list(received(records, "desk", "hello")) == records[:2]
+
+
+def test_a_recall_does_not_wait_for_a_catalog_that_is_being_edited(run: Run, desk: Path) -> None:
+    run("approve", "desk", "--as", DANA)
+    sound = desk.read_text()
+    desk.write_text(sound + "\n  broken: [")
+    assert run("approve", "desk", "--as", TOM).status == 1
+    done = run("recall", "desk", "greet", "--as", TOM)
+    assert (done.status, "recalled greet (*)" in done.out, "is not a catalog" in done.err) == (0, True, True), done.err
+    assert run("recall", "desk", "nothing", "--as", TOM).status == 1
+    desk.write_text(sound)
+    assert "was recalled by" in run("check", "desk").out

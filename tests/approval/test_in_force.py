@@ -173,8 +173,8 @@ def entries(draw: st.DrawFn, number: int) -> Entry:
         version=draw(st.sampled_from([version_hash(response, locale), "sha256:other"])),
         channels=draw(places),
         jurisdictions=draw(st.sampled_from([("*",), ("EU",)])),
-        begins=draw(st.none() | days.map(str)),
-        until=draw(st.none() | days.map(str)),
+        begins=draw(st.none() | days),
+        until=draw(st.none() | days),
         author=draw(st.sampled_from(["Ada", "Ada", "Tom"])),
         by=draw(st.sampled_from(NAMES)),
         reason="",
@@ -214,8 +214,9 @@ def may_be_said(response: Any, locale: str, found: tuple[Entry, ...], people: Pe
             continue
         is_void = recalls(len(own), at)  # recalled later
         is_blind = one.kind == "approve" and recalls(at, 0)  # an approval of what was recalled before
-        first = max(dt.date.fromisoformat(one.begins or one.at[:10]), dt.date.fromisoformat(one.at[:10]))
-        in_time = first <= day and (one.until is None or day <= dt.date.fromisoformat(one.until))
+        signed = dt.date.fromisoformat(one.at[:10])
+        first = max(one.begins or signed, signed)
+        in_time = first <= day and (one.until is None or day <= one.until)
         if not is_void and not is_blind and in_time and one.by not in (one.author, response.author):
             names.add(one.by)
     rule = people.rule_for(response.tags)

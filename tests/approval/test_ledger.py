@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import json
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 
 from constrained import ApprovalError
 from constrained.approval import ledger as ledgers
-from constrained.approval.keys import sign
+from constrained.approval.keys import sign, to_text
 from constrained.approval.ledger import Draft, ledger_path, read_ledger
 from constrained.approval.people import load_people, people_path
+from constrained.approval.worklist import Terms, draft_of
 from tests.approval.office import KEYS, TODAY, Office
 
-DRAFT = Draft("approve", "hello", "en", "sha256:1", "Hello.", author="Ada")
+DRAFT = Draft(kind="approve", response="hello", locale="en", version="sha256:1", text="Hello.", author="Ada")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +125,7 @@ def test_who_may_sign(office: Office) -> None:
         ledgers.append(office.ledger_file, [DRAFT], by="Tom", key=KEYS["Dana"], people=office.people, catalog="desk")
     with pytest.raises(ApprovalError, match="Ada wrote 'hello' and cannot approve it"):
         office.sign("Ada", DRAFT)
-    office.sign("Ada", Draft("recall", "hello", "en", "sha256:1", "Hello.", author="Ada"))  # to stop is easy
+    office.sign("Ada", DRAFT.model_copy(update={"kind": "recall"}))  # to stop is easy
     assert not [entry for entry in office.ledger.entries if entry.kind == "approve"]
 
 
@@ -156,7 +158,7 @@ def _sign_many(root: Path, by: str, n_entries: int) -> None:
     catalog = root / "catalogs" / "desk.yaml"
     people = load_people(people_path(catalog), "desk")
     for number in range(n_entries):
-        draft = Draft("approve", "hello", "en", f"sha256:{number}", "Hello.", author="Ada")
+        draft = DRAFT.model_copy(update={"version": f"sha256:{number}"})
         ledgers.append(ledger_path(catalog), [draft], by=by, key=KEYS[by], people=people, catalog="desk")
 
 
@@ -169,3 +171,72 @@ def test_several_processes_keep_one_chain(office: Office) -> None:
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     assert len(office.ledger.entries) == 24
+
+
+# -- time, restorations, durability --------------------------------------------------------------------------
+
+
+def forged(office: Office, by: str, **changes: object) -> None:
+    """What the holder of a key can append with a program of their own."""
+    ledger = office.ledger
+    content = json.loads(ledger.content.splitlines()[-1]) | {"sequence": len(ledger.entries) + 1, "previous": ledger.head}
+    content |= {"by": by, "key": to_text(KEYS[by].public_key())} | changes
+    del content["signature"]
+    content["signature"] = base64.b64encode(sign(KEYS[by], ledgers._unsigned(content))).decode()
+    office.ledger_file.write_bytes(ledger.content + ledgers._canonical(content) + b"\n")
+
+
+@pytest.mark.parametrize("at", ["20200101T000000+00:00", "2020-W01-3T00:00:00+00:00", "2020-01-01 00:00:00+00:00", "2020-01-01T00:00:00Z"])
+def test_an_ended_key_cannot_go_back_in_time_by_another_way_to_write_it(office: Office, at: str) -> None:
+    """Times are compared as text: one written without dashes would sort behind every other."""
+    office.approve("Tom")
+    ended = to_text(KEYS["Dana"].public_key())
+    path = people_path(office.path)
+    path.write_text(path.read_text().replace(f'keys = ["{ended}"]', f'keys = [{{key = "{ended}", until = 2020-06-30}}]'))
+    forged(office, "Dana", at=at)
+    with pytest.raises(ApprovalError, match=r"canonical|not an entry"):
+        _ = office.ledger
+
+
+@pytest.mark.parametrize("days", [{"begins": "20300101"}, {"until": "2030-01-01T00:00:00"}, {"channels": ["sms", 1]}])
+def test_a_day_is_written_in_one_way(office: Office, days: dict[str, object]) -> None:
+    office.approve("Tom")
+    forged(office, "Dana", **days)
+    with pytest.raises(ApprovalError, match=r"canonical|not an entry"):
+        _ = office.ledger
+
+
+def test_a_recall_that_the_signer_has_not_seen_is_not_lifted(office: Office) -> None:
+    office.approve()
+    office.recall("hello")
+    catalog, known = office.catalog, len(office.ledger.entries)
+    drafts = [draft_of("restore", catalog["hello"], locale, Terms()) for locale in ("en", "es")]
+    office.recall("price")  # of something else
+    late = office.recall("hello", by="Lena")
+    signing = {"by": "Dana", "key": KEYS["Dana"], "people": office.people, "catalog": "desk"}
+    with pytest.raises(ApprovalError, match="'hello' was recalled by Lena meanwhile; nothing was signed") as caught:
+        ledgers.append(office.ledger_file, drafts, **signing, known=known)
+    assert caught.value.line == late[0].sequence
+    assert len(ledgers.append(office.ledger_file, drafts, **signing, known=late[-1].sequence)) == 2
+
+
+def test_the_name_of_a_new_ledger_is_durable_too(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.readlink(f"/proc/self/fd/{handle}")), real(handle)))
+    office.recall("hello")
+    assert synced == [str(office.ledger_file), str(office.path.parent)]
+    office.recall("price")
+    assert synced[2:] == [str(office.ledger_file)]
+
+
+def test_a_disk_that_fails_twice_is_told_once(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.approve()
+
+    def fail(*arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "ftruncate", fail)
+    with pytest.raises(ApprovalError, match="cannot be written: Input/output error") as caught:
+        office.recall("hello")
+    assert caught.value.__notes__

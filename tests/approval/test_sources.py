@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,35 @@ def test_other_keys_of_approval_and_review_are_checked_too(head: Any, message: s
     with pytest.raises(CatalogError) as caught:
         _ = office.catalog
     assert [problem.message for problem in caught.value.problems if message in problem.message], caught.value
+
+
+@pytest.mark.parametrize(("name", "value"), [("file", "../older.md"), ("on_change", "flag")])
+def test_nobody_lifts_a_suspension_by_naming_another_document(cited: Office, name: str, value: str) -> None:
+    """The passage has changed; a writer points to a copy of the old one, or asks for a remark instead: another version."""
+    cited.approve()
+    before = cited.catalog
+    desk = Dialogue(cited.policy)
+    assert "price" in options(desk)
+    (cited.root / "older.md").write_text(POLICY)
+    document(cited).write_text(POLICY.replace("Three", "Four"))
+    assert "price" not in options(desk)
+    cited.head["documents"]["prices"][name] = value
+    cited.write()
+    assert cited.catalog.hash != before.hash
+    assert "price" not in options(Dialogue(cited.policy))
+    assert cited.reasons()["price en"].startswith("is not approved as it is now")
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~", "``` sh"])
+def test_a_heading_in_a_block_of_code_ends_no_passage(fence: str) -> None:
+    code = f"{fence}\n# prices --all\n## 2 Refunds\n{fence.split()[0]}\n"
+    text = f"# Prices\n\n## 1 Coins\n\n{code}\nThree coins.\n\n## 2 Refunds\n\nNone.\n"
+    assert (find_passage(text, "1 Coins") or "").endswith("Three coins.\n")
+    assert find_passage(text, "2 Refunds") == "## 2 Refunds\n\nNone."
+    assert find_passage("## 1 Coins\n    # indented\nThree coins.", "1 Coins") == "## 1 Coins\n    # indented\nThree coins."
+
+
+def test_a_pipe_in_the_place_of_a_document_counts_as_gone(cited: Office) -> None:
+    document(cited).unlink()
+    os.mkfifo(document(cited))
+    assert [one.reason for one in changed(cited.catalog)] == ["../prices.md cannot be read"]

@@ -121,10 +121,41 @@ def test_a_recalled_fallback_is_no_option_and_the_last_one_stops_the_turn(office
     assert len(desk.log.entries) == n_said
 
 
+@pytest.mark.parametrize("place", [{"channels": ("SMS",)}, {"jurisdictions": (" eu",)}])
+def test_a_recall_reaches_a_place_however_it_is_written(office, place):
+    office.approve()
+    desk = Dialogue(office.policy, channel="sms", jurisdiction="EU")
+    assert "hello" in ids(desk)
+    office.recall("hello", **place)
+    assert "hello" not in ids(desk)
+
+
+def test_a_recall_reaches_a_language_that_the_file_no_longer_has(office):
+    """A process that runs has the catalog as it was."""
+    office.approve()
+    desk = Dialogue(office.policy, locale="es")
+    del office.responses["hello"]["text"]["es"]
+    office.write()
+    assert "Hola." in [option.text for option in desk.reply("hi").decision.options]
+    assert [entry.locale for entry in office.recall("hello")] == ["en", "es"]
+    assert "hello" not in ids(desk)
+
+
+def test_a_recall_that_is_cut_off_is_noticed_with_the_next_version_of_the_catalog_too(office):
+    office.approve()
+    office.recall("hello")
+    assert "hello" not in ids(Dialogue(office.policy))
+    lines = office.ledger_file.read_bytes().splitlines(keepends=True)
+    office.ledger_file.write_bytes(b"".join(lines[:-2]))
+    office.head["version"] = 2
+    office.write()
+    assert "gone or changed" in refused(office)
+
+
 # -- people ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Dana", "dana", " Dana ", "\uff24\uff41\uff4e\uff41"])
+@pytest.mark.parametrize("name", ["Dana", "dana", " Dana ", "\uff24\uff41\uff4e\uff41", "D\u0430na", "Da\u200bna", "D\u03b1n\u03b1"])
 def test_an_author_is_known_in_whatever_spelling(office, name):
     office.head["author"] = name
     office.write()
@@ -139,7 +170,7 @@ def test_an_approval_by_the_author_in_another_spelling_does_not_count(office):
     assert "is not approved" in refused(office)
 
 
-@pytest.mark.parametrize("twin", ["dana", "Dana ", "\uff24ana"])
+@pytest.mark.parametrize("twin", ["dana", "Dana ", "\uff24ana", "Dan\u0430", "Dana\u2060"])
 def test_one_person_does_not_stand_there_as_two(office, twin):
     KEYS[twin] = KEYS["Tom"]
     try:
@@ -148,6 +179,20 @@ def test_one_person_does_not_stand_there_as_two(office, twin):
         del KEYS[twin]
     office.ledger_file.touch()
     assert "read like one person" in refused(office)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_the_place_of_the_people(office, make):
+    office.approve()
+    people_path(office.path).unlink()
+    make(people_path(office.path))
+    assert "is not a file" in refused(office)
+
+
+def test_people_that_nest_too_deep(office):
+    people_path(office.path).write_text("x = " + "[" * 50_000)
+    office.ledger_file.touch()
+    assert "not TOML" in refused(office)
 
 
 def test_a_tag_in_capitals_needs_what_the_tag_needs(office):
@@ -182,6 +227,7 @@ def test_a_key_that_anybody_can_sign_with_is_refused(raw, sign):
 
 def test_names_are_compared_as_people_read_them():
     assert is_same_name("Jos\u00e9  Ruiz", "jose\u0301 ruiz")
+    assert is_same_name("ОБЕРТ", "OБEPT")
     assert not is_same_name("Dana", "Diana")
     assert set(ROLES) == {"Dana", "Tom", "Lena", "Ada"}
 

@@ -8,10 +8,14 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from constrained import Policy
+from constrained.packs import load_policy_file
+from tests.conftest import DESK
 
 SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
@@ -62,3 +66,20 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         return request.getfixturevalue("database")
     return str(tmp_path / {"jsonl": "audit.jsonl", "sqlite": "audit.db"}[request.param])
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[..., Policy]:
+    """The desk with words of its catalog or lines of its logic changed: ``edited(logic=[(old, new)])``."""
+
+    def edit(**changes: list[tuple[str, str]]) -> Policy:
+        for folder, name in (("catalogs", "library.yaml"), ("logic", "library.py")):
+            text = (DESK / folder / name).read_text(encoding="utf-8")
+            for old, new in changes.get(folder, ()):
+                assert old in text
+                text = text.replace(old, new)
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / name).write_text(text, encoding="utf-8")
+        return load_policy_file(tmp_path / "logic" / "library.py")
+
+    return edit

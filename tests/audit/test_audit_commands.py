@@ -15,6 +15,7 @@ from openpyxl import load_workbook
 
 from constrained import Dialogue, load_catalog
 from constrained.approval.keys import new_pair
+from constrained.audit.chain import canonical, digest
 from constrained.audit.log import read_entries, read_log
 from constrained.audit.sealing import SealedLog
 from constrained.audit.stores import open_log
@@ -201,6 +202,24 @@ def test_a_bundle_holds_it_all_and_verifies_alone(bundle, exported):
     assert all(not turn["problems"] for turn in json.loads((bundle / "golden.json").read_text()))
 
 
+def test_a_bundle_takes_nothing_along_that_only_lies_beside_the_catalog(audit, tmp_path, monkeypatch):
+    """A private key, a log of everybody, a backup."""
+    pack = find_pack("tavern")
+    for source, folder in ((pack.catalog_path, "catalogs"), (pack.logic_path, "logic")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(source, tmp_path / folder)
+    folder = tmp_path / "catalogs"
+    for name in ("tavern.approvals.jsonl", "people.toml"):
+        shutil.copy(pack.catalog_path.with_name(name), folder)
+    new_pair(folder / "tavern.pem")
+    (folder / "people.pem").write_text("secret")
+    log = talk(folder / "tavern.jsonl")
+    monkeypatch.chdir(tmp_path)
+    assert audit("export", log, tmp_path / "bundle", "--key", folder / "tavern.pem").status == 0
+    names = {path.name for path in (tmp_path / "bundle" / "pack").iterdir()}
+    assert names - {"tavern.dialogues.yaml", "history.patch"} == {"tavern.yaml", "tavern.py", "tavern.approvals.jsonl", "people.toml"}
+
+
 def spoil(path, how):
     content = path.read_bytes()
     if how == "change":
@@ -254,6 +273,90 @@ def test_an_export_goes_into_an_empty_folder_and_never_of_a_broken_log(audit, tm
     path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
     assert audit("export", path, tmp_path / "broken", "--key", key).status == 1
     assert not Path(tmp_path / "broken" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("part", [(), ("--conversation", "talk-0")])
+def test_a_log_written_anew_is_not_exported(audit, tmp_path, key, part):
+    """Its chain is whole; the desk's key must not sign the rest of it."""
+    path = talk(tmp_path / "audit.jsonl")
+    assert audit("checkpoint", path, "--key", key).status == 0
+    contents = [json.loads(line) for line in path.read_bytes().splitlines()]
+    contents[0]["text"], previous = "something else", ""
+    for content in contents:
+        content["previous"] = previous
+        content["hash"] = previous = digest(content)
+    path.write_bytes(b"".join(canonical(content) + b"\n" for content in contents))
+    before = path.with_name("audit.jsonl.checkpoints").read_bytes()
+    done = audit("export", path, tmp_path / "bundle", "--key", key, *part)
+    assert (done.status, "is not the one that was signed" in done.err) == (1, True)
+    assert not (tmp_path / "bundle").exists()
+    assert path.with_name("audit.jsonl.checkpoints").read_bytes() == before
+
+
+def test_what_the_examiner_would_find_bad_is_not_exported(audit, tmp_path, key):
+    path = talk(tmp_path / "audit.jsonl")
+    assert audit("checkpoint", path, "--key", key).status == 0
+    signed = path.with_name("audit.jsonl.checkpoints")
+    line = json.loads(signed.read_bytes())
+    signed.write_bytes(canonical(line | {"marks": "0" * len(line["marks"])}) + b"\n")
+    assert audit("export", path, tmp_path / "bundle", "--key", key).status == 1
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_another_key_neither_signs_nor_exports(audit, log, key, tmp_path):
+    audit("checkpoint", log, "--key", key)
+    new_pair(tmp_path / "other.pem")
+    Dialogue("tavern", log=log).reply("one more")
+    for asked in (("checkpoint", log), ("export", log, tmp_path / "bundle")):
+        assert "not signed with this key" in audit(*asked, "--key", tmp_path / "other.pem").err
+    assert audit("checkpoint", log, "--key", key).status == 0
+    assert audit("verify", log, "--key", key.with_name("desk.pub.pem")).status == 0
+
+
+def test_a_log_is_held_against_a_write_once_folder(audit, tmp_path, key):
+    path, sink, public = talk(tmp_path / "audit.jsonl"), tmp_path / "sink", key.with_name("desk.pub.pem")
+    assert audit("verify", path, "--key", public).status == 1, "nothing is signed yet"
+    audit("checkpoint", path, "--key", key, "--sink", sink)
+    assert audit("verify", path, "--key", public, "--sink", sink).status == 0
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    path.with_name("audit.jsonl.checkpoints").unlink()
+    assert audit("verify", path).status == 0, "the chain alone does not show it"
+    done = audit("verify", path, "--key", public, "--sink", sink)
+    assert (done.status, "record 4: it is missing: the log was cut" in done.err) == (1, True)
+    assert audit("verify", path, "--key", public, "--sink", tmp_path / "none").status == 1
+    assert audit("verify", path, "--sink", sink).status == 1
+
+
+def test_one_record_of_a_damaged_log_is_proved_all_the_same(audit, tmp_path, key):
+    path, public = talk(tmp_path / "audit.jsonl"), key.with_name("desk.pub.pem")
+    audit("checkpoint", path, "--key", key)
+    turn = [one.turn_id for one in read_log(path)][1]
+    path.write_bytes(path.read_bytes().replace(b'"text"', b'"te\xffxt"', 1))
+    for which in ("9" * 30, "9" * 5_000):
+        assert "holds no" in audit("verify", path, "--key", public, "--record", which).err
+    done = audit("verify", path, "--key", public, "--record", turn)
+    assert (done.status, "it is not the record that was signed" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("report", "LOG", "--html", "FILE"), ("re-decide", "LOG", "--html", "FILE"), ("re-decide", "LOG", "--xlsx", "FILE"),
+        ("prove", "LOG", "1", "--to", "FILE"), ("export", "LOG", "FILE", "--key", "KEY"),
+        ("checkpoint", "LOG", "--key", "KEY", "--sink", "FILE"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_is_told(audit, log, key, asked):
+    audit("checkpoint", log, "--key", key)
+    places = {"LOG": log, "KEY": key, "FILE": "/dev/null/file"}
+    done = audit(*(places.get(one, one) for one in asked))
+    assert (done.status, "Not a directory" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_day_that_is_none_is_no_slice(audit, log, key, tmp_path, option):
+    done = audit("export", log, tmp_path / "slice", "--key", key, option, "1.3.2026")
+    assert (done.status, "is not a day" in done.err) == (2, True)
 
 
 # -- another model, another calibration --------------------------------------------------------------------

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from constrained.audit import batch
 from constrained.audit.batch import MOST, GroupCommit
 from constrained.audit.chain import START, Draft, Place
 from tests.strategies import record
@@ -75,3 +76,57 @@ def test_a_write_that_fails_fails_for_its_group_and_the_next_goes_on(error):
     assert not isinstance(results[0], BaseException)
     assert all(results[number] is error for number in range(1, 5))
     assert commit.append(drafts(1)[0])[0].sequence == 2
+
+
+class Interrupted:
+    """A wake-up that Ctrl-C comes before; it lets the leader hand on first where ``leads`` says so."""
+
+    def __init__(self, before=lambda: None):
+        self.before = before
+
+    def acquire(self):
+        self.before()
+        raise KeyboardInterrupt
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize("leads", [False, True])
+def test_one_who_is_interrupted_while_waiting_holds_up_nobody(monkeypatch, leads):
+    store, given = Store(), drafts(3)
+    commit = GroupCommit(store.write, lambda: None)
+    results = {}
+
+    def append(number):
+        try:
+            results[number] = commit.append(given[number])
+        except KeyboardInterrupt as error:
+            results[number] = error
+
+    first = threading.Thread(target=append, args=(0,))
+    first.start()
+    store.begun.wait(10)
+
+    def let_the_first_end():
+        if leads:
+            store.gate.set()
+            first.join(10)
+
+    made = batch._Waiting.__init__
+
+    def waiting(self, draft):
+        made(self, draft)
+        if draft is given[1]:
+            self.wake = Interrupted(let_the_first_end)
+
+    monkeypatch.setattr(batch._Waiting, "__init__", waiting)
+    append(1)
+    assert isinstance(results[1], KeyboardInterrupt)
+    last = threading.Thread(target=append, args=(2,))
+    last.start()
+    store.gate.set()
+    for thread in (first, last):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert [[given.index(one) for one in group] for group in store.groups] == [[0], [2]]

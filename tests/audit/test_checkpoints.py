@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from constrained.audit import merkle, verifier
 from constrained.audit.checkpoints import CheckpointedLog, checkpoint, fingerprint, prove, verify
 from constrained.audit.log import Log, MemoryLog
-from constrained.audit.sink import FolderSink, Sink
+from constrained.audit.sink import FolderSink, Sink, checkpoints_in
 from constrained.audit.stores import open_log
 from constrained.errors import AuditError
 from tests.audit.evidence import KEY, NOON, OTHER_KEY, PUBLIC, signed_log
@@ -153,3 +155,118 @@ def test_a_log_written_anew_is_refused_by_the_sink(tmp_path):
         else:
             with pytest.raises(AuditError, match="holds something else"):
                 checkpoint(log, KEY, [sink], now=lambda: NOON)
+
+
+def test_a_gap_of_long_ago_is_filled_when_all_are_put(tmp_path):
+    sink, log = FolderSink(tmp_path / "sink"), signed_log(25)
+    checkpoint(log, KEY, [sink])
+    names = [path.name for path in sorted((tmp_path / "sink").iterdir())]
+    (tmp_path / "sink" / names[1]).unlink()
+    checkpoint(log, KEY, [sink])
+    assert len(checkpoints_in(sink.folder)) == 2
+    checkpoint(log, KEY, [sink], puts_all=True)
+    assert checkpoints_in(sink.folder) == log.checkpoints()
+
+
+def test_a_sink_that_fails_in_its_own_way_holds_up_no_reply(caplog):
+    class Bucket:
+        def put(self, name, content):
+            raise RuntimeError("the bucket's own error")
+
+    log = CheckpointedLog(MemoryLog(), KEY, every=1, sinks=[Bucket()])
+    assert log.append(record(1)).sequence == 1
+    assert "the bucket's own error" in caplog.text
+
+
+def test_what_a_sink_took_is_on_the_disk(tmp_path, monkeypatch):
+    """Else a power cut could leave an empty file under a name that is never written again."""
+    synced, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.readlink(f"/proc/self/fd/{handle}")), real(handle)))
+    FolderSink(tmp_path / "sink").put("a", b"one")
+    assert [path.startswith(str(tmp_path / "sink" / ".a.")) for path in synced] == [True, False]
+    assert synced[1] == str(tmp_path / "sink")
+
+
+@pytest.mark.parametrize("read", [FolderSink, checkpoints_in])
+def test_a_folder_that_cannot_be_one_is_told(tmp_path, read, monkeypatch):
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [self / "checkpoint-1.json"])
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(AuditError, match="cannot be"):
+        read(tmp_path / "file" / "sink")
+
+
+# -- what is signed already ----------------------------------------------------------------------------
+
+
+def chained_anew(log):
+    """Another log of the same length."""
+    anew = MemoryLog()
+    for number in range(1, len(log.entries) + 1):
+        anew.append(record(number, text="something else"))
+    anew._checkpoints = log.checkpoints()
+    return anew
+
+
+@pytest.mark.parametrize("n_left", [0, 3, 9])
+def test_nothing_is_signed_onto_a_log_that_was_cut(n_left):
+    log = signed_log(10)
+    del log._lines[n_left:]
+    for sign in (checkpoint, CheckpointedLog):
+        with pytest.raises(AuditError, match="record 10 is not the one that was signed: the log was cut, changed or begun anew") as caught:
+            sign(log, KEY)
+        assert caught.value.line == 10
+
+
+def test_nothing_is_signed_onto_a_log_that_was_written_anew():
+    for sign in (checkpoint, CheckpointedLog):
+        with pytest.raises(AuditError, match="record 10 is not the one that was signed"):
+            sign(chained_anew(signed_log(10)), KEY)
+
+
+def test_one_key_signs_a_log():
+    """A checkpoint of another key could never be taken out again, and the log would verify with neither."""
+    log = signed_log(10)
+    log.append(record(11))
+    for sign in (checkpoint, CheckpointedLog):
+        with pytest.raises(AuditError, match="checkpoint 1 was not signed with this key") as caught:
+            sign(log, OTHER_KEY)
+        assert "one key signs a log" in caught.value.hint
+    assert len(log.checkpoints()) == 1
+
+
+@pytest.mark.parametrize("line", [b"", b"{}\n", b"[1]\n", b'{"body":{"first":1},"signature":""}\n', b'{"body":{"first":1,"last":"2"}}\n'])
+def test_a_damaged_checkpoint_is_told(line):
+    log = signed_log(10)
+    log._checkpoints[0] = line
+    for ask in (lambda: checkpoint(log, KEY), lambda: CheckpointedLog(log, KEY), lambda: prove(log, [2])):
+        with pytest.raises(AuditError, match="a checkpoint is damaged"):
+            ask()
+
+
+def test_a_key_and_no_checkpoint_is_not_good():
+    """Whoever takes the checkpoints away could write the log anew."""
+    with pytest.raises(AuditError, match="there is no checkpoint: nothing here is signed"):
+        verify(signed_log(10).lines(), [], PUBLIC, "log")
+    assert verify(signed_log(10).lines(), [], None, "log").endswith("none of them signed")
+
+
+@pytest.mark.parametrize("n_bytes", [1, 60, 300])
+def test_a_checkpoint_that_a_crash_left_torn_is_signed_anew(tmp_path, n_bytes):
+    log = CheckpointedLog(open_log(tmp_path / "audit.jsonl"), KEY, every=4)
+    for number in range(1, 9):
+        log.append(record(number))
+    path = tmp_path / "audit.jsonl.checkpoints"
+    path.write_bytes(path.read_bytes()[:-n_bytes])
+    log = CheckpointedLog(open_log(tmp_path / "audit.jsonl"), KEY, every=4)
+    assert len(log.store.checkpoints()) == 1
+    for number in range(9, 13):
+        log.append(record(number))
+    assert len(path.read_bytes().splitlines()) == 2
+    assert verify(log.store.lines(), log.store.checkpoints(), PUBLIC, "log").endswith("signed up to record 12")
+
+
+def test_a_folder_in_the_place_of_the_checkpoints_is_told(tmp_path):
+    log = open_log(tmp_path / "audit.jsonl")
+    (tmp_path / "audit.jsonl.checkpoints").mkdir()
+    with pytest.raises(AuditError, match="Is a directory"):
+        log.checkpoints()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 pytest.importorskip("stdnum", reason="python-stdnum is not installed: pip install 'constrained[evidence]'")
 
 from constrained.audit.log import MemoryLog  # after the check that the detectors are there
-from constrained.audit.redact import SEALED, masked, redacted  # the same
+from constrained.audit.redact import SEALED, masked, masked_value, redacted  # the same
 from constrained.audit.sealing import SealedLog  # the same
 from constrained.audit.subjects import SubjectKeys  # the same
 from tests.strategies import record  # the same
@@ -57,3 +57,17 @@ def test_what_is_sealed_is_named(tmp_path):
     view = redacted(SealedLog(MemoryLog(), SubjectKeys(tmp_path)).append(record()))
     assert (view["message"], view["state"], view["text"]) == (SEALED,) * 3
     assert view["decision"]["chosen"] == "greet"
+
+
+@pytest.mark.parametrize("between", [" ", ".", "_", "/", "  ", "- ", "\u00a0", "\u2013", "\n"])
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("Visa", ""), ("n\u00ba", "x"), ("(", ")"), ("0,", "")])
+def test_a_card_is_found_whatever_stands_between_and_beside(between, before, after):
+    text = f"{before}{between.join(['4111', '1111', '1111', '1111'])}{after}"
+    assert masked(text) == f"{before}[card ending 1111]{after}"
+
+
+def test_names_and_fractions_of_a_state_are_masked_too():
+    value = {"4111111111111111": 1, "5500 0000 0000 0004": 2, "12345678": 3, "87654321": 4, "pan": 4111111111111111.0, "rate": 0.25}
+    assert masked_value(value) == {
+        "[card ending 1111]": 1, "[card ending 0004]": 2, "[number]": 3, "[number] (2)": 4, "pan": "[number]", "rate": 0.25,
+    }  # fmt: skip

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Dialogue, MemoryLog
+from constrained import MemoryLog
 from constrained.audit.redecide import Redecided, compared, redecide
 from constrained.audit.sealing import SealedLog
-from constrained.audit.signoff import write_page, write_workbook
-from constrained.packs import load_policy_file
+from constrained.audit.signoff import sign_off_page, workbook
 from constrained.testing import RandomEngine, ScriptedEngine
-from tests.conftest import DESK
+from tests.audit.talking import talk
 from tests.strategies import messages
-
-NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
-
-
-def talk(library, engine=None, said=("hello", "Emma until Friday, please", "Here are 2 euros", "bye"), **options):
-    dialogue = Dialogue(library, engine=engine, now=lambda: NOON, **options)
-    state = library.state_type(owed=3)
-    for message in said:
-        state = dialogue.reply(message, state).apply(state)
-    return dialogue.log
 
 
 @given(st.integers(0, 10_000), st.lists(messages, min_size=1, max_size=5), st.sampled_from([0.0, 0.4, 1.0]), st.sampled_from(["en", "es"]))
@@ -35,21 +23,6 @@ def test_the_same_files_change_nothing(library, seed, said, threshold, locale):
         log = talk(library, engine, said, threshold=threshold, locale=locale)
         found = compared(redecide(library, log.records))
         assert (found.n_turns, found.changed, found.n_unscored) == (len(said), [], 0)
-
-
-@pytest.fixture
-def edited(tmp_path):
-    def edit(**changes):
-        for folder, name in (("catalogs", "library.yaml"), ("logic", "library.py")):
-            text = (DESK / folder / name).read_text(encoding="utf-8")
-            for old, new in changes.get(folder, ()):
-                assert old in text
-                text = text.replace(old, new)
-            (tmp_path / folder).mkdir(exist_ok=True)
-            (tmp_path / folder / name).write_text(text, encoding="utf-8")
-        return load_policy_file(tmp_path / "logic" / "library.py")
-
-    return edit
 
 
 def test_another_wording_changes_the_turns_that_say_it(library, edited):
@@ -135,9 +108,8 @@ def comparison(library, edited):
     return compared(redecide(edited(catalogs=[("You owe {fine}.", "=You owe {fine}.")]), log.records), n_unreadable=2)
 
 
-def test_the_page_is_whole_and_asks_for_nothing(comparison, tmp_path):
-    write_page(comparison, tmp_path / "page.html", what="the new <catalog>")
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+def test_the_page_is_whole_and_asks_for_nothing(comparison):
+    text = sign_off_page(comparison, what="the new <catalog>")
     assert not re.search(r"<script|<link|<img|src=|href=|url\(|@import", text)
     assert "the new &lt;catalog&gt;" in text
     assert "4111 1111" not in text
@@ -146,7 +118,7 @@ def test_the_page_is_whole_and_asks_for_nothing(comparison, tmp_path):
 
 def test_the_workbook_holds_text_and_no_formula(comparison, tmp_path):
     openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed: pip install 'constrained[evidence]'")
-    write_workbook(comparison, tmp_path / "book.xlsx", what="the new catalog")
+    (tmp_path / "book.xlsx").write_bytes(workbook(comparison, what="the new catalog"))
     book = openpyxl.load_workbook(tmp_path / "book.xlsx")
     assert book.sheetnames == ["Summary", "What moves where", "Turns"]
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -12,20 +11,9 @@ from hypothesis import strategies as st
 from constrained import Dialogue, JsonLinesLog, ReplayError
 from constrained.audit.log import read_log
 from constrained.audit.replay import Difference, Replayed, replay
-from constrained.packs import load_policy_file
 from constrained.testing import RandomEngine, ScriptedEngine
-from tests.conftest import DESK
+from tests.audit.talking import NOON, talk
 from tests.strategies import messages
-
-NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
-
-
-def talk(library, engine=None, said=("hello", "Emma until Friday, please", "Here are 2 euros", "bye"), **options):
-    dialogue = Dialogue(library, engine=engine, now=lambda: NOON, **options)
-    state = library.state_type(owed=3)
-    for message in said:
-        state = dialogue.reply(message, state).apply(state)
-    return dialogue.log
 
 
 @given(st.integers(0, 10_000), st.lists(messages, min_size=1, max_size=5), st.sampled_from([0.0, 0.4, 1.0]), st.sampled_from(["en", "es"]))
@@ -110,24 +98,9 @@ def test_probabilities_that_point_elsewhere_are_told(library):
     assert Difference("choice", "hours", "sorry") in replayed.differences
 
 
-@pytest.fixture
-def edited(tmp_path):
-    """The desk with one word of the catalog or one line of the logic changed."""
-
-    def edit(kind, old, new):
-        for folder, name in (("catalogs", "library.yaml"), ("logic", "library.py")):
-            text = (DESK / folder / name).read_text(encoding="utf-8")
-            assert folder != kind or old in text
-            (tmp_path / folder).mkdir()
-            (tmp_path / folder / name).write_text(text.replace(old, new) if folder == kind else text, encoding="utf-8")
-        return load_policy_file(tmp_path / "logic" / "library.py")
-
-    return edit
-
-
 def test_the_same_files_elsewhere_are_the_same_catalog_and_policy(library, edited):
     log = talk(library, RandomEngine(1))
-    assert [one.error for one in replay(edited("logic", "Ada", "Ada"), log.records)] == [None] * 4
+    assert [one.error for one in replay(edited(), log.records)] == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -136,7 +109,7 @@ def test_the_same_files_elsewhere_are_the_same_catalog_and_policy(library, edite
 )
 def test_another_catalog_or_policy_is_refused_or_told_among_the_rest(library, edited, kind, old, new, name):
     log = talk(library, ScriptedEngine(lambda message: "welcome" if message == "hello" else "hours"), ("hello", "when?"))
-    policy = edited(kind, old, new)
+    policy = edited(**{kind: [(old, new)]})
     with pytest.raises(ReplayError, match=rf"\(line 1\) was taken with another catalog or policy: {name}") as caught:
         list(replay(policy, log.records))
     assert "strict=False" in caught.value.hint

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,3 +137,35 @@ def test_a_folder_of_keys_that_cannot_be_written_stops_the_turn(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(AuditError, match=r"Not a directory|File exists"):
         SubjectKeys(tmp_path / "file" / "keys")
+
+
+def test_an_erasure_that_the_log_cannot_tell_says_that_the_key_is_gone(keys):
+    class Full:
+        def append(self, record):
+            raise AuditError("log: No space left on device", file="log", line=3)
+
+    name = keys.pseudonym("ann")
+    keys.made(name)
+    with pytest.raises(AuditError, match=f"the key of {name} is destroyed, and the log could not tell so: log: No space left") as caught:
+        SealedLog(Full(), keys).erase("ann", by="me")
+    assert (caught.value.file, caught.value.line) == ("log", 3)
+    assert keys.find(name) is None
+
+
+def test_a_new_key_is_durable_with_the_folders_that_lead_to_it(tmp_path, monkeypatch):
+    """Else a power cut could leave the record that was sealed under it, and not the key."""
+    synced, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.readlink(f"/proc/self/fd/{handle}")), real(handle)))
+    keys = SubjectKeys(tmp_path / "keys")
+    assert synced[1:] == [str(tmp_path / "keys"), str(tmp_path)]
+    name = keys.pseudonym("ann")
+    keys.made(name)
+    assert synced[4:] == [str(tmp_path / "keys" / name[:2]), str(tmp_path / "keys")]
+
+
+@pytest.mark.parametrize("changes", [{"options": ()}, {"heard": ({"name": "x", "value": None, "probability": 1.0},)}])
+def test_what_stands_beside_the_seal_is_held_against_it(keys, changes):
+    hidden = sealed(record(1, options=({"id": "a", "slots": {"b": 1}, "line": "x"},)), keys, "ann")
+    changed = Record.model_validate(hidden.model_dump() | changes)
+    with pytest.raises(AuditError, match="was changed"):
+        unsealed(changed, keys)

@@ -428,3 +428,36 @@ def test_a_disk_that_cannot_take_the_growth_refuses_the_turn_and_nothing_else(pa
         log.append(record(2))
     log.append(record(2))
     assert numbers(path) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("CAST(line AS TEXT)", ""), ("7", "not a JSON object"), ("zeroblob(9)", "not JSON"), ("'x'", "not JSON")],
+)
+def test_a_row_of_another_type_is_bad_and_never_a_traceback(tmp_path, value, told):
+    log = SqliteLog(tmp_path / "audit.db")
+    for number in range(1, 4):
+        log.append(record(number))
+    log.close()
+    with sqlite3.connect(tmp_path / "audit.db") as database:
+        database.execute("DROP TRIGGER entries_stay")
+        database.execute(f"UPDATE entries SET line = {value} WHERE sequence = 2")
+    database.close()
+    if not told:
+        assert numbers(tmp_path / "audit.db") == [1, 2, 3]
+    else:
+        with pytest.raises(AuditError, match=f":2: the line is {told}"):
+            numbers(tmp_path / "audit.db")
+
+
+def test_a_sequence_that_no_database_can_count_to_is_told(tmp_path):
+    open_log(tmp_path / "audit.db").append(record(1))
+    with pytest.raises(AuditError, match="could not be used"):
+        list(existing(tmp_path / "audit.db").lines(10**30))
+
+
+@pytest.mark.parametrize("address", ["postgresql://u@host:port/log", "postgresql://[::1/log"])
+def test_an_address_that_is_none_is_told(address):
+    pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: pip install 'constrained[evidence]'")
+    with pytest.raises(AuditError, match="PostgreSQL"):
+        list(existing(address).lines())

@@ -131,3 +131,41 @@ def test_the_command_compares_folders_files_and_revisions(
         assert (failed.status, "neither a path nor a revision" in failed.err) == (1, True)
     (old.root / "catalogs" / "more.yaml").write_text(old.path.read_text())
     assert "new pack" in run("diff", "HEAD", "--pack", "more").out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "about", "details"),
+    [
+        ("PRICE = 3\n", "PRICE = 4\n", "PRICE", ("- PRICE = 3", "+ PRICE = 4")),
+        ("return state.warn", "return not state.warn", "is_open", ("-     return state.warn", "+     return not state.warn")),
+        ("case True:", "case _:", "desk", ("-         case True:", "+         case _:")),
+        ("warn: bool = False", "warn: bool = True", "Desk", ("-     warn: bool = False", "+     warn: bool = True")),
+        ("import State,", "import Item, State,", "imports", ()),
+    ],
+)
+def test_what_no_condition_shows_is_told_as_code(pair: tuple[Office, Office], old: str, new: str, about: str, details: tuple[str]) -> None:
+    """A constant behind a slot, a helper behind a condition, a way out that is no ``if``: never "no difference"."""
+    logic = LOGIC.replace('@policy("desk")', 'PRICE = 3\n\n\ndef is_open(state):\n    return state.warn\n\n\n@policy("desk")')
+    logic = logic.replace('yield say("price", price=3)', 'if is_open(state):\n        yield say("price", price=PRICE)')
+    logic = logic.replace("    if state.warn:", "    match state.warn:\n        case True:\n            pass\n    if state.warn:")
+    assert old in logic
+    for office, text in zip(pair, (logic, logic.replace(old, new)), strict=True):
+        (office.root / "logic" / "desk.py").write_text(text.replace("Item, ", "must as item, "))
+    found = [change for change in changes(pair) if change.section == "Code"]
+    assert [change.about for change in found] == [about]
+    if details:
+        assert found[0].details == details
+
+
+def test_documents_and_what_texts_are_held_against(pair: tuple[Office, Office]) -> None:
+    old, new = pair
+    old.head |= {"documents": {"fees": {"file": "fees.md", "on_change": "suspend"}}, "review": {"forbidden": ["we guarantee"]}}
+    new.head |= {"documents": {"fees": {"file": "fees.md", "on_change": "flag"}, "law": {"file": "law.md"}}}
+    for office in pair:
+        office.write()
+    found = {change.about: change.details for change in changes(pair) if change.section == "Catalog"}
+    assert found == {
+        "documents.fees": ("- fees.md, on change: suspend", "+ fees.md, on change: flag"),
+        "documents.law": ("- none", "+ law.md, on change: flag"),
+        "review.forbidden": ("- ('we guarantee',)", "+ ()"),
+    }

@@ -160,3 +160,25 @@ def test_other_endings_are_refused(office: Office) -> None:
     with pytest.raises(PackError, match=r"neither .xlsx nor .csv"):
         write_sheet(office.root / "r.pdf", [])
     assert COLUMNS[:3] == ("response", "locale", "text")
+
+
+def test_half_a_character_stays_as_it_is_written(office: Office, tmp_path: Path) -> None:
+    """XLSX can name one; no file of ours could hold it."""
+    sheet = tmp_path / "r.xlsx"
+    write_sheet(sheet, rows(office.catalog, OPEN, TODAY))
+    book = openpyxl.load_workbook(sheet)
+    book.active["C2"] = "Pardon _xD800_ me _x0041_?"
+    book.save(sheet)
+    texts = read_rows(office.catalog, read_sheet(sheet), "r").texts
+    assert texts == {("pardon", "en"): "Pardon _xD800_ me A?"}
+    rewrite(office.path, texts)
+    assert office.catalog["pardon"].texts["en"].source == "Pardon _xD800_ me A?"
+
+
+def test_a_chart_in_the_place_of_the_sheet_is_told(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_chartsheet("chart", 0)
+    book.active = 0
+    book.save(tmp_path / "r.xlsx")
+    with pytest.raises(CatalogError, match="is no review sheet"):
+        list(read_sheet(tmp_path / "r.xlsx"))

@@ -95,3 +95,34 @@ def test_a_translation_that_lost_its_slot_is_refused_by_the_catalog(office: Offi
     path.write_text(content.replace(SOURCE, SOURCE + "<target>Des pièces.</target>"), encoding="utf-8")
     with pytest.raises(CatalogError, match="would no longer be a catalog"):
         rewrite(office.path, from_xliff(office.catalog, path).texts)
+
+
+def test_a_unit_that_stands_twice_is_told(office: Office) -> None:
+    path, content = exported(office)
+    unit = content[content.index("<unit") : content.index("</unit>") + len("</unit>")]
+    path.write_text(content.replace(unit, unit + unit), encoding="utf-8")
+    with pytest.raises(CatalogError, match="stands in two units"):
+        from_xliff(office.catalog, path)
+
+
+def test_a_target_is_known_however_it_is_written(office: Office) -> None:
+    path, content = exported(office)
+    target = '<target><ph id="price-1"/> monedas.</target>'
+    path.write_text(content.replace(SOURCE, SOURCE + target).replace('trgLang="fr"', 'trgLang="ES-mx"'), encoding="utf-8")
+    assert from_xliff(office.catalog, path).texts == {("price", "es-MX"): "{price} monedas."}
+
+
+@pytest.mark.parametrize("encoding", ["no-such", "utf-7", "rot13", "utf-32"])
+def test_an_encoding_that_is_none_is_told(office: Office, encoding: str) -> None:
+    path, content = exported(office)
+    path.write_text(content.replace("encoding='utf-8'", f"encoding='{encoding}'"), encoding="utf-8")
+    with pytest.raises(CatalogError):
+        from_xliff(office.catalog, path)
+
+
+def test_a_text_that_nests_too_deep_is_told(office: Office) -> None:
+    path, content = exported(office)
+    target = "<target>" + "<mrk>" * 20_000 + "</mrk>" * 20_000 + "</target>"
+    path.write_text(content.replace(SOURCE, SOURCE + target), encoding="utf-8")
+    with pytest.raises(CatalogError, match="nests too deep"):
+        from_xliff(office.catalog, path)
