@@ -89,9 +89,11 @@ def _real(bench: Bench) -> None:
         bench.add(case, "nodes that exact feeds", trie.n_inner, "nodes")
         prior = _read(loaded, trie, loaded.tokens.chat("", NEUTRAL)[1])
         found = _tallies(modes)
-        for question in _questions(bench.options.n_prompts or n_questions):
-            _decide(loaded, trie, prior, loaded.tokens.chat("", question)[1], found)
-        _tell(bench, case, found)
+        try:
+            for question in _questions(bench.options.n_prompts or n_questions):
+                _decide(loaded, trie, prior, loaded.tokens.chat("", question)[1], found)
+        finally:  # a run that is ended tells what it came to
+            _tell(bench, case, found)
 
 
 def _lists(sizes: Sequence[int]) -> Iterator[tuple[str, list[str], int, tuple[Key, ...]]]:
@@ -145,6 +147,8 @@ def _tallies(modes: Sequence[Key] | None = None) -> dict[Key, _Tally]:
 
 def _tell(bench: Bench, case: str, found: dict[Key, _Tally]) -> None:
     for (mode, weight), tally in found.items():
+        if not tally.passes:
+            continue
         name = f"{mode}, {'prior taken off' if weight else 'plain'}"
         asked = {"bounded": 1.0, "refine": 0.995}.get(mode)
         bench.add(case, f"{name}: decisions", len(tally.agreed), "decisions")
