@@ -44,6 +44,13 @@ def test_a_run_that_is_ended_keeps_what_it_has(tmp_path: Path, monkeypatch: pyte
     assert "ended early" in capsys.readouterr().out
 
 
+def test_the_mask_alone_is_measured_on_any_device(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
+    assert main(["gpu", "--smoke", "--quiet", "--parts", "mask", "--json", str(tmp_path / "rows.json")]) == 0
+    cases = {row["case"] for row in json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))}
+    assert cases == {"trie mask, 200 lines, batch 4", "machine"}
+
+
 def assert_keeps_the_contract(row: dict[str, Any], suite: str) -> None:
     assert list(row) == CONTRACT
     assert row["suite"] == suite
