@@ -64,13 +64,18 @@ def _speedups(grid: Grid) -> Iterable[Target]:
 
 
 def _compiles(grid: Grid) -> Iterable[Target]:
-    """Against every peer that walks the text; with tokenising, which grammar engines do without, and besides it."""
+    """Against every peer that walks the text; with tokenising, which grammar engines do without, and besides it.
+
+    A peer that ran out of time took at least that long.
+    """
     n, least = COMPILES
-    rivals = [(name, cell.value) for name in _walkers() if (cell := grid.cells.get((name, n, "compile"))) is not None]
+    rivals = [(name, cell.value, "") for name in _walkers() if (cell := grid.cells.get((name, n, "compile"))) is not None]
+    late = [name for name in _walkers() if grid.failures.get((name, n)) == "timeout (compile)"]
+    rivals += [(name, grid.lasted[name, n], ", or more") for name in late]
     for what in ("compile", "compile, besides tokenising"):
         mine = next((cell for peer in ("ours-auto", "ours-exact") if (cell := grid.cells.get((peer, n, what))) is not None), None)
-        for name, value in rivals if mine is not None else ():
-            yield Target(_case(n), f"ours: {what}, times as fast", value / mine.value, name, at_least=least)
+        for name, value, more in rivals if mine is not None else ():
+            yield Target(_case(n), f"ours: {what}, times as fast{more}", value / mine.value, name, at_least=least)
 
 
 def _fastest(grid: Grid, n: int, what: str, are_forced: bool) -> tuple[float, str] | None:

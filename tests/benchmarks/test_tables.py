@@ -59,8 +59,10 @@ def test_compiling_is_told_beside_every_peer_that_walks_with_tokenising_and_with
     assert [(one.reference, round(one.value, 3), one.is_met) for one in found] == [
         ("llguidance", 0.5, False),
         ("outlines-xgrammar", 20.0, False),
+        ("xgrammar", 4.0, False),
         ("llguidance", 5.0, False),
         ("outlines-xgrammar", 200.0, True),
+        ("xgrammar", 40.0, False),
     ]
 
 
