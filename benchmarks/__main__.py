@@ -6,6 +6,7 @@ import argparse
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +26,11 @@ ENVIRONMENT = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs what is asked for; exit status 1 when a suite could not measure."""
+    """Runs what is asked for; exit status 1 when a suite could not measure, or was ended: it then keeps what it has."""
     asked = _parser().parse_args(arguments)
     os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
     rows: list[Row] = []
+    is_whole = True
     for suite in present() if asked.suite == "all" else (asked.suite,):
         try:
             bench = run_suite(suite, is_smoke=asked.smoke, seed=asked.seed, is_quiet=asked.quiet, options=options_of(asked))
@@ -38,14 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             return 1
         rows += bench.rows
+        is_whole = bench.is_whole
         if asked.smoke:
             print(report.markdown(bench, f"{suite}: a smoke run, its figures mean nothing"))
         else:
             table = report.write_results(bench)
             print(table.read_text(encoding="utf-8"))
+        if not is_whole:
+            break
     if asked.json:
         report.write_json(rows, asked.json)
-    return 0
+    return 0 if is_whole else 1
 
 
 def run_suite(name: str, *, is_smoke: bool, seed: int, is_quiet: bool = False, options: Options | None = None) -> Bench:
@@ -54,7 +59,11 @@ def run_suite(name: str, *, is_smoke: bool, seed: int, is_quiet: bool = False, o
         raise BenchmarkError(f"there is no suite {name!r} here; there are {', '.join(present())}")
     bench = Bench(name, is_smoke=is_smoke, seed=seed, is_quiet=is_quiet, options=options or Options())
     before = machine.load_average()
-    importlib.import_module(f"benchmarks.{name}").run(bench)
+    try:
+        importlib.import_module(f"benchmarks.{name}").run(bench)
+    except KeyboardInterrupt:
+        bench.is_whole = False
+        bench.add("machine", "ended early", 1, "0 or 1")
     bench.add("machine", "load average before", before, "processes")
     bench.add("machine", "load average after", machine.load_average(), "processes")
     if before > BUSY * (os.cpu_count() or 1):
@@ -79,4 +88,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is written
     sys.exit(main())

@@ -27,21 +27,27 @@ A_TRIE = 20  # random prompts over one random trie
 Key = tuple[str, float]  # a mode, and the weight of the prior that is taken off
 MODES: dict[str, Callable[..., Any]] = {"refine": refine, "bounded": bounded, "prefix": score_prefixes}
 ALL: tuple[Key, ...] = tuple((mode, weight) for weight in (0.0, 1.0) for mode in MODES)
+QUANTILES = {"the least": 0.0, "a tenth at most": 0.1, "nine tenths at most": 0.9, "the worst of a hundred": 0.99, "the most": 1.0}
 N_TUNED = 40  # questions, evenly spaced over all, on which the settings of refine were chosen (benchmarks/LOG.md): not asked here
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What one mode did over many decisions."""
+    """What one mode did over many decisions; ``lost``: nats of its row below the best one."""
 
     agreed: list[bool] = field(default_factory=list)
+    lost: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     passes: list[float] = field(default_factory=list)
 
 
 def run(bench: Bench) -> None:
-    """Random logits over random tries in great number; then the real model on natural lines, keys and ``when``."""
-    _random(bench, 2 * A_TRIE if bench.is_smoke else 10_000)
+    """Random logits over random tries in great number; then the real model on natural lines, keys and ``when``.
+
+    ``--sizes`` asks for natural lines of these numbers alone, ``--prompts`` for so many questions to each.
+    """
+    if not bench.options.sizes:
+        _random(bench, 2 * A_TRIE if bench.is_smoke else 10_000)
     if not bench.is_smoke:
         _real(bench)
 
@@ -78,32 +84,38 @@ def _random_rows(chance: np.random.Generator) -> list[tuple[int, ...]]:
 
 def _real(bench: Bench) -> None:
     loaded = setting.load(bench, "bfloat16")
-    for case, texts, every, modes in _lists():
+    for case, texts, n_questions, modes in _lists(bench.options.sizes):
         trie = TokenIndex.build(loaded.rows(texts)).trie()
         bench.add(case, "nodes that exact feeds", trie.n_inner, "nodes")
         prior = _read(loaded, trie, loaded.tokens.chat("", NEUTRAL)[1])
         found = _tallies(modes)
-        for question in _questions()[::every]:
-            _decide(loaded, trie, prior, loaded.tokens.chat("", question)[1], found)
-        _tell(bench, case, found)
+        try:
+            for question in _questions(bench.options.n_prompts or n_questions):
+                _decide(loaded, trie, prior, loaded.tokens.chat("", question)[1], found)
+        finally:  # a run that is ended tells what it came to
+            _tell(bench, case, found)
 
 
-def _lists() -> Iterator[tuple[str, list[str], int, tuple[Key, ...]]]:
-    """(name, texts, one question in how many, modes): the longest list leaves out what reads most of it."""
-    hundred = entries("natural", 100, 0)
-    yield "100 keys", [entry.key for entry in hundred], 3, ALL
-    yield "100 whens", [entry.when for entry in hundred], 6, ALL
-    yield "100 natural lines", [entry.text for entry in hundred], 12, ALL
+def _lists(sizes: Sequence[int]) -> Iterator[tuple[str, list[str], int, tuple[Key, ...]]]:
+    """(name, texts, how many questions, modes): the longer lists, and those that are asked for, leave out what reads most of them."""
     few = (("refine", 0.0), ("prefix", 0.0), ("prefix", 1.0))
-    yield "1,000 natural lines", [entry.text for entry in entries("natural", 1_000, 0)], 30, few
+    if sizes:
+        yield from ((f"{n:,} natural lines", [entry.text for entry in entries("natural", n, 0)], 16, few) for n in sizes)
+        return
+    hundred = entries("natural", 100, 0)
+    yield "100 keys", [entry.key for entry in hundred], 61, ALL
+    yield "100 whens", [entry.when for entry in hundred], 31, ALL
+    yield "100 natural lines", [entry.text for entry in hundred], 16, ALL
+    yield "1,000 natural lines", [entry.text for entry in entries("natural", 1_000, 0)], 7, few
 
 
-def _questions() -> list[str]:
-    """The butler's questions but those that settings were chosen on."""
+def _questions(n: int) -> list[str]:
+    """So many of the butler's questions, evenly spaced, but none of those that settings were chosen on."""
     with (data_folder() / "mystery_butler" / "butler.csv").open(encoding="utf-8", newline="") as file:
         every = [row["Query"] for row in csv.DictReader(file)]
     tuned = {index * len(every) // N_TUNED for index in range(N_TUNED)}
-    return [question for index, question in enumerate(every) if index not in tuned]
+    left = [question for index, question in enumerate(every) if index not in tuned]
+    return [left[index * len(left) // n] for index in range(min(n, len(left)))]
 
 
 def _read(loaded: Setting, trie: Trie, suffix: Sequence[int]) -> np.ndarray:
@@ -122,7 +134,9 @@ def _decide(loaded: Setting, trie: Trie, prior: np.ndarray, suffix: Sequence[int
         is_prefix = mode == "prefix"  # its scores are those of another question
         scores = scored.log_probs if is_prefix else np.where(scored.is_exact, scored.log_probs, -np.inf)
         rounding = 0.0 if is_prefix else float(np.abs(scored.log_probs - exact)[scored.is_exact].max(initial=0.0))
-        tally.agreed.append(bool(exact[scores.argmax()] >= exact.max() - 2 * rounding))
+        lost = float(exact.max() - exact[scores.argmax()])
+        tally.agreed.append(lost <= 2 * rounding)
+        tally.lost.append(lost)
         tally.shares.append(scored.n_expanded / max(scored.n_nodes, 1))
         tally.passes.append(scored.n_passes)
 
@@ -133,6 +147,8 @@ def _tallies(modes: Sequence[Key] | None = None) -> dict[Key, _Tally]:
 
 def _tell(bench: Bench, case: str, found: dict[Key, _Tally]) -> None:
     for (mode, weight), tally in found.items():
+        if not tally.passes:
+            continue
         name = f"{mode}, {'prior taken off' if weight else 'plain'}"
         asked = {"bounded": 1.0, "refine": 0.995}.get(mode)
         bench.add(case, f"{name}: decisions", len(tally.agreed), "decisions")
@@ -140,6 +156,9 @@ def _tell(bench: Bench, case: str, found: dict[Key, _Tally]) -> None:
         low, median, high = np.quantile(tally.shares, (0.25, 0.5, 0.75)).tolist()
         most = 0.15 if mode == "refine" and case.startswith("1,000") else None
         bench.add(case, f"{name}: nodes read", Spread(median, low, high), "share", reference="exact", at_most=most)
-        worst = float(np.quantile(tally.shares, 0.99))
-        bench.add(case, f"{name}: nodes read by the worst of a hundred", worst, "share", reference="exact")
+        for part, quantile in QUANTILES.items():
+            bench.add(case, f"{name}: nodes read, {part}", float(np.quantile(tally.shares, quantile)), "share", reference="exact")
+        strictly = float(np.mean([lost <= 0.0 for lost in tally.lost]))
+        bench.add(case, f"{name}: same best row, near ties not counted", strictly, "share", reference="exact")
+        bench.add(case, f"{name}: below the best row, at most", max(tally.lost), "nats", reference="exact")
         bench.add(case, f"{name}: forward passes", float(np.median(tally.passes)), "passes")

@@ -25,13 +25,14 @@ class Grid:
 
     Attributes:
         peers, sizes: in the order of the rows; ascending.
-        cells: (peer, size, metric) -> value. failures: (peer, size) -> ``timeout (compile)``.
+        cells: (peer, size, metric) -> value. failures: (peer, size) -> ``timeout (compile)``; lasted: seconds until then.
     """
 
     peers: list[str] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     cells: dict[tuple[str, int, str], Cell] = field(default_factory=dict)
     failures: dict[tuple[str, int], str] = field(default_factory=dict)
+    lasted: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def has(self, peer: str, what: str) -> bool:
         """Whether any size has this metric; a peer that failed before it was measured stands in the first table alone."""
@@ -58,6 +59,7 @@ def grids(rows: Iterable[dict[str, Any]]) -> dict[str, Grid]:
             grid.sizes = sorted([*grid.sizes, n])
         if failed := FAILED.match(what):
             grid.failures.setdefault((peer, n), f"{failed.group(2)} ({failed.group(1)})")
+            grid.lasted.setdefault((peer, n), row["value"])
         else:
             grid.cells[peer, n, what] = Cell(row["value"], tuple(row["spread"]) if row["spread"] else None)
     return found

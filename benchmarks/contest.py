@@ -17,7 +17,7 @@ from benchmarks.peers import PICKED, SMOKE, SPECS, Entry, Spec
 from benchmarks.peers.environments import interpreter, missing
 from benchmarks.peers.process import Decided, PeerFailedError, PeerProcess
 from benchmarks.scene import NEUTRAL, rendered
-from benchmarks.setting import QUESTIONS
+from benchmarks.setting import QUESTIONS, WARM
 from benchmarks.timing import Sample, Series, Spread
 
 SUFFIX = "a pass of the suffix"
@@ -29,12 +29,17 @@ FEW, N_COMPILES = 1_000, 3  # lists up to so many lines are compiled so many tim
 
 @dataclass(slots=True)
 class Ground:
-    """What all peers of a run share: the model's name, the prompts, and the judge of their answers."""
+    """What all peers of a run share: the model's name, the prompts, and the judge of their answers.
+
+    Attributes:
+        warm: the prompt of the first decision, which is none of those that are measured after it.
+    """
 
     bench: Bench
     model: str
     dtype: str
     prompts: tuple[Prompt, ...]
+    warm: Prompt
     judge: verdicts.Judge
     known: dict[tuple[str, int], list[Entry]] = field(default_factory=dict)
 
@@ -46,7 +51,7 @@ class Ground:
     def spec(self) -> dict[str, Any]:
         """The bed, as a worker is told of it."""
         settings = {"seed": self.bench.seed, "is_smoke": self.bench.is_smoke}
-        told = [one.to_json() for one in self.prompts]
+        told = [one.to_json() for one in (*self.prompts, self.warm)]
         return {"model": self.model, "dtype": self.dtype, "device": self.bench.device_kind, "prompts": told, "settings": settings}
 
 
@@ -78,7 +83,7 @@ def _ground(bench: Bench) -> Ground:
     network, tokenizer = beds.networks(model, "float32", bench.device_kind, bench.seed)
     asked = rendered(tokenizer, QUESTIONS[: bench.options.n_prompts or (1 if bench.is_smoke else None)])
     judge = verdicts.Judge(Bed.around(model, network, tokenizer, asked, {}), rendered(tokenizer, [NEUTRAL])[0])
-    return Ground(bench, model, dtype, asked, judge)
+    return Ground(bench, model, dtype, asked, rendered(tokenizer, [WARM])[0], judge)
 
 
 def _default_model() -> str:
@@ -150,13 +155,14 @@ def _tell_compile(bench: Bench, spec: Spec, case: str, process: PeerProcess, ent
 def _decisions(ground: Ground, process: PeerProcess) -> tuple[Decided, list[Decided]]:
     """The first one, which may compute what later ones find at hand (kernels, priors); then one a question.
 
-    The first asks the last question, so that no peer finds a question in its own cache that it was asked just before.
+    The first asks another question, so that no peer finds one in its own cache.
     Where all would take longer than the limit of a request, only one more is asked.
     """
     bench, most = ground.bench, ground.bench.options.max_tokens
-    first = process.decide(len(ground.prompts) - 1, most)
     if bench.is_smoke:
-        return first, [first]
+        only = process.decide(0, most)
+        return only, [only]
+    first = process.decide(len(ground.prompts), most)
     again = process.decide(0, most)
     if again.took.wall_s * (len(ground.prompts) - 1) > bench.options.limit_s:
         return first, [again]

@@ -62,6 +62,7 @@ class Bench:
     Attributes:
         is_smoke: seconds, without a model; the figures mean nothing.
         options: which part of the suite is asked for.
+        is_whole: False when the suite was ended before its end; its rows are those until then.
         targets: Row.key -> what is asked for, as shown in the table: "at most 1.3".
         missed: the keys of rows whose value is not what is asked for.
     """
@@ -76,6 +77,7 @@ class Bench:
     versions: dict[str, str] = field(default_factory=machine.versions)
     commit: str = field(default_factory=machine.commit)
     rows: list[Row] = field(default_factory=list)
+    is_whole: bool = True
     targets: dict[Key, str] = field(default_factory=dict)
     missed: set[Key] = field(default_factory=set)
 

@@ -30,6 +30,7 @@ QUESTIONS = (
     "Could one of the guests have left the table without either you or the old cook seeing him go out again?",
     "Would you be so kind as to tell me where the colonel and also his young wife are to sleep tonight?",
 )
+WARM = "Which of the rooms upstairs was locked when you went round with the candles before dinner, and who has its key?"
 
 
 @dataclass(frozen=True, slots=True)

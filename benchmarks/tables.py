@@ -63,9 +63,14 @@ def summary(rows: Iterable[dict[str, Any]]) -> str:
         parts += [table.markdown() for table in _of_kind(grid)]
     asked = targets.found(rows)
     if asked:
-        body = tuple((one.case, one.metric, number(one.value), one.asked, "met" if one.is_met else "**missed**") for one in asked)
-        parts = ["## What was asked for", "", Table("natural lists", ("case", "metric", "value", "asked for", ""), body).markdown(), *parts]
+        head = ("case", "metric", "beside", "value", "asked for", "")
+        body = tuple((one.case, one.metric, one.reference, number(one.value), one.asked, _met(one)) for one in asked)
+        parts = ["## What was asked for", "", Table("natural lists", head, body).markdown(), *parts]
     return "\n".join(parts)
+
+
+def _met(target: targets.Target) -> str:
+    return "met" if target.is_met else "**missed**"
 
 
 def _of_kind(grid: Grid) -> list[Table]:

@@ -64,14 +64,18 @@ def _speedups(grid: Grid) -> Iterable[Target]:
 
 
 def _compiles(grid: Grid) -> Iterable[Target]:
-    """Against the fastest peer, some of which put the work off until they decide; and against xgrammar, which does not."""
+    """Against every peer that walks the text; with tokenising, which grammar engines do without, and besides it.
+
+    A peer that ran out of time took at least that long.
+    """
     n, least = COMPILES
-    mine = next((cell for peer in ("ours-auto", "ours-exact") if (cell := grid.cells.get((peer, n, "compile"))) is not None), None)
-    xgrammar = grid.cells.get(("xgrammar", n, "compile"))
-    rivals = [_fastest(grid, n, "compile", False), None if xgrammar is None else (xgrammar.value, "xgrammar")]
-    for theirs in dict.fromkeys(rival for rival in rivals if rival is not None):
-        if mine is not None:
-            yield Target(_case(n), "ours: compile, times as fast", theirs[0] / mine.value, theirs[1], at_least=least)
+    rivals = [(name, cell.value, "") for name in _walkers() if (cell := grid.cells.get((name, n, "compile"))) is not None]
+    late = [name for name in _walkers() if grid.failures.get((name, n)) == "timeout (compile)"]
+    rivals += [(name, grid.lasted[name, n], ", or more") for name in late]
+    for what in ("compile", "compile, besides tokenising"):
+        mine = next((cell for peer in ("ours-auto", "ours-exact") if (cell := grid.cells.get((peer, n, what))) is not None), None)
+        for name, value, more in rivals if mine is not None else ():
+            yield Target(_case(n), f"ours: {what}, times as fast{more}", value / mine.value, name, at_least=least)
 
 
 def _fastest(grid: Grid, n: int, what: str, are_forced: bool) -> tuple[float, str] | None:
@@ -80,10 +84,14 @@ def _fastest(grid: Grid, n: int, what: str, are_forced: bool) -> tuple[float, st
     Args:
         are_forced: those that feed forced tokens together, which few engines do, or the others.
     """
-    rivals = [name for name, spec in SPECS.items() if spec.kind == "walk" and spec.module != "ours" and spec.caching != "none"]
-    rivals = [name for name in rivals if SPECS[name].is_forced == are_forced]
+    rivals = [name for name in _walkers() if SPECS[name].is_forced == are_forced]
     known = [(cell.value, name) for name in rivals if (cell := grid.cells.get((name, n, what))) is not None]
     return min(known, default=None)
+
+
+def _walkers() -> list[str]:
+    """Peers that walk the text and find the prompt's static part cached."""
+    return [name for name, spec in SPECS.items() if spec.kind == "walk" and spec.module != "ours" and spec.caching != "none"]
 
 
 def _case(n: int) -> str:

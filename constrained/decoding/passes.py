@@ -16,6 +16,7 @@ from torch import Tensor
 from constrained.choice import Deadline
 from constrained.decoding.model import LanguageModel, Prefix
 from constrained.decoding.trie import Trie
+from constrained.errors import EngineError
 
 CHUNK_NODES = 256  # fixed, so that bf16 rounding does not depend on what else is scored
 CHUNK_NODES_CUDA = 2_048  # a GPU is idle with fewer; the mask of a chunk stays under 100 MB
@@ -48,9 +49,14 @@ class TreePasses:
 
     @property
     def log_probs(self) -> Floats:
-        """[node] log P(its token | its parent) in nats; NaN until its parent was fed. Waits for the device."""
+        """[node] log P(its token | its parent) in nats; NaN until its parent was fed. Waits for the device.
+
+        Raises EngineError where the model gave no number: a search that waits for one would not end.
+        """
         if self._found:
             values = torch.cat([value for _, value in self._found]).double().cpu().numpy()
+            if np.isnan(values).any():
+                raise EngineError("the model gave scores that are not finite", hint="try dtype='float32'")
             self._log_probs[np.concatenate([nodes for nodes, _ in self._found])] = values
             self._found = []
         return self._log_probs

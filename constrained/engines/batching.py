@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from constrained.choice import Ask, Choice, Deadline, DecidesMany, Distribution, Engine, Scene
+from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
 from constrained.errors import BusyError, EngineError
 
 
@@ -64,6 +64,13 @@ class BatchingEngine:
                 waiting.answer.cancel()
                 deadline.check()
         return waiting.answer.result()
+
+    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+        """What the engine behind it reads of the message; nothing where it only chooses.
+
+        Not batched: it goes to the engine beside a running batch, which must bear that as ``TransformersEngine`` does.
+        """
+        return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Reads) else [None] * len(blanks)
 
     def close(self) -> None:
         """Answers what is waiting, then ends. Later calls of ``choose`` raise EngineError."""

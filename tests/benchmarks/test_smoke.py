@@ -30,6 +30,27 @@ def test_a_smoke_run_of_every_suite(suite: str, tmp_path: Path, capsys: pytest.C
     assert sorted((machine.ROOT / "benchmarks" / "results").glob("*")) == before, "a smoke run is no result"
 
 
+def test_a_run_that_is_ended_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import core
+
+    def ended(bench: harness.Bench) -> None:
+        bench.add("a case", "a metric", 2.0, "s")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(core, "run", ended)
+    assert main(["core", "--smoke", "--quiet", "--json", str(tmp_path / "rows.json")]) == 1
+    rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
+    assert [row["metric"] for row in rows][:2] == ["a metric", "ended early"]
+    assert "ended early" in capsys.readouterr().out
+
+
+def test_the_mask_alone_is_measured_on_any_device(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
+    assert main(["gpu", "--smoke", "--quiet", "--parts", "mask", "--json", str(tmp_path / "rows.json")]) == 0
+    cases = {row["case"] for row in json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))}
+    assert cases == {"trie mask, 200 lines, batch 4", "machine"}
+
+
 def assert_keeps_the_contract(row: dict[str, Any], suite: str) -> None:
     assert list(row) == CONTRACT
     assert row["suite"] == suite

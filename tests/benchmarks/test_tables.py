@@ -50,6 +50,22 @@ def test_what_was_asked_for_is_told_of_the_fastest_peer(bench: Bench) -> None:
     assert (many.value, many.asked, many.is_met) == (3.0, "at least 5", False)
 
 
+def test_compiling_is_told_beside_every_peer_that_walks_with_tokenising_and_without(bench: Bench) -> None:
+    for metric, seconds in (("compile", 0.5), ("compile, besides tokenising", 0.05)):
+        bench.add("natural, 10000 lines", f"ours-auto: {metric}", seconds, "s")
+    for peer, seconds in (("llguidance", 0.25), ("outlines-xgrammar", 10.0), ("outlines-plain", 90.0)):
+        bench.add("natural, 10000 lines", f"{peer}: compile", seconds, "s")
+    found = [one for one in targets.found(row.to_json() for row in bench.rows) if one.case == "natural, 10000 lines"]
+    assert [(one.reference, round(one.value, 3), one.is_met) for one in found] == [
+        ("llguidance", 0.5, False),
+        ("outlines-xgrammar", 20.0, False),
+        ("xgrammar", 4.0, False),
+        ("llguidance", 5.0, False),
+        ("outlines-xgrammar", 200.0, True),
+        ("xgrammar", 40.0, False),
+    ]
+
+
 def test_a_result_holds_tables_and_plots_and_every_row(bench: Bench, tmp_path: Path) -> None:
     table = write_results(bench, tmp_path, dt.date(2026, 2, 3))
     assert table.name == "decoding-few-cpu-2026-02-03.md"

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from constrained.decoding.prefix import score_prefixes
 from constrained.decoding.refine import refine
 from constrained.decoding.search import Objective, Rows
 from constrained.decoding.trie import TokenIndex
+from constrained.errors import EngineError
 from tests.decoding import tiny
 
 TOLERANCE_NATS = 1e-4
@@ -135,6 +137,14 @@ def test_refine_reads_few_rows_where_the_prior_tells_which(llama):
         found = refine(llama, None, [5, 6], trie, Objective(truth.log_probs, 0.0))
     assert found.is_exact.sum() <= 2
     assert found.is_exact[score_trie(llama, None, [5, 6], trie).log_probs.argmax()]
+
+
+@pytest.mark.parametrize("mode", [refine, bounded, score_prefixes])
+def test_a_model_that_gives_no_numbers_is_told_of_and_waited_for_by_no_search(llama, mode, monkeypatch):
+    trie = TokenIndex.build([(2, 3, 4), (2, 3, 5), (6, 7)]).trie()
+    monkeypatch.setattr(type(llama), "log_probs_of", lambda _, __, rows, ___: torch.full((len(rows),), torch.nan))
+    with pytest.raises(EngineError, match="not finite"):
+        mode(llama, None, [5, 6], trie, Objective.plain(trie))
 
 
 @settings(max_examples=30)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Scene
+from constrained.choice import Blank, Candidate, Choice, Deadline, Distribution, Scene
 from constrained.engines.batching import BatchingEngine
 from constrained.errors import BusyError, DeadlineError, EngineError
 
@@ -114,3 +114,12 @@ def test_its_name_is_the_engine_s(counting):
     with BatchingEngine(counting) as engine:
         counting.gate.set()
         assert engine.identity == {"engine": "counting"}
+
+
+def test_what_the_engine_reads_of_a_message_passes_through(counting):
+    blanks = [Blank("order", "Which order?", pattern="[A-Z]+")]
+    with BatchingEngine(counting) as engine:
+        assert engine.read(blanks, scene("AB")) == [None]
+    counting.read = lambda blanks, scene, deadline=None: [scene.message for _ in blanks]
+    with BatchingEngine(counting) as engine:
+        assert engine.read(blanks, scene("AB")) == ["AB"]
