@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import BenchmarkError
-from benchmarks.sets import banking77, butler, clinc150, nlupp
+from benchmarks.sets import banking77, butler, clinc150, nlupp, star
 from benchmarks.sets.values import Set
 
 Reader = Callable[[int | None, int, Path | None], Set]
-READERS: dict[str, Reader] = {"banking77": banking77.read, "clinc150": clinc150.read, "nlupp": nlupp.read, "butler": butler.read}
+READERS: dict[str, Reader] = {
+    "banking77": banking77.read,
+    "clinc150": clinc150.read,
+    "nlupp": nlupp.read,
+    "butler": butler.read,
+    **{f"star_{task}": partial(star.read, task) for task in star.TASKS},
+}
 NAMES = tuple(READERS)
 
 

@@ -14,7 +14,8 @@ class Row:
     Attributes:
         label: of what should answer it; empty where nothing in the set does (out of scope).
         also: further labels that are as right (NLU++: a message has several intents).
-        state: facts that a host knows at this turn (STAR: task and position); empty where a set has none.
+        state: facts that a host knows at this turn (STAR: what was said, what a lookup gave); empty where a set has none.
+        allowed: the labels that the set's rules leave at this turn; empty where it has no rules. ``label`` may be missing.
         history: what was said before, oldest first, as ("user" | "reply", text).
     """
 
@@ -22,6 +23,7 @@ class Row:
     label: str
     also: tuple[str, ...] = ()
     state: Mapping[str, Any] = field(default_factory=dict)
+    allowed: tuple[str, ...] = ()
     history: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -33,6 +35,7 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Set:
     """One set, split. No message of ``examples``, ``train``, ``dev`` stands in two of them, capitals and punctuation aside.
+    STAR, whose messages are answered by where they stand, is split by dialogue instead: "yes" is in many.
 
     Attributes:
         labels: sorted. when: label -> plain language. texts: label -> what is said; made up where the set has no replies.
