@@ -34,9 +34,8 @@ def test_it_finds_what_the_scores_were_multiplied_with() -> None:
 
 def test_rows_of_several_lengths_are_read_as_they_are() -> None:
     scores, labels = desk(200, 2)
-    ragged = [row.tolist() for row in scores[:100]] + [
-        row[: label + 1].tolist() for row, label in zip(scores[100:], labels[100:], strict=True)
-    ]
+    whole = [row.tolist() for row in scores[:100]]
+    ragged = whole + [row[: label + 1].tolist() for row, label in zip(scores[100:], labels[100:], strict=True)]
     padded = scores.copy()
     for row, label in zip(padded[100:], labels[100:], strict=True):
         row[label + 1 :] = -np.inf
