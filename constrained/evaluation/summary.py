@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """One protected response: how often it was missed when it was expected, and said when it was not."""
+    """One protected response: how often it was missed when it was expected or obliged, and said when it was not."""
 
     id: str
     n: int
@@ -186,11 +186,12 @@ def _at(all_of: Judged, threshold: float) -> AtThreshold:
 
 
 def _protection(outcomes: Sequence[Outcome], response_id: str) -> Protection:
-    expected = [one for one in outcomes if response_id in one.example.expects]
-    others = [one for one in outcomes if response_id not in one.example.expects]
-    missed = sum(one.said not in one.example.expects for one in expected)
-    false = sum(one.said == response_id for one in others)
-    return Protection(response_id, len(expected), clopper_pearson(missed, len(expected)), len(others), clopper_pearson(false, len(others)))
+    wanted = [response_id in (*one.example.expects, *one.example.obliged) for one in outcomes]
+    spoken = [response_id in one.spoken for one in outcomes]
+    n, pairs = sum(wanted), list(zip(wanted, spoken, strict=True))
+    missed, false = pairs.count((True, False)), pairs.count((False, True))
+    others = len(pairs) - n
+    return Protection(response_id, n, clopper_pearson(missed, n), others, clopper_pearson(false, others))
 
 
 def _shares(pairs: Iterable[tuple[str, bool]]) -> dict[str, Interval]:

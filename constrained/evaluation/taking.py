@@ -30,7 +30,8 @@ class Outcome:
         options: ids, in the policy's order; the same id twice where one response had two fillings.
         probabilities: one per option, after calibration; all of it on the chosen one where no model was asked.
         scores: in nats, before calibration; empty where an engine tells none, or none was asked.
-        said: the id that was chosen, the fallback after an abstention. is_asked: whether a model chose.
+        said: the id that was chosen, the fallback after an abstention. spoken: all that was, obligations included.
+        is_asked: whether a model chose.
         heard: question -> whether it was heard as expected; empty where the file does not tell.
     """
 
@@ -39,6 +40,7 @@ class Outcome:
     probabilities: tuple[float, ...]
     scores: tuple[float, ...]
     said: str
+    spoken: tuple[str, ...]
     abstained: bool
     is_asked: bool = True
     heard: Mapping[str, bool] = field(default_factory=dict)
@@ -158,7 +160,7 @@ def _outcome(example: Example, turn: Turn, engine: _Answered | None) -> Outcome:
     scores = engine.answers[-1][0].scores if asked and engine is not None else ()
     heard = dict(_heard(example, turn))
     probabilities = decision.probabilities if asked else alone
-    return Outcome(example, options, probabilities, scores, turn.response_id, decision.abstained, asked, heard)
+    return Outcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard)
 
 
 def _heard(example: Example, turn: Turn) -> Iterator[tuple[str, bool]]:
