@@ -14,6 +14,7 @@ from constrained.evaluation.page import to_html
 from constrained.evaluation.result import compare, setting, to_json
 from constrained.evaluation.summary import summarise
 from constrained.evaluation.taking import Outcome, take
+from constrained.testing import ScriptedEngine
 from tests.evaluation.conftest import Counting
 
 
@@ -50,6 +51,16 @@ def test_the_figures_by_hand() -> None:
     (protection,) = found.protected
     assert (protection.n, protection.missed.value, protection.n_others) == (2, 0.5, 4)
     assert protection.false_alarms.value == pytest.approx(1 / 4)
+
+
+def test_a_protected_question_that_was_not_heard(library: Policy, examples: tuple[Example, ...]) -> None:
+    deaf = ScriptedEngine(lambda message: {"reply": "sorry"})
+    threat, book = summarise(take(library, deaf, examples), "sorry", ["threat", "book"]).protected
+    assert (threat.n, threat.missed.value, threat.n_others, threat.false_alarms.value) == (1, 1.0, 6, 0.0)
+    assert (book.n, book.missed.value) == (1, 1.0)
+    outcomes = take(library, Counting(), examples)
+    assert summarise(outcomes, "sorry", ["threat"]).protected[0].missed.value == 0
+    assert [round(one.heard["threat"].meant, 1) for one in outcomes] == [0.1] * 5 + [0.9, 0.1]
 
 
 def test_thresholds_give_and_cost() -> None:
