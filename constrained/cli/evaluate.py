@@ -36,9 +36,7 @@ def evaluate(
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="The fallback is said below this probability.")] = 0.3,
     heard_given: Annotated[bool, typer.Option("--heard-given", help="Hear what the file says: measures the choice alone.")] = False,
-    protected: Annotated[
-        list[str] | None, typer.Option(help="A response or question whose misses are told; several times.")
-    ] = None,
+    protected: Annotated[list[str] | None, typer.Option(help="A response or question whose misses are told; several times.")] = None,
     against: Annotated[Path | None, typer.Option(help="An earlier --json result, to compare with message by message.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many messages, evenly spaced over the file.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Messages put to the model at once.")] = 16,
