@@ -208,13 +208,19 @@ def _shares(pairs: Iterable[tuple[str, bool]]) -> dict[str, Interval]:
 
 def _pairs(outcomes: Sequence[Outcome]) -> tuple[Pair, ...]:
     messages: dict[tuple[str, str], str] = {}
-    for one in outcomes:
-        messages.setdefault((_expected(one), one.said), one.example.message)
-    found = metrics.confusions((_expected(one), one.said) for one in outcomes)[:N_PAIRS]
+    picked = [_picked_pair(one) for one in outcomes]
+    for pair, one in zip(picked, outcomes, strict=True):
+        messages.setdefault(pair, one.example.message)
     return tuple(
         Pair(one, other, n, n_back, tuple(messages[key] for key in ((one, other), (other, one)) if key in messages))
-        for one, other, n, n_back in found
+        for one, other, n, n_back in metrics.confusions(picked)[:N_PAIRS]
     )
+
+
+def _picked_pair(outcome: Outcome) -> tuple[str, str]:
+    """(expected, most probable): an abstention hides what was taken for what."""
+    best = outcome.options[outcome.best] if outcome.abstained else outcome.said
+    return best if best in outcome.example.expects else outcome.example.expects[0], best
 
 
 def _mean(values: Flags | Floats) -> float:

@@ -28,7 +28,7 @@ def outcome(expects: str, *options: tuple[str, float], said: str | None = None, 
 OUTCOMES = [
     outcome("a", ("a", 0.8), ("b", 0.1), ("none", 0.1), group="x"),
     outcome("a", ("a", 0.3), ("b", 0.6), ("none", 0.1), message="mixed up", group="x"),
-    outcome("b", ("a", 0.4), ("b", 0.35), ("none", 0.25), said="none", group="y"),
+    outcome("b", ("a", 0.4), ("b", 0.35), ("none", 0.25), said="none", message="unsure", group="y"),
     outcome("none", ("a", 0.2), ("b", 0.3), ("none", 0.5)),
     outcome("none", ("a", 0.7), ("b", 0.2), ("none", 0.1)),
     outcome("a|b", ("a", 0.1), ("b", 0.8), ("none", 0.1)),
@@ -73,8 +73,9 @@ def test_thresholds_give_and_cost() -> None:
 
 def test_what_is_taken_for_each_other() -> None:
     pairs = {(one.one, one.other): one for one in summarise(OUTCOMES, "none").pairs}
-    assert (pairs["a", "b"].n, pairs["a", "b"].n_back, pairs["a", "b"].examples) == (1, 0, ("mixed up",))
-    assert (pairs["b", "none"].n, pairs["a", "none"].n_back) == (1, 1)
+    assert (pairs["a", "b"].n, pairs["a", "b"].n_back, pairs["a", "b"].examples) == (1, 1, ("mixed up", "unsure"))
+    assert (pairs["a", "none"].n, pairs["a", "none"].n_back) == (0, 1)
+    assert len(pairs) == 2, "an abstention is told by what was most probable"
 
 
 def test_the_rules_alone_have_no_confidence(library: Policy, examples: tuple[Example, ...]) -> None:
