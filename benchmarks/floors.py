@@ -1,6 +1,7 @@
 """Suite ``floors``: what TF-IDF and logistic regression reach on the public sets' dev parts.
 
-A decision that does not beat these adds nothing. STAR is measured with and without its flow graph as a mask, by the message alone and by the message with the position.
+A decision that does not beat these adds nothing. STAR is measured with and without its flow graph as a mask, by the message
+alone and by the message with the position.
 """
 
 from __future__ import annotations
