@@ -6,7 +6,8 @@ the same people at the same desk, under the same catalog and policy. It is no pr
 
 Sources: Vovk et al., Algorithmic Learning in a Random World, 2005. ``lac``: Sadinle et al., Least Ambiguous Set-Valued
 Classifiers, JASA 2019. ``aps``: Romano et al., Classification with Valid and Adaptive Coverage, NeurIPS 2020, here without
-its random part: the likeliest option is always in the set, so it is right somewhat more often than promised.
+its random part and counting only what is likelier: the likeliest option is in every set, so that the sets hold the right
+one more often than promised where that option is wrong less often than alpha.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Conformal:
     Attributes:
         quantile: an option is in the set when its nonconformity is at most this; infinite when every option must be.
         method: ``lac``: nonconformity is 1 - probability; the sets are smallest on average, and can be empty.
-            ``aps``: the probability of all options at least as likely; the likeliest option is in every set.
+            ``aps``: the probability of all options that are likelier; the sets are never empty.
         n: messages that it was fitted on.
     """
 
@@ -51,8 +52,6 @@ class Conformal:
         """[row, option] whether the option is in the set; False where a row has no such option."""
         probabilities = padded(prob_rows, np.nan)
         found = _nonconformity(probabilities, self.method) <= self.quantile + SLACK
-        if self.method == "aps":
-            found[np.arange(len(found)), np.nanargmax(probabilities, axis=1)] = True
         return np.asarray(found & ~np.isnan(probabilities))
 
 
@@ -89,7 +88,7 @@ def _nonconformity(probabilities: Floats, method: Method) -> Floats:
         return 1.0 - probabilities
     order = np.argsort(-probabilities, axis=1, kind="stable")  # NaN last
     ranked = np.take_along_axis(probabilities, order, axis=1)
-    sums = np.cumsum(ranked, axis=1)
-    found = np.empty_like(sums)
-    np.put_along_axis(found, order, sums, axis=1)
+    likelier = np.cumsum(ranked, axis=1) - ranked
+    found = np.empty_like(likelier)
+    np.put_along_axis(found, order, likelier, axis=1)
     return found
