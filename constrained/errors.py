@@ -10,6 +10,8 @@
     ├── EffectError         an effect whose precondition no longer holds, or that ran before
     ├── PackError           a pack that is not there, or only in part
     ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
+    ├── DataError           a file of labelled messages that cannot be measured on (all its problems at once)
+    ├── SampleError         too few labelled messages for what is promised, or labels that fit nothing
     ├── EngineError         a model that could not be loaded or could not answer
     │   ├── ModelNotFoundError   no such model on this machine
     │   ├── BusyError            too many decisions are waiting for the model
@@ -125,6 +127,18 @@ class PackError(ConstrainedError):
 
 class GoldenError(_ProblemsError):
     """A file of golden dialogues that cannot be read; ``problems`` names file, line and column."""
+
+
+class DataError(_ProblemsError):
+    """A file of labelled messages that cannot be measured on; ``problems`` names file and line of each."""
+
+
+class SampleError(ConstrainedError):
+    """A sample that cannot carry a promise: ``needed`` messages, ``given`` ones; both 0 where its labels are wrong."""
+
+    def __init__(self, message: str, *, needed: int = 0, given: int = 0, hint: str = "") -> None:
+        self.needed, self.given = needed, given
+        super().__init__(message, hint=hint)
 
 
 class EngineError(ConstrainedError):

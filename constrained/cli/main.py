@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constrained.cli import approve, check, demo, diff, list_packs, model, new, play, replay, schema, serve, sheet
+from constrained.cli import approve, check, demo, diff, evaluate, list_packs, model, new, play, replay, schema, serve, sheet
 from constrained.cli.audit import audit_app
 from constrained.cli.screen import prepare_streams, show_error
 from constrained.errors import ConstrainedError
@@ -29,6 +29,7 @@ app.command("new")(new.new)
 app.command("approve")(approve.approve)
 app.command("recall")(approve.recall)
 app.command("diff")(diff.diff)
+app.command("eval")(evaluate.evaluate)
 app.command("replay")(replay.replay_log)
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)

@@ -1,0 +1,36 @@
+"""A set by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness import BenchmarkError
+from benchmarks.sets import banking77, butler, clinc150, nlupp, star
+from benchmarks.sets.values import Set
+
+Reader = Callable[[int | None, int, Path | None], Set]
+READERS: dict[str, Reader] = {
+    "banking77": banking77.read,
+    "clinc150": clinc150.read,
+    "nlupp": nlupp.read,
+    "butler": butler.read,
+    **{f"star_{task}": partial(star.read, task) for task in star.TASKS},
+}
+NAMES = tuple(READERS)
+
+
+def load(name: str, shots: int | None = 10, seed: int = 0, folder: Path | None = None) -> Set:
+    """The set, read and split.
+
+    Args:
+        shots: examples a label; 0 for none (the labels' names alone), None for all that is not dev.
+        seed: of the draw of examples. The dev part does not depend on it.
+        folder: in place of what CONSTRAINED_DATA names.
+
+    Raises BenchmarkError for a name that is not known, or data that is not there.
+    """
+    if name not in READERS:
+        raise BenchmarkError(f"there is no set {name!r}; there are {', '.join(NAMES)}")
+    return READERS[name](shots, seed, folder)

@@ -1,0 +1,155 @@
+"""``constrained eval``: how well a pack's messages are answered, as a table, JSON and a page."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from constrained.choice import Engine
+from constrained.cli.loading import load_engine
+from constrained.cli.screen import err, line, note, show
+from constrained.errors import DataError, EngineError
+from constrained.logic.policy import Policy
+from constrained.models import DEFAULT_MODEL
+from constrained.packs import load_policy
+
+if TYPE_CHECKING:
+    from constrained.evaluation.data import Example
+    from constrained.evaluation.result import Against, Setting
+    from constrained.evaluation.summary import Summary
+    from constrained.evaluation.taking import Outcome
+
+N_PAIRS = 5  # on the screen; the page lists more
+
+
+def evaluate(
+    name: Annotated[str, typer.Argument(help="A pack; see: constrained list")],
+    data: Annotated[Path, typer.Option(help="Labelled messages: .jsonl or .csv with message, expects; state, heard, locale, group.")],
+    model: Annotated[str, typer.Option(help="A model's short name, hub id, folder or GGUF file.")] = DEFAULT_MODEL,
+    rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="The fallback is said below this probability.")] = 0.3,
+    heard_given: Annotated[bool, typer.Option("--heard-given", help="Hear what the file says: measures the choice alone.")] = False,
+    protected: Annotated[list[str] | None, typer.Option(help="A response whose misses are told; its id, several times.")] = None,
+    against: Annotated[Path | None, typer.Option(help="An earlier --json result, to compare with message by message.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many messages, evenly spaced over the file.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Messages put to the model at once.")] = 16,
+    to_json: Annotated[Path | None, typer.Option("--json", help="Write every figure and message there.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page there, with plots and what is mixed up.")] = None,
+) -> None:
+    """Measure how well labelled messages are answered.
+
+    Accuracy, calibration, abstention, protected responses, what is taken for each other. Drafts count as approved.
+    """
+    _check_installed()
+    from constrained.evaluation.data import read_examples
+    from constrained.evaluation.result import compare, setting
+    from constrained.evaluation.result import to_json as whole
+    from constrained.evaluation.summary import summarise
+
+    policy = load_policy(name)
+    examples = _thinned(read_examples(data, policy), limit)
+    _check_protected(policy, protected or [])
+    engine = None if rules else load_engine(model)
+    start = time.perf_counter()
+    outcomes = _taken(policy, engine, examples, threshold, heard_given, batch)
+    told = setting(policy, engine.identity if engine else {"engine": "none"}, data, threshold, heard_given, time.perf_counter() - start)
+    fallback = policy.catalog.fallback
+    summary = summarise(outcomes, fallback, protected or [])
+    result = whole(told, summary, outcomes, fallback)
+    earlier = compare(against, result) if against else None
+    _show(told, summary, earlier)
+    _write(policy, told, summary, result, earlier, to_json, html)
+
+
+def _check_installed() -> None:
+    try:
+        import numpy  # noqa: F401  # all figures need it; the core does not
+    except ModuleNotFoundError as error:
+        raise EngineError("measuring needs numpy, which is not installed", hint="pip install 'constrained[transformers]'") from error
+
+
+def _check_protected(policy: Policy, ids: list[str]) -> None:
+    unknown = [one for one in ids if one not in policy.catalog.responses]
+    if unknown:
+        raise DataError(f"there is no response {unknown[0]!r} in the catalog {policy.catalog.name!r}", hint="give ids of responses")
+
+
+def _thinned(examples: tuple[Example, ...], limit: int | None) -> tuple[Example, ...]:
+    if limit is None or limit >= len(examples):
+        return examples
+    return tuple(examples[index * len(examples) // limit] for index in range(limit))
+
+
+def _taken(
+    policy: Policy, engine: Engine | None, examples: tuple[Example, ...], threshold: float, heard_given: bool, batch: int
+) -> list[Outcome]:
+    from constrained.evaluation.taking import take
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("messages", total=len(examples))
+        return take(
+            policy,
+            engine,
+            examples,
+            threshold=threshold,
+            is_heard_given=heard_given,
+            batch=batch,
+            told=lambda n_done: progress.update(task, completed=n_done),
+        )
+
+
+def _show(told: Setting, summary: Summary, against: Against | None) -> None:
+    line(f"{told.file}: {summary.n} messages; {told.name}; {told.seconds:.1f} s", "bold")
+    table = Table.grid(padding=(0, 2))
+    for _ in range(4 if against else 2):
+        table.add_column()
+    for name, value in summary.figures.items():
+        if not math.isnan(value):
+            earlier = [f"{against.figures.get(name, math.nan):.4f}"] if against else []
+            table.add_row(name, f"{value:.4f}", *earlier)
+    show(table)
+    for question, share in summary.heard.items():
+        line(f"heard as expected, {question}: {share}")
+    for group, share in summary.groups.items():
+        line(f"group {group}: {share}")
+    for one in summary.protected:
+        line(f"protected {one.id}: missed {one.missed} of {one.n}; false alarms {one.false_alarms} of {one.n_others}")
+    for pair in summary.pairs[:N_PAIRS]:
+        line(f"taken for each other: {pair.one} and {pair.other}, {pair.n + pair.n_back} times")
+    if against:
+        line(f"against {against.name}, {against.n} messages in both:", "bold")
+        for name, found in against.differences.items():
+            line(f"  {name}: {found.value:+.4f} (95 % interval {found.low:+.4f} to {found.high:+.4f}, p {found.p:.4f})")
+
+
+def _write(
+    policy: Policy,
+    told: Setting,
+    summary: Summary,
+    result: dict[str, object],
+    against: Against | None,
+    to_json: Path | None,
+    html: Path | None,
+) -> None:
+    from constrained.evaluation.page import to_html
+
+    if to_json:
+        _save(to_json, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    if html:
+        _save(html, to_html(told, summary, policy.catalog, against))
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}", hint="name a file in a folder that is there") from error
+    note(f"written: {path}")

@@ -1,0 +1,1 @@
+"""Tests of temperatures, thresholds and sets, without a model."""
