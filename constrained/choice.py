@@ -235,6 +235,15 @@ class Reads(Protocol):
         ...
 
 
+@runtime_checkable
+class Bound(Protocol):
+    """An engine of which a part was made for one catalog: an adapter, a calibration."""
+
+    def check_catalog(self, name: str, digest: str) -> None:
+        """Raises AdapterError or CalibrationError for any other catalog than that one."""
+        ...
+
+
 def checked(answers: Iterable[Distribution], sizes: Sequence[int]) -> list[Distribution]:
     """An engine's answers as plain values of our own; an engine's may be a subclass, or hold tensors.
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from constrained.choice import Ask, Choice, Deadline, DecidesMany, Distribution, Engine, Scene
+from constrained.choice import Ask, Bound, Choice, Deadline, DecidesMany, Distribution, Engine, Scene
 from constrained.errors import BusyError, EngineError
 
 
@@ -64,6 +64,11 @@ class BatchingEngine:
                 waiting.answer.cancel()
                 deadline.check()
         return waiting.answer.result()
+
+    def check_catalog(self, name: str, digest: str) -> None:
+        """As the engine behind it."""
+        if isinstance(self._engine, Bound):
+            self._engine.check_catalog(name, digest)
 
     def close(self) -> None:
         """Answers what is waiting, then ends. Later calls of ``choose`` raise EngineError."""

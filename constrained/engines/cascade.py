@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Decoding, Distribution, Engine, Reads, Scene, checked
+from constrained.choice import Ask, Blank, Bound, Choice, Deadline, DecidesMany, Decoding, Distribution, Engine, Reads, Scene, checked
 from constrained.errors import EngineError
 
 
@@ -83,6 +83,12 @@ class Cascade:
                     found[place] = _told(answer, number, stage)
             open_ -= found.keys()
         return [[found[row, column] for column in range(len(ask.choices))] for row, ask in enumerate(asks)]
+
+    def check_catalog(self, name: str, digest: str) -> None:
+        """Every stage answers this catalog's choices, so all parts that were made for one must be made for it."""
+        for stage in self.stages:
+            if isinstance(stage.engine, Bound):
+                stage.engine.check_catalog(name, digest)
 
     def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
         """By the first stage that reads; nothing where none does."""
