@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,12 @@ class Head:
         return np.asarray(found, dtype=np.float64)
 
     def save(self, file: Path) -> None:
-        names = {"ids": "\n".join(self.ids), "scale": repr(self.scale), "rest": repr(self.rest), "temperature": repr(self.temperature)}
-        save_file({"vectors": self.vectors.detach().float().cpu().contiguous()}, file, metadata=names)
+        told = json.dumps({"ids": self.ids, "scale": self.scale, "rest": self.rest, "temperature": self.temperature})
+        save_file({"vectors": self.vectors.detach().float().cpu().contiguous()}, file, metadata={"head": told})  # several have no order
 
     @classmethod
     def load(cls, file: Path, device: torch.device | str = "cpu") -> Head:
         with safe_open(file, framework="pt", device=str(device)) as opened:
-            told = opened.metadata()
+            told = json.loads(opened.metadata()["head"])
             vectors = opened.get_tensor("vectors")
-        return cls(tuple(told["ids"].split("\n")), vectors, float(told["scale"]), float(told["rest"]), float(told["temperature"]))
+        return cls(tuple(told["ids"]), vectors, told["scale"], told["rest"], told["temperature"])

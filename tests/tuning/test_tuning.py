@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.choice import Bound
+from constrained.choice import Bound, Candidate, Choice
 from constrained.decoding import adapter
 from constrained.decoding.head import Head
 from constrained.decoding.rules.tuned import Tuned
@@ -27,10 +28,10 @@ from constrained.tuning.rows import Row, batches, rows_of
 from constrained.tuning.settings import Settings
 from constrained.tuning.training import CHECKPOINT, Run
 from constrained.tuning.tune import REPORT, tune
-from tests.engines.asked import CHOICES, SCENE, SPAN, THREAT
+from tests.engines.asked import SCENE, SPAN, THREAT
 from tests.tuning.conftest import EXAMPLES, desk, engine
 
-QUICK = Settings(epochs=6, batch=4, rate=3e-3, rank=4, alpha=8, dropout=0.1)
+QUICK = Settings(epochs=12, batch=4, rate=3e-3, rank=4, alpha=8, dropout=0.1)
 CHECK = (Example("the key, please", ("sell_key",)), Example("is there gossip", ("rumour",)), Example("a quiet room", ("room",)))
 
 
@@ -73,15 +74,16 @@ def test_the_same_seed_gives_the_same_adapter_and_another_one_another(tmp_path: 
     assert weights(tmp_path / "a") != weights(tmp_path / "c")
 
 
-@pytest.mark.parametrize("stop", [1, 7, 17])
+@pytest.mark.parametrize("stop", [1, 7, 29])
 def test_a_run_that_was_stopped_ends_with_the_same_adapter(tmp_path: Path, stop: int) -> None:
     tuned(tmp_path / "whole")
     rows = rows_of(desk().catalog)
     made = engine()
+    base = made.identity["weights"]
     with torch.random.fork_rng():
         torch.manual_seed(QUICK.seed)
         learner = Learner(LanguageStates(made.reader.model, made.reader.tokens), rows, QUICK)
-        assert not Run(learner, rows, tmp_path / "parts", made.identity["weights"]).train(stop_after=stop)
+        assert not Run(learner, rows, tmp_path / "parts", base).train(stop_after=stop)
     told = []
     tuned(tmp_path / "parts", told=lambda stage, done, total, loss: told.append(done))
     assert told[0] == stop + 1
@@ -198,9 +200,10 @@ def test_an_adapter_that_is_loaded_chooses_as_the_one_that_was_tuned(inn: Any, m
 
 def test_the_base_rule_is_the_same_to_the_bit_while_an_adapter_is_there(made: Path) -> None:
     plain, adapted = engine(), engine(adapter=made)
-    scene = type(SCENE)(**{name: getattr(SCENE, name) for name in SCENE.__slots__} | {"static_id": f"{desk().catalog.hash} x en"})
+    scene = replace(SCENE, static_id=f"{desk().catalog.hash} x en")
+    options = Choice("reply", "option", tuple(Candidate(f"{index}:{name}", name) for index, name in enumerate(EXAMPLES)))
     for _ in range(2):  # with contexts computed, and with those that are at hand
-        adapted.choose([choice for choice in CHOICES if choice.kind == "option" and choice.name == "none"] + [THREAT, SPAN], scene)
+        adapted.choose([options, THREAT], scene)
         first, second = ([one.scores for one in made_by.choose([THREAT, SPAN], scene)] for made_by in (plain, adapted))
         assert first == second
     assert plain.identity["weights"] == adapted.identity["weights"]
@@ -292,3 +295,15 @@ def test_a_messages_vector_does_not_depend_on_its_neighbours(messages: list[str]
     alone = torch.cat([vectors(encoder, [message]) for message in messages])
     assert torch.allclose(together, alone, atol=1e-5)
     assert torch.allclose(together.norm(dim=-1), torch.ones(len(messages)), atol=1e-5)
+
+
+def test_two_fillings_of_one_response_are_told_apart_by_the_base_rule(made: Path) -> None:
+    scene = replace(SCENE, static_id=f"{desk().catalog.hash} x en")
+    twins = (Candidate("0:room", "A room upstairs.", "a room"), Candidate("1:room", "A room downstairs.", "a room"))
+    other = Candidate("2:rumour", "They say the smith drinks.", "news")
+    adapted, plain = engine(adapter=made), engine()
+    found = adapted.choose([Choice("reply", "option", (*twins, other))], scene)[0].scores
+    among = plain.choose([Choice("reply", "option", twins)], scene)[0].scores
+    assert found[0] - found[1] == pytest.approx(among[0] - among[1])
+    alone = adapted.choose([Choice("reply", "option", (twins[0], other))], scene)[0].scores
+    assert max(found[:2]) == pytest.approx(alone[0])
