@@ -60,7 +60,7 @@ def fit_cascade(confidences: Any, rightness: Any, costs: Sequence[float], *, tar
             f"no thresholds reach an error of {target_error:g} on these {sure.shape[1]} messages; the least is {least:g}",
             hint="allow a higher error, add a better engine, or let the dialogue abstain",
         )
-    return judge_cascade(sure, right, prices, [*(-one for one in best[2]), 0.0])
+    return judge_cascade(sure, right, prices.tolist(), [*(-one for one in best[2]), 0.0])
 
 
 def judge_cascade(confidences: Any, rightness: Any, costs: Sequence[float], thresholds: Sequence[float]) -> CascadeFit:

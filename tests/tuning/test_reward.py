@@ -24,18 +24,18 @@ EARS = ScriptedEngine({})
 def learner_of(pack: Any) -> Learner:
     made = engine()
     torch.manual_seed(0)
-    return Learner(LanguageStates(made.reader.model, made.reader.tokens), rows_of(pack.catalog), Settings(rank=4, alpha=8, dropout=0.0))
+    return Learner(LanguageStates(made.reader.model, made.reader.tokens), rows_of(pack.catalog), Settings(rank=4, alpha=8, dropout=0.0, scale=3.0))
 
 
 def test_what_is_graded_well_comes_to_be_chosen() -> None:
     pack = desk()
     learner = learner_of(pack)
     found = reinforce(
-        pack, learner, EARS, [Episode(("good evening",))], lambda turn: float(turn.response_id == "rumour"), rounds=30, rate=1e-3
+        pack, learner, EARS, [Episode(("good evening",))], lambda turn: float(turn.response_id == "rumour"), rounds=80, rate=1e-3
     )
     assert found[0].reward < 0.6
     assert found[-1].reward > 0.9
-    assert [one.number for one in found] == list(range(1, 31))
+    assert [one.number for one in found] == list(range(1, 81))
 
 
 def test_the_same_seed_gives_the_same_rounds() -> None:
