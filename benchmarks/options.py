@@ -26,6 +26,7 @@ class Options:
         limit_s, limit_mb: for one request to a peer, and for the memory of its process (0: none).
         reference_up_to, permute_up_to: the longest lists whose exact conditional is computed by definition, and
             whose lines are also given in other orders.
+        scores: an .npz with logits and labels, for the suite calibration.
         label: of the result files, beside suite, device and date.
     """
 
@@ -41,6 +42,7 @@ class Options:
     limit_mb: int = 12_000
     reference_up_to: int = 1_000
     permute_up_to: int = 100
+    scores: str = ""
     label: str = ""
 
 
@@ -59,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--limit-mb", type=int, default=12_000, metavar="MB", help="for a peer's process (default %(default)s; 0: none)")
     group.add_argument("--reference-up-to", type=int, default=1_000, metavar="N", help="lines (default %(default)s)")
     group.add_argument("--permute-up-to", type=int, default=100, metavar="N", help="lines (default %(default)s)")
+    group.add_argument("--scores", default="", metavar="FILE", help="of the suite calibration: an .npz with logits and labels")
     group.add_argument("--label", default="", help="in the name of the result files")
 
 

@@ -43,9 +43,10 @@ class MiniLM:
     def _score(self, candidate: Candidate, message: str) -> float:
         if candidate.rest:
             return REST
-        return max(float(self._embed(text) @ self._embed(message)) for text in (*candidate.examples, candidate.when))
+        return max(float(self.embed(text) @ self.embed(message)) for text in (*candidate.examples, candidate.when))
 
-    def _embed(self, text: str) -> Any:
+    def embed(self, text: str) -> Any:
+        """[dimension] of length 1: the mean of the last hidden states."""
         import torch
 
         if text not in self._known:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.sets.files import read_csv
-from benchmarks.sets.splitting import without
+from benchmarks.sets.splitting import bare, without
 from benchmarks.sets.values import Row, Set
 
 
@@ -32,18 +32,18 @@ def read(shots: int | None, seed: int, folder: Path | None = None) -> Set:
     dev = tuple(Row(chance.choice(asked), label) for label, asked in questions.items() if len(asked) > 1)
     left = without([Row(message, label) for label, asked in questions.items() for message in asked], dev)
     examples = {label: tuple(row.message for row in left if row.label == label)[:shots] for label in questions}
-    shown = {(label, message) for label, asked in examples.items() for message in asked}
-    train = tuple(row for row in left if (row.label, row.message) not in shown)
+    train = without(left, [Row(message, label) for label, asked in examples.items() for message in asked])
     return Set("butler", tuple(questions), {label: _when(texts[label]) for label in questions}, texts, examples, train, dev)
 
 
 def leave_one_out(folder: Path | None = None) -> Iterator[LeftOut]:
-    """Each question of a reply that has several, with all the others of the file as examples."""
+    """Each question of a reply that has several, with all the others of the file as examples; a double of it is left out, too."""
     questions, _ = _pairs(folder)
     for label, asked in questions.items():
         for message in asked if len(asked) > 1 else ():
-            rest = tuple(other for other in asked if other != message)
-            yield LeftOut(message, label, {name: tuple(told) for name, told in questions.items()} | {label: rest})
+            key = bare(message)
+            rest = {name: tuple(other for other in others if bare(other) != key) for name, others in questions.items()}
+            yield LeftOut(message, label, rest)
 
 
 def _pairs(folder: Path | None) -> tuple[dict[str, list[str]], dict[str, str]]:

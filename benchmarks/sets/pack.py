@@ -36,7 +36,7 @@ def every_topic(state: Nothing):
     for topic in TOPICS:
         yield say(topic)
 '''
-FLOW = '''"""The flow of the task {name}: which replies are in place, by what was said and what a lookup gave. Written by benchmarks.sets."""
+FLOW = '''"""The flow of {name}: which replies are in place, by what was said and what a lookup gave. Written by benchmarks.sets."""
 
 from typing import Literal
 

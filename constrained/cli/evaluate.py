@@ -37,7 +37,7 @@ def evaluate(
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="The fallback is said below this probability.")] = 0.3,
     heard_given: Annotated[bool, typer.Option("--heard-given", help="Hear what the file says: measures the choice alone.")] = False,
-    protected: Annotated[list[str] | None, typer.Option(help="A response whose misses are told; its id, several times.")] = None,
+    protected: Annotated[list[str] | None, typer.Option(help="A response or question whose misses are told; several times.")] = None,
     against: Annotated[Path | None, typer.Option(help="An earlier --json result, to compare with message by message.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many messages, evenly spaced over the file.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Messages put to the model at once.")] = 16,
@@ -77,9 +77,11 @@ def _check_installed() -> None:
 
 
 def _check_protected(policy: Policy, ids: list[str]) -> None:
-    unknown = [one for one in ids if one not in policy.catalog.responses]
+    questions = policy.heard_type.model_fields if policy.heard_type else {}
+    unknown = [one for one in ids if one not in policy.catalog.responses and one not in questions]
     if unknown:
-        raise DataError(f"there is no response {unknown[0]!r} in the catalog {policy.catalog.name!r}", hint="give ids of responses")
+        message = f"there is neither a response nor a question {unknown[0]!r} in the pack {policy.catalog.name!r}"
+        raise DataError(message, hint="give the id of a response, or the name of a field of Heard")
 
 
 def _thinned(examples: tuple[Example, ...], limit: int | None) -> tuple[Example, ...]:
@@ -122,7 +124,7 @@ def _show(told: Setting, summary: Summary, against: Against | None) -> None:
     for group, share in summary.groups.items():
         line(f"group {group}: {share}")
     for one in summary.protected:
-        line(f"protected {one.id}: missed {one.missed} of {one.n}; false alarms {one.false_alarms} of {one.n_others}")
+        line(f"protected {one.name}: missed {one.missed} of {one.n}; false alarms {one.false_alarms} of {one.n_others}")
     for pair in summary.pairs[:N_PAIRS]:
         line(f"taken for each other: {pair.one} and {pair.other}, {pair.n + pair.n_back} times")
     if against:

@@ -1,6 +1,6 @@
 """Labelled messages in a CSV file or in JSON lines: what is said, what should be answered. Knows no model.
 
-Columns: ``message`` and ``expects``; optional ``state``, ``heard``, ``history`` (JSON), ``locale``, ``group``.
+Columns: ``message`` and ``expects``; optional ``obliged``, ``state``, ``heard``, ``history`` (JSON), ``locale``, ``group``.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding
 
-NEEDED, OPTIONAL = ("message", "expects"), ("state", "heard", "history", "locale", "group")
+NEEDED, OPTIONAL = ("message", "expects"), ("obliged", "state", "heard", "history", "locale", "group")
 JSON_COLUMNS = ("state", "heard", "history")
-SEVERAL = "|"  # between ids in a CSV cell, where several responses are right
+SEVERAL = "|"  # between the ids of a CSV cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Example:
 
     Attributes:
         expects: ids of the responses that are right, one as a rule; the fallback where nothing answers the message.
+        obliged: ids of responses that must be said beside it, as the logic's obligations are.
         state: None for the State's defaults. heard: what should be heard; None where the file does not tell.
         group: figures are also given for each group. line: where it stands in the file, 1-based.
     """
@@ -39,6 +40,7 @@ class Example:
     expects: tuple[str, ...]
     state: State | None = None
     heard: Understanding | None = None
+    obliged: tuple[str, ...] = ()
     history: tuple[tuple[Speaker, str], ...] = ()
     locale: str | None = None
     group: str = ""
@@ -85,7 +87,7 @@ def _csv_rows(text: str, reading: _Reading) -> Iterator[tuple[int, dict[str, Any
                     continue
                 yield lines.line_num, _plain(lines.line_num, row, reading)
     except csv.Error as error:
-        reading.wrong(lines.line_num, f"this is no CSV: {error}", "quote cells that hold quotes or line breaks")
+        reading.wrong(lines.reader.line_num, f"this is no CSV: {error}", "quote cells that hold quotes or line breaks")
 
 
 def _plain(line: int, row: Mapping[str, str | None], reading: _Reading) -> dict[str, Any]:
@@ -94,6 +96,8 @@ def _plain(line: int, row: Mapping[str, str | None], reading: _Reading) -> dict[
     for name, cell in row.items():
         if name in NEEDED:
             values[name] = (cell or "").split(SEVERAL) if name == "expects" else cell or ""
+        elif name == "obliged":
+            values[name] = (cell or "").split(SEVERAL) if cell else []
         elif cell and cell.strip():
             try:
                 values[name] = json.loads(cell) if name in JSON_COLUMNS else cell.strip()
@@ -128,7 +132,9 @@ def _columns_are_known(line: int, names: Any, reading: _Reading) -> bool:
 
 def _example(line: int, values: Mapping[str, Any], reading: _Reading) -> Example | None:
     policy, before = reading.policy, len(reading.problems)
-    message, expects, group = values["message"], _expects(line, values["expects"], reading), values.get("group") or ""
+    message, group = values["message"], values.get("group") or ""
+    expects = _ids(line, "expects", values["expects"], reading)
+    obliged = _ids(line, "obliged", values["obliged"], reading) if values.get("obliged") else ()
     if not isinstance(message, str) or not message.strip():
         reading.wrong(line, "the message is empty" if isinstance(message, str) else f"the message is {type(message).__name__}, not text")
     state = _values(line, "state", policy.state_type, values.get("state"), reading)
@@ -139,13 +145,14 @@ def _example(line: int, values: Mapping[str, Any], reading: _Reading) -> Example
         _check_default(line, reading)
     if len(reading.problems) > before:
         return None
-    return Example(message, expects, cast("State | None", state), cast("Understanding | None", heard), history, locale, str(group), line)
+    known_state, known_heard = cast("State | None", state), cast("Understanding | None", heard)
+    return Example(message, expects, known_state, known_heard, obliged, history, locale, str(group), line)
 
 
-def _expects(line: int, given: Any, reading: _Reading) -> tuple[str, ...]:
+def _ids(line: int, name: str, given: Any, reading: _Reading) -> tuple[str, ...]:
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list) or not listed or not all(isinstance(one, str) for one in listed):
-        reading.wrong(line, f"expects is {given!r}", "the id of a response, or a list of ids where several are right")
+        reading.wrong(line, f"{name} is {given!r}", "the id of a response, or a list of ids")
         return ()
     ids = tuple(one.strip() for one in listed)
     known = reading.policy.catalog.responses

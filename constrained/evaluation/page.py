@@ -72,9 +72,9 @@ def _threshold_section(summary: Summary) -> Html:
 
 
 def _protected(summary: Summary) -> Html:
-    rows = [(one.id, one.n, str(one.missed), one.n_others, str(one.false_alarms)) for one in summary.protected]
-    heads = ("response", "messages", "missed (95 % interval)", "other messages", "false alarms (95 % interval)")
-    return page.section("Protected responses", page.table(heads, rows)) if rows else Html("")
+    rows = [(one.name, one.n, str(one.missed), one.n_others, str(one.false_alarms)) for one in summary.protected]
+    heads = ("response or question", "messages", "missed (95 % interval)", "other messages", "false alarms (95 % interval)")
+    return page.section("Protected", page.table(heads, rows)) if rows else Html("")
 
 
 def _intervals(title: str, name: str, found: dict[str, Interval]) -> Html:

@@ -42,9 +42,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """One protected response: how often it was missed when it was expected, and said when it was not."""
+    """One protected response or question: how often it was missed when it was due, and said or heard when it was not."""
 
-    id: str
+    name: str
     n: int
     missed: Interval
     n_others: int
@@ -121,7 +121,7 @@ def _best_answer(outcome: Outcome, fallback: str) -> tuple[str, float]:
 
 
 def summarise(outcomes: Sequence[Outcome], fallback: str, protected: Iterable[str] = ()) -> Summary:
-    """Every figure. ``protected``: ids of the responses whose misses are told one by one."""
+    """Every figure. ``protected``: ids of responses, or questions, whose misses are told one by one."""
     all_of = judged(outcomes, fallback)
     coverage, risk = metrics.risk_coverage(all_of.confidence, all_of.is_right)
     return Summary(
@@ -129,7 +129,7 @@ def summarise(outcomes: Sequence[Outcome], fallback: str, protected: Iterable[st
         figures=_figures(all_of),
         at_thresholds=tuple(_at(all_of, threshold) for threshold in THRESHOLDS),
         protected=tuple(_protection(outcomes, one) for one in protected),
-        heard=_shares((name, is_so) for one in outcomes for name, is_so in one.heard.items()),
+        heard=_shares((name, heard.is_right) for one in outcomes for name, heard in one.heard.items()),
         groups=_shares((one.example.group, one.said in one.example.expects) for one in outcomes if one.example.group),
         pairs=_pairs(outcomes),
         curve=tuple(zip(coverage.tolist(), risk.tolist(), strict=True)),
@@ -185,12 +185,18 @@ def _at(all_of: Judged, threshold: float) -> AtThreshold:
     return AtThreshold(threshold, _mean(answered[inside]), _mean(right[inside]), _mean(~answered[outside]))
 
 
-def _protection(outcomes: Sequence[Outcome], response_id: str) -> Protection:
-    expected = [one for one in outcomes if response_id in one.example.expects]
-    others = [one for one in outcomes if response_id not in one.example.expects]
-    missed = sum(one.said not in one.example.expects for one in expected)
-    false = sum(one.said == response_id for one in others)
-    return Protection(response_id, len(expected), clopper_pearson(missed, len(expected)), len(others), clopper_pearson(false, len(others)))
+def _protection(outcomes: Sequence[Outcome], name: str) -> Protection:
+    pairs = [_due_and_done(one, name) for one in outcomes]
+    n = sum(is_due for is_due, _ in pairs)
+    missed, false, others = pairs.count((True, False)), pairs.count((False, True)), len(pairs) - n
+    return Protection(name, n, clopper_pearson(missed, n), others, clopper_pearson(false, others))
+
+
+def _due_and_done(outcome: Outcome, name: str) -> tuple[bool, bool]:
+    """(whether it should have been said or heard, whether it was)"""
+    if name in outcome.heard:
+        return outcome.heard[name].is_due, outcome.heard[name].is_heard
+    return name in (*outcome.example.expects, *outcome.example.obliged), name in outcome.spoken
 
 
 def _shares(pairs: Iterable[tuple[str, bool]]) -> dict[str, Interval]:
@@ -202,13 +208,19 @@ def _shares(pairs: Iterable[tuple[str, bool]]) -> dict[str, Interval]:
 
 def _pairs(outcomes: Sequence[Outcome]) -> tuple[Pair, ...]:
     messages: dict[tuple[str, str], str] = {}
-    for one in outcomes:
-        messages.setdefault((_expected(one), one.said), one.example.message)
-    found = metrics.confusions((_expected(one), one.said) for one in outcomes)[:N_PAIRS]
+    picked = [_picked_pair(one) for one in outcomes]
+    for pair, one in zip(picked, outcomes, strict=True):
+        messages.setdefault(pair, one.example.message)
     return tuple(
         Pair(one, other, n, n_back, tuple(messages[key] for key in ((one, other), (other, one)) if key in messages))
-        for one, other, n, n_back in found
+        for one, other, n, n_back in metrics.confusions(picked)[:N_PAIRS]
     )
+
+
+def _picked_pair(outcome: Outcome) -> tuple[str, str]:
+    """(expected, most probable): an abstention hides what was taken for what."""
+    best = outcome.options[outcome.best] if outcome.abstained else outcome.said
+    return best if best in outcome.example.expects else outcome.example.expects[0], best
 
 
 def _mean(values: Flags | Floats) -> float:

@@ -20,6 +20,33 @@ from constrained.testing import ScriptedEngine
 from constrained.turn import Turn
 
 BATCH = 16
+WAYS_OUT = ("no", "none")  # keys of the candidates that mean that the message does not speak of it
+
+
+@dataclass(frozen=True, slots=True)
+class HeardAs:
+    """How one question was heard, and what the file expects.
+
+    Attributes:
+        meant: probability that the message speaks of it at all: of everything but "no" and "none".
+    """
+
+    value: Any
+    expected: Any
+    meant: float
+
+    @property
+    def is_right(self) -> bool:
+        return bool(self.value == self.expected)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the file expects it to be heard."""
+        return self.expected not in (False, None)
+
+    @property
+    def is_heard(self) -> bool:
+        return self.value not in (False, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +57,9 @@ class Outcome:
         options: ids, in the policy's order; the same id twice where one response had two fillings.
         probabilities: one per option, after calibration; all of it on the chosen one where no model was asked.
         scores: in nats, before calibration; empty where an engine tells none, or none was asked.
-        said: the id that was chosen, the fallback after an abstention. is_asked: whether a model chose.
-        heard: question -> whether it was heard as expected; empty where the file does not tell.
+        said: the id that was chosen, the fallback after an abstention. spoken: all that was, obligations included.
+        is_asked: whether a model chose.
+        heard: question -> how it was heard, of those that were asked; empty where the file does not tell.
     """
 
     example: Example
@@ -39,9 +67,10 @@ class Outcome:
     probabilities: tuple[float, ...]
     scores: tuple[float, ...]
     said: str
+    spoken: tuple[str, ...]
     abstained: bool
     is_asked: bool = True
-    heard: Mapping[str, bool] = field(default_factory=dict)
+    heard: Mapping[str, HeardAs] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
@@ -158,11 +187,12 @@ def _outcome(example: Example, turn: Turn, engine: _Answered | None) -> Outcome:
     scores = engine.answers[-1][0].scores if asked and engine is not None else ()
     heard = dict(_heard(example, turn))
     probabilities = decision.probabilities if asked else alone
-    return Outcome(example, options, probabilities, scores, turn.response_id, decision.abstained, asked, heard)
+    return Outcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard)
 
 
-def _heard(example: Example, turn: Turn) -> Iterator[tuple[str, bool]]:
-    """Of each question that was asked: whether it was heard as the file expects."""
+def _heard(example: Example, turn: Turn) -> Iterator[tuple[str, HeardAs]]:
     if example.heard is not None:
         for hearing in turn.trace.heard:
-            yield hearing.name, hearing.value == getattr(example.heard, hearing.name)
+            pairs = zip(hearing.candidates, hearing.probabilities, strict=True)
+            meant = sum(probability for key, probability in pairs if key not in WAYS_OUT)
+            yield hearing.name, HeardAs(hearing.value, getattr(example.heard, hearing.name), meant)

@@ -44,6 +44,7 @@ def test_the_counts_are_those_of_the_sample(seed: int) -> None:
     sure = np.where(meant, chance.beta(4, 1, 300), chance.beta(1, 4, 300))
     found = protected(sure, meant)
     assert found.missed.value == np.mean(sure[meant] < found.threshold)
+    assert (sure[meant] < found.threshold).sum() == rank(int(meant.sum()), 0.05, 0.05) - 1
     assert found.false_alarms.value == np.mean(sure[~meant] >= found.threshold)
     assert found.missed.low <= found.missed.value <= found.missed.high
     assert (found.n_meant, found.n_others) == (int(meant.sum()), int((~meant).sum()))

@@ -17,7 +17,7 @@ from constrained.cli import demo, loading, screen
 from constrained.testing import RandomEngine
 from tests.cli.conftest import Run
 
-COMMANDS = ["play", "demo", "list", "check", "new", "replay", "schema", "model"]
+COMMANDS = ["play", "demo", "list", "check", "new", "replay", "schema", "model", "eval"]
 
 
 # -- check -----------------------------------------------------------------------------------------------
