@@ -31,11 +31,10 @@ def test_what_is_graded_well_comes_to_be_chosen() -> None:
     pack = desk()
     learner = learner_of(pack)
     found = reinforce(
-        pack, learner, EARS, [Episode(("good evening",))], lambda turn: float(turn.response_id == "rumour"), rounds=80, rate=1e-3
+        pack, learner, EARS, [Episode(("good evening",))], lambda turn: float(turn.response_id == "rumour"), rounds=30, rate=1e-3
     )
-    assert found[0].reward < 0.6
-    assert found[-1].reward > 0.9
-    assert [one.number for one in found] == list(range(1, 81))
+    assert found[-1].reward > found[0].reward + 0.4  # cosines end at 1, so chances do before that
+    assert [one.number for one in found] == list(range(1, 31))
 
 
 def test_the_same_seed_gives_the_same_rounds() -> None:
