@@ -24,7 +24,8 @@ EARS = ScriptedEngine({})
 def learner_of(pack: Any) -> Learner:
     made = engine()
     torch.manual_seed(0)
-    return Learner(LanguageStates(made.reader.model, made.reader.tokens), rows_of(pack.catalog), Settings(rank=4, alpha=8, dropout=0.0, scale=3.0))
+    small = Settings(rank=4, alpha=8, dropout=0.0, scale=3.0)
+    return Learner(LanguageStates(made.reader.model, made.reader.tokens), rows_of(pack.catalog), small)
 
 
 def test_what_is_graded_well_comes_to_be_chosen() -> None:
