@@ -1,7 +1,7 @@
 """Suite ``tune``: what tuning on the examples of BANKING77 brings, what it costs, and what one decision costs afterwards.
 
-The model and a sentence encoder beside it, ten examples a topic, on the dev part that nothing is learned from. Parts:
-``model``, ``encoder``; ``--n-prompts`` replaces the number of epochs.
+The model and a sentence encoder beside it, ten examples a topic, on the dev part that nothing is learned from.
+``--bases model`` or ``--bases encoder`` measures one of them, ``--epochs`` replaces how often every message is read.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def run(bench: Bench) -> None:
     if bench.is_smoke:
         return _smoke(bench)
     found = load("banking77", SHOTS, bench.seed)
-    for part in [part for part in bench.options.parts if part in EPOCHS] or EPOCHS:
-        _measure(bench, f"banking77, {SHOTS} examples, {part}", _encoder(part), found, bench.options.n_prompts or EPOCHS[part], part)
+    for part in bench.options.bases or EPOCHS:
+        _measure(bench, f"banking77, {SHOTS} examples, {part}", _encoder(part), found, bench.options.epochs or EPOCHS[part], part)
     return None
 
 
