@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 
 from constrained.decoding import adapter
+from constrained.decoding.head import Head
 from constrained.decoding.rules.tuned import Tuned
 from constrained.decoding.states import Encoder, LanguageStates, encoder_hash
 from constrained.engines.encoders import load_encoder
@@ -94,7 +95,7 @@ def tune(
     before = _taken(policy, engine, check, "before", told) if is_before_checked else []
     tuned: Encoder = load_encoder(encoder) if encoder else LanguageStates(engine.reader.model, engine.reader.tokens)
     base = encoder or engine.identity["model"]
-    weights = engine.identity["weights"] if encoder is None else encoder_hash(tuned)  # asked before there is an adapter
+    weights = encoder_hash(tuned) if encoder else engine.identity["weights"]  # asked before there is an adapter
     start = time.monotonic()
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -103,22 +104,8 @@ def tune(
         run.train(lambda step: told("tune", step.number, step.n_steps, step.loss))
     seconds = time.monotonic() - start
     head = learner.head(policy.catalog.fallback)
-    manifest = adapter.write(
-        folder,
-        tuned,
-        head,
-        kind="encoder" if encoder else "model",
-        base=base,
-        catalog=policy.catalog.name,
-        catalog_hash=policy.catalog.hash,
-        tokenizer=tuned.tokenizer_hash,
-        weights=weights,
-        rank=settings.rank,
-        alpha=settings.alpha,
-        renew=renew or f"constrained tune {policy.name}",
-        settings=settings.told(),
-        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
-    )
+    kind: adapter.Kind = "encoder" if encoder else "model"
+    manifest = _written(folder, policy, learner, head, kind=kind, base=base, weights=weights, renew=renew)
     engine.use(Tuned(tuned, head, engine.rule), manifest)
     after = _taken(policy, engine, check, "after", told)
     report = Report(
@@ -140,6 +127,28 @@ def tune(
     (folder / REPORT).write_text(report.to_json(), encoding="utf-8")
     run.finish()
     return report
+
+
+def _written(
+    folder: Path, policy: Policy, learner: Learner, head: Head, *, kind: adapter.Kind, base: str, weights: str, renew: str
+) -> adapter.Manifest:
+    settings, catalog = learner.settings, policy.catalog
+    return adapter.write(
+        folder,
+        learner.encoder,
+        head,
+        kind=kind,
+        base=base,
+        catalog=catalog.name,
+        catalog_hash=catalog.hash,
+        tokenizer=learner.encoder.tokenizer_hash,
+        weights=weights,
+        rank=settings.rank,
+        alpha=settings.alpha,
+        renew=renew or f"constrained tune {policy.name}",
+        settings=settings.told(),
+        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
+    )
 
 
 def _check_apart(rows: Sequence[Row], check: Sequence[Example]) -> None:
