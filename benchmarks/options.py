@@ -10,6 +10,7 @@ from benchmarks.peers import MOST_TOKENS, SPECS
 
 KINDS = ("natural", "ids", "near", "unicode")  # of lists.py
 SIZES = (10, 100, 1_000, 10_000, 100_000)
+BASES = ("model", "encoder")
 PARTS = ("passes", "channel", "peers", "mask")  # the last one of the suite gpu, the others of decoding
 AUDIT_PARTS = ("turns", "stores", "re-decide", "verify")
 OPTIONAL = ("vllm-choice", "vllm-token")  # a large installation and a minute to start: only when they are named
@@ -28,6 +29,7 @@ class Options:
         limit_s, limit_mb: for one request to a peer, and for the memory of its process (0: none).
         reference_up_to, permute_up_to: the longest lists whose exact conditional is computed by definition, and
             whose lines are also given in other orders.
+        bases, epochs: what the suite tune tunes, and how often it reads every message.
         scores: an .npz with logits and labels, for the suite calibration.
         label: of the result files, beside suite, device and date.
     """
@@ -44,6 +46,8 @@ class Options:
     limit_mb: int = 12_000
     reference_up_to: int = 1_000
     permute_up_to: int = 100
+    bases: tuple[str, ...] = ()
+    epochs: int | None = None
     scores: str = ""
     label: str = ""
 
@@ -63,6 +67,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--limit-mb", type=int, default=12_000, metavar="MB", help="for a peer's process (default %(default)s; 0: none)")
     group.add_argument("--reference-up-to", type=int, default=1_000, metavar="N", help="lines (default %(default)s)")
     group.add_argument("--permute-up-to", type=int, default=100, metavar="N", help="lines (default %(default)s)")
+    group.add_argument("--bases", nargs="+", choices=BASES, default=(), help="of the suite tune (both by default)")
+    group.add_argument("--epochs", type=int, metavar="N", help="of the suite tune")
     group.add_argument("--scores", default="", metavar="FILE", help="of the suite calibration: an .npz with logits and labels")
     group.add_argument("--label", default="", help="in the name of the result files")
 

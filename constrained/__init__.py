@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from constrained.errors import (
+    AdapterError,
     ApprovalError,
     AuditError,
     BusyError,
@@ -29,6 +30,7 @@ from constrained.errors import (
     SampleError,
     SlotError,
     StateError,
+    TuningError,
     VerificationError,
 )
 from constrained.logic.effects import Effect, EffectKind, effect
@@ -62,6 +64,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "AdapterError",
     "Allowed",
     "ApprovalError",
     "AuditError",
@@ -103,6 +106,7 @@ __all__ = [
     "State",
     "StateError",
     "Trace",
+    "TuningError",
     "Turn",
     "Understanding",
     "VerificationError",

@@ -119,6 +119,7 @@ class Decoding:
             better by as much; None where the mode certifies nothing.
         mass: certain bounds of the best candidate's probability, before calibration; None as above.
         flips: in how many orders of the candidates another one was best; None where the order plays no part.
+        answered_by: which of several engines answered, by number and name; None where there is one.
     """
 
     reason: str = ""
@@ -130,13 +131,16 @@ class Decoding:
     gap: float | None = None
     mass: tuple[float, float] | None = None
     flips: int | None = None
+    answered_by: str | None = None
 
     def plain(self) -> Decoding:
         """The same in plain values of our own."""
         mass = (float(self.mass[0]), float(self.mass[1])) if self.mass is not None else None
         gap, flips = None if self.gap is None else float(self.gap), None if self.flips is None else int(self.flips)
         n_tokens, n_passes, n_nodes = int(self.n_tokens), int(self.n_passes), int(self.n_nodes)
-        return Decoding(str(self.reason), n_tokens, n_passes, n_nodes, int(self.n_expanded), int(self.n_exact), gap, mass, flips)
+        counts = n_tokens, n_passes, n_nodes, int(self.n_expanded), int(self.n_exact)
+        by = None if self.answered_by is None else str(self.answered_by)
+        return Decoding(str(self.reason), *counts, gap, mass, flips, by)
 
     def told(self) -> dict[str, Any]:
         """For a record: what is known of it, as JSON values."""
@@ -228,6 +232,15 @@ class Reads(Protocol):
 
     def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
         """One text per blank, in order, or None where the message says none. Raises EngineError or DeadlineError."""
+        ...
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """An engine of which a part was made for one catalog: an adapter, a calibration."""
+
+    def check_catalog(self, name: str, digest: str) -> None:
+        """Raises AdapterError or CalibrationError for any other catalog than that one."""
         ...
 
 

@@ -25,7 +25,7 @@ from constrained.audit.record import Outcome, OutcomeEntry, Record, library, pro
 from constrained.audit.stores import open_log
 from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, checked
+from constrained.choice import Bound, Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import allow, most_salient
 from constrained.logic.options import Allowed, Obligation, Option
@@ -85,6 +85,8 @@ class Dialogue:
         self._approvals = Approvals(self.catalog, channel=channel, jurisdiction=jurisdiction, drafts=drafts)
         self._approvals.now()  # a ledger that is missing or cannot be trusted is told before the first message
         self.engine = engine if engine is not None else _engine(model)
+        if isinstance(self.engine, Bound):
+            self.engine.check_catalog(self.catalog.name, self.catalog.hash)
         self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
         self.locale = self._served(locale or self.catalog.locale)
         self.threshold = threshold

@@ -15,7 +15,9 @@
     ├── EngineError         a model that could not be loaded or could not answer
     │   ├── ModelNotFoundError   no such model on this machine
     │   ├── BusyError            too many decisions are waiting for the model
-    │   └── CalibrationError     a calibration made for another catalog, prompt or model
+    │   ├── CalibrationError     a calibration made for another catalog, prompt or model
+    │   ├── AdapterError         an adapter tuned for another catalog or model, or one that is not whole
+    │   └── TuningError          a tuning run that cannot begin, go on or end
     ├── DeadlineError       no time was left, and no rules-only answer was asked for
     ├── ApprovalError       what would be said is not approved, or approvals that cannot be trusted; nothing was released
     │   └── KeyFileError         a key that cannot be read, or is not one
@@ -159,6 +161,14 @@ class BusyError(EngineError):
 
 class CalibrationError(EngineError):
     """A calibration that was made for another catalog, prompt, tokenizer or model."""
+
+
+class AdapterError(EngineError):
+    """An adapter that was tuned for another catalog, tokenizer or model, or whose files are not whole."""
+
+
+class TuningError(EngineError):
+    """Settings that nothing can be tuned with, a checkpoint of another run, or a loss that is no number."""
 
 
 class DeadlineError(ConstrainedError):

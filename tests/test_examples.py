@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-NEED_A_MODEL = {"talk.py"}
+NEED_A_MODEL = {"talk.py", "graded_turns.py"}
 
 
 def parameters() -> list[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -26,10 +27,10 @@ def fetch(name: str) -> str:
         return str(models.get_model(name, report))
 
 
-def load_engine(name: str) -> Engine:
+def load_engine(name: str, adapter: Path | None = None) -> Engine:
     """The engine of a model that is on this machine. Raises EngineError, with the command that gets the model."""
     with loading(f"loading {name}"):
-        return engines.load_engine(name)
+        return engines.load_engine(name, adapter)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constrained.cli import approve, check, demo, diff, evaluate, list_packs, model, new, play, replay, schema, serve, sheet
+from constrained.cli import approve, check, demo, diff, evaluate, list_packs, model, new, play, replay, schema, serve, sheet, tune
 from constrained.cli.audit import audit_app
 from constrained.cli.screen import prepare_streams, show_error
 from constrained.errors import ConstrainedError
@@ -33,6 +33,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("replay")(replay.replay_log)
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)
+app.command("tune")(tune.tune)
 app.add_typer(approve.keys_app, name="keys")
 app.add_typer(sheet.app, name="sheet")
 app.add_typer(audit_app, name="audit")

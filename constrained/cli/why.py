@@ -68,7 +68,8 @@ def _option(turn: Turn, option: Option, probability: float | None) -> Row:
 def _decision(turn: Turn) -> str:
     decision = turn.decision
     threshold = f", threshold {percent(decision.threshold)}" if decision.threshold else ""
-    return f"{decision.why} (mode {decision.mode}, margin {decision.margin:.2f}{threshold})"
+    by = f", answered by {decision.decoding.answered_by}" if decision.decoding and decision.decoding.answered_by else ""
+    return f"{decision.why} (mode {decision.mode}, margin {decision.margin:.2f}{threshold}{by})"
 
 
 def _value(value: Any) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
+from constrained.choice import Ask, Blank, Bound, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
 from constrained.errors import BusyError, EngineError
 
 
@@ -71,6 +71,11 @@ class BatchingEngine:
         Not batched: it goes to the engine beside a running batch, which must bear that as ``TransformersEngine`` does.
         """
         return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Reads) else [None] * len(blanks)
+
+    def check_catalog(self, name: str, digest: str) -> None:
+        """As the engine behind it."""
+        if isinstance(self._engine, Bound):
+            self._engine.check_catalog(name, digest)
 
     def close(self) -> None:
         """Answers what is waiting, then ends. Later calls of ``choose`` raise EngineError."""

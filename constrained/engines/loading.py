@@ -20,10 +20,13 @@ ENVIRONMENT = {
 }
 
 
-def load_engine(model: str | Path) -> Engine:
+def load_engine(model: str | Path, adapter: str | Path | None = None) -> Engine:
     """A TransformersEngine for a known model's name, a folder, a GGUF file or a hub id.
 
-    Raises ModelNotFoundError, with the command that gets the model, or EngineError.
+    Args:
+        adapter: the folder that ``constrained tune`` wrote.
+
+    Raises ModelNotFoundError, with the command that gets the model, AdapterError or EngineError.
     """
     name = str(model)
     if models.known_model(name) and models.locate_model(name) is None:
@@ -40,7 +43,7 @@ def load_engine(model: str | Path) -> Engine:
                 f"a model needs a package that is not installed: {error.name}",
                 hint="pip install 'constrained[transformers]'; without a model the rules alone choose",
             ) from error
-        return TransformersEngine(name)
+        return TransformersEngine(name, adapter=adapter)
 
 
 @contextmanager

@@ -14,13 +14,17 @@ import transformers
 
 from constrained.choice import Ask, Blank, Choice, Deadline, Distribution, Scene
 from constrained.decoding import reading
+from constrained.decoding.adapter import Manifest, attach, read_manifest
 from constrained.decoding.calibration import Calibration
 from constrained.decoding.contexts import ContextFolder, Contexts
 from constrained.decoding.model import LanguageModel
 from constrained.decoding.reader import Reader
 from constrained.decoding.rules import Channel, Found, ScoreRule
+from constrained.decoding.rules.tuned import Tuned
 from constrained.decoding.selftest import self_test
+from constrained.decoding.states import Encoder, LanguageStates
 from constrained.decoding.tokens import Tokens
+from constrained.engines.encoders import load_encoder
 from constrained.errors import EngineError
 from constrained.models import home
 
@@ -34,9 +38,11 @@ class TransformersEngine:
         dtype: ``bfloat16`` or ``float32``; bfloat16 where the device computes it faster.
         rule: how candidates are scored; the channel by default (docs/choosing.md tells why).
         calibration: temperatures and the weight of "none of these"; the rule's own when None.
+        adapter: a folder that ``constrained tune`` wrote. Options are then chosen by what it learned; ``rule`` hears the questions.
 
     Raises:
         ModelNotFoundError: no such model here. EngineError: it could not be loaded.
+        AdapterError: the adapter belongs to another model, or is not whole.
     """
 
     def __init__(
@@ -47,23 +53,35 @@ class TransformersEngine:
         dtype: str | None = None,
         rule: ScoreRule | None = None,
         calibration: Calibration | None = None,
+        adapter: str | Path | None = None,
     ) -> None:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         network, tokenizer = _load(str(model), device, _dtype(dtype, device))
         self._start(str(model), network, tokenizer, rule, calibration)
+        if adapter is not None:
+            self._adapt(Path(adapter), calibration)
         self.reader.contexts = Contexts(self.reader.model, folder=self._folder())
 
     @classmethod
     def around(
-        cls, network: Any, tokenizer: Any, *, rule: ScoreRule | None = None, calibration: Calibration | None = None
+        cls,
+        network: Any,
+        tokenizer: Any,
+        *,
+        rule: ScoreRule | None = None,
+        calibration: Calibration | None = None,
+        adapter: str | Path | None = None,
     ) -> TransformersEngine:
         """An engine around a model that the caller loaded."""
         engine = cls.__new__(cls)
         engine._start(type(network).__name__, network, tokenizer, rule, calibration)
+        if adapter is not None:
+            engine._adapt(Path(adapter), calibration)
         return engine
 
     def _start(self, name: str, network: Any, tokenizer: Any, rule: ScoreRule | None, calibration: Calibration | None) -> None:
         self.rule: ScoreRule = rule or Channel()
+        self.manifest: Manifest | None = None
         self.calibration = calibration or self.rule.calibration
         lm = LanguageModel(network)
         self.reader = Reader(lm, Tokens(tokenizer))
@@ -78,6 +96,25 @@ class TransformersEngine:
             "calibration": self.calibration.hash,
             "scoring": "tree" if self.reader.has_tree else "rows" if lm.has_cache else "rows without cache",
         }
+
+    def _adapt(self, folder: Path, calibration: Calibration | None) -> None:
+        """Options by the adapter's head; the contexts of questions stay those of the model without it."""
+        manifest = read_manifest(folder)
+        self._identity["weights"] = self.reader.model.weights_hash()
+        encoder: Encoder = LanguageStates(self.reader.model, self.reader.tokens)
+        if manifest.kind == "encoder":
+            encoder = load_encoder(manifest.base, self.reader.model.device)
+        self.use(Tuned(encoder, attach(folder, manifest, encoder), self.rule), manifest, calibration)
+
+    def use(self, rule: Tuned, manifest: Manifest, calibration: Calibration | None = None) -> None:
+        """Chooses by an adapter from now on. The weights are named as they were before it."""
+        self.rule, self.manifest, self.calibration = rule, manifest, calibration or rule.calibration
+        self._identity |= {"adapter": manifest.hash, "rule": rule.name, "calibration": self.calibration.hash}
+
+    def check_catalog(self, name: str, digest: str) -> None:
+        """Raises AdapterError when there is an adapter, and it was tuned on another catalog."""
+        if self.manifest is not None:
+            self.manifest.check_catalog(name, digest)
 
     def _folder(self) -> ContextFolder:
         """Where contexts are kept between starts, under a name of all that their states depend on."""
@@ -106,6 +143,8 @@ class TransformersEngine:
         Conversations of one catalog share its static part; one deadline holds for all.
         """
         asked = [ask for ask in asks if ask.choices]
+        for ask in asked if self.manifest is not None else ():
+            self.check_catalog("another one", ask.scene.static_id.split(" ", 1)[0])
         with _held(self.reader.model.lock, deadline):
             found = iter(self.rule.scores(self.reader, asked, deadline) if asked else [])
         return [

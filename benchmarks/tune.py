@@ -1,0 +1,130 @@
+"""Suite ``tune``: what tuning on the examples of BANKING77 brings, what it costs, and what one decision costs afterwards.
+
+The model and a sentence encoder beside it, ten examples a topic, on the dev part that nothing is learned from.
+``--bases model`` or ``--bases encoder`` measures one of them, ``--epochs`` replaces how often every message is read.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import Bench, NoDeviceError
+from benchmarks.sets import Row as Labelled
+from benchmarks.sets import Set, load
+from constrained.evaluation.metrics import ece
+
+EPOCHS = {"model": 4, "encoder": 8}
+SHOTS = 10
+N_DECISIONS = 20
+TARGET = 0.89  # with ten examples a response
+
+Floats = NDArray[np.float64]
+
+
+def run(bench: Bench) -> None:
+    """Each part by itself; a toy network in a smoke run."""
+    if bench.is_smoke:
+        return _smoke(bench)
+    found = load("banking77", SHOTS, bench.seed)
+    for part in bench.options.bases or EPOCHS:
+        _measure(bench, f"banking77, {SHOTS} examples, {part}", _encoder(part), found, bench.options.epochs or EPOCHS[part], part)
+    return None
+
+
+def _smoke(bench: Bench) -> None:
+    from benchmarks.toy import toy_network, toy_tokenizer
+    from constrained.decoding.model import LanguageModel
+    from constrained.decoding.states import LanguageStates
+    from constrained.decoding.tokens import Tokens
+
+    labels = ("one", "two", "three")
+    examples = {label: tuple(f"{label} {word}" for word in ("dog", "cat", "bird")) for label in labels}
+    dev = tuple(Labelled(f"{label} fish", label) for label in labels)
+    told = Set("made up", labels, {label: f"about {label}" for label in labels}, {}, examples, (), dev)
+    encoder = LanguageStates(LanguageModel(toy_network("float32", bench.seed)), Tokens(toy_tokenizer()))
+    _measure(bench, "made up", encoder, told, 2, "model")
+
+
+def _encoder(part: str) -> Any:
+    from constrained.decoding.states import LanguageStates
+    from constrained.engines.encoders import load_encoder
+    from constrained.engines.transformers import TransformersEngine
+    from constrained.errors import ModelNotFoundError
+    from constrained.models import DEFAULT_MODEL, get_model
+
+    if part == "model":
+        reader = TransformersEngine(get_model(DEFAULT_MODEL)).reader
+        return LanguageStates(reader.model, reader.tokens)
+    try:
+        return load_encoder("minilm")
+    except ModelNotFoundError as error:
+        raise NoDeviceError(f"{error.message}: {error.hint}") from error
+
+
+def _measure(bench: Bench, case: str, encoder: Any, found: Set, epochs: int, part: str) -> None:
+    import torch
+
+    from constrained.decoding.adapter import adapted
+    from constrained.tuning.learner import Learner
+    from constrained.tuning.rows import Row
+    from constrained.tuning.settings import Settings
+    from constrained.tuning.training import Run
+
+    rows = [Row(row.message, row.label) for row in found.shown] + [Row(found.when[label], label) for label in found.labels]
+    settings = (Settings.for_encoder() if part == "encoder" else Settings()).changed(epochs=epochs, seed=bench.seed)
+    torch.manual_seed(bench.seed)
+    start = time.perf_counter()
+    learner = Learner(encoder, rows, settings)
+    bench.add(case, "messages to learn from", len(rows), "messages")
+    _told(bench, case, "untuned, the mean of each response's messages", _judged(learner, found), found)
+    with tempfile.TemporaryDirectory() as folder:
+        Run(learner, rows, Path(folder), case).train(lambda step: _progress(bench, step))
+    bench.add(case, "time of tuning", time.perf_counter() - start, "s")
+    bench.add(case, "largest memory of the process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB")
+    with adapted(encoder.network):
+        scores = _judged(learner, found)
+        _told(bench, case, "tuned", scores, found, is_aim=not bench.is_smoke)
+        bench.add(case, "time of one decision", 1000 * _seconds(learner, found.dev), "ms")
+
+
+def _judged(learner: Any, found: Set) -> Floats:
+    """[dev message, label] nats."""
+    from constrained.decoding.states import vectors
+
+    states = vectors(learner.encoder, [row.message for row in found.dev])
+    scores: Floats = learner.logits(states).detach().double().cpu().numpy()
+    return scores[:, [learner.ids.index(label) for label in found.labels]]
+
+
+def _told(bench: Bench, case: str, name: str, scores: Floats, found: Set, *, is_aim: bool = False) -> None:
+    picked = scores.argmax(axis=1)
+    right = np.asarray([found.labels[index] in row.rights for index, row in zip(picked, found.dev, strict=True)])
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    sure = (weights / weights.sum(axis=1, keepdims=True)).max(axis=1)
+    bench.add(case, f"picked as expected, {name}", float(right.mean()), "share", at_least=TARGET if is_aim else None)
+    bench.add(case, f"ECE before a temperature is fitted, {name}", ece(sure, right), "share")
+
+
+def _seconds(learner: Any, rows: Sequence[Labelled]) -> float:
+    from constrained.decoding.states import vectors
+
+    found = []
+    for row in rows[:N_DECISIONS]:
+        start = time.perf_counter()
+        learner.logits(vectors(learner.encoder, [row.message]))
+        found.append(time.perf_counter() - start)
+    return statistics.median(found)
+
+
+def _progress(bench: Bench, step: Any) -> None:
+    if step.number % 20 == 0:
+        bench.tell(f"step {step.number} of {step.n_steps}, loss {step.loss:.2f}")

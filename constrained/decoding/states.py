@@ -1,0 +1,120 @@
+"""What a message is to a network, as one unit vector: the mean of its tokens' states. Knows no catalog and no rule.
+
+A message is short and read once, whatever the number of options: this is the cheapest evidence that a model gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from constrained.choice import Deadline
+from constrained.decoding import prompt
+from constrained.decoding.model import LanguageModel, network_hash
+from constrained.decoding.tokens import Tokens
+
+MAX_TOKENS = 96  # of a message; of longer ones the head
+BATCH = 64  # messages in one pass
+_BEFORE = "-"  # the first position draws attention to itself and says nothing: it is not the message's
+
+
+class Encoder(Protocol):
+    """A network that makes vectors of messages. The same calls serve tuning (with gradients) and decisions (without)."""
+
+    @property
+    def network(self) -> Any: ...
+    @property
+    def tokenizer_hash(self) -> str: ...
+
+    def rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, as the network reads it."""
+        ...
+
+    def states(self, rows: Sequence[Sequence[int]], deadline: Deadline | None = None) -> Tensor:
+        """[row, hidden] float32 unit vectors, in one pass."""
+        ...
+
+
+class LanguageStates:
+    """By a causal language model: each token's last state, scaled to unit length, then their mean."""
+
+    def __init__(self, model: LanguageModel, tokens: Tokens) -> None:
+        self.model, self.tokens = model, tokens
+
+    @property
+    def network(self) -> Any:
+        return self.model.network
+
+    @property
+    def tokenizer_hash(self) -> str:
+        return self.tokens.hash
+
+    def rows(self, texts: Sequence[str]) -> list[list[int]]:
+        before = self.tokens.plain(_BEFORE)
+        return [[*before, *row[:MAX_TOKENS]] for row in self.tokens.plain_batch([prompt.heard_as(text) for text in texts])]
+
+    def states(self, rows: Sequence[Sequence[int]], deadline: Deadline | None = None) -> Tensor:
+        ids, is_there = _padded(rows, self.model.device)
+        if torch.is_grad_enabled():  # what is padded comes after what it could disturb
+            found = self.network.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+        else:
+            found, _ = self.model.run(ids, deadline=deadline)
+        is_there[:, 0] = is_there.sum(1) == 1
+        return _mean(normalize(found.float(), dim=-1), is_there)
+
+
+class SentenceStates:
+    """By a sentence encoder of transformers: the mean of its tokens' states, as it was trained to be read.
+
+    Source: Reimers and Gurevych, Sentence-BERT, EMNLP 2019, section 3.
+    """
+
+    def __init__(self, network: Any, tokenizer: Any) -> None:
+        self.network, self._tokenizer = network.eval(), tokenizer
+
+    @property
+    def tokenizer_hash(self) -> str:
+        return Tokens(self._tokenizer).hash
+
+    def rows(self, texts: Sequence[str]) -> list[list[int]]:
+        found: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"] if texts else []
+        return found
+
+    def states(self, rows: Sequence[Sequence[int]], deadline: Deadline | None = None) -> Tensor:
+        if deadline is not None:
+            deadline.check()
+        ids, is_there = _padded(rows, self.network.device)
+        found = self.network(input_ids=ids, attention_mask=is_there.long()).last_hidden_state
+        return _mean(found.float(), is_there)
+
+
+def vectors(encoder: Encoder, texts: Sequence[str], deadline: Deadline | None = None) -> Tensor:
+    """[text, hidden] unit vectors, BATCH texts of like length a pass; no gradients."""
+    rows = encoder.rows(texts)
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+    with torch.inference_mode():
+        parts = [encoder.states([rows[index] for index in order[at : at + BATCH]], deadline) for at in range(0, len(order), BATCH)]
+    found = torch.cat(parts)
+    return found[torch.argsort(torch.tensor(order, device=found.device))].clone()
+
+
+def encoder_hash(encoder: Encoder) -> str:
+    """Of the network as it was loaded, without an adapter."""
+    return network_hash(encoder.network)
+
+
+def _padded(rows: Sequence[Sequence[int]], device: Any) -> tuple[Tensor, Tensor]:
+    """[row, position] ids, and where there are any."""
+    longest = max(len(row) for row in rows)
+    ids = torch.tensor([[*row, *[row[-1]] * (longest - len(row))] for row in rows], dtype=torch.long, device=device)
+    n_there = torch.tensor([len(row) for row in rows], device=device)
+    return ids, torch.arange(longest, device=device) < n_there[:, None]
+
+
+def _mean(states: Tensor, is_there: Tensor) -> Tensor:
+    weights = is_there[..., None].float()
+    return normalize((states * weights).sum(1) / weights.sum(1), dim=-1)

@@ -1,0 +1,29 @@
+"""A reward in Python grades Brom's replies, and the model comes to tell a rumour where it bade good evening before."""
+
+import torch
+
+from constrained.decoding.states import LanguageStates
+from constrained.engines.transformers import TransformersEngine
+from constrained.packs import load_policy
+from constrained.testing import ScriptedEngine
+from constrained.tuning.learner import Learner
+from constrained.tuning.reward import Episode, reinforce
+from constrained.tuning.rows import rows_of
+from constrained.tuning.settings import Settings
+
+tavern = load_policy("tavern")
+reader = TransformersEngine("smollm2-135m").reader
+torch.manual_seed(0)
+learner = Learner(LanguageStates(reader.model, reader.tokens), rows_of(tavern.catalog), Settings(dropout=0.0))
+nothing_heard = ScriptedEngine({"Good evening, innkeeper.": {}})  # no threat, no offer: questions are answered with their way out
+
+
+def reward(turn) -> float:
+    """Every rumour is worth one."""
+    return float(turn.response_id.startswith("rumour"))
+
+
+rounds = reinforce(tavern, learner, nothing_heard, [Episode(("Good evening, innkeeper.",))], reward, rounds=12, rate=5e-4)
+print("a rumour is likely:", rounds[0].reward > 0.5, "before,", rounds[-1].reward > 0.5, "after")
+
+# a rumour is likely: False before, True after
