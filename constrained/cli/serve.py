@@ -28,7 +28,11 @@ def serve(
     data: Annotated[Path, typer.Option(help="Folder for conversations, records and the token.")] = Path(".constrained"),
     database: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")] = None,
     log: Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")] = None,
-    tokens: Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN.")] = None,
+    seal: Annotated[Path | None, typer.Option(help="Seal records under keys of people, kept in this folder.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")] = None,
+    jurisdiction: Annotated[str | None, typer.Option(help="As --channel.")] = None,
+    drafts: Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")] = False,
+    tokens: Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN. The first is the operator.")] = None,
     host_name: Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")] = None,
     within: Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")] = 10.0,
     threshold: Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")] = 0.3,
@@ -39,6 +43,7 @@ def serve(
     parent: Annotated[int | None, typer.Option(help="End when the process of this id ends.")] = None,
     watch: Annotated[bool, typer.Option(help="Take over edited packs that pass their check.")] = True,
     page: Annotated[bool, typer.Option(help="Show the page at /.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every turn on standard error, without its words.")] = False,
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
     _needs_extra()
@@ -46,6 +51,7 @@ def serve(
     from constrained.serve.packs import Packs
     from constrained.serve.server import listen, run
     from constrained.serve.settings import Limits, ServerSettings
+    from constrained.serve.telemetry import log_as_json
 
     known = _tokens(tokens, data, host)
     settings = ServerSettings(
@@ -55,12 +61,16 @@ def serve(
         hosts=frozenset(host_name or ()),
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
+        seal=str(seal) if seal else "",
         within=within,
         threshold=threshold,
+        channel=channel,
+        jurisdiction=jurisdiction,
+        drafts=drafts,
         has_page=page,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    log_as_json(level=logging.INFO if verbose else logging.WARNING)
     bound = listen(settings)
     packs = Packs.named(tuple(names))
     app = create_app(settings, packs, _engines(model or [DEFAULT_MODEL], rules))
