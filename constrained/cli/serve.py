@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from constrained.choice import Engine
-from constrained.cli.loading import load_engine
+from constrained.cli.loading import load_engine, load_vllm
 from constrained.cli.screen import line, note
 from constrained.errors import ConstrainedError
 from constrained.models import DEFAULT_MODEL
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 def serve(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Packs; see: constrained list")],
     model: Annotated[list[str] | None, typer.Option(help="A model; give several to compare them. The first is asked.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where models run: transformers (in this process), or vllm (see --vllm-url).")
+    ] = "transformers",
+    vllm_url: Annotated[list[str] | None, typer.Option(help="A vLLM server, or a router; give several to use them all.")] = None,
+    served_as: Annotated[str | None, typer.Option(help="The name under which vLLM serves the model, where it is another one.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on. One that others reach needs --tokens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8420,
@@ -53,6 +58,7 @@ def serve(
     from constrained.serve.settings import Limits, ServerSettings
     from constrained.serve.telemetry import log_as_json
 
+    _fits(engine, vllm_url)
     known = _tokens(tokens, data, host)
     settings = ServerSettings(
         host=host,
@@ -73,7 +79,7 @@ def serve(
     log_as_json(level=logging.INFO if verbose else logging.WARNING)
     bound = listen(settings)
     packs = Packs.named(tuple(names))
-    app = create_app(settings, packs, _engines(model or [DEFAULT_MODEL], rules))
+    app = create_app(settings, packs, _engines(model or [DEFAULT_MODEL], rules, vllm_url, served_as))
     token = next(iter(known))
     run(
         app,
@@ -130,8 +136,17 @@ def _read(file: Path) -> dict[str, str]:
     return found
 
 
-def _engines(names: list[str], rules: bool) -> dict[str, Engine]:
-    return {} if rules else {name: load_engine(name) for name in names}
+def _fits(engine: str, urls: list[str] | None) -> None:
+    if engine not in ("transformers", "vllm"):
+        raise ConstrainedError(f"--engine {engine} is not known", hint="use transformers or vllm; --rules asks no model")
+    if (engine == "vllm") != bool(urls):
+        raise ConstrainedError("--engine vllm and --vllm-url go together", hint="--engine vllm --vllm-url http://127.0.0.1:8000")
+
+
+def _engines(names: list[str], rules: bool, urls: list[str] | None, served_as: str | None) -> dict[str, Engine]:
+    if rules:
+        return {}
+    return {name: load_vllm(name, urls, served_as=served_as) if urls else load_engine(name) for name in names}
 
 
 def _say(url: str, token: str, settings: ServerSettings) -> None:
