@@ -226,8 +226,8 @@ class Turns:
             return None
         if stored.pack != job.pack:
             raise RefusedError(409, f"this conversation is with {stored.pack!r}", hint="name another conversation", param="pack")
-        last = book.turn(job.conversation, stored.number)
-        if last is not None and last.stage != DONE:
+        last = None if book.is_done(job.conversation, stored.number) else book.turn(job.conversation, stored.number)
+        if last is not None:
             self._settled(book, last)
             stored = book.find(job.conversation)
         return stored
