@@ -257,10 +257,15 @@ async def list_models(request: Request) -> dict[str, Any]:
     return openai_api.models(_service(request).turns)
 
 
-@router.post("/v1/chat/completions", summary="A turn, as OpenAI's chat completion")
+@router.post(
+    "/v1/chat/completions",
+    summary="A turn, as OpenAI's chat completion",
+    responses={200: {"description": "The completion; with ``stream`` as events.", "content": {"text/event-stream": {}}}},
+)
 async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: Annotated[Id | None, Header()] = None) -> Response:
     service = _service(request)
     if openai_api.is_after_tools(body):
+        service.turns.packs.get(body.model.partition("@")[0])
         silent = openai_api.silent_chunks(body.model) if body.stream else None
         return _stream(silent) if silent else JSONResponse(openai_api.silence(body.model))
     reply = await service.take(openai_api.job_of(service.turns, _tenant(request), body, idempotency_key), request.headers)

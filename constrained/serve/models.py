@@ -48,6 +48,8 @@ class Settings(_Wire):
         effects: ``run``: this server runs them, once, and tells the state after them. ``hand_over``: the caller runs them.
     """
 
+    model_config = ConfigDict(strict=True)  # false is no threshold, and "1" no number
+
     within: Seconds | None = None
     engine: str | None = Field(None, max_length=200)
     threshold: Probability | None = None
