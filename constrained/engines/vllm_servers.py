@@ -144,17 +144,17 @@ class VllmServers:
             self._try(server, self._within_s(deadline))
             server.is_known = True
         except HttpFailure as failure:
-            self._failed(server, failure, deadline)
+            self._failed(server, failure, deadline, is_trial=True)
         finally:
             server.lock.release()
         return server.is_known
 
-    def _failed(self, server: _Server, failure: HttpFailure, deadline: Deadline | None) -> None:
+    def _failed(self, server: _Server, failure: HttpFailure, deadline: Deadline | None, *, is_trial: bool = False) -> None:
         """From here on it is not believed until it passes another trial; after some failures in a row it rests before that."""
         if deadline is not None:
             deadline.check()  # a hurried caller proves nothing against a server
-        if not server.is_known and self._clock() < server.until_s:
-            return  # told already
+        if not server.is_known and not is_trial:
+            return  # another request of the same moment told it
         server.is_known, server.n_failures = False, server.n_failures + 1
         n_over = server.n_failures - N_FAILURES
         if n_over >= 0:
