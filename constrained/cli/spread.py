@@ -20,6 +20,7 @@ from constrained.packs import load_policy, load_policy_file
 if TYPE_CHECKING:
     import pandas
 
+PARTITIONS = 4  # of the conversations, for each worker
 COLUMNS = ("conversation", "n_same", "n_unreadable", "n_unscored", "change", "line", "now", "unscored")
 
 
@@ -69,11 +70,18 @@ class Conversation:
 def compared_by_ray(
     logs: Sequence[str | Path], pack: str, *, logic: str = "", model: str = "", threshold: float | None = None, n_workers: int = 2
 ) -> Comparison:
-    """What ``redecide.compared`` tells of the turns of one pack in many files of JSON lines. Raises AuditError without Ray."""
-    data = _ray_data()
-    turns = data.read_text([str(Path(one).resolve()) for one in logs]).flat_map(_turn, fn_kwargs={"pack": pack})
+    """What ``redecide.compared`` tells of the turns of one pack in many files of JSON lines.
+
+    Raises AuditError without Ray, or where the workers would leave no processor to read the logs.
+    """
+    ray = _ray()
+    n_processors = int(ray.cluster_resources().get("CPU", 0))
+    if n_workers >= n_processors:
+        told = f"{n_workers} workers leave none of {n_processors} processors to read the logs"
+        raise AuditError(told, hint="ask for fewer, or give Ray more")
+    turns = ray.data.read_text([str(Path(one).resolve()) for one in logs]).flat_map(_turn, fn_kwargs={"pack": pack})
     options = {"pack": pack, "logic": logic, "model": model, "threshold": threshold}
-    found = turns.groupby("conversation").map_groups(
+    found = turns.groupby("conversation", num_partitions=PARTITIONS * n_workers).map_groups(
         Conversation, fn_constructor_kwargs=options, batch_format="pandas", concurrency=n_workers
     )
     comparison = Comparison()
@@ -106,9 +114,11 @@ def _changes(name: str) -> Change:
     return found
 
 
-def _ray_data() -> Any:
+def _ray() -> Any:
     try:
         import ray.data
     except ImportError as error:
         raise AuditError("deciding on many machines needs Ray Data", hint="pip install 'constrained[ray]'") from error
-    return ray.data
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    return ray

@@ -14,6 +14,7 @@ from constrained.cli.spread import compared_by_ray
 from constrained.errors import AuditError
 from constrained.testing import RandomEngine
 from tests.audit.test_redecide import edited, talk  # noqa: F401  # a fixture
+from tests.strategies import ROOT
 
 
 def test_without_ray_it_says_what_to_install(tmp_path):
@@ -39,8 +40,11 @@ def test_the_counts_are_those_of_one_process(library, edited, tmp_path):  # noqa
     assert expected.changed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        workers = {"env_vars": {"PYTHONPATH": str(ROOT)}}
+        ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR", runtime_env=workers)
         try:
+            with pytest.raises(AuditError, match="leave none of 4 processors"):
+                compared_by_ray([log.path], "library", n_workers=4)
             found = compared_by_ray([log.path], "library", logic=policy.file, threshold=0.9)
         finally:
             ray.shutdown()
