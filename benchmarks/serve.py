@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +28,16 @@ from typing import Any
 from benchmarks.harness import Bench, BenchmarkError
 from constrained.audit.log import read_log
 from constrained.audit.replay import replay
+from constrained.dialogue import Dialogue
 from constrained.folders import shipped_folder
 from constrained.models import DEFAULT_MODEL
 from constrained.packs import load_policy
+from constrained.serve.journal import Journal
+from constrained.serve.models import TurnRequest
+from constrained.serve.packs import Packs
+from constrained.serve.sessions import Sessions
+from constrained.serve.settings import ServerSettings
+from constrained.serve.turns import Turns
 
 PACK = "tavern"
 MESSAGES = (
@@ -49,11 +59,12 @@ class Size:
     n_kills: int
     n_alone: int
     n_rules: int
+    n_at_once: int
     model: str | None
 
 
-FULL = Size(32, 600.0, 20, 60, 20_000, DEFAULT_MODEL)
-SMOKE = Size(4, 1.0, 1, 5, 40, None)
+FULL = Size(32, 600.0, 20, 60, 20_000, 64, DEFAULT_MODEL)
+SMOKE = Size(4, 1.0, 1, 5, 40, 4, None)
 
 
 @dataclass(slots=True)
@@ -95,6 +106,11 @@ class Process:
         if self.child is not None:
             self.child.send_signal(how)
             self.child.communicate()
+
+    def cpu_s(self) -> float:
+        """Processor time so far, on Linux."""
+        fields = Path(f"/proc/{self.child.pid if self.child else 0}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self) -> float:
         """Resident memory, on Linux."""
@@ -149,9 +165,51 @@ class Talk:
         return None
 
 
+@dataclass(slots=True)
+class Hasty(Talk):
+    """The same over a socket of its own, with as little work as can be: client and server share the processors.
+
+    Replies are read as bytes, and looked at when the time is taken.
+    """
+
+    raw: list[bytes] = field(default_factory=list)
+    _socket: socket.socket | None = None
+
+    def turn(self) -> None:
+        number = len(self.raw) + 1
+        body = {"pack": PACK, "message": MESSAGES[number % len(MESSAGES)], "conversation": self.name, "idempotency_key": str(number)}
+        content = json.dumps({**body, "state": {"gold": 80}, **self.values}).encode()
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self.process.port), timeout=60)
+        head = f"POST /v1/turns HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self.process.token}\r\n"
+        self._socket.sendall(f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
+        self.raw.append(self._read(self._socket))
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
+        found = [json.loads(one) for one in self.raw]
+        self.replies = [{name: one[name] for name in ("turn_id", "text", "number", "source")} for one in found]
+
+    def _read(self, connection: socket.socket) -> bytes:
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += connection.recv(65_536) or b"\r\n\r\n"
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise BenchmarkError(f"{self.name}: {head[:40]!r} {body[:200]!r}")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        parts = [body]
+        while sum(map(len, parts)) < length:
+            parts.append(connection.recv(65_536))
+        return b"".join(parts)
+
+
 def run(bench: Bench) -> None:
     size = SMOKE if bench.is_smoke else FULL
     brain = ["--rules"] if size.model is None else ["--model", size.model]
+    _in_process(bench, size)
     _rules(bench, size)
     alone_s = _alone(bench, size, brain)
     _killed(bench, size, brain, alone_s)
@@ -169,17 +227,48 @@ def _process(arguments: Sequence[str]) -> Iterator[Process]:
             process.end()
 
 
+def _in_process(bench: Bench, size: Size) -> None:
+    """What a turn without a model costs before HTTP: the dialogue by itself, then kept and recorded as the server does."""
+    case, policy, n = "rules alone, in this process", load_policy(PACK), max(16, size.n_rules // 10)
+    dialogue, state = Dialogue(policy), policy.state_type.from_json({"gold": 80})
+    start_s, start_cpu = time.perf_counter(), time.process_time()
+    for number in range(n):
+        dialogue.reply(MESSAGES[number % len(MESSAGES)], state)
+    bench.add(case, "a dialogue's turns a second", n / (time.perf_counter() - start_s), "1/s")
+    bench.add(case, "a dialogue's turn, processor time", (time.process_time() - start_cpu) / n * 1e6, "us")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ServerSettings(tokens={"t": "local"}, database=f"sqlite:///{folder}/c.db", log=f"{folder}/log.jsonl")
+        sessions = Sessions(settings.database)
+        turns = Turns(settings, Packs({PACK: policy}), {}, sessions, Journal.at(settings.log))
+
+        def talking(name: int) -> None:
+            for number in range(max(1, n // size.n_at_once)):
+                asked = {"pack": PACK, "message": MESSAGES[number % len(MESSAGES)], "conversation": f"c{name}", "state": {"gold": 80}}
+                request = TurnRequest.model_validate({**asked, "idempotency_key": str(number), "effects": "hand_over"})
+                turns.take(turns.job("local", request))
+
+        start_s, start_cpu = time.perf_counter(), time.process_time()
+        with ThreadPoolExecutor(size.n_at_once) as threads:
+            list(threads.map(talking, range(size.n_at_once)))
+        n_taken = size.n_at_once * max(1, n // size.n_at_once)
+        bench.add(case, "kept and recorded turns a second", n_taken / (time.perf_counter() - start_s), "1/s")
+        bench.add(case, "a kept and recorded turn, processor time", (time.process_time() - start_cpu) / n_taken * 1e6, "us")
+        sessions.close()
+
+
 def _rules(bench: Bench, size: Size) -> None:
-    """Turns without a model, from many conversations at once, and what they leave in memory."""
-    with _process(["--rules", "--no-watch"]) as process:
-        talks = [Talk(process, f"rules-{n}", {"effects": "hand_over"}) for n in range(16)]
-        _together(talks, lambda talk: _turns(talk, max(1, size.n_rules // 64)))
-        begin_mb, start_s = process.memory_mb(), time.perf_counter()
-        _together(talks, lambda talk: _turns(talk, max(1, size.n_rules // 16)))
-        rate = 16 * max(1, size.n_rules // 16) / (time.perf_counter() - start_s)
-        bench.add("rules alone", "turns a second", rate, "1/s", at_least=None if bench.is_smoke else 2_000)
-        grown = (process.memory_mb() - begin_mb) / (size.n_rules / 1_000)
-        bench.add("rules alone", "memory grown in 1,000 turns", grown, "MB", reference="after warming up")
+    """Turns without a model, from many conversations at once, and what they leave in memory: as many turns as the model takes in hours."""
+    with _process(["--rules", "--no-watch", "--concurrency", str(size.n_at_once)]) as process:
+        talks = [Hasty(process, f"rules-{n}", {"effects": "hand_over"}) for n in range(size.n_at_once)]
+        n_each = max(1, size.n_rules // size.n_at_once)
+        _together(talks, lambda talk: _turns(talk, max(1, n_each // 4)))
+        begin_mb, begin_cpu, start_s = process.memory_mb(), process.cpu_s(), time.perf_counter()
+        _together(talks, lambda talk: _turns(talk, n_each))
+        n_taken, took_s = size.n_at_once * n_each, time.perf_counter() - start_s
+        bench.add("rules alone", "turns a second", n_taken / took_s, "1/s", at_least=None if bench.is_smoke else 2_000)
+        bench.add("rules alone", "a turn, processor time of the server", (process.cpu_s() - begin_cpu) / n_taken * 1e6, "us")
+        grown = (process.memory_mb() - begin_mb) / (n_taken / 1_000)
+        bench.add("rules alone", "memory grown in 1,000 turns", grown, "MB", reference=f"after warming up, over {n_taken} turns")
         _sound(bench, "rules alone", process, talks)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,8 +175,7 @@ class Dialogue:
 
     def _served(self, locale: str) -> str:
         """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
-        catalog = self.catalog
-        missing = [response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None]
+        catalog, missing = self.catalog, _not_in(self.catalog, locale)
         if missing:
             raise LocaleError(
                 f"the catalog {catalog.name!r} may not speak {locale!r}: {', '.join(missing)} must be said in the exact locale",
@@ -369,6 +369,12 @@ def _candidate(option: Option, index: int, catalog: Catalog, locale: str) -> Can
         examples=examples(option.response, locale, catalog),
         rest=option.id == catalog.fallback,
     )
+
+
+@lru_cache(maxsize=256)
+def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
+    """The responses that must be said in the exact locale and have no text in this one."""
+    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
 
 
 def _policy(policy: Policy | str) -> Policy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from constrained.approval import sources
@@ -90,6 +91,7 @@ class _Watched:
     files: tuple[str, ...]
 
     @classmethod
+    @lru_cache(maxsize=64)  # a conversation is taken up anew with each turn that a server takes
     def of(cls, catalog: Catalog) -> _Watched:
         if catalog.path:  # absolute, for the working directory of a process may change
             catalog = replace(catalog, path=str(Path(catalog.path).absolute()))

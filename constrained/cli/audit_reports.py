@@ -50,12 +50,21 @@ def redecide(
     html: Annotated[Path | None, typer.Option(help="Write a page for sign-off.")] = None,
     xlsx: Annotated[Path | None, typer.Option(help="Write a workbook with every turn that changes.")] = None,
     keys: KEYS = None,
+    ray: Annotated[int, typer.Option(help="Spread a log in JSON lines over so many workers of Ray Data.")] = 0,
 ) -> None:
     """Decide recorded turns anew: who would now get which other reply?
 
     By the logic and the catalog as they are now, or by other ones.
     """
     policy = load_policy_file(logic) if logic else load_policy(pack or _named(log))
+    what = f"{policy.catalog.name} version {policy.catalog.version}, {policy.catalog.path}; {policy.file}" + (f"; {model}" if model else "")
+    if ray:
+        if keys or calibration or approvals != "none":
+            raise AuditError("--ray decides without --keys, --calibration and --approvals", hint="leave them out, or leave out --ray")
+        from constrained.cli.spread import compared_by_ray
+
+        spread = compared_by_ray([log], policy.catalog.name, logic=policy.file, model=model, threshold=threshold, n_workers=ray)
+        return _told(spread, html, xlsx, what)
     decide = None
     if model:
         from constrained.cli.redeciding import deciding, engine_for
@@ -64,10 +73,14 @@ def redecide(
     readable = _Readable(read_log(log), policy.catalog.name, keys)
     found = compared(decided_anew(policy, readable, threshold=threshold, decide=decide, standing=_standing(policy, approvals)))
     found.n_unreadable = readable.n_unreadable
-    _show_comparison(found)
     if readable.n_others:
         note(f"{readable.n_others} turns are of other catalogs; name one with --pack")
-    what = f"{policy.catalog.name} version {policy.catalog.version}, {policy.catalog.path}; {policy.file}" + (f"; {model}" if model else "")
+    _told(found, html, xlsx, what)
+    return None
+
+
+def _told(found: Comparison, html: Path | None, xlsx: Path | None, what: str) -> None:
+    _show_comparison(found)
     if html:
         write(html, sign_off_page(found, what=what).encode())
     if xlsx:

@@ -33,6 +33,12 @@ def load_engine(name: str, adapter: Path | None = None) -> Engine:
         return engines.load_engine(name, adapter)
 
 
+def load_vllm(model: str, urls: list[str], *, served_as: str | None = None) -> Engine:
+    """An engine whose model runs in vLLM servers; only its tokenizer is loaded here. Raises EngineError."""
+    with loading(f"loading the tokenizer of {model}"):
+        return engines.load_vllm(model, urls, served_as=served_as)
+
+
 @contextmanager
 def loading(what: str) -> Iterator[None]:
     """A spinner while something of unknown length runs; nothing where there is no terminal."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from constrained.choice import Engine
-from constrained.cli.loading import load_engine
+from constrained.cli.loading import load_engine, load_vllm
 from constrained.cli.screen import line, note
 from constrained.errors import ConstrainedError
 from constrained.models import DEFAULT_MODEL
@@ -22,13 +22,22 @@ if TYPE_CHECKING:
 def serve(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Packs; see: constrained list")],
     model: Annotated[list[str] | None, typer.Option(help="A model; give several to compare them. The first is asked.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where models run: transformers (in this process), or vllm (see --vllm-url).")
+    ] = "transformers",
+    vllm_url: Annotated[list[str] | None, typer.Option(help="A vLLM server, or a router; give several to use them all.")] = None,
+    served_as: Annotated[str | None, typer.Option(help="The name under which vLLM serves the model, where it is another one.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on. One that others reach needs --tokens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8420,
     data: Annotated[Path, typer.Option(help="Folder for conversations, records and the token.")] = Path(".constrained"),
     database: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")] = None,
     log: Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")] = None,
-    tokens: Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN.")] = None,
+    seal: Annotated[Path | None, typer.Option(help="Seal records under keys of people, kept in this folder.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")] = None,
+    jurisdiction: Annotated[str | None, typer.Option(help="As --channel.")] = None,
+    drafts: Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")] = False,
+    tokens: Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN. The first is the operator.")] = None,
     host_name: Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")] = None,
     within: Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")] = 10.0,
     threshold: Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")] = 0.3,
@@ -39,6 +48,7 @@ def serve(
     parent: Annotated[int | None, typer.Option(help="End when the process of this id ends.")] = None,
     watch: Annotated[bool, typer.Option(help="Take over edited packs that pass their check.")] = True,
     page: Annotated[bool, typer.Option(help="Show the page at /.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every turn on standard error, without its words.")] = False,
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
     _needs_extra()
@@ -46,7 +56,9 @@ def serve(
     from constrained.serve.packs import Packs
     from constrained.serve.server import listen, run
     from constrained.serve.settings import Limits, ServerSettings
+    from constrained.serve.telemetry import log_as_json
 
+    _fits(engine, vllm_url)
     known = _tokens(tokens, data, host)
     settings = ServerSettings(
         host=host,
@@ -55,15 +67,19 @@ def serve(
         hosts=frozenset(host_name or ()),
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
+        seal=str(seal) if seal else "",
         within=within,
         threshold=threshold,
+        channel=channel,
+        jurisdiction=jurisdiction,
+        drafts=drafts,
         has_page=page,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    log_as_json(level=logging.INFO if verbose else logging.WARNING)
     bound = listen(settings)
     packs = Packs.named(tuple(names))
-    app = create_app(settings, packs, _engines(model or [DEFAULT_MODEL], rules))
+    app = create_app(settings, packs, _engines(model or [DEFAULT_MODEL], rules, vllm_url, served_as))
     token = next(iter(known))
     run(
         app,
@@ -120,8 +136,17 @@ def _read(file: Path) -> dict[str, str]:
     return found
 
 
-def _engines(names: list[str], rules: bool) -> dict[str, Engine]:
-    return {} if rules else {name: load_engine(name) for name in names}
+def _fits(engine: str, urls: list[str] | None) -> None:
+    if engine not in ("transformers", "vllm"):
+        raise ConstrainedError(f"--engine {engine} is not known", hint="use transformers or vllm; --rules asks no model")
+    if (engine == "vllm") != bool(urls):
+        raise ConstrainedError("--engine vllm and --vllm-url go together", hint="--engine vllm --vllm-url http://127.0.0.1:8000")
+
+
+def _engines(names: list[str], rules: bool, urls: list[str] | None, served_as: str | None) -> dict[str, Engine]:
+    if rules:
+        return {}
+    return {name: load_vllm(name, urls, served_as=served_as) if urls else load_engine(name) for name in names}
 
 
 def _say(url: str, token: str, settings: ServerSettings) -> None:

@@ -1,14 +1,19 @@
-"""What a partly read trie tells of every row, and which nodes to feed next: what ``refine`` and ``bounded`` share. Knows no model."""
+"""What a partly read trie tells of every row, and which nodes to feed next: what ``refine`` and ``bounded`` share, and the
+best-first search itself. Knows no model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from constrained.decoding.scored import Scored
 from constrained.decoding.trie import Trie
+
+BATCH_NODES, STEP = 128, 8  # fed in one pass of a search, and how far along each row
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -92,3 +97,56 @@ class Rows:
 
     def path(self, row: int) -> list[int]:
         return self.trie.path(int(self.trie.leaf[row]))
+
+
+class Passes(Protocol):
+    """What feeds nodes of a trie to a model: ``passes.TreePasses``, or an engine elsewhere."""
+
+    n_tokens: int
+    n_passes: int
+
+    @property
+    def log_probs(self) -> Floats:
+        """[node] log P(its token | its parent) in nats; NaN until its parent was fed."""
+        ...
+
+    def feed(self, nodes: Ints, *, will_return: bool = False) -> None:
+        """Feeds inner nodes, ascending, whose parents were fed before or are among them; the root with the first ones."""
+        ...
+
+
+def best_first(passes: Passes, trie: Trie, objective: Objective, budget: int | None = None) -> Scored:
+    """Scores of all rows: exact for those read to their end, upper bounds for the others; see ``bounded``."""
+    rows = Rows(trie, objective)
+    known, n_expanded = rows.known(passes.log_probs), 0
+    while not passes.n_passes or gap(known) < 0.0:
+        left = BATCH_NODES if budget is None else min(BATCH_NODES, budget - n_expanded)
+        is_over = left <= 0 and passes.n_passes > 0
+        if is_over and known.is_complete.any():
+            break
+        order = np.flatnonzero(~known.is_complete)
+        order = order[np.argsort(-known.scores[order], kind="stable")]
+        step = max(map(int, rows.n_tokens)) if is_over else STEP
+        nodes = rows.next_nodes(order[:1] if is_over else order, known, step, max(left, 1))
+        passes.feed(nodes, will_return=True)
+        n_expanded += len(nodes)
+        known = rows.known(passes.log_probs)
+    cost = (passes.n_tokens, passes.n_passes, trie.n_inner, n_expanded)
+    return Scored(known.scores, *cost, known.is_complete, gap(known), _mass(known.scores, known.is_complete))
+
+
+def gap(known: Known) -> float:
+    """Nats from the best complete row down to the best other row's score or bound; minus infinity when none is complete."""
+    if not known.is_complete.any():
+        return -np.inf
+    best = int(np.where(known.is_complete, known.scores, -np.inf).argmax())
+    others = np.delete(known.scores, best)
+    return float(known.scores[best] - others.max()) if len(others) else np.inf
+
+
+def _mass(scores: Floats, complete: NDArray[np.bool_]) -> tuple[float, float]:
+    """Bounds of the best complete row's share: every other unread row could have all that its bound allows, or nothing."""
+    best = scores[complete].max()
+    certain = float(np.exp(scores[complete] - best).sum())
+    possible = float(np.exp(scores - best).sum())
+    return 1.0 / possible, 1.0 / certain

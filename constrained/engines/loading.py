@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,21 @@ def load_engine(model: str | Path, adapter: str | Path | None = None) -> Engine:
                 hint="pip install 'constrained[transformers]'; without a model the rules alone choose",
             ) from error
         return TransformersEngine(name, adapter=adapter)
+
+
+def load_vllm(model: str | Path, urls: Sequence[str], *, served_as: str | None = None) -> Engine:
+    """A VllmEngine. Raises EngineError when a package or the tokenizer is missing; the servers need not be up."""
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    try:
+        from constrained.engines.vllm import VllmEngine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("httpcore", "numpy", "transformers"):
+            raise
+        raise EngineError(
+            f"vLLM servers need a package that is not installed: {error.name}", hint="pip install 'constrained[vllm]'"
+        ) from error
+    return VllmEngine(model, urls, served_as=served_as)
 
 
 @contextmanager

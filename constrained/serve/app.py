@@ -22,10 +22,10 @@ from starlette.exceptions import HTTPException
 
 from constrained.choice import Engine
 from constrained.dialogue import Dialogue
-from constrained.errors import ConstrainedError
+from constrained.errors import ApprovalError, AuditError, ConstrainedError
 from constrained.serve import catalogs, events, openai_api, systemone
 from constrained.serve.engines import SharedEngine
-from constrained.serve.errors import body_of, status_of, told
+from constrained.serve.errors import RefusedError, body_of, status_of, told
 from constrained.serve.journal import Journal
 from constrained.serve.jsons import parsed
 from constrained.serve.measured import Measured
@@ -41,6 +41,8 @@ from constrained.serve.models import (
     ReadyReply,
     TurnReply,
     TurnRequest,
+    UsageEntry,
+    UsageReply,
 )
 from constrained.serve.packs import Packs
 from constrained.serve.security import PROTOCOL, Guard
@@ -56,7 +58,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     for status, what in {
         400: "The body is not JSON.",
         401: "No token, or a wrong one.",
-        403: "Called by a name that is not the server's.",
+        403: "Called by a name that is not the server's, or not the operator.",
         404: "There is no such pack, conversation or turn.",
         408: "The body came too slowly.",
         409: "The key or the conversation belongs to another request or pack.",
@@ -127,7 +129,10 @@ def create_app(
 
 def _turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine]) -> Turns:
     limits = settings.limits
-    journal = Journal(Dialogue(packs.get(packs.names[0]), log=settings.log or None).log, settings.log)
+    place = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
+    for name in packs.names:
+        Dialogue(packs.get(name), **place)  # type: ignore[arg-type]  # approvals that cannot be trusted are told before the first turn
+    journal = Journal.at(settings.log, settings.seal)
     sessions = Sessions(settings.database, pool_size=limits.n_running + 4)
     shared = {name: SharedEngine(engine) for name, engine in engines.items()}
     turns = Turns(settings, packs, shared, sessions, journal)
@@ -228,8 +233,18 @@ async def ready(request: Request) -> Response:
     return _json(reply, 200 if reply.is_ready else 503)
 
 
-@router.get("/metrics", summary="For Prometheus", response_class=Response)
+@router.get("/v1/usage", summary="What the tenant that asks has used")
+async def usage(request: Request) -> UsageReply:
+    tenant = _tenant(request)
+    mine = [one for one in _service(request).telemetry.usage() if one.tenant == tenant]
+    names = tuple(UsageEntry.model_fields)
+    return UsageReply(tenant=tenant, usage=tuple(UsageEntry(**{name: getattr(one, name) for name in names}) for one in mine))
+
+
+@router.get("/metrics", summary="For Prometheus: the operator's", response_class=Response)
 async def metrics(request: Request) -> Response:
+    if not _service(request).turns.settings.is_operator(_tenant(request)):
+        raise RefusedError(403, "the metrics of all tenants are the operator's", hint="GET /v1/usage tells your own")
     content, kind = _service(request).telemetry.exposition()
     return Response(content, headers={"content-type": kind})
 
@@ -242,10 +257,15 @@ async def list_models(request: Request) -> dict[str, Any]:
     return openai_api.models(_service(request).turns)
 
 
-@router.post("/v1/chat/completions", summary="A turn, as OpenAI's chat completion")
+@router.post(
+    "/v1/chat/completions",
+    summary="A turn, as OpenAI's chat completion",
+    responses={200: {"description": "The completion; with ``stream`` as events.", "content": {"text/event-stream": {}}}},
+)
 async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: Annotated[Id | None, Header()] = None) -> Response:
     service = _service(request)
     if openai_api.is_after_tools(body):
+        service.turns.packs.get(body.model.partition("@")[0])
         silent = openai_api.silent_chunks(body.model) if body.stream else None
         return _stream(silent) if silent else JSONResponse(openai_api.silence(body.model))
     reply = await service.take(openai_api.job_of(service.turns, _tenant(request), body, idempotency_key), request.headers)
@@ -274,8 +294,9 @@ async def _told(request: Request, error: Exception) -> Response:
     if not isinstance(error, ConstrainedError):
         raise error
     status = status_of(error)
-    if status == 500:
-        log.error("%s: %s", request.url.path, error)
+    if status >= 500 and not isinstance(error, RefusedError):
+        told = str(error) if isinstance(error, AuditError | ApprovalError) else "the operator's to mend"  # others may quote a message
+        log.error("%s: %s", type(error).__name__, told, exc_info=error)
     headers = {"retry-after": str(getattr(error, "retry_s", 0) or 1)} if status in (429, 503) else {}
     return Response(body_of(error).model_dump_json(), status, headers, "application/json")
 

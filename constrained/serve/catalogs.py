@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic.errors import PydanticUserError
 
+from constrained.catalog.response import Response
 from constrained.errors import StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
@@ -52,15 +53,18 @@ def _entry(name: str, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _response(response: Any, fallback: str) -> ResponseEntry:
+def _response(response: Response, fallback: str) -> ResponseEntry:
     texts = {locale: text.source for locale, text in response.texts.items()}
     is_fallback = response.id == fallback
     return ResponseEntry(
         id=response.id,
         texts=texts,
         when=response.when,
+        examples={locale: tuple(messages) for locale, messages in response.examples.items()},
         tags=tuple(sorted(response.tags)),
         voice=response.voice or None,
+        line=f"{Path(response.source.file).name}:{response.source.line}" if response.source.line else "",
+        source=": ".join(one for one in (response.cites.document, response.cites.passage) if one) if response.cites else "",
         is_fallback=is_fallback,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol
 
 from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
 from constrained.errors import BusyError, DeadlineError
@@ -14,19 +13,10 @@ RULES = "rules"  # the name under which a request asks for no model
 N_READERS = 2
 
 
-class Sharing(Protocol):
-    """What shares an engine's batches: ``engines.batching.BatchingEngine``."""
-
-    @property
-    def identity(self) -> Mapping[str, str]: ...
-
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]: ...
-
-    def close(self) -> None: ...
-
-
 class SharedEngine:
     """An engine for many conversations: decisions go in shared batches, and no caller waits past its deadline.
+
+    An engine that says ``is_concurrent`` is asked by all turns at once: it makes batches, and keeps deadlines, itself.
 
     That holds for an engine that hangs, too: it is left to itself, and the turns that ask it meanwhile go by the rules.
     """
@@ -35,16 +25,17 @@ class SharedEngine:
         from constrained.engines.batching import BatchingEngine
 
         self._alone = _Alone(engine)
-        self._batches: Sharing = BatchingEngine(self._alone, max_waiting=max_waiting)
+        own = engine if getattr(engine, "is_concurrent", False) else None
+        self._asked: Engine = own or BatchingEngine(self._alone, max_waiting=max_waiting)
         self._readers = ThreadPoolExecutor(N_READERS, thread_name_prefix="constrained-reads")
         self._n_reads = threading.BoundedSemaphore(max_waiting)
 
     @property
     def identity(self) -> Mapping[str, str]:
-        return self._batches.identity
+        return self._asked.identity
 
     def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
-        return self._batches.choose(choices, scene, deadline)
+        return self._asked.choose(choices, scene, deadline)
 
     def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
         """What the engine reads of the message; nothing where it only chooses."""
@@ -59,7 +50,7 @@ class SharedEngine:
     def close(self, patience_s: float = 5.0) -> None:
         """Ends the threads; one that hangs in the engine is left behind."""
         self._readers.shutdown(wait=False, cancel_futures=True)
-        closing = threading.Thread(target=self._batches.close, daemon=True)
+        closing = threading.Thread(target=getattr(self._asked, "close", lambda: None), daemon=True)
         closing.start()
         closing.join(patience_s)
 

@@ -26,6 +26,9 @@ _STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
     (AuditError, 503),
 )
 
+OPERATORS = (EngineError, AuditError)  # what is behind them is no matter of the caller's
+_NOT_NOW = {True: "the record cannot be kept; nothing was said", False: "the engine cannot answer; nothing was said"}
+
 
 class RefusedError(ConstrainedError):
     """A request that is not served: ``status`` is HTTP's, ``retry_s`` when to come again (0: never)."""
@@ -43,10 +46,12 @@ def status_of(error: ConstrainedError) -> int:
 
 
 def body_of(error: ConstrainedError) -> ErrorReply:
-    """What the caller is told. Never a path or a traceback: of an error of the operator only its kind."""
+    """What the caller is told. Never a path, a traceback or an engine's words: of the operator's errors only the kind."""
     status = status_of(error)
     if status == 500:
         return told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more")
+    if isinstance(error, OPERATORS):
+        return told(type(error).__name__, _NOT_NOW[isinstance(error, AuditError)], "the server's log tells more", status)
     kind = type(error).__name__ if not isinstance(error, RefusedError) else _KINDS.get(status, "refused")
     return told(kind, error.message, error.hint, status, getattr(error, "param", None))
 

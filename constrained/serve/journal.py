@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TypeVar
 
-from constrained.audit.log import JsonLinesLog, Log, MemoryLog, read_log
-from constrained.audit.record import Record
+from constrained.audit.chain import from_line
+from constrained.audit.log import JsonLinesLog, Log, MemoryLog
+from constrained.audit.record import Chained, Record
+from constrained.audit.sealing import SealedLog
+from constrained.audit.stores import existing, open_log
+from constrained.audit.subjects import SubjectKeys
 from constrained.errors import AuditError, ConstrainedError
 from constrained.serve.durable import SharedFlush
 
-
-class Draft:
-    """What a Dialogue of one turn writes to. It keeps the record back until ``Journal.write``; nothing is released before that."""
-
-    def __init__(self) -> None:
-        self.entries: list[Any] = []
-
-    def append(self, record: Any) -> Any:
-        self.entries.append(record)
-        return record
+T = TypeVar("T", bound=Chained)
 
 
 class Journal:
@@ -27,15 +23,25 @@ class Journal:
 
     Args:
         log: where records go. place: where it lies, as ``Dialogue`` takes it; empty for one in memory.
+
+    Attributes:
+        last: a sequence that the log has reached, as far as this process knows: what is written later stands after it.
     """
 
     def __init__(self, log: Log, place: str = "") -> None:
-        self._log, self._place = log, place
+        self._log, self._place, self.last = log, place, 0
         self._flush: SharedFlush | None = None
-        if isinstance(log, JsonLinesLog) and log.durable:
-            log.durable, self._flush = False, SharedFlush(log.path)  # one flush for all turns that are recorded at the time
+        self._store = log.log if isinstance(log, SealedLog) else log
+        if isinstance(self._store, JsonLinesLog) and self._store.durable:
+            self._store.durable, self._flush = False, SharedFlush(self._store.path)  # one flush for all turns recorded at the time
 
-    def write(self, entry: Any) -> Any:
+    @classmethod
+    def at(cls, place: str, keys: str = "") -> Journal:
+        """The log at ``place``, sealed under the keys of a folder where one is given. Raises AuditError."""
+        log: Log = open_log(place) if place else MemoryLog()
+        return cls(SealedLog(log, SubjectKeys(Path(keys))) if keys else log, place)
+
+    def write(self, entry: T) -> T:
         """The entry, sealed and durable. Raises AuditError."""
         try:
             sealed = self._log.append(entry)
@@ -45,12 +51,35 @@ class Journal:
             raise
         except Exception as error:  # a host's own Log
             raise AuditError(f"the log failed: {type(error).__name__}: {error}", hint="nothing was released; see to the log") from error
+        self.last = max(self.last, sealed.sequence)
         return sealed
 
-    def find(self, turn_ids: Collection[str]) -> dict[str, Record]:
-        """Those of the turns that are in the log. Reads all of it: for the few turns that a crash interrupted."""
+    def find(self, turn_ids: Collection[str], after: int = 0) -> dict[str, Record]:
+        """Those of the turns that are in the log, looked for behind ``after``. Only their lines are read as records."""
         if not turn_ids:
             return {}
-        if isinstance(self._log, MemoryLog):
-            return {one.turn_id: one for one in self._log.records if one.turn_id in turn_ids}
-        return {one.turn_id: one for one in read_log(self._place) if one.turn_id in turn_ids} if self._place else {}
+        wanted = [turn_id.encode() for turn_id in turn_ids]
+        name, lines = self._lines(after + 1)
+        found = (from_line(line, name, after + number) for number, line in enumerate(lines, 1) if any(one in line for one in wanted))
+        return {one.turn_id: one for one in found if isinstance(one, Record) and one.turn_id in turn_ids}
+
+    def _lines(self, first: int) -> tuple[str, Iterator[bytes]]:
+        if isinstance(self._store, MemoryLog):
+            return self._store.name, self._store.lines(first)
+        if not self._place:
+            return "", iter(())
+        store = existing(self._place)
+        return store.name, store.lines(first)
+
+
+class Draft:
+    """What a Dialogue of one turn writes to. It keeps the record back until ``Journal.write``; nothing is released before that.
+
+    What became of the effects is told after that, and goes straight into the log.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def append(self, entry: T) -> T:
+        return entry if isinstance(entry, Record) else self._journal.write(entry)

@@ -5,6 +5,7 @@
     GET  /v1/conversations/{id}          -> ConversationReply
     GET  /v1/catalogs                    -> CatalogsReply
     GET  /v1/catalogs/{pack}             -> CatalogReply
+    GET  /v1/usage                       -> UsageReply
     GET  /healthz, /readyz               -> HealthReply, ReadyReply
     WS   /v1/events                      -> Event, one a message
     any error                            -> ErrorReply
@@ -27,6 +28,7 @@ EventKind = Literal["turn", "reload", "reload_refused", "draining"]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 PackName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
+Place = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,99}$")]
 Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -42,13 +44,18 @@ class Settings(_Wire):
         within: seconds from the arrival of the request; when they are over the rules choose (``source`` is ``rules``).
         engine: one of the engines that ``GET /v1/catalogs`` names; ``rules`` asks no model.
         threshold: the fallback is said when the best option's probability is lower.
+        channel, jurisdiction: where the conversation takes place; a response approved for one place is said there only.
         effects: ``run``: this server runs them, once, and tells the state after them. ``hand_over``: the caller runs them.
     """
+
+    model_config = ConfigDict(strict=True)  # false is no threshold, and "1" no number
 
     within: Seconds | None = None
     engine: str | None = Field(None, max_length=200)
     threshold: Probability | None = None
     locale: Locale | None = None
+    channel: Place | None = None
+    jurisdiction: Place | None = None
     effects: Effects = "run"
 
 
@@ -161,11 +168,11 @@ class TurnReply(_Wire):
     Attributes:
         number: place in the conversation, from 1. response_id: the chosen response; ``said``: all of ``text``, in order.
         slots: of the chosen response. voices: voice keys of what is said.
-        engine: which one was asked. degraded: why the rules chose though a model was asked; empty when it answered.
+        engine: which one was asked. degraded: the kind of error for which the rules chose though a model was asked; empty when it answered.
         source: ``model``, ``rules`` (no model, or no time), or ``fallback``.
         effects_outcome: ``unknown`` after a crash while they ran: they are not run again. ``failed``: see effects_error.
         state_after: after the effects where they ran, else None.
-        record: the entry in the log, as JSON.
+        record: the entry in the log, as JSON; where the log is sealed, as it was before.
         is_repeat: this request was answered before; nothing ran a second time.
     """
 
@@ -225,13 +232,21 @@ class CatalogsReply(_Wire):
 
 
 class ResponseEntry(_Wire):
-    """One approved response: texts by locale, what it answers."""
+    """One approved response: texts by locale, what it answers.
+
+    Attributes:
+        examples: messages that it answers, by locale. line: where it is written, ``tavern.yaml:12``.
+        source: the passage of a policy document that it rests on, ``terms: Refunds``; empty where it cites none.
+    """
 
     id: str
     texts: dict[str, str]
     when: str
+    examples: dict[str, tuple[str, ...]]
     tags: tuple[str, ...]
     voice: str | None
+    line: str
+    source: str
     is_fallback: bool
 
 
@@ -253,6 +268,23 @@ class CatalogReply(CatalogEntry):
     rules: str
     file: str
     line: int
+
+
+class UsageEntry(_Wire):
+    """Turns of one pack with one outcome since the process started; ``seconds`` from message to reply, waiting included."""
+
+    pack: str
+    outcome: str
+    n_turns: int
+    n_tokens: int
+    seconds: float
+
+
+class UsageReply(_Wire):
+    """What the tenant that asks has used. What has to be exact over restarts is counted from the records in the log."""
+
+    tenant: str
+    usage: tuple[UsageEntry, ...]
 
 
 class HealthReply(_Wire):

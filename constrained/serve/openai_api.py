@@ -29,7 +29,7 @@ MOST_MESSAGES = 1_000
 
 
 class _Asked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")  # temperature, top_p and the like mean nothing here
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)  # temperature, top_p and the like mean nothing here
 
 
 class ChatMessage(_Asked):

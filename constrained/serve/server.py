@@ -12,7 +12,6 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from constrained.errors import ConstrainedError
 from constrained.serve.reload import Reloader
@@ -23,7 +22,13 @@ from constrained.serve.sidecar import Watch, parent_watch, remove_port_file, wri
 HEAD_S = 10.0  # in which a connection must have sent the head of its first request
 
 
-class _Impatient(H11Protocol):
+try:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as HttpProtocol
+except ModuleNotFoundError:  # the parser in Python is slower, and does as well
+    from uvicorn.protocols.http.h11_impl import H11Protocol as HttpProtocol  # type: ignore[assignment]  # of the same shape
+
+
+class _Impatient(HttpProtocol):
     """Closes connections that open and then say nothing, or dribble."""
 
     def connection_made(self, transport: Any) -> None:

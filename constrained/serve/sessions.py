@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,18 +19,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal_column, select, text, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from constrained.errors import AuditError, ConstrainedError
 from constrained.memory import Memory
 from constrained.serve.durable import SharedFlush
 from constrained.serve.errors import RefusedError
+from constrained.serve.lite import Lite
 from constrained.serve.tables import connect, conversations, own_file, turns
 
 PREPARED, STARTED, DONE = "prepared", "started", "done"
 LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
 MOST_UNMARKED = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
+Database = Connection | Lite
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Sessions:
         self._engine = connect(url, pool_size)
         self.is_shared = self._engine.dialect.name != "sqlite"
         self._lock = threading.RLock()
-        self._one = None if self.is_shared else self._engine.connect()
+        self._one = None if self.is_shared else Lite(self._engine.connect())
         path = own_file(url)
         self._flush = SharedFlush(path.with_name(path.name + "-wal")) if path is not None else None
         self._unmarked: dict[str, str] = {}  # turn id -> seal, of turns that are done and not yet marked so
@@ -103,14 +106,13 @@ class Sessions:
 
     def unfinished(self) -> list[TurnRow]:
         """Turns that a crash may have interrupted, oldest first."""
-        query = select(turns).where(turns.c.stage != DONE).order_by(turns.c.conversation, turns.c.number)
-        with self._begun() as connection:
-            return [row for found in connection.execute(query) if (row := _turn(found)).turn_id not in self._unmarked]
+        with self._reading() as connection:
+            return [row for found in connection.execute(_UNFINISHED) if (row := _turn(found)).turn_id not in self._unmarked]
 
     def is_reachable(self) -> bool:
         try:
-            with self._begun() as connection:
-                connection.execute(text("SELECT 1"))
+            with self._reading() as connection:
+                connection.execute(_PING)
         except ConstrainedError:
             return False
         return True
@@ -129,7 +131,17 @@ class Sessions:
     # -- what the book is made of ------------------------------------------------------------------------
 
     @contextmanager
-    def _begun(self, connection: Connection | None = None) -> Iterator[Connection]:
+    def _reading(self, connection: Database | None = None) -> Iterator[Database]:
+        """For one question: on SQLite that needs no transaction."""
+        if self._one is None:
+            with self._begun(connection) as found:
+                yield found
+        else:
+            with _told(), self._lock:
+                yield self._one
+
+    @contextmanager
+    def _begun(self, connection: Database | None = None) -> Iterator[Database]:
         """One transaction; on SQLite one at a time."""
         with _told():
             if self._one is not None:
@@ -159,7 +171,7 @@ class Sessions:
     def seal_of(self, turn_id: str) -> str | None:
         return self._unmarked.get(turn_id)
 
-    def mark(self, connection: Connection) -> None:
+    def mark(self, connection: Database) -> None:
         with self._lock:
             if not self._unmarked:
                 return
@@ -171,13 +183,13 @@ class Sessions:
 class Book:
     """One tenant's conversations, while a turn is taken. Each method is one transaction; failures are AuditErrors."""
 
-    def __init__(self, sessions: Sessions, connection: Connection, tenant: str) -> None:
+    def __init__(self, sessions: Sessions, connection: Database, tenant: str) -> None:
         self._sessions, self._connection, self._tenant = sessions, connection, tenant
 
     def find(self, conversation: str) -> Stored | None:
-        with self._sessions._begun(self._connection) as connection:
+        with self._sessions._reading(self._connection) as connection:
             found = connection.execute(_FIND, {"tenant": self._tenant, "conversation": conversation}).first()
-        return Stored(found.tenant, found.id, found.pack, found.number, found.memory, found.state) if found else None
+        return Stored(*found[:6]) if found else None
 
     def repeated(self, key: str) -> TurnRow | None:
         """The turn that a request with this key was answered with."""
@@ -186,21 +198,28 @@ class Book:
     def turn(self, conversation: str, number: int) -> TurnRow | None:
         return self._row(_TURN, conversation=conversation, number=number)
 
+    def is_done(self, conversation: str, number: int) -> bool:
+        """Whether nothing of a turn is left to do; there may be no such turn."""
+        with self._sessions._reading(self._connection) as connection:
+            found = connection.execute(_STAGE, {"tenant": self._tenant, "conversation": conversation, "number": number}).first()
+        return found is None or found[1] == DONE or self._sessions.seal_of(found[0]) is not None
+
     def turns(self, conversation: str, most: int) -> list[TurnRow]:
         """The last turns of a conversation, oldest first."""
         asked = {"tenant": self._tenant, "conversation": conversation, "most": most}
-        with self._sessions._begun(self._connection) as connection:
+        with self._sessions._reading(self._connection) as connection:
             found = [self._sealed(_turn(row)) for row in connection.execute(_TURNS, asked)]
         return found[::-1]
 
     def count(self) -> int:
-        with self._sessions._begun(self._connection) as connection:
-            return int(connection.execute(_COUNT, {"tenant": self._tenant}).scalar_one())
+        with self._sessions._reading(self._connection) as connection:
+            found = connection.execute(_COUNT, {"tenant": self._tenant}).first()
+        return int(found[0]) if found else 0
 
     def prepare(self, row: TurnRow, pack: str, memory: Memory, state: str) -> None:
         """Keeps a turn and what the conversation is after it; durable before its record is. A second one of its number is refused."""
         kept = {"tenant": self._tenant, "id": row.conversation, "pack": pack, "number": row.number}
-        kept |= {"memory": memory.model_dump_json(), "state": state, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        kept |= {"memory": memory.model_dump_json(), "state": state, "at": _now()}
         try:
             with self._sessions._begun(self._connection) as connection:
                 if not self._sessions.is_shared:
@@ -209,31 +228,32 @@ class Book:
                     connection.execute(_BEGIN, kept)
                 connection.execute(_KEEP, _columns(row))
             self._sessions.flush()
-        except IntegrityError as error:
+        except (IntegrityError, sqlite3.IntegrityError) as error:
             raise RefusedError(409, "another turn of this conversation came first", hint="send the request again") from error
 
     def withdraw(self, row: TurnRow, before: Stored | None) -> None:
         """Takes back what ``prepare`` kept: the record could not be written, nothing was released."""
         with self._sessions._begun(self._connection) as connection:
-            connection.execute(delete(turns).where(turns.c.turn_id == row.turn_id))
+            connection.execute(_WITHDRAW, {"its_id": row.turn_id})
             if before is None:
                 connection.execute(_FORGET, {"tenant": self._tenant, "conversation": row.conversation})
                 return
-            kept = {"pack": before.pack, "number": before.number, "memory": before.memory, "state": before.state}
-            connection.execute(_owned(update(conversations), row.conversation, self._tenant).values(**kept))
+            kept = {"tenant": self._tenant, "id": row.conversation, "pack": before.pack, "number": before.number}
+            kept |= {"memory": before.memory, "state": before.state, "at": _now()}
+            connection.execute(_MOVE, _as_parameters(kept))
 
     def start(self, turn_id: str) -> None:
         """From here on the effects of the turn may have run."""
         with self._sessions._begun(self._connection) as connection:
-            connection.execute(update(turns).where(turns.c.turn_id == turn_id).values(stage=STARTED))
+            connection.execute(_START, {"its_id": turn_id})
         self._sessions.flush()
 
     def finish(self, row: TurnRow, reply: str, seal: str, state: str) -> None:
         """The turn is done, with the reply as it was released; ``state`` is the conversation's now, if no later turn came."""
         with self._sessions._begun(self._connection) as connection:
-            connection.execute(update(turns).where(turns.c.turn_id == row.turn_id).values(stage=DONE, reply=reply, seal=seal))
-            mine = _owned(update(conversations), row.conversation, self._tenant).where(conversations.c.number == row.number)
-            connection.execute(mine.values(state=state))
+            connection.execute(_FINISH, {"its_id": row.turn_id, "its_reply": reply, "its_seal": seal})
+            mine = {"its_tenant": self._tenant, "its_id": row.conversation, "its_number": row.number, "its_state": state}
+            connection.execute(_GO_ON, mine)
         self._sessions.flush()
 
     def forget(self, conversation: str) -> bool:
@@ -244,7 +264,7 @@ class Book:
             return connection.execute(_FORGET, asked).rowcount > 0
 
     def _row(self, query: Any, **asked: Any) -> TurnRow | None:
-        with self._sessions._begun(self._connection) as connection:
+        with self._sessions._reading(self._connection) as connection:
             found = connection.execute(query, {"tenant": self._tenant, **asked}).first()
         return self._sealed(_turn(found)) if found else None
 
@@ -254,8 +274,8 @@ class Book:
         return row if seal is None else TurnRow(*(_columns(row) | {"stage": DONE, "seal": seal}).values())
 
 
-def _owned(query: Any, conversation: str, tenant: str) -> Any:
-    return query.where(conversations.c.tenant == tenant, conversations.c.id == conversation)
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _columns(row: TurnRow) -> dict[str, Any]:
@@ -286,9 +306,9 @@ def _told() -> Iterator[None]:
     """Whatever the database raises is an AuditError: nothing is released. A broken rule of the tables is left to the caller."""
     try:
         yield
-    except IntegrityError:
+    except (IntegrityError, sqlite3.IntegrityError):
         raise
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         cause = getattr(error, "orig", None) or error
         hint = "nothing was released; see to the database"
         raise AuditError(f"the conversations cannot be kept: {type(cause).__name__}", hint=hint) from error
@@ -334,6 +354,25 @@ _MOVE = (
         at=bindparam("its_at"),
     )
 )
-_MARK = update(turns).where(turns.c.turn_id == bindparam("its_id")).values(stage=DONE, seal=bindparam("its_seal"))
+_WITHDRAW = delete(turns).where(turns.c.turn_id == bindparam("its_id"))
+_STAGE = select(turns.c.turn_id, turns.c.stage).where(_MINE, _ITS_CONVERSATION, turns.c.number == bindparam("number"))
+_UNFINISHED = select(turns).where(turns.c.stage != literal_column(f"'{DONE}'")).order_by(turns.c.conversation, turns.c.number)
+_PING = text("SELECT 1")
+_START = update(turns).where(turns.c.turn_id == bindparam("its_id")).values(stage=literal_column(f"'{STARTED}'"))
+_FINISH = (
+    update(turns)
+    .where(turns.c.turn_id == bindparam("its_id"))
+    .values(stage=literal_column(f"'{DONE}'"), reply=bindparam("its_reply"), seal=bindparam("its_seal"))
+)
+_GO_ON = (
+    update(conversations)
+    .where(
+        conversations.c.tenant == bindparam("its_tenant"),
+        conversations.c.id == bindparam("its_id"),
+        conversations.c.number == bindparam("its_number"),
+    )
+    .values(state=bindparam("its_state"))
+)
+_MARK = update(turns).where(turns.c.turn_id == bindparam("its_id")).values(stage=literal_column(f"'{DONE}'"), seal=bindparam("its_seal"))
 _FORGET = delete(conversations).where(*_HERE)
 _FORGET_TURNS = delete(turns).where(_MINE, _ITS_CONVERSATION)

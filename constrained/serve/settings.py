@@ -49,7 +49,10 @@ class ServerSettings(BaseModel):
         tokens: token -> tenant. hosts: further names under which it may be called (the Host header).
         database: SQLAlchemy URL of the conversations; in memory when empty.
         log: where records go (see ``Dialogue``); in memory when empty.
+        seal: folder with the keys of people: records are sealed under them (``SealedLog``); empty: they are not.
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
+        channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
+        operator: the tenant that may read the metrics of all; empty: the one of the first token.
         drain_s: time for the turns that run when the server is told to stop.
         has_page: whether ``GET /`` shows the page.
     """
@@ -62,11 +65,19 @@ class ServerSettings(BaseModel):
     hosts: frozenset[str] = frozenset()
     database: str = ""
     log: str = ""
+    seal: str = ""
     within: float = Field(10.0, ge=0, le=600)
     threshold: float = Field(0.3, ge=0, le=1)
+    channel: str | None = None
+    jurisdiction: str | None = None
+    drafts: bool = False
+    operator: str = ""
     drain_s: float = Field(15.0, ge=0)
     has_page: bool = True
     limits: Limits = Limits()
+
+    def is_operator(self, tenant: str) -> bool:
+        return tenant == (self.operator or next(iter(self.tokens.values()), tenant))
 
 
 def tenant_of(token: str, tokens: Mapping[str, str]) -> str | None:

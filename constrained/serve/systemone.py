@@ -27,7 +27,7 @@ Text = Annotated[str, Field(min_length=1, max_length=4_000)]
 
 
 class _Question(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     instructions: Text
 
@@ -47,7 +47,7 @@ class ScoreQuestion(_Question):
 
 
 class YesNoCriteria(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, strict=True)
 
     yes: str | None = Field(None, alias="true")
     no: str | None = Field(None, alias="false")
@@ -69,6 +69,7 @@ class SystemOneRequest(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {

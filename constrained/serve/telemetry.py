@@ -381,11 +381,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json(stream: TextIO | None = None, level: int = logging.INFO) -> logging.Handler:
-    """Sends the logs of the server and of uvicorn to ``stream`` (standard error) as JSON lines. Returns the one handler."""
+    """Sends the logs of the library and of uvicorn to ``stream`` (standard error) as JSON lines. Returns the one handler."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
-    for name in (LOGGER, "uvicorn", "uvicorn.error", "uvicorn.access"):
+    for name in ("constrained", "uvicorn"):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = ([handler] if name in (LOGGER, "uvicorn") else []), name.startswith("uvicorn.")
+        logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
     return handler

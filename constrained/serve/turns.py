@@ -14,12 +14,13 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from constrained.audit.record import Record
+from constrained.audit.record import Outcome, Record
 from constrained.choice import Engine
 from constrained.dialogue import Dialogue
-from constrained.errors import ConstrainedError, EngineError, StateError
+from constrained.errors import ConstrainedError, EngineError, OutcomeError, StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.memory import Memory
@@ -31,7 +32,7 @@ from constrained.serve.packs import Packs
 from constrained.serve.replies import finished, reply_of, seal_of, sealed
 from constrained.serve.sessions import DONE, PREPARED, STARTED, Book, Sessions, Stored, TurnRow
 from constrained.serve.settings import LOCAL, ServerSettings
-from constrained.serve.settle import effects_of
+from constrained.serve.settle import effects_of, run
 from constrained.turn import Turn
 
 KEEPING_S = 0.03  # of a deadline, for what comes after the model: the rules, the record, two flushes of a disk
@@ -137,7 +138,7 @@ class Turns:
         outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
         reply = reply_of(turn, policy, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded)
         reply = reply.model_copy(update={"conversation": job.conversation, "state_after": None if turn.effects else reply.state_before})
-        before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects})
+        before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects, "after": self.journal.last})
         text = reply.model_dump_json()
         row = TurnRow(turn.id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
         book.prepare(row, job.pack, after, json.dumps(reply.state_before))
@@ -155,19 +156,22 @@ class Turns:
         except EngineError as error:
             if engine is None:
                 raise
-            reason = f"{type(error).__name__}: {error.message}"
+            reason = _kind(error)
             return *self._asked(policy, job, memory, state, NoTimeEngine(reason)), reason
 
     def _asked(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None) -> tuple[Turn, Memory]:
-        wanted, draft = job.settings, Draft()
-        within = self.settings.within if wanted.within is None else wanted.within
+        wanted, served = job.settings, self.settings
+        within = served.within if wanted.within is None else wanted.within
         dialogue = Dialogue(
             policy,
             engine=engine,
-            log=draft,
+            log=Draft(self.journal),
             locale=wanted.locale,
-            threshold=self.settings.threshold if wanted.threshold is None else wanted.threshold,
+            threshold=served.threshold if wanted.threshold is None else wanted.threshold,
             conversation=job.conversation if job.tenant == LOCAL else f"{job.tenant}:{job.conversation}",
+            channel=wanted.channel or served.channel,
+            jurisdiction=wanted.jurisdiction or served.jurisdiction,
+            drafts=served.drafts,
             memory=memory,
         )
         left_s = within - min(KEEPING_S, within / 4) - (time.monotonic() - job.at_s)
@@ -190,6 +194,9 @@ class Turns:
         try:
             state = apply().model_dump(mode="json")
             reply = finished(reply, outcome="ran", error="", state_after=state)
+        except OutcomeError as error:  # they ran; only the log could not tell
+            after = error.state.model_dump(mode="json") if isinstance(error.state, State) else None
+            reply = finished(reply, outcome="ran", error="the log could not tell that they ran", state_after=after)
         except Exception as error:  # whatever a host's effect raises: the reply is recorded, and says that they failed
             told = str(error) if isinstance(error, ConstrainedError) else type(error).__name__
             reply = finished(reply, outcome="failed", error=told, state_after=None)
@@ -219,8 +226,8 @@ class Turns:
             return None
         if stored.pack != job.pack:
             raise RefusedError(409, f"this conversation is with {stored.pack!r}", hint="name another conversation", param="pack")
-        last = book.turn(job.conversation, stored.number)
-        if last is not None and last.stage != DONE:
+        last = None if book.is_done(job.conversation, stored.number) else book.turn(job.conversation, stored.number)
+        if last is not None:
             self._settled(book, last)
             stored = book.find(job.conversation)
         return stored
@@ -234,29 +241,28 @@ class Turns:
 
     def settle_all(self) -> int:
         """Completes what a crash interrupted; how many turns. Called before the first request."""
-        rows = self.sessions.unfinished()
-        known = self.journal.find({row.turn_id for row in rows})
+        rows, n_settled = self.sessions.unfinished(), 0
         for row in rows:
             with self.sessions.held(row.tenant, row.conversation) as book:
                 present = book.turn(row.conversation, row.number)
-                if present is not None and present.stage != DONE:
-                    self._settled(book, present, known)
-        return len(rows)
+                if present is not None and present.stage != DONE:  # not one that another server was busy with until now
+                    self._settled(book, present)
+                    n_settled += 1
+        return n_settled
 
-    def _settled(self, book: Book, row: TurnRow, known: Mapping[str, Record] | None = None) -> TurnRow:
+    def _settled(self, book: Book, row: TurnRow) -> TurnRow:
         """The row of a turn that is done; one that a crash interrupted is completed first."""
         if row.stage == DONE:
             return row
-        found = self.journal.find({row.turn_id}) if known is None else known
-        reply = TurnReply.model_validate_json(row.reply)
-        record = found.get(row.turn_id) or self.journal.write(Record.model_validate(reply.record))
-        seal, wanted = seal_of(record), json.loads(row.before)["effects"]
+        reply, before = TurnReply.model_validate_json(row.reply), json.loads(row.before)
+        kept = Record.model_validate(reply.record)
+        seal = seal_of(self.journal.find({row.turn_id}, before["after"]).get(row.turn_id) or self.journal.write(kept))
         if row.stage == STARTED:
             self._close(book, row, finished(reply, outcome="unknown", error="the server stopped while they ran", state_after=None), seal)
-        elif not reply.effects or wanted == "hand_over":
+        elif not reply.effects or before["effects"] == "hand_over":
             self._close(book, row, reply, seal)
         else:
-            self._complete(book, row, reply, record, seal)
+            self._complete(book, row, reply, kept, seal)
         return replace(book.turn(row.conversation, row.number) or row, stage=DONE)
 
     def _complete(self, book: Book, row: TurnRow, reply: TurnReply, record: Record, seal: Mapping[str, Any]) -> None:
@@ -267,14 +273,12 @@ class Turns:
             told = finished(reply, outcome="failed", error=f"not run: {error.message}", state_after=None)
             return self._close(book, row, told, seal)
 
-        def apply() -> State:
-            present = state
-            for effect in effects:
-                present = effect.apply(present)
-            return present
-
-        self._run(book, row, reply, seal, apply)
-        return None
+        book.start(row.turn_id)
+        ran = run(effects, state)
+        at = datetime.now(UTC).isoformat()
+        self.journal.write(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=ran.entries))
+        after = None if ran.state is None else ran.state.model_dump(mode="json")
+        return self._close(book, row, finished(reply, outcome="failed" if ran.error else "ran", error=ran.error, state_after=after), seal)
 
     # -- conversations ---------------------------------------------------------------------------------------
 
@@ -318,6 +322,11 @@ def _state(policy: Policy, job: Job, stored: Stored | None) -> State:
     except StateError as error:
         hint = "the logic reads another State than when this one was kept; send the state with the message"
         raise StateError(f"the kept state does not fit any more: {error.message}", hint=hint) from error
+
+
+def _kind(error: EngineError) -> str:
+    """What failed, by its type: an engine's own words may quote a message, or what a model wrote."""
+    return ": ".join(type(one).__name__ for one in (error, error.__cause__) if one is not None)
 
 
 def _fingerprint(request: TurnRequest) -> str:

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained.decoding import bounded as bounded_mode
 from constrained.decoding import passes
 from constrained.decoding import refine as refine_mode
+from constrained.decoding import search as search_mode
 from constrained.decoding.bounded import bounded
 from constrained.decoding.exact import score_trie
 from constrained.decoding.forest import Asked, score_forest
@@ -37,8 +37,8 @@ def small_steps(n_nodes, step):
     """Searches that feed few nodes at a time, so that small tries need several passes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passes, "CHUNK_NODES", max(n_nodes, 2))
-        patch.setattr(bounded_mode, "BATCH_NODES", n_nodes)
-        patch.setattr(bounded_mode, "STEP", step)
+        patch.setattr(search_mode, "BATCH_NODES", n_nodes)
+        patch.setattr(search_mode, "STEP", step)
         for name, value in {"LIKELY_NODES": n_nodes, "OPEN_NODES": n_nodes, "OPEN_STEP": step}.items():
             patch.setattr(refine_mode, name, value)
         yield

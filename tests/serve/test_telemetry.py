@@ -35,7 +35,7 @@ SECRET = "XQZ-4711-plover"  # stands for whatever a user may write
 
 @contextmanager
 def logged_to(stream: io.StringIO) -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in (LOGGER, "uvicorn", "uvicorn.error", "uvicorn.access")]
+    loggers = [logging.getLogger(name) for name in ("constrained", "uvicorn")]
     kept = [(logger, logger.handlers, logger.propagate, logger.level) for logger in loggers]
     log_as_json(stream)
     try:

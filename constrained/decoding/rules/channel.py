@@ -13,12 +13,11 @@ from constrained.decoding import prompt
 from constrained.decoding.auto import pick_channel
 from constrained.decoding.calibration import CHANNEL, Calibration
 from constrained.decoding.channel import score_message_rows, score_messages
+from constrained.decoding.message import HEAD_TOKENS, N_NEAREST, TAIL_TOKENS, WORDS, bounded, nearest, shared
 from constrained.decoding.reader import Ids, Reader
 from constrained.decoding.rules.rule import Found, check_one_of
-from constrained.decoding.shortlist import overlap
 
-HEAD_TOKENS, TAIL_TOKENS = 64, 32  # of a long message, what the channel reads
-N_NEAREST = 32  # candidates that ``refine`` reads; on BANKING77 the best one is among them in 99 % (benchmarks/LOG.md)
+__all__ = ["HEAD_TOKENS", "N_NEAREST", "TAIL_TOKENS", "Channel", "ChannelMode"]
 ChannelMode = Literal["exact", "refine", "auto"]
 
 
@@ -37,7 +36,7 @@ class Channel:
     """
 
     mode: ChannelMode = "auto"
-    words: float = 0.2
+    words: float = WORDS
 
     def __post_init__(self) -> None:
         """Raises EngineError for a mode that is not known."""
@@ -63,14 +62,14 @@ class Channel:
         return [[task.found(next(parts), *cost) for task in group] for group in tasks]
 
     def _task(self, reader: Reader, scene: Scene, choice: Choice, deadline: Deadline | None) -> _Task:
-        message = tuple(_bounded(reader.tokens.plain(prompt.heard_as(scene.message))))
+        message = tuple(bounded(reader.tokens.plain(prompt.heard_as(scene.message))))
         n = len(choice.candidates)
         mode, reason = self._mode(reader, n, len(message), deadline)
-        shared = np.asarray(_shared(scene.message, choice))
-        read = _nearest(shared, choice) if mode == "refine" else list(range(n))
+        common = shared(scene.message, choice)
+        read = nearest(common, choice) if mode == "refine" else list(range(n))
         texts = prompt.contexts(choice, scene)
         contexts = reader.tokens.plain_batch([texts[index] for index in read])
-        added = shared * (self.words if choice.kind == "option" else 0.0)
+        added = common * (self.words if choice.kind == "option" else 0.0)
         return _Task(n, read, message, [tuple(context) for context in contexts], mode, reason, added)
 
     def _mode(self, reader: Reader, n: int, n_message: int, deadline: Deadline | None) -> tuple[Mode, str]:
@@ -98,21 +97,3 @@ class _Task:
         whole[self.read] = scores
         cost = (n_tokens, n_passes, self.n * len(self.message), len(self.read) * len(self.message), len(self.read))
         return Found(whole + self.added, self.mode, Decoding(self.reason, *cost))
-
-
-def _shared(message: str, choice: Choice) -> list[float]:
-    """[candidate] what its description shares with the message; "none of these" describes nothing."""
-    return overlap(message, [() if candidate.rest else (candidate.when, *candidate.examples) for candidate in choice.candidates])
-
-
-def _nearest(shared: np.ndarray, choice: Choice) -> list[int]:
-    """The candidates to read, in their order; "none of these" is always among them."""
-    rest = [index for index, candidate in enumerate(choice.candidates) if candidate.rest]
-    return sorted({*np.argsort(-shared, kind="stable")[:N_NEAREST].tolist(), *rest})
-
-
-def _bounded(message: Sequence[int]) -> list[int]:
-    """The head and the tail of a long message."""
-    if len(message) <= HEAD_TOKENS + TAIL_TOKENS:
-        return list(message)
-    return [*message[:HEAD_TOKENS], *message[-TAIL_TOKENS:]]

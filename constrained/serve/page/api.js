@@ -1,6 +1,7 @@
 // Asks the server. Knows its paths and its token, and nothing of what is shown.
 
 const KEPT = "constrained-token";
+const REFUSED = 4401; // the code with which the server closes a line that has no token of its own
 
 // A link may carry the token behind the #, which no browser sends on; it is taken out of the address at once.
 export function takeTokenFromAddress() {
@@ -54,4 +55,16 @@ function told(found, answer) {
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+// What happens at the server: packs that were edited, a stop. ``news`` gets each event; the line is opened anew when it breaks.
+export function listen(news, pause = 1000) {
+  const token = sessionStorage.getItem(KEPT);
+  if (!token) return;
+  const line = new WebSocket(new URL("v1/events", location.href).href.replace(/^http/, "ws").replace(/#.*$/, ""), ["constrained", `token.${token}`]);
+  line.addEventListener("open", () => { pause = 1000; });
+  line.addEventListener("message", (event) => news(JSON.parse(event.data)));
+  line.addEventListener("close", (event) => {
+    if (event.code !== REFUSED) setTimeout(() => listen(news, Math.min(2 * pause, 30000)), pause);
+  });
 }

@@ -139,6 +139,7 @@ function edit() {
 }
 
 function restart() {
+  $("news").hidden = true;
   Object.assign(page, { epoch: page.epoch + 1, pending: null, conversation: null, turns: [], selected: -1, isEditing: false, error: null, isStateEdited: false, stateNow: page.catalog?.default_state ?? null });
   view("talk");
   draw();
@@ -195,6 +196,27 @@ function draw() {
   $("send").disabled = Boolean(page.pending);
 }
 
+// -- what the server tells by itself -----------------------------------------------------------------
+
+// An edited pack is taken over between turns; the conversation goes on with it.
+async function news(event) {
+  const isMine = event.pack === page.catalog?.pack;
+  if (event.kind === "draining") tell("The server stops. What was said is kept.");
+  if (event.kind === "reload_refused" && isMine) tell(`The pack was edited, and its check failed: ${event.detail}`);
+  if (event.kind !== "reload" || !isMine) return;
+  await guarded(null, async () => {
+    const catalog = await api.catalog(event.pack);
+    return () => {
+      page.catalog = catalog;
+      tell("The pack was edited. From the next turn on its new version answers.");
+    };
+  });
+}
+
+function tell(text) {
+  Object.assign($("news"), { textContent: text, hidden: false });
+}
+
 // -- the token -----------------------------------------------------------------------------------
 
 function askToken() {
@@ -204,6 +226,7 @@ function askToken() {
 $("token-form").addEventListener("submit", () => {
   api.keepToken($("token").value);
   $("token").value = "";
+  api.listen(news);
   if (page.catalog) retry();
   else start();
 });
@@ -282,4 +305,5 @@ async function start() {
 api.takeTokenFromAddress();
 $("theme").value = localStorage.getItem("constrained-theme") ?? "";
 if ($("theme").value) colours($("theme").value);
+api.listen(news);
 start();

@@ -1,0 +1,72 @@
+"""The OpenAPI document against the server, by schemathesis: what it describes is answered as it describes, and nothing breaks it."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from constrained.packs import load_policy, load_policy_file
+from constrained.testing import RandomEngine
+from tests.serve.conftest import DESK, TOKEN, running
+
+pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install 'constrained[test]'", exc_type=ImportError)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of what it imports
+    schemathesis = importlib.import_module("schemathesis")
+    checks = importlib.import_module("schemathesis.checks")
+    checks.load_all_checks()
+    GenerationMode = schemathesis.GenerationMode
+
+N_EXAMPLES = 10  # of each operation
+NAMES = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "ignored_auth",
+)
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(scope="module")
+def api():
+    policies = {"tavern": load_policy("tavern"), "library": load_policy_file(DESK / "logic" / "library.py")}
+    with running(policies, {"random": RandomEngine(3)}) as server:
+        yield schemathesis.openapi.from_url(f"{server.url}/openapi.json", headers=HEADERS)
+
+
+OPERATIONS = [
+    ("POST", "/v1/turns"),
+    ("POST", "/v1/conversations/{conversation}/fork"),
+    ("GET", "/v1/conversations/{conversation}"),
+    ("DELETE", "/v1/conversations/{conversation}"),
+    ("GET", "/v1/catalogs"),
+    ("GET", "/v1/catalogs/{pack}"),
+    ("GET", "/v1/usage"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/v1/models"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/systemone"),
+]
+
+
+def test_all_operations_are_looked_at(api):
+    assert sorted(OPERATIONS) == sorted((one.ok().method.upper(), one.ok().path) for one in api.get_all_operations())
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_the_server_is_as_its_description_says(api, method, path):
+    @settings(max_examples=N_EXAMPLES, suppress_health_check=list(HealthCheck))
+    @given(api[path][method].as_strategy(generation_mode=GenerationMode.NEGATIVE) | api[path][method].as_strategy())
+    def as_described(case):
+        case.call_and_validate(headers=HEADERS, checks=checks.CHECKS.get_by_names(NAMES))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        as_described()
