@@ -38,7 +38,6 @@ from constrained.logic.procedure import procedure
 from constrained.logic.state import State
 from constrained.logic.steps import GaveUp, ask, confirm, perform, start, tell
 from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, grammar, pattern, question, score
-
 from constrained.memory import Memory
 
 if TYPE_CHECKING:

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
-from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
-from constrained.errors import ConstrainedError, ProcedureError, Problem
+from constrained.errors import ConstrainedError, Problem, ProcedureError
 from constrained.logic.options import Offer
 from constrained.logic.state import State
 from constrained.logic.steps import GaveUp, Step
 from constrained.logic.understanding import Understanding
+from constrained.logic.values import Values
 from constrained.memory import Event, Frame
 
+V = TypeVar("V", bound=Values)
 MOST_STEPS = 1_000  # of one procedure in one turn: more never ends
 BEGAN, HEARD, PICKED, DONE, FAILED, MISSED, GAVE_UP = "began", "heard", "picked ", "done", "failed", "missed", "gave up"
 
@@ -78,8 +79,8 @@ class Course:
     @classmethod
     def begun(cls, body: Body, state: State, heard: Understanding | None) -> Course:
         """Before the first line."""
-        state = copy(state)
-        heard = copy(heard) if heard is not None else None
+        state = _twin(state)
+        heard = _twin(heard) if heard is not None else None
         arguments = (state, heard) if body.is_listening else (state,)
         return cls(body, body.function(*arguments), state, heard)
 
@@ -137,7 +138,9 @@ class Course:
         running: Any = self.coroutine
         while getattr(running, "cr_frame", None) is not None:
             frame = running.cr_frame
-            held = sorted((name, _hashable(value)) for name, value in frame.f_locals.items() if value is not self.state and value is not self.heard)
+            held = sorted(
+                (name, _hashable(value)) for name, value in frame.f_locals.items() if value is not self.state and value is not self.heard
+            )
             found.append((frame.f_code.co_name, frame.f_lasti, tuple(held)))
             running = running.cr_await
         return tuple(found)
@@ -192,6 +195,16 @@ class Course:
         return ProcedureError(
             f"the procedure {self.body.name!r} {message}", [problem], procedure=self.body.name, version=self.body.version, hint=hint
         )
+
+
+def _twin(values: V) -> V:
+    """An object of its own with the same fields; of pydantic's parts only those that frozen values have."""
+    twin = type(values).__new__(type(values))
+    object.__setattr__(twin, "__dict__", values.__dict__)
+    object.__setattr__(twin, "__pydantic_fields_set__", values.__pydantic_fields_set__)
+    object.__setattr__(twin, "__pydantic_extra__", None)
+    object.__setattr__(twin, "__pydantic_private__", values.__pydantic_private__)
+    return twin
 
 
 def heard_text(heard: Understanding | None) -> str:

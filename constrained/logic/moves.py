@@ -56,6 +56,7 @@ class Moment:
     memory: Memory
     frames: tuple[Frame, ...]
     spare: list[Course] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def of_procedure(self) -> Found:
         """The running procedure's offers; those of the main one's beginning, where none runs."""
@@ -71,9 +72,9 @@ class Moment:
             is_running = any(frame.name == name for frame in self.frames)
             return [] if is_running else [self._begun(self.policy.body(name, offer.source))]
         if offer.is_end:
-            return [replace(offer, way=Way(running=()))]
+            return [offer.goes(Way(running=()))]
         if self.policy.is_reminding and asks is not None and offer.kind == "say":
-            return [replace(offer, way=Way(follows=(asks,)))]
+            return [offer.goes(Way(follows=(asks,)))]
         return [offer]
 
     # -- a step ------------------------------------------------------------------------------------------
@@ -102,15 +103,12 @@ class Moment:
             moved = self._moved(waits, DONE if outcome == DONE else FAILED, weight=ANSWERED)
             return Found([replace(moved, kind="only")])
         said = waits.again or self._fallback(waits)
-        return Found(rest=[replace(said, way=Way(is_rest=True, weight=ASKED))])
+        return Found(rest=[said.goes(Way(is_rest=True, weight=ASKED))])
 
     def _begun(self, body: Body) -> Offer:
         course = Course.begun(body, self.state, self.heard)
         utterance = course.go_on(BEGAN, self.state, self.heard)
-        event = Event(
-            number=self.memory.number + 1, step="", answer=BEGAN, heard=heard_text(self.heard), state=state_text(self.state, None)
-        )
-        frame = Frame(name=body.name, version=body.version, code=body.code, events=(event,))
+        frame = Frame(name=body.name, version=body.version, code=body.code, events=(self._event("", BEGAN, None),))
         weight = ASKED if body.name == self.policy.main else 0
         return self._uttered(utterance, self.frames, frame, Way(weight=weight))
 
@@ -128,8 +126,8 @@ class Moment:
     def _missed(self, waits: Step) -> Offer:
         running = (*self.frames[:-1], self._grown(waits, MISSED))
         if waits.again is not None:
-            return replace(waits.again, way=Way(running=running, is_rest=True, weight=ASKED))
-        return replace(self._fallback(waits), way=Way((asked_again(waits),), running, is_rest=True, weight=ASKED))
+            return waits.again.goes(Way(running=running, is_rest=True, weight=ASKED))
+        return self._fallback(waits).goes(Way((asked_again(waits),), running, is_rest=True, weight=ASKED))
 
     def _uttered(self, utterance: Utterance, under: tuple[Frame, ...], frame: Frame, way: Way) -> Offer:
         """What is said as one offer: the first response stands for all, and the others follow it."""
@@ -140,7 +138,8 @@ class Moment:
             body = self.policy.bodies[frame.name]
             flaw = f"the procedure {body.name!r} is over without a word"
             return Offer("say", self.policy.catalog.fallback, {}, Source(body.file, body.line), way=replace(way, flaw=flaw))
-        return replace(offers[0], way=replace(way, follows=offers[1:], running=running))
+        way = Way(offers[1:], running, way.is_rest, way.is_assumed, way.weight)
+        return offers[0].goes(way)
 
     def _resumed(self, under: tuple[Frame, ...]) -> tuple[Offer, ...]:
         """The open question of the procedure that an interruption held up."""
@@ -152,14 +151,18 @@ class Moment:
     def _grown(self, waits: Step, answer: str) -> Frame:
         """The running frame with one event more."""
         frame = self.frames[-1]
-        event = Event(
-            number=self.memory.number + 1,
-            step=waits.id,
-            answer=answer,
-            heard=heard_text(self.heard),
-            state=state_text(self.state, frame),
-        )
-        return frame.model_copy(update={"events": (*frame.events, event)})
+        events = (*frame.events, self._event(waits.id, answer, frame))
+        return Frame.model_construct(name=frame.name, version=frame.version, code=frame.code, events=events)
+
+    def _event(self, step: str, answer: str, frame: Frame | None) -> Event:
+        """This turn as an event of a frame; what was true and heard is written once for all of them."""
+        if " heard" not in self.texts:
+            self.texts[" heard"] = heard_text(self.heard)
+        name = frame.name if frame is not None else ""
+        if name not in self.texts:
+            self.texts[name] = state_text(self.state, frame)
+        number, heard, state = self.memory.number + 1, self.texts[" heard"], self.texts[name]
+        return Event.model_construct(number=number, step=step, answer=answer, heard=heard, state=state)
 
     def _course(self, frame: Frame) -> Course:
         return Course.of(self.policy.bodies[frame.name], frame)
@@ -174,4 +177,4 @@ class Moment:
 
 def asked_again(waits: Step) -> Offer:
     """The question once more: in its words for that, or the same; its effects ran when it was put first."""
-    return waits.again or replace(waits.offer, effects=())
+    return waits.again or (replace(waits.offer, effects=()) if waits.offer.effects else waits.offer)

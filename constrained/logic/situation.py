@@ -85,7 +85,8 @@ def _said(policy: Policy, memory: Memory) -> Hashable:
         asked[clause.response_id] = max(asked.get(clause.response_id, 0), clause.turns)
     now = memory.number
     return tuple(
-        (name, name in memory.said, min(now - memory.said.get(name, 0), n_turns) if n_turns else 0) for name, n_turns in sorted(asked.items())
+        (name, name in memory.said, min(now - memory.said.get(name, 0), n_turns) if n_turns else 0)
+        for name, n_turns in sorted(asked.items())
     )
 
 

@@ -12,6 +12,7 @@ import enum
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import FrameType
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ StepKind = Literal["tell", "ask", "confirm", "perform"]
 TRIES = 2
 
 
-class GaveUp(Exception):  # noqa: N818  # no error: what a procedure may catch when nobody answered
+class GaveUp(Exception):  # no error: what a procedure may catch when nobody answered
     """Raised at the ``ask`` or ``confirm`` that was not answered in all its tries. Not caught, it ends the procedure."""
 
 
@@ -67,9 +68,7 @@ def tell(response_id: str, **slots: Any) -> Step:
     return Step("tell", _offer(response_id, slots, sys._getframe(1)))
 
 
-def ask(
-    response_id: str, *answers: Any, again: str | Offer = "", tries: int = TRIES, otherwise: str | Offer = "", **slots: Any
-) -> Step:
+def ask(response_id: str, *answers: Any, again: str | Offer = "", tries: int = TRIES, otherwise: str | Offer = "", **slots: Any) -> Step:
     """Asks this, and comes back with the answer.
 
     Args:
@@ -128,10 +127,15 @@ def _labelled(values: Any, source: Source) -> tuple[tuple[str, Any], ...]:
     """Label -> value of what may be picked."""
     if not isinstance(values, tuple | type(enum.Enum)) or not tuple(values):
         raise PolicyError("ask() takes fields of Heard, an Enum or a tuple of values", [_problem(source, 'ask("id", Reason)')])
-    labels = {_label(one): one for one in tuple(values)}
+    labels = _labels(values, tuple(map(type, values)))
     if len(labels) != len(tuple(values)):
         raise PolicyError("two answers have one label", [_problem(source, "give values that read differently")])
-    return tuple(labels.items())
+    return labels
+
+
+@lru_cache(maxsize=1024)
+def _labels(values: Any, _types: tuple[type, ...]) -> tuple[tuple[str, Any], ...]:
+    return tuple({_label(one): one for one in tuple(values)}.items())
 
 
 def _label(value: Any) -> str:
