@@ -224,7 +224,7 @@ def test_whatever_is_picked_a_conversation_goes_on_from_json_and_replays(desk, s
         dialogue = Dialogue(desk, engine=engine, log=log, memory=Memory.model_validate_json(memory.model_dump_json()), threshold=0)
         turn = dialogue.reply(f"number {number}, or 12", state)
         assert turn.text == compose(turn.decision.chosen, turn.trace.allowed.obligations)
-        assert {line for line in turn.text.splitlines()} <= known_texts(desk)
+        assert set(turn.text.splitlines()) <= known_texts(desk)
         state = turn.apply(state)
         memory = dialogue.memory()
         assert hash(memory) == hash(Memory.model_validate_json(memory.model_dump_json()))
@@ -331,7 +331,7 @@ async def desk(state: Shop, heard: Heard):
     await tell("price", price=PRICE)
     {line}
 """
-    problems, path = problems_of(tmp_path, body, header=header)
+    problems, _ = problems_of(tmp_path, body, header=header)
     found = [one for one in problems if said in one.message]
     assert found, [one.message for one in problems]
     assert found[0].line > 0
