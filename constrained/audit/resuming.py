@@ -1,6 +1,6 @@
 """A conversation's memory out of its log: so that it goes on where a process died. Knows no engine and no file.
 
-    dialogue = Dialogue(policy, log=path, conversation=name, memory=memory_of(policy, log entries of that conversation))
+dialogue = Dialogue(policy, log=path, conversation=name, memory=memory_of(policy, log entries of that conversation))
 """
 
 from __future__ import annotations

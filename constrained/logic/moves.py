@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from constrained.catalog.response import Source
 from constrained.logic.course import BEGAN, DONE, FAILED, GAVE_UP, HEARD, MISSED, PICKED, Body, Course, Utterance, heard_text, state_text
+from constrained.logic.kept import course_at, keep, step_at
 from constrained.logic.options import Offer, Way
 from constrained.logic.state import State
 from constrained.logic.steps import STARTS, Step
@@ -109,13 +110,15 @@ class Moment:
         course = Course.begun(body, self.state, self.heard)
         utterance = course.go_on(BEGAN, self.state, self.heard)
         frame = Frame(name=body.name, version=body.version, code=body.code, events=(self._event("", BEGAN, None),))
+        keep(frame, course)
         weight = ASKED if body.name == self.policy.main else 0
         return self._uttered(utterance, self.frames, frame, Way(weight=weight))
 
     def _moved(self, waits: Step, answer: str, *, is_assumed: bool = False, weight: int = 0) -> Offer:
-        utterance = self._fresh().go_on(answer, self.state, self.heard)
-        way = Way(is_assumed=is_assumed, weight=weight)
-        return self._uttered(utterance, self.frames[:-1], self._grown(waits, answer), way)
+        course, frame = self._fresh(), self._grown(waits, answer)
+        utterance = course.go_on(answer, self.state, self.heard)
+        keep(frame, course)
+        return self._uttered(utterance, self.frames[:-1], frame, Way(is_assumed=is_assumed, weight=weight))
 
     def _given_up(self, waits: Step) -> Offer:
         utterance = self._fresh().go_on(GAVE_UP, self.state, self.heard)
@@ -145,8 +148,8 @@ class Moment:
         """The open question of the procedure that an interruption held up."""
         if not under:
             return ()
-        waits = self._course(under[-1]).waits
-        return (asked_again(waits),) if waits is not None and waits.kind != "perform" else ()
+        waits = step_at(self.policy.bodies[under[-1].name], under[-1])
+        return (asked_again(waits),) if waits.kind != "perform" else ()
 
     def _grown(self, waits: Step, answer: str) -> Frame:
         """The running frame with one event more."""
@@ -165,7 +168,7 @@ class Moment:
         return Event.model_construct(number=number, step=step, answer=answer, heard=heard, state=state)
 
     def _course(self, frame: Frame) -> Course:
-        return Course.of(self.policy.bodies[frame.name], frame)
+        return course_at(self.policy.bodies[frame.name], frame)
 
     def _fresh(self) -> Course:
         """The running procedure at its step; a coroutine goes on once, so each answer needs one of its own."""

@@ -25,8 +25,9 @@ from constrained.catalog.response import Catalog, Source
 from constrained.errors import ConstrainedError, PolicyError, Problem, ProcedureError
 from constrained.logic.clauses import Clause, Place, clause_problems
 from constrained.logic.conditions import specificity_by_line
-from constrained.logic.course import Body, Course
+from constrained.logic.course import Body
 from constrained.logic.effects import EffectKind
+from constrained.logic.kept import step_at
 from constrained.logic.matching import mismatches
 from constrained.logic.moves import offers_at
 from constrained.logic.offers import find_offers, foreign
@@ -195,7 +196,7 @@ class Policy:
         frames = served.frames(memory)
         if not served.bodies or self.heard_type is None:
             return frozenset(self.heard_type.model_fields) if self.heard_type else frozenset()
-        waits = Course.of(served.bodies[frames[-1].name], frames[-1]).waits if frames else None
+        waits = step_at(served.bodies[frames[-1].name], frames[-1]) if frames else None
         return served.read_fields | frozenset(waits.fields if waits else ())
 
     def stands_at(self, memory: Memory) -> Standpoint | None:

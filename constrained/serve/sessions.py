@@ -229,7 +229,7 @@ class Book:
         self._sessions.flush()
 
     def finish(self, row: TurnRow, reply: str, seal: str, state: str, memory: Memory | None = None) -> None:
-        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if no later turn came."""
+        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later."""
         kept = {"state": state} if memory is None else {"state": state, "memory": memory.model_dump_json()}
         with self._sessions._begun(self._connection) as connection:
             connection.execute(update(turns).where(turns.c.turn_id == row.turn_id).values(stage=DONE, reply=reply, seal=seal))
