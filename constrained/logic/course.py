@@ -53,10 +53,14 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What a procedure says up to the next step that waits; ``waits`` is None when it is over."""
+    """What a procedure says up to the next step that waits; ``waits`` is None when it is over.
+
+    ``forks``: a ``choose`` at which it cannot go on before one of its values is picked.
+    """
 
     offers: tuple[Offer, ...]
     waits: Step | None
+    forks: Step | None = None
 
 
 @dataclass(slots=True)
@@ -99,19 +103,28 @@ class Course:
             raise course.diverged("it is over already") if course else ProcedureError(f"{frame.name} runs without an event")
         return course
 
-    def go_on(self, answer: str, state: State, heard: Understanding | None) -> Utterance:
-        """Runs as far as the next step that waits."""
+    def go_on(self, answer: str, state: State, heard: Understanding | None, picks: tuple[str, ...] = ()) -> Utterance:
+        """Runs as far as the next step that waits. ``picks``: the labels for each ``choose`` on the way."""
         self._see(state, heard)
         waits, value = self.waits, self._value(answer)
         self.n_missed, self.partly = 0, {}
         offers: list[Offer] = []
         try:
             step = self.coroutine.throw(GaveUp(waits.id if waits else "")) if answer == GAVE_UP else self.coroutine.send(value)
-            while type(step) is Step and step.kind == "tell":
-                offers.append(step.offer)
+            while type(step) is Step and step.kind in ("tell", "choose"):
                 if len(offers) > MOST_STEPS:
                     raise self._failed("says more than a turn can hold", "loop over a constant tuple, or range(3)")
-                step = self.coroutine.send(None)
+                if step.kind == "tell":
+                    offers.append(step.offer)
+                    step = self.coroutine.send(None)
+                    continue
+                labels = tuple(label for label, _ in step.among)
+                if len(labels) > 1 and not picks:
+                    return Utterance(tuple(offers), None, step)
+                label, picks = (picks[0], picks[1:]) if len(labels) > 1 else (labels[0], picks)
+                if label not in labels:
+                    raise self.diverged(f"{label!r} cannot be chosen any more")
+                step = self.coroutine.send(step.value(label))
         except (StopIteration, GaveUp):
             self.waits = None
             return Utterance(tuple(offers), None)
@@ -154,7 +167,8 @@ class Course:
         if event.step != at or (self.waits is None) is not (event.answer == BEGAN):
             raise self.diverged(f"it stands at {at or 'its beginning'}, turn {event.number} found it at {event.step or 'its beginning'}")
         if event.answer != MISSED:
-            self.go_on(event.answer, state, heard)
+            if self.go_on(event.answer, state, heard, event.picks).forks is not None:
+                raise self.diverged("it has more to choose than was chosen")
             return
         self.n_missed += 1
         if self.waits and heard is not None and self.answer(heard) is None:

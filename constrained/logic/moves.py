@@ -5,6 +5,7 @@ A policy that starts no procedure is the case of one step: its offers are what i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from constrained.memory import Event, Frame, Memory
 if TYPE_CHECKING:
     from constrained.logic.policy import Policy
 
+Run = Callable[[tuple[str, ...]], tuple[Utterance, Frame]]
 ANSWERED, ASKED = 100, 50  # weights: an answer that was heard goes before all else, a question before what stands beside it
 
 
@@ -64,14 +66,14 @@ class Moment:
         if self.frames:
             return self._at_step(self._course(self.frames[-1]))
         main = self.policy.bodies.get(self.policy.main)
-        return Found([self._begun(main)] if main is not None else [])
+        return Found(self._begun(main) if main is not None else [])
 
     def of_policy(self, offer: Offer, asks: Offer | None) -> list[Offer]:
         """An offer of the policy that stands beside: as it is, or what it means for the procedures."""
         if offer.response_id.startswith(STARTS):
             name = offer.response_id.removeprefix(STARTS)
             is_running = any(frame.name == name for frame in self.frames)
-            return [] if is_running else [self._begun(self.policy.body(name, offer.source))]
+            return [] if is_running else self._begun(self.policy.body(name, offer.source))
         if offer.is_end:
             return [offer.goes(Way(running=()))]
         if self.policy.is_reminding and asks is not None and offer.kind == "say":
@@ -90,9 +92,9 @@ class Moment:
         is_answered = course.answer(self.heard) is not None
         self.spare.append(course)
         if is_answered:
-            found.moves.append(self._moved(waits, HEARD, weight=ANSWERED))
+            found.moves += self._moved(waits, HEARD, weight=ANSWERED)
         for label, _ in waits.among:
-            found.moves.append(self._moved(waits, PICKED + label, is_assumed=True))
+            found.moves += self._moved(waits, PICKED + label, is_assumed=True)
         found.rest.append(self._given_up(waits) if is_last else self._missed(waits))
         return found
 
@@ -102,23 +104,38 @@ class Moment:
         if outcome is not None:
             self.spare.append(course)
             moved = self._moved(waits, DONE if outcome == DONE else FAILED, weight=ANSWERED)
-            return Found([replace(moved, kind="only")])
+            return Found([replace(one, kind="only") for one in moved])
         said = waits.again or self._fallback(waits)
         return Found(rest=[said.goes(Way(is_rest=True, weight=ASKED))])
 
-    def _begun(self, body: Body) -> Offer:
-        course = Course.begun(body, self.state, self.heard)
-        utterance = course.go_on(BEGAN, self.state, self.heard)
-        frame = Frame(name=body.name, version=body.version, code=body.code, events=(self._event("", BEGAN, None),))
-        keep(frame, course)
-        weight = ASKED if body.name == self.policy.main else 0
-        return self._uttered(utterance, self.frames, frame, Way(weight=weight))
+    def _begun(self, body: Body) -> list[Offer]:
+        def run(picks: tuple[str, ...]) -> tuple[Utterance, Frame]:
+            course = Course.begun(body, self.state, self.heard)
+            utterance = course.go_on(BEGAN, self.state, self.heard, picks)
+            event = self._event("", BEGAN, None, picks)
+            frame = Frame.model_construct(name=body.name, version=body.version, code=body.code, events=(event,))
+            keep(frame, course)
+            return utterance, frame
 
-    def _moved(self, waits: Step, answer: str, *, is_assumed: bool = False, weight: int = 0) -> Offer:
-        course, frame = self._fresh(), self._grown(waits, answer)
-        utterance = course.go_on(answer, self.state, self.heard)
-        keep(frame, course)
-        return self._uttered(utterance, self.frames[:-1], frame, Way(is_assumed=is_assumed, weight=weight))
+        way = Way(weight=ASKED if body.name == self.policy.main else 0)
+        return self._forked(run, self.frames, way)
+
+    def _moved(self, waits: Step, answer: str, *, is_assumed: bool = False, weight: int = 0) -> list[Offer]:
+        def run(picks: tuple[str, ...]) -> tuple[Utterance, Frame]:
+            course, frame = self._fresh(), self._grown(waits, answer, picks)
+            utterance = course.go_on(answer, self.state, self.heard, picks)
+            keep(frame, course)
+            return utterance, frame
+
+        return self._forked(run, self.frames[:-1], Way(is_assumed=is_assumed, weight=weight))
+
+    def _forked(self, run: Run, under: tuple[Frame, ...], way: Way, picks: tuple[str, ...] = ()) -> list[Offer]:
+        """The offer of one way on; of all its ways where something is to be chosen first."""
+        utterance, frame = run(picks)
+        if utterance.forks is None:
+            return [self._uttered(utterance, under, frame, way)]
+        way = replace(way, is_assumed=True, weight=0)
+        return [one for label, _ in utterance.forks.among for one in self._forked(run, under, way, (*picks, label))]
 
     def _given_up(self, waits: Step) -> Offer:
         utterance = self._fresh().go_on(GAVE_UP, self.state, self.heard)
@@ -151,13 +168,13 @@ class Moment:
         waits = step_at(self.policy.bodies[under[-1].name], under[-1])
         return (asked_again(waits),) if waits.kind != "perform" else ()
 
-    def _grown(self, waits: Step, answer: str) -> Frame:
+    def _grown(self, waits: Step, answer: str, picks: tuple[str, ...] = ()) -> Frame:
         """The running frame with one event more."""
         frame = self.frames[-1]
-        events = (*frame.events, self._event(waits.id, answer, frame))
+        events = (*frame.events, self._event(waits.id, answer, frame, picks))
         return Frame.model_construct(name=frame.name, version=frame.version, code=frame.code, events=events)
 
-    def _event(self, step: str, answer: str, frame: Frame | None) -> Event:
+    def _event(self, step: str, answer: str, frame: Frame | None, picks: tuple[str, ...]) -> Event:
         """This turn as an event of a frame; what was true and heard is written once for all of them."""
         if " heard" not in self.texts:
             self.texts[" heard"] = heard_text(self.heard)
@@ -165,7 +182,7 @@ class Moment:
         if name not in self.texts:
             self.texts[name] = state_text(self.state, frame)
         number, heard, state = self.memory.number + 1, self.texts[" heard"], self.texts[name]
-        return Event.model_construct(number=number, step=step, answer=answer, heard=heard, state=state)
+        return Event.model_construct(number=number, step=step, answer=answer, picks=picks, heard=heard, state=state)
 
     def _course(self, frame: Frame) -> Course:
         return course_at(self.policy.bodies[frame.name], frame)

@@ -21,7 +21,7 @@ from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import EffectKind
 from constrained.logic.options import Offer, Way, source_of
 
-StepKind = Literal["tell", "ask", "confirm", "perform"]
+StepKind = Literal["tell", "ask", "confirm", "perform", "choose"]
 TRIES = 2
 
 
@@ -95,6 +95,17 @@ def perform(response_id: str, *, again: str | Offer = "", **slots: Any) -> Step:
     Comes back with True when all were done, with False when one failed. ``again`` is said to messages before that.
     """
     return _made("perform", response_id, (), again, TRIES, "", slots, sys._getframe(1))
+
+
+def choose(*values: Any) -> Step:
+    """One of these values, or of an Enum: the one whose continuation the model picks, of the message that is here already.
+
+    Says nothing and waits for nothing. What the procedure says next, after each of the values, is an option of this turn.
+    """
+    caller = sys._getframe(1)
+    source = source_of(caller.f_code, caller)
+    among = values[0] if len(values) == 1 and isinstance(values[0], type(enum.Enum)) else values
+    return Step("choose", Offer("say", "", {}, source), among=_labelled(among, source))
 
 
 def start(procedure: Any) -> Offer:

@@ -35,7 +35,7 @@ HEADER = '''"""A claims desk of the tests."""
 from typing import Literal
 
 from constrained import (
-    GaveUp, State, Understanding, after, amount, ask, at_start, before, confirm, effect, every, never_after, once, only, perform,
+    GaveUp, State, Understanding, after, amount, ask, at_start, before, choose, confirm, effect, every, never_after, once, only, perform,
     policy, procedure, question, say, start, must, tell, before_commitment,
 )
 

@@ -375,3 +375,29 @@ def test_a_procedure_that_ends_without_a_word_is_told(tmp_path):
     desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses={"which": RESPONSES["which"]}, beside="")
     ran = run(desk, desk.state_type(), desk.heard_type(number=7), step(desk, Memory(), "which"))
     assert [one.reason for one in ran.allowed.blocked] == ["the procedure 'claim' is over without a word"]
+
+
+def test_a_choice_of_the_message_that_is_there_is_picked_by_what_is_said_next(tmp_path):
+    body = '''
+    async def claim(state: Desk, heard: Heard):
+        reason = await choose("lost", "broken")
+        await tell("is_lost" if reason == "lost" else "is_broken")
+        size = await choose("big", "small") if reason == "lost" else "big"
+        if await confirm("terms" if size == "big" else "rate"):
+            await tell("filing" if reason == "lost" else "dropped")
+        else:
+            await tell("human" if size == "big" else "hours")
+    '''
+    names = ("is_lost", "is_broken", "terms", "rate", "filing", "dropped", "human", "hours")
+    keep = {name: RESPONSES[name] for name in names}
+    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, beside="")
+    ran = run(desk, desk.state_type(), None, Memory())
+    assert [[one.id for one in ran.said(option)] for option in ran.allowed.options] == [
+        ["is_lost", "terms"],
+        ["is_broken", "terms"],
+        ["pardon"],
+    ]  # two ways that begin with the same words are one for who chooses: the second is blocked
+    assert [one.is_assumed for one in ran.allowed.options] == [True, True, False]
+    memory = Memory.model_validate_json(step(desk, Memory(), "is_broken").model_dump_json())
+    assert memory.running[0].events[0].picks == ("broken",)
+    assert options(desk, memory) == ["dropped", "human", "pardon"]
