@@ -33,7 +33,7 @@ def offers_at(policy: Policy, state: State, heard: Understanding | None, memory:
     heard = policy.heard_type() if heard is None and policy.heard_type is not None else heard
     moment = Moment(policy, state, heard, memory, policy.frames(memory))
     found = moment.of_procedure()
-    return (*found.moves, *(one for offer in beside for one in moment.of_policy(offer, found.asks)), *found.rest)
+    return (*found.moves, *(one for offer in beside for one in moment.of_policy(offer, found)), *found.rest)
 
 
 @dataclass(slots=True)
@@ -42,11 +42,13 @@ class Found:
 
     Attributes:
         moves: its next words. rest: what is said to a message that is no answer. asks: the question that is open.
+        is_alone: the policy beside may only interrupt it.
     """
 
     moves: list[Offer] = field(default_factory=list)
     rest: list[Offer] = field(default_factory=list)
     asks: Offer | None = None
+    is_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -68,17 +70,23 @@ class Moment:
         main = self.policy.bodies.get(self.policy.main)
         return Found(self._begun(main) if main is not None else [])
 
-    def of_policy(self, offer: Offer, asks: Offer | None) -> list[Offer]:
+    def of_policy(self, offer: Offer, found: Found) -> list[Offer]:
         """An offer of the policy that stands beside: as it is, or what it means for the procedures."""
+        if found.is_alone and offer.kind == "say" and not offer.is_end:
+            return []
         if offer.response_id.startswith(STARTS):
             name = offer.response_id.removeprefix(STARTS)
             is_running = any(frame.name == name for frame in self.frames)
             return [] if is_running else self._begun(self.policy.body(name, offer.source))
+        return [self._beside(offer, found.asks)]
+
+    def _beside(self, offer: Offer, asks: Offer | None) -> Offer:
+        """What leaves the step as it is, or ends it all."""
         if offer.is_end:
-            return [offer.goes(Way(running=()))]
+            return offer.goes(Way(running=()))
         if self.policy.is_reminding and asks is not None and offer.kind == "say":
-            return [offer.goes(Way(follows=(asks,)))]
-        return [offer]
+            return offer.goes(Way(follows=(asks,)))
+        return offer
 
     # -- a step ------------------------------------------------------------------------------------------
 
@@ -88,13 +96,14 @@ class Moment:
             raise course.diverged("it is over")
         if waits.kind == "perform":
             return self._at_effects(course, waits)
-        found, is_last = Found(asks=asked_again(waits)), course.n_missed + 1 >= waits.tries
+        found, is_last = Found(asks=asked_again(waits), is_alone=waits.is_alone), course.n_missed + 1 >= waits.tries
         is_answered = course.answer(self.heard) is not None
         self.spare.append(course)
         if is_answered:
             found.moves += self._moved(waits, HEARD, weight=ANSWERED)
         for label, _ in waits.among:
             found.moves += self._moved(waits, PICKED + label, is_assumed=True)
+        found.moves += [self._beside(offer, found.asks) for offer in waits.beside]
         found.rest.append(self._given_up(waits) if is_last else self._missed(waits))
         return found
 
@@ -154,7 +163,7 @@ class Moment:
         offers, running = utterance.offers, (*under, frame)
         if utterance.waits is None:
             offers, running = (*offers, *self._resumed(under)), under
-        if not offers:
+        if not offers or utterance.forks is not None:
             body = self.policy.bodies[frame.name]
             flaw = f"the procedure {body.name!r} is over without a word"
             return Offer("say", self.policy.catalog.fallback, {}, Source(body.file, body.line), way=replace(way, flaw=flaw))

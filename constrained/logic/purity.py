@@ -85,9 +85,12 @@ _STEPS_HINT = (
 
 
 def _is_ours(script: Script, awaited: ast.expr) -> bool:
-    """Whether an awaited expression is a step, or a call of a plain async function of the file."""
+    """Whether an awaited expression is a step, a name for one, or a call of a plain async function of the file."""
     while isinstance(awaited, ast.Call) and isinstance(awaited.func, ast.Attribute) and awaited.func.attr == "then":
         awaited = awaited.func.value
+    if isinstance(awaited, ast.Name):
+        sources = [source.expression for source in bindings(awaited).get(awaited.id, [])]
+        return bool(sources) and all(isinstance(source, ast.Call) and _is_ours(script, source) for source in sources)
     if not isinstance(awaited, ast.Call):
         return False
     if isinstance(awaited.func, ast.Name) and awaited.func.id in script.functions and awaited.func.id not in bindings(awaited.func):

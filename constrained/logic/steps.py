@@ -37,6 +37,7 @@ class Step:
         offer: what is said. fields: of Heard, that answer it. among: label -> value, where the answer is picked.
         again: said when it was not answered. otherwise: said when it is given up.
         tries: how often it is put at most.
+        beside: what may be said at this step without leaving it. is_alone: nothing else may, but what interrupts or must be said.
     """
 
     kind: StepKind
@@ -46,6 +47,8 @@ class Step:
     again: Offer | None = None
     otherwise: Offer | None = None
     tries: int = TRIES
+    beside: tuple[Offer, ...] = ()
+    is_alone: bool = False
 
     @property
     def id(self) -> str:
@@ -68,7 +71,16 @@ def tell(response_id: str, **slots: Any) -> Step:
     return _made("tell", response_id, (), "", TRIES, "", slots, sys._getframe(1))
 
 
-def ask(response_id: str, *answers: Any, again: str | Offer = "", tries: int = TRIES, otherwise: str | Offer = "", **slots: Any) -> Step:
+def ask(
+    response_id: str,
+    *answers: Any,
+    again: str | Offer = "",
+    tries: int = TRIES,
+    otherwise: str | Offer = "",
+    beside: tuple[Offer, ...] = (),
+    alone: bool = False,
+    **slots: Any,
+) -> Step:
     """Asks this, and comes back with the answer.
 
     Args:
@@ -76,17 +88,28 @@ def ask(response_id: str, *answers: Any, again: str | Offer = "", tries: int = T
             Or an Enum, or a tuple of values: the answer is then the one whose continuation the model picks.
         again: the response that asks once more; by default the fallback, and the question again.
         tries: how often it is put at most. otherwise: said when it is given up; the fallback by default.
+        beside: offers that may be said at this step without leaving it. alone: of what the policy beside the procedure
+            yields, only interruptions (``only``, ``.ends()``) and ``must`` count at this step.
 
     Raises GaveUp in the procedure when all tries are used up.
     """
-    return _made("ask", response_id, answers, again, tries, otherwise, slots, sys._getframe(1))
+    return _asked("ask", response_id, answers, again, tries, otherwise, beside, alone, slots, sys._getframe(1))
 
 
 def confirm(
-    response_id: str, field: str = "", *, again: str | Offer = "", tries: int = TRIES, otherwise: str | Offer = "", **slots: Any
+    response_id: str,
+    field: str = "",
+    *,
+    again: str | Offer = "",
+    tries: int = TRIES,
+    otherwise: str | Offer = "",
+    beside: tuple[Offer, ...] = (),
+    alone: bool = False,
+    **slots: Any,
 ) -> Step:
-    """Asks for a yes or no, and comes back with True or False: by what the model picks, or by a field of Heard."""
-    return _made("confirm", response_id, (field,) if field else _YES_NO, again, tries, otherwise, slots, sys._getframe(1))
+    """Asks for a yes or no, and comes back with True or False: by what the model picks, or by a field of Heard. As ``ask`` else."""
+    answers: tuple[Any, ...] = (field,) if field else _YES_NO
+    return _asked("confirm", response_id, answers, again, tries, otherwise, beside, alone, slots, sys._getframe(1))
 
 
 def perform(response_id: str, *, again: str | Offer = "", **slots: Any) -> Step:
@@ -124,6 +147,22 @@ STARTS = "start "  # before the name of a procedure: no response id holds a spac
 _YES_NO: tuple[Any, ...] = ((True, False),)
 _MOST_MADE = 1 << 14
 _MADE: dict[Any, tuple[CodeType, Step]] = {}  # the code is kept, so that its id stays its own
+
+
+def _asked(
+    kind: StepKind,
+    response_id: str,
+    answers: tuple[Any, ...],
+    again: Any,
+    tries: int,
+    otherwise: Any,
+    beside: tuple[Offer, ...],
+    is_alone: bool,
+    slots: Any,
+    caller: FrameType,
+) -> Step:
+    made = _made(kind, response_id, answers, again, tries, otherwise, slots, caller)
+    return replace(made, beside=tuple(beside), is_alone=is_alone) if beside or is_alone else made
 
 
 def _made(
