@@ -512,15 +512,23 @@ async def dispute(state: Desk, heard: Heard):
         if await filing.then(credit_provisionally, payment.id, claim):
             await tell("case_filed_credited", merchant=payment.merchant, amount=claim)
         else:
-            await tell("filing_failed", merchant=payment.merchant)
+            await not_all_done(state, payment, claim)
     elif claim > SPECIALIST_AMOUNT:
         filing = perform("filing_now", merchant=payment.merchant, amount=claim).then(file_dispute, payment.id, reason, claim)
         if await filing.then(refer_to_specialist, payment.id):
             call_by = state.today + dt.timedelta(days=NEWS_DAYS)
             await tell("case_filed_specialist", merchant=payment.merchant, amount=claim, call_by=call_by)
         else:
-            await tell("filing_failed", merchant=payment.merchant)
+            await not_all_done(state, payment, claim)
     elif await perform("filing_now", merchant=payment.merchant, amount=claim).then(file_dispute, payment.id, reason, claim):
+        await tell("case_filed", merchant=payment.merchant, amount=claim, answer_by=state.today + dt.timedelta(days=ANSWER_DAYS))
+    else:
+        await tell("filing_failed", merchant=payment.merchant)
+
+
+async def not_all_done(state: Desk, payment: Transaction, claim: Decimal):
+    """The host could not do all: a dispute that is filed is told as such, and no more."""
+    if case_of(state, payment.id) is not None:
         await tell("case_filed", merchant=payment.merchant, amount=claim, answer_by=state.today + dt.timedelta(days=ANSWER_DAYS))
     else:
         await tell("filing_failed", merchant=payment.merchant)

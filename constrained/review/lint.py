@@ -47,7 +47,9 @@ def lint_promises(policy: Policy) -> Iterator[Problem]:
         hint = f"the policy has {', '.join(sorted(known)) or 'no effect'}"
         yield Problem(policy.catalog.path, 0, 0, f"review.promises names the effect {name!r}, which the policy never uses", hint)
     for response in policy.catalog.responses.values():
-        for name in sorted(set(promises) & known - effects.get(response.id, frozenset()) - {response.claims}):
+        for name in sorted(set(promises) & known - effects.get(response.id, frozenset())):
+            if response.claims in known:  # it is said only after an effect was done: which, its approver has seen
+                continue
             for locale, template in response.texts.items():
                 found = _found(template.source, promises[name])
                 if found:
