@@ -13,8 +13,27 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from constrained import (
-    Offer, State, Understanding, amount, ask, at_start, before, before_commitment, choose, confirm, effect, entity, must, once, only, perform,
-    policy, question, say, start, tell,
+    Offer,
+    State,
+    Understanding,
+    amount,
+    ask,
+    at_start,
+    before,
+    before_commitment,
+    choose,
+    confirm,
+    effect,
+    entity,
+    must,
+    once,
+    only,
+    perform,
+    policy,
+    question,
+    say,
+    start,
+    tell,
 )  # fmt: skip
 
 DISPUTE_DAYS = 120  # to question a payment, counted from the day of the payment
