@@ -125,7 +125,8 @@ def _dialogues(pack: str, part: str) -> list[GoldenDialogue]:
 def _single(message: Mapping[str, Any]) -> GoldenDialogue:
     """One message; where it answers a question of a procedure, that question comes ``before`` it, and only the message counts."""
     turn = GoldenTurn(says=message["says"], heard=message.get("heard", {}), expects=message["expects"])
-    before = [GoldenTurn(says="", expects=message["before"])] if "before" in message else []
+    given = message.get("before")
+    before = [] if given is None else [GoldenTurn(**({"says": "", "expects": given} if isinstance(given, str) else given))]
     return GoldenDialogue(name=message["says"], locale=message.get("locale"), state=message.get("state", {}), turns=(*before, turn))
 
 

@@ -42,13 +42,14 @@ class Found:
 
     Attributes:
         moves: its next words. rest: what is said to a message that is no answer. asks: the question that is open.
-        is_alone: the policy beside may only interrupt it.
+        is_alone: the policy beside may only interrupt it; is_shut: only with ``only``.
     """
 
     moves: list[Offer] = field(default_factory=list)
     rest: list[Offer] = field(default_factory=list)
     asks: Offer | None = None
     is_alone: bool = False
+    is_shut: bool = False
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Moment:
 
     def of_policy(self, offer: Offer, found: Found) -> list[Offer]:
         """An offer of the policy that stands beside: as it is, or what it means for the procedures."""
-        if found.is_alone and offer.kind == "say" and not offer.is_end:
+        if offer.kind == "say" and (found.is_shut or (found.is_alone and not offer.is_end)):
             return []
         if offer.response_id.startswith(STARTS):
             name = offer.response_id.removeprefix(STARTS)
@@ -113,7 +114,7 @@ class Moment:
         if outcome is not None:
             self.spare.append(course)
             moved = self._moved(waits, DONE if outcome == DONE else FAILED, weight=ANSWERED)
-            return Found([replace(one, kind="only") for one in moved])
+            return Found([_rest(one) for one in moved], is_shut=True)
         said = waits.again or self._fallback(waits)
         return Found(rest=[said.goes(Way(is_rest=True, weight=ASKED))])
 
@@ -202,6 +203,11 @@ class Moment:
 
     def _fallback(self, waits: Step) -> Offer:
         return Offer("say", self.policy.catalog.fallback, {}, waits.offer.source)
+
+
+def _rest(offer: Offer) -> Offer:
+    """The same, said when the model abstains: there is nothing else to say."""
+    return offer.goes(replace(offer.way, is_rest=True)) if offer.way is not None else offer
 
 
 def asked_again(waits: Step) -> Offer:

@@ -107,9 +107,7 @@ class Policy:
         self.script, self.written = script, written
         self.is_claiming = any(response.claims for response in catalog.responses.values())
         self.is_reminding = terms.is_reminding
-        self.bodies: dict[str, Body] = {}
-        for one in _begun(script, written.functions, function if self.main else None):
-            self.bodies[one.__name__] = self._body(one)
+        self._function = function
         self._beside = beside
         self._lines = _specificity(written)
         update_wrapper(self, function)
@@ -178,6 +176,12 @@ class Policy:
     @property
     def obligations(self) -> tuple[Clause, ...]:
         return self.terms.obligations
+
+    @cached_property
+    def bodies(self) -> dict[str, Body]:
+        """The procedures by name: the main one, and those that are started. Read once the file has been executed."""
+        main = self._function if self.main else None
+        return {one.__name__: self._body(one) for one in _begun(self.script, self.written.functions, main)}
 
     @cached_property
     def once_ids(self) -> frozenset[str]:
@@ -353,7 +357,7 @@ def _begun(script: Script, functions: Sequence[FunctionNode], main: FunctionType
     found = [script.module_globals.get(name) for name in names]
     missing = [name for name, value in zip(names, found, strict=True) if not isinstance(value, FunctionType)]
     if missing:
-        raise PolicyError(f"start({missing[0]}): no plain async function", hint="define it above, at the top level, without a decorator")
+        raise PolicyError(f"start({missing[0]}): no plain async function", hint="define it at the top level, without a decorator")
     return [*([main] if main is not None else []), *(one for one in found if isinstance(one, FunctionType))]
 
 

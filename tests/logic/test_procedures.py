@@ -378,7 +378,7 @@ def test_a_procedure_that_ends_without_a_word_is_told(tmp_path):
 
 
 def test_a_choice_of_the_message_that_is_there_is_picked_by_what_is_said_next(tmp_path):
-    body = '''
+    body = """
     async def claim(state: Desk, heard: Heard):
         reason = await choose("lost", "broken")
         await tell("is_lost" if reason == "lost" else "is_broken")
@@ -387,7 +387,7 @@ def test_a_choice_of_the_message_that_is_there_is_picked_by_what_is_said_next(tm
             await tell("filing" if reason == "lost" else "dropped")
         else:
             await tell("human" if size == "big" else "hours")
-    '''
+    """
     names = ("is_lost", "is_broken", "terms", "rate", "filing", "dropped", "human", "hours")
     keep = {name: RESPONSES[name] for name in names}
     desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, beside="")
@@ -401,3 +401,9 @@ def test_a_choice_of_the_message_that_is_there_is_picked_by_what_is_said_next(tm
     memory = Memory.model_validate_json(step(desk, Memory(), "is_broken").model_dump_json())
     assert memory.running[0].events[0].picks == ("broken",)
     assert options(desk, memory) == ["dropped", "human", "pardon"]
+
+
+def test_an_interruption_goes_before_what_the_host_has_told(desk):
+    memory = told(at_step(desk, "which", "why", "is_lost", "filing"), done=("file_claim",))
+    assert options(desk, memory) == ["filed"]
+    assert options(desk, memory, human=True) == ["human"]

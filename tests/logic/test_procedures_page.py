@@ -19,7 +19,10 @@ TEXTS = {
 
 def test_the_example_of_the_page_files_a_claim(tmp_path):
     page = (ROOT / "docs" / "procedures.md").read_text(encoding="utf-8")
-    code, filed = re.search(r"```python\n# logic/claims.py\n(.*?)```", page, re.DOTALL), re.search(r"```\n(filed:\n.*?)```", page, re.DOTALL)
+    code, filed = (
+        re.search(r"```python\n# logic/claims.py\n(.*?)```", page, re.DOTALL),
+        re.search(r"```\n(filed:\n.*?)```", page, re.DOTALL),
+    )
     responses = [f"  {name}:\n    text: '{text}'\n    when: the customer wants {name}\n" for name, text in TEXTS.items()]
     responses = [one + ("    slots: {sum: integer}\n" if "{sum}" in one else "") for one in responses]
     responses.append("".join(f"  {line}\n" for line in filed[1].splitlines()))
