@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Memory, PolicyError, after, at_start, before, before_commitment, every, never_after, once
@@ -56,15 +55,6 @@ def plain(tmp_path_factory):
 
 whats = st.sampled_from([*IDS, "red", "big"])
 notes = st.sampled_from(NOTES)
-clauses = st.one_of(
-    notes.map(at_start),
-    st.builds(before, whats, notes),
-    st.builds(after, whats, notes),
-    st.sampled_from([*IDS, *NOTES]).map(once),
-    st.builds(partial(every), notes, turns=st.integers(1, 4)),
-    st.builds(lambda note, earlier: before_commitment(note, earlier=earlier), notes, st.booleans()),
-    st.builds(never_after, whats, st.sampled_from([*IDS, *NOTES, "red", "big"])),
-)
 
 
 def meant(desk, what):
@@ -115,9 +105,24 @@ def taken(desk, memory):
         return None if "nothing may be said" in error.message else pytest.fail(str(error))
 
 
-@given(found=st.lists(clauses, max_size=5), picks=st.lists(st.integers(0, 99), min_size=1, max_size=8))
-def test_every_obligation_holds_in_every_conversation(plain, found, picks):
+BY_KIND = {
+    "at_start": notes.map(at_start),
+    "before": st.builds(before, whats, notes),
+    "after": st.builds(after, whats, notes),
+    "once": st.sampled_from([*IDS, *NOTES]).map(once),
+    "every": st.builds(lambda note, turns: every(note, turns=turns), notes, st.integers(1, 4)),
+    "before_commitment": st.builds(lambda note, earlier: before_commitment(note, earlier=earlier), notes, st.booleans()),
+    "never_after": st.builds(never_after, whats, st.sampled_from([*IDS, *NOTES, "red", "big"])),
+}
+clauses = st.one_of(*BY_KIND.values())
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+@settings(max_examples=60)
+@given(data=st.data(), more=st.lists(clauses, max_size=3), picks=st.lists(st.integers(0, 8), min_size=4, max_size=12))
+def test_every_obligation_holds_in_every_conversation(plain, kind, data, more, picks):
     """``once`` goes before what adds its response: a note that is said once is not added a second time."""
+    found = [data.draw(BY_KIND[kind]), *more]
     limited = {one.response_id for one in found if one.kind == "once"}
     desk, memory, turns = with_obligations(plain, found), Memory(), []
     for pick in picks:

@@ -398,6 +398,7 @@ def test_a_choice_of_the_message_that_is_there_is_picked_by_what_is_said_next(tm
         ["pardon"],
     ]  # two ways that begin with the same words are one for who chooses: the second is blocked
     assert [one.is_assumed for one in ran.allowed.options] == [True, True, False]
+    assert most_salient(ran.allowed.options, {}).id == "pardon"
     memory = Memory.model_validate_json(step(desk, Memory(), "is_broken").model_dump_json())
     assert memory.running[0].events[0].picks == ("broken",)
     assert options(desk, memory) == ["dropped", "human", "pardon"]
