@@ -12,20 +12,21 @@ import threading
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from constrained.approval.live import Approvals
 from constrained.audit.log import Log, MemoryLog
 from constrained.audit.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
 from constrained.audit.stores import open_log
+from constrained.candidates import candidate, examples
 from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, checked
+from constrained.choice import Choice, Deadline, Distribution, Engine, Reads, Scene, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import most_salient, rest_of
 from constrained.logic.clauses import Place
@@ -34,14 +35,13 @@ from constrained.logic.policy import Policy
 from constrained.logic.run import Ran, happened, run, told
 from constrained.logic.state import State
 from constrained.logic.understanding import Hearing, Understanding, ask, believed, blanks, understand
-from constrained.memory import Memory
+from constrained.memory import HISTORY_TURNS, Memory
 from constrained.recording import Taken, recorded
 from constrained.turn import Decision, Trace, Turn
 from constrained.verify import compose, verify
 
 T = TypeVar("T", Record, Outcome)
 MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
-HISTORY_TURNS = 4  # turns that the model may read; the log keeps all
 
 
 class Dialogue:
@@ -226,7 +226,7 @@ class Dialogue:
         if is_late:
             return self._in_time(options)
         rest = rest_of(options, self.catalog.fallback)
-        candidates = tuple(_candidate(option, index, self.catalog, taken.locale, option is rest) for index, option in enumerate(options))
+        candidates = tuple(candidate(option, index, self.catalog, taken.locale, option is rest) for index, option in enumerate(options))
         try:
             answer = self._choose([Choice("reply", "option", candidates)], taken)[0]
         except DeadlineError:
@@ -372,23 +372,6 @@ def clean_message(message: str) -> str:
         " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")
     )
     return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
-
-
-def examples(response: Any, locale: str, catalog: Catalog) -> tuple[str, ...]:
-    """The user messages that a response answers, in the turn's locale or its language, else in the catalog's."""
-    by_locale: Mapping[str, tuple[str, ...]] = response.examples
-    return by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
-
-
-def _candidate(option: Option, index: int, catalog: Catalog, locale: str, is_rest: bool) -> Candidate:
-    return Candidate(
-        key=f"{index}:{option.id}",
-        text=option.text,
-        name=option.response.key,
-        when=option.response.when,
-        examples=examples(option.response, locale, catalog),
-        rest=is_rest,
-    )
 
 
 def _policy(policy: Policy | str) -> Policy:

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from constrained.choice import Speaker
 
+HISTORY_TURNS = 4  # turns that the model may read; the log keeps all
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

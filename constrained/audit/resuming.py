@@ -14,9 +14,7 @@ from constrained.audit.replay import allowed_then, memory_then
 from constrained.errors import ReplayError
 from constrained.logic.policy import Policy
 from constrained.logic.run import Ran, told
-from constrained.memory import Memory
-
-HISTORY_TURNS = 4
+from constrained.memory import HISTORY_TURNS, Memory
 
 
 def memory_of(policy: Policy, entries: Iterable[Chained]) -> Memory:
