@@ -101,7 +101,8 @@ def _turns(bench: Bench, pack: str, part: str, engine: Engine) -> Iterator[Taken
     policy = load_policy(pack)
     for dialogue in _dialogues(pack, part)[: N_SMOKE if bench.is_smoke else None]:
         for result in run_golden(policy, dialogue, engine):
-            yield Taken(policy, dialogue, result)
+            if part == "golden" or result.golden is dialogue.turns[-1]:
+                yield Taken(policy, dialogue, result)
 
 
 def _given(bench: Bench, pack: str, part: str, engine: Engine, step: int = 1) -> Iterator[bool]:
@@ -109,7 +110,8 @@ def _given(bench: Bench, pack: str, part: str, engine: Engine, step: int = 1) ->
     policy = load_policy(pack)
     for dialogue in _dialogues(pack, part)[: N_SMOKE if bench.is_smoke else None : step]:
         for result in run_golden(policy, dialogue, HeardAsIntended(policy, dialogue, engine)):
-            if result.n_options > 1 and result.picked:
+            is_asked = part == "golden" or result.golden is dialogue.turns[-1]
+            if is_asked and result.n_options > 1 and result.picked:
                 yield result.is_right
 
 
@@ -121,8 +123,11 @@ def _dialogues(pack: str, part: str) -> list[GoldenDialogue]:
 
 
 def _single(message: Mapping[str, Any]) -> GoldenDialogue:
+    """One message; where it answers a question of a procedure, that question comes ``before`` it, and only the message counts."""
     turn = GoldenTurn(says=message["says"], heard=message.get("heard", {}), expects=message["expects"])
-    return GoldenDialogue(name=message["says"], locale=message.get("locale"), state=message.get("state", {}), turns=(turn,))
+    given = message.get("before")
+    before = [] if given is None else [GoldenTurn(**({"says": "", "expects": given} if isinstance(given, str) else given))]
+    return GoldenDialogue(name=message["says"], locale=message.get("locale"), state=message.get("state", {}), turns=(*before, turn))
 
 
 def _heard(taken: Iterable[Taken]) -> dict[str, list[bool]]:

@@ -26,6 +26,7 @@ from constrained.errors import (
     PackError,
     PolicyError,
     Problem,
+    ProcedureError,
     ReplayError,
     SampleError,
     SlotError,
@@ -33,11 +34,15 @@ from constrained.errors import (
     TuningError,
     VerificationError,
 )
+from constrained.logic.clauses import Clause, after, at_start, before, before_commitment, every, never_after, once
 from constrained.logic.effects import Effect, EffectKind, effect
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, must, only, say
 from constrained.logic.policy import Policy, policy
+from constrained.logic.procedure import procedure
 from constrained.logic.state import State
+from constrained.logic.steps import GaveUp, ask, choose, confirm, perform, start, tell
 from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, grammar, pattern, question, score
+from constrained.memory import Memory
 
 if TYPE_CHECKING:
     from constrained.audit.log import JsonLinesLog, MemoryLog
@@ -73,6 +78,7 @@ __all__ = [
     "CalibrationError",
     "Catalog",
     "CatalogError",
+    "Clause",
     "ConstrainedError",
     "DataError",
     "DeadlineError",
@@ -82,11 +88,13 @@ __all__ = [
     "EffectError",
     "EffectKind",
     "EngineError",
+    "GaveUp",
     "GoldenError",
     "Hearing",
     "JsonLinesLog",
     "KeyFileError",
     "LocaleError",
+    "Memory",
     "MemoryLog",
     "MessageError",
     "ModelNotFoundError",
@@ -98,6 +106,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Problem",
+    "ProcedureError",
     "Record",
     "ReplayError",
     "Response",
@@ -110,22 +119,36 @@ __all__ = [
     "Turn",
     "Understanding",
     "VerificationError",
+    "after",
     "amount",
+    "ask",
+    "at_start",
+    "before",
+    "before_commitment",
     "choice",
+    "choose",
+    "confirm",
     "date",
     "effect",
     "entity",
+    "every",
     "grammar",
     "list_packs",
     "load_catalog",
     "load_policy",
     "must",
+    "never_after",
+    "once",
     "only",
     "pattern",
+    "perform",
     "policy",
+    "procedure",
     "question",
     "say",
     "score",
+    "start",
+    "tell",
 ]
 
 

@@ -1,4 +1,7 @@
-"""Which approved answer the card disputes desk of a bank may give, by identity, payment, time limit and amount. Knows no wording."""
+"""The card disputes desk of a bank: what it may answer by identity, payment and time limit, and the steps of a dispute.
+
+Three procedures: the identity, the block of a card, and a dispute from the ground to the filing. Knows no wording.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,29 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from constrained import State, Understanding, amount, effect, entity, must, only, policy, question, say
+from constrained import (
+    Offer,
+    State,
+    Understanding,
+    amount,
+    ask,
+    at_start,
+    before,
+    before_commitment,
+    choose,
+    confirm,
+    effect,
+    entity,
+    must,
+    once,
+    only,
+    perform,
+    policy,
+    question,
+    say,
+    start,
+    tell,
+)  # fmt: skip
 
 DISPUTE_DAYS = 120  # to question a payment, counted from the day of the payment
 FRAUD_DAYS = 395  # to report a payment that the customer did not make
@@ -22,6 +47,8 @@ FEE_DAYS = 60  # to ask for a fee back
 SMALL_AMOUNT = Decimal(50)  # up to here a dispute is credited at once
 SPECIALIST_AMOUNT = Decimal(1000)  # above this a specialist takes the case
 FEE_LIMIT = Decimal(25)  # the largest fee that this desk may give back
+CHECKS = 4  # how often the desk looks for the confirmation of an identity
+READY = ("ready",)  # the one answer to a request: that it is done
 OPENED = dt.date(2026, 2, 9)  # the first day on which all its texts were approved; a state of an earlier day is refused
 
 
@@ -49,6 +76,19 @@ class Reason(Enum):
     FRAUD = "fraud"
 
 
+GROUNDS = {  # the question that a dispute opens with -> the reason that it is filed for
+    "not_received": Reason.NOT_RECEIVED,
+    "not_as_described": Reason.NOT_AS_DESCRIBED,
+    "returned_no_refund": Reason.RETURNED,
+    "duplicate_found": Reason.DUPLICATE,
+    "wrong_amount": Reason.WRONG_AMOUNT,
+    "subscription_cancelled": Reason.CANCELLED,
+    "cash_none": Reason.CASH,
+    "cash_short": Reason.CASH,
+    "not_recognised": Reason.FRAUD,
+}
+
+
 class Outcome(Enum):
     OPEN = "open"
     WON = "won"
@@ -61,14 +101,6 @@ class Request(Enum):
     NONE = "none"
     SENT = "sent"
     CONFIRMED = "confirmed"
-
-
-class Asked(Enum):
-    """Which question of the desk waits for a yes or no."""
-
-    NOTHING = "nothing"
-    BLOCK = "block"
-    FILE = "file"
 
 
 class Transaction(BaseModel):
@@ -121,9 +153,6 @@ class Desk(State):
     transactions: tuple[Transaction, ...] = ()
     cases: tuple[Case, ...] = ()
     picked: str | None = None
-    asked: Asked = Asked.NOTHING
-    reason: Reason | None = None
-    claim: Decimal | None = None
     with_colleague: bool = False
     support_noted: bool = False
     complaint_on: dt.date | None = None
@@ -266,7 +295,7 @@ def may_refund_fee(state: Desk, transaction: str) -> bool:
 @effect
 def hand_over(state: Desk) -> Desk:
     """Passes the chat to a colleague of the disputes team."""
-    return state.but(with_colleague=True, asked=Asked.NOTHING)
+    return state.but(with_colleague=True)
 
 
 @effect
@@ -287,22 +316,10 @@ def accept_identity(state: Desk) -> Desk:
     return state.but(identified=True)
 
 
-@effect(requires=lambda state, transaction=None: not state.card_blocked)
-def ask_to_block(state: Desk, transaction: str | None = None) -> Desk:
-    """Waits for the customer's yes to a block of the card; keeps the payment that raised it in view."""
-    return state.but(asked=Asked.BLOCK, picked=transaction or state.picked)
-
-
-@effect(requires=lambda state: not state.card_blocked and state.asked is Asked.BLOCK)
+@effect(requires=lambda state: not state.card_blocked)
 def block_card(state: Desk) -> Desk:
     """Blocks the card and orders a new one."""
-    return state.but(card_blocked=True, asked=Asked.NOTHING)
-
-
-@effect
-def keep_card(state: Desk) -> Desk:
-    """Leaves the card active."""
-    return state.but(asked=Asked.NOTHING)
+    return state.but(card_blocked=True)
 
 
 @effect
@@ -311,27 +328,21 @@ def look_at(state: Desk, transaction: str) -> Desk:
     return state.but(picked=transaction)
 
 
-@effect(requires=lambda state, transaction, reason, claim: may_file(state, transaction, reason) and claim > 0)
-def propose(state: Desk, transaction: str, reason: Reason, claim: Decimal) -> Desk:
-    """Waits for the customer's yes to a dispute of ``claim``."""
-    return state.but(asked=Asked.FILE, picked=transaction, reason=reason, claim=claim)
-
-
 @effect
 def drop(state: Desk) -> Desk:
     """Leaves the payment undisputed."""
-    return state.but(asked=Asked.NOTHING, picked=None, reason=None, claim=None)
+    return state.but(picked=None)
 
 
-@effect(requires=lambda state, transaction, reason: may_file(state, transaction, reason) and state.claim is not None)
-def file_dispute(state: Desk, transaction: str, reason: Reason) -> Desk:
-    """Files the dispute with the card scheme."""
-    case = Case(transaction=transaction, reason=reason, amount=state.claim or Decimal(0), opened=state.today)
-    return state.but(cases=(*state.cases, case), asked=Asked.NOTHING, reason=None)
+@effect(requires=lambda state, transaction, reason, claim: may_file(state, transaction, reason) and claim > 0)
+def file_dispute(state: Desk, transaction: str, reason: Reason, claim: Decimal) -> Desk:
+    """Files the dispute of ``claim`` with the card scheme."""
+    case = Case(transaction=transaction, reason=reason, amount=claim, opened=state.today)
+    return state.but(cases=(*state.cases, case), picked=transaction)
 
 
-@effect(requires=lambda state, transaction: state.identified and state.claim is not None and state.claim <= SMALL_AMOUNT)
-def credit_provisionally(state: Desk, transaction: str) -> Desk:
+@effect(requires=lambda state, transaction, claim: state.identified and claim <= SMALL_AMOUNT)
+def credit_provisionally(state: Desk, transaction: str, claim: Decimal) -> Desk:
     """Credits the disputed amount until the case is decided."""
     return state.but(cases=_with(state.cases, transaction, is_credited=True))
 
@@ -382,7 +393,7 @@ def notices(state: Desk, heard: Heard):
 
 def always(state: Desk):
     """What a customer may reach from everywhere."""
-    yield say("hand_over").then(hand_over)
+    yield say("hand_over").then(hand_over).ends()
     yield say("hardship_support").then(note_support)
     yield say("robot")
     if state.identified and state.card_blocked:
@@ -399,18 +410,42 @@ def waiting(state: Desk):
     yield say("abuse")
 
 
-def blocking(state: Desk):
-    """The desk asked whether to block the card."""
-    yield say("card_blocked").then(block_card)
-    yield say("block_declined").then(keep_card)
-    yield say("what_blocking_means")
-    if state.picked is not None:
-        yield say("tricked").then(hand_over)
+async def blocking(state: Desk, heard: Heard):
+    """A yes, the block, and what came of it. A block cannot be undone, so nobody is blocked by a misunderstanding."""
+    payment = in_focus(state, heard) if state.identified else None
+    if payment is None:
+        is_wanted = await confirm("block_offer", beside=within_reach(say("what_blocking_means")), alone=True)
+    else:
+        others = within_reach(say("what_blocking_means"), say("tricked").then(hand_over).ends())
+        is_wanted = await confirm("block_first", merchant=payment.merchant, beside=others, alone=True).then(look_at, payment.id)
+    if not is_wanted:
+        await tell("block_declined")
+    elif await perform("blocking_now").then(block_card):
+        await tell("card_blocked")
+    else:
+        await tell("block_failed")
+
+
+def within_reach(*more: Offer) -> tuple[Offer, ...]:
+    """What may be said at a yes or no, besides the answers to it."""
+    return (*more, say("robot"), say("hardship_support").then(note_support))
+
+
+async def identity(state: Desk):
+    """The request to the banking app, and the customer's word that it is confirmed; the State decides whether it is."""
+    if state.request is Request.NONE:
+        await ask("identify_first", READY, tries=CHECKS).then(send_request)
+    for _ in range(CHECKS):
+        if state.request is Request.CONFIRMED:
+            await tell("identity_taken").then(accept_identity)
+            return
+        await ask("identity_missing", READY, tries=CHECKS)
+    await tell("hand_over").then(hand_over)
 
 
 def unidentified(state: Desk):
     """Nothing about payments or cases: identification, general information and the card block only."""
-    yield say("identify_first").then(send_request)
+    yield start(identity)
     if state.request is Request.NONE:
         yield say("greeting").once()
         yield say("how_disputes_work")
@@ -419,14 +454,10 @@ def unidentified(state: Desk):
         yield say("language").once()
         yield say("abuse")
     else:
-        if state.request is Request.CONFIRMED:
-            yield say("identity_taken").then(accept_identity)
-        else:
-            yield say("identity_missing")
         yield say("identity_by_phone")
         yield say("why_identify")
     if not state.card_blocked:
-        yield say("block_offer").then(ask_to_block)
+        yield start(blocking)
     yield say("goodbye")
 
 
@@ -444,7 +475,7 @@ def unnamed(state: Desk):
         yield say("time_limits")
         yield say("out_of_scope")
     if not state.card_blocked:
-        yield say("block_offer").then(ask_to_block)
+        yield start(blocking)
     if state.card_blocked or state.cases:
         yield say("thanks")
     yield say("complaint").then(log_complaint)
@@ -484,30 +515,104 @@ def disputed(state: Desk, case: Case):
     yield say("goodbye")
 
 
-def filing(state: Desk, payment: Transaction, reason: Reason, claim: Decimal):
-    """The desk asked whether to file the dispute."""
-    if claim <= SMALL_AMOUNT:
-        yield (
-            say("case_filed_credited", merchant=payment.merchant, amount=claim)
-            .then(file_dispute, payment.id, reason)
-            .then(credit_provisionally, payment.id)
-        )
+async def dispute(state: Desk, heard: Heard):
+    """The ground that the customer gives, the yes, the filing, and what came of it."""
+    payment = in_focus(state, heard)
+    if payment is None:
+        await tell("ask_which_payment")
+        return
+    ground = await choose(*grounds(state, heard, payment))
+    claim = claimed(payment, heard, ground)
+    reason, until = GROUNDS[ground], last_day(payment, GROUNDS[ground])
+    if not await agreed(payment, ground, claim):
+        await tell("no_dispute", merchant=payment.merchant, until=until).then(drop)
+    elif claim <= SMALL_AMOUNT:
+        filing = perform("filing_now", merchant=payment.merchant, amount=claim).then(file_dispute, payment.id, reason, claim)
+        if await filing.then(credit_provisionally, payment.id, claim):
+            await tell("case_filed_credited", merchant=payment.merchant, amount=claim)
+        else:
+            await not_all_done(state, payment, claim)
     elif claim > SPECIALIST_AMOUNT:
-        call_by = state.today + dt.timedelta(days=NEWS_DAYS)
-        yield (
-            say("case_filed_specialist", merchant=payment.merchant, amount=claim, call_by=call_by)
-            .then(file_dispute, payment.id, reason)
-            .then(refer_to_specialist, payment.id)
-        )
+        filing = perform("filing_now", merchant=payment.merchant, amount=claim).then(file_dispute, payment.id, reason, claim)
+        if await filing.then(refer_to_specialist, payment.id):
+            call_by = state.today + dt.timedelta(days=NEWS_DAYS)
+            await tell("case_filed_specialist", merchant=payment.merchant, amount=claim, call_by=call_by)
+        else:
+            await not_all_done(state, payment, claim)
+    elif await perform("filing_now", merchant=payment.merchant, amount=claim).then(file_dispute, payment.id, reason, claim):
+        await tell("case_filed", merchant=payment.merchant, amount=claim, answer_by=state.today + dt.timedelta(days=ANSWER_DAYS))
     else:
-        answer_by = state.today + dt.timedelta(days=ANSWER_DAYS)
-        yield say("case_filed", merchant=payment.merchant, amount=claim, answer_by=answer_by).then(file_dispute, payment.id, reason)
-    yield say("no_dispute", merchant=payment.merchant, until=last_day(payment, reason)).then(drop)
-    yield say("documents", papers=reason.value)
-    yield say("provisional_credit", limit=SMALL_AMOUNT)
-    yield say("payment_deadline", merchant=payment.merchant, until=last_day(payment, reason))
-    if reason is Reason.FRAUD:
-        yield say("tricked").then(hand_over)
+        await tell("filing_failed", merchant=payment.merchant)
+
+
+async def not_all_done(state: Desk, payment: Transaction, claim: Decimal):
+    """The host could not do all: a dispute that is filed is told as such, and no more."""
+    if case_of(state, payment.id) is not None:
+        await tell("case_filed", merchant=payment.merchant, amount=claim, answer_by=state.today + dt.timedelta(days=ANSWER_DAYS))
+    else:
+        await tell("filing_failed", merchant=payment.merchant)
+
+
+async def agreed(payment: Transaction, ground: str, claim: Decimal):
+    """Whether the customer wants the dispute filed; the question tells the ground and the amount."""
+    merchant, paid = payment.merchant, payment.amount
+    others = beside_filing(payment, GROUNDS[ground])
+    if ground == "not_received":
+        return await confirm("not_received", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+    if ground == "not_as_described":
+        return await confirm("not_as_described", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+    if ground == "returned_no_refund":
+        return await confirm("returned_no_refund", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+    if ground == "duplicate_found":
+        return await confirm("duplicate_found", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+    if ground == "wrong_amount":
+        question = confirm("wrong_amount", merchant=merchant, excess=claim, amount=paid, beside=others, alone=True)
+        return await question.then(look_at, payment.id)
+    if ground == "subscription_cancelled":
+        question = confirm("subscription_cancelled", merchant=merchant, amount=paid, beside=others, alone=True)
+        return await question.then(look_at, payment.id)
+    if ground == "cash_none":
+        return await confirm("cash_none", amount=paid, day=payment.day, beside=others, alone=True).then(look_at, payment.id)
+    if ground == "cash_short":
+        return await confirm("cash_short", missing=claim, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+    return await confirm("not_recognised", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+
+
+def beside_filing(payment: Transaction, reason: Reason) -> tuple[Offer, ...]:
+    """What may be asked before the yes or no."""
+    found = within_reach(
+        say("documents", papers=reason.value),
+        say("provisional_credit", limit=SMALL_AMOUNT),
+        say("payment_deadline", merchant=payment.merchant, until=last_day(payment, reason)),
+    )
+    return (*found, say("tricked").then(hand_over).ends()) if reason is Reason.FRAUD else found
+
+
+def grounds(state: Desk, heard: Heard, payment: Transaction) -> tuple[str, ...]:
+    """What a dispute of this payment can rest on today, as the questions that it opens with; none when nothing can be filed."""
+    found: tuple[str, ...] = ()
+    if state.today > last_day(payment):
+        found = ()
+    elif payment.kind is Kind.CASH:
+        found = ("cash_none",) if difference(payment, heard) is None else ("cash_none", "cash_short")
+    elif payment.kind is Kind.SUBSCRIPTION:
+        found = ("subscription_cancelled",)
+    elif state.today > delivery_day(payment):
+        found = ("not_received", "not_as_described", "returned_no_refund")
+    else:
+        found = ("not_as_described", "returned_no_refund")
+    if found and payment.kind is not Kind.CASH:
+        found += ("duplicate_found",) if has_twin(state, payment) else ()
+        found += ("wrong_amount",) if difference(payment, heard) is not None else ()
+    if state.card_blocked and state.today <= last_day(payment, Reason.FRAUD):
+        found += ("not_recognised",)
+    return found
+
+
+def claimed(payment: Transaction, heard: Heard, ground: str) -> Decimal:
+    """The amount that is disputed."""
+    missing = difference(payment, heard)
+    return missing if missing is not None and ground in ("wrong_amount", "cash_short") else payment.amount
 
 
 def pending(state: Desk, payment: Transaction):
@@ -517,7 +622,7 @@ def pending(state: Desk, payment: Transaction):
     yield say("pending_how_long", merchant=merchant).then(look_at, payment.id)
     yield say("pending_stop", merchant=merchant).then(look_at, payment.id)
     if not state.card_blocked:
-        yield say("block_first", merchant=merchant).then(ask_to_block, payment.id)
+        yield start(blocking)
     if state.picked == payment.id:
         yield say("no_dispute", merchant=merchant, until=last_day(payment)).then(drop)
     yield say("goodbye")
@@ -550,20 +655,18 @@ def fee(state: Desk, payment: Transaction):
     yield say("goodbye")
 
 
-def unrecognised(state: Desk, payment: Transaction):
+def unrecognised(state: Desk):
     """The customer may say that they did not make the payment: the card is blocked before a dispute is filed."""
     if not state.card_blocked:
-        yield say("block_first", merchant=payment.merchant).then(ask_to_block, payment.id)
-    elif state.today <= last_day(payment, Reason.FRAUD):
-        yield say("not_recognised", merchant=payment.merchant, amount=payment.amount).then(
-            propose, payment.id, Reason.FRAUD, payment.amount
-        )
+        yield start(blocking)
 
 
-def late(state: Desk, payment: Transaction):
+def late(state: Desk, heard: Heard, payment: Transaction):
     """The time limit for a dispute is over; only fraud has longer."""
     yield say("too_late", merchant=payment.merchant, until=last_day(payment)).then(look_at, payment.id)
-    yield from unrecognised(state, payment)
+    yield from unrecognised(state)
+    if grounds(state, heard, payment):
+        yield start(dispute)
     yield say("another_payment").then(drop)
     yield say("complaint").then(log_complaint)
     yield say("thanks")
@@ -572,63 +675,20 @@ def late(state: Desk, payment: Transaction):
 
 def disputable(state: Desk, heard: Heard, payment: Transaction):
     """The payment in view is posted and in time: what is wrong with it?"""
-    if payment.kind is Kind.CASH:
-        yield from cash(state, heard, payment)
-    elif payment.kind is Kind.SUBSCRIPTION:
-        yield from subscription(state, heard, payment)
-    else:
-        yield from purchase(state, heard, payment)
-    yield from unrecognised(state, payment)
-    yield say("payment_deadline", merchant=payment.merchant, until=last_day(payment)).then(look_at, payment.id)
-    if state.picked == payment.id:
-        yield say("no_dispute", merchant=payment.merchant, until=last_day(payment)).then(drop)
-
-
-def cash(state: Desk, heard: Heard, payment: Transaction):
-    """A withdrawal at a cash machine."""
-    missing = difference(payment, heard)
-    yield say("cash_none", amount=payment.amount, day=payment.day).then(propose, payment.id, Reason.CASH, payment.amount)
-    if missing is None:
-        yield say("ask_right_amount").then(look_at, payment.id)
-    else:
-        yield say("cash_short", missing=missing, amount=payment.amount).then(propose, payment.id, Reason.CASH, missing)
-
-
-def subscription(state: Desk, heard: Heard, payment: Transaction):
-    """A payment that a merchant takes again and again."""
     merchant = payment.merchant
-    yield say("subscription_cancelled", merchant=merchant, amount=payment.amount).then(
-        propose, payment.id, Reason.CANCELLED, payment.amount
-    )
-    yield say("stop_recurring", merchant=merchant).then(stop_merchant, merchant).then(look_at, payment.id)
-    yield from charged_wrongly(state, heard, payment)
-
-
-def purchase(state: Desk, heard: Heard, payment: Transaction):
-    """Goods or a service, paid once."""
-    merchant, paid = payment.merchant, payment.amount
-    if state.today > delivery_day(payment):
-        yield say("not_received", merchant=merchant, amount=paid).then(propose, payment.id, Reason.NOT_RECEIVED, paid)
-    else:
+    yield start(dispute)
+    if payment.kind is Kind.SUBSCRIPTION:
+        yield say("stop_recurring", merchant=merchant).then(stop_merchant, merchant).then(look_at, payment.id)
+    elif payment.kind is Kind.PURCHASE and state.today <= delivery_day(payment):
         yield say("not_received_wait", merchant=merchant, due=delivery_day(payment)).then(look_at, payment.id)
-    yield say("not_as_described", merchant=merchant, amount=paid).then(propose, payment.id, Reason.NOT_AS_DESCRIBED, paid)
-    yield say("returned_no_refund", merchant=merchant, amount=paid).then(propose, payment.id, Reason.RETURNED, paid)
-    yield from charged_wrongly(state, heard, payment)
-
-
-def charged_wrongly(state: Desk, heard: Heard, payment: Transaction):
-    """Charged twice, or another amount than agreed."""
-    merchant, excess = payment.merchant, difference(payment, heard)
-    if has_twin(state, payment):
-        yield say("duplicate_found", merchant=merchant, amount=payment.amount).then(propose, payment.id, Reason.DUPLICATE, payment.amount)
-    else:
+    if payment.kind is not Kind.CASH and not has_twin(state, payment):
         yield say("duplicate_not_found", merchant=merchant, amount=payment.amount).then(look_at, payment.id)
-    if excess is None:
+    if difference(payment, heard) is None:
         yield say("ask_right_amount").then(look_at, payment.id)
-    else:
-        yield say("wrong_amount", merchant=merchant, excess=excess, amount=payment.amount).then(
-            propose, payment.id, Reason.WRONG_AMOUNT, excess
-        )
+    yield from unrecognised(state)
+    yield say("payment_deadline", merchant=merchant, until=last_day(payment)).then(look_at, payment.id)
+    if state.picked == payment.id:
+        yield say("no_dispute", merchant=merchant, until=last_day(payment)).then(drop)
 
 
 def about(state: Desk, heard: Heard, payment: Transaction):
@@ -643,35 +703,33 @@ def about(state: Desk, heard: Heard, payment: Transaction):
     elif payment.kind is Kind.FEE:
         yield from fee(state, payment)
     elif state.today > last_day(payment):
-        yield from late(state, payment)
+        yield from late(state, heard, payment)
     else:
         yield from disputable(state, heard, payment)
 
 
-def open_question(state: Desk):
-    """Answers to the question that the desk asked last. The payment stays in view until it is answered."""
-    payment = payment_by_id(state, state.picked)
-    if state.asked is Asked.BLOCK:
-        yield from blocking(state)
-    elif payment is not None and state.reason is not None and state.claim is not None:
-        yield from filing(state, payment, state.reason, state.claim)
-
-
-@policy("bank_disputes")
+@policy(
+    "bank_disputes",
+    version=1,
+    obligations=(
+        at_start("automated"),
+        once("automated"),
+        before("proposal", "filing_terms"),
+        before_commitment("filing_terms", file_dispute, earlier=True),
+    ),
+)
 def disputes_desk(state: Desk, heard: Heard):
-    """First a human for those who ask, then the open question, then identity, then the payment in view."""
+    """First a human for those who ask, then identity, then the payment in view; a procedure that runs goes before all."""
     yield from notices(state, heard)
     if state.with_colleague:
         yield from waiting(state)
         return
     if heard.wants_human:
-        yield only("hand_over").then(hand_over)
+        yield only("hand_over").then(hand_over).ends()
         return
     yield from always(state)
     payment = in_focus(state, heard)
-    if state.asked is not Asked.NOTHING:
-        yield from open_question(state)
-    elif not state.identified:
+    if not state.identified:
         yield from unidentified(state)
     elif payment is None:
         yield from unnamed(state)

@@ -1,4 +1,7 @@
-"""What the front desk of a clinic may say and do, emergencies first; it knows no medicine and reads no clock."""
+"""What the front desk of a clinic may say and do, emergencies first; it knows no medicine and reads no clock.
+
+Four procedures: the way to the record (sign-in and consent), a visit, another time for one, and its cancellation.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,35 @@ from typing import Any, Literal, Self
 
 from pydantic import NonNegativeInt, model_validator
 
-from constrained import Offer, State, Understanding, date, effect, entity, must, only, policy, question, say
+from constrained import (
+    Offer,
+    State,
+    Understanding,
+    ask,
+    before_commitment,
+    confirm,
+    date,
+    effect,
+    entity,
+    must,
+    only,
+    perform,
+    policy,
+    question,
+    say,
+    start,
+    tell,
+)
 
 EMERGENCY_NUMBER, CRISIS_LINE, DESK_PHONE = "911", "988", "555-0142"
 VISIT_PRICE, VIDEO_PRICE, LATE_FEE = Decimal(120), Decimal(75), Decimal(40)
 OPENS, CLOSES = dt.time(8, 0), dt.time(18, 0)
 LATE_HOURS = 24  # a cancellation later than this before the start costs LATE_FEE
+MOST_TIMES = 5  # that are proposed one after the other
+MOST_SIGN_INS = 3
+TO_A_TIME = ("yes", "another", "no", "waits")  # the answers to a proposed time
+TO_A_CANCELLATION = ("yes", "another", "no")
+READY = ("ready",)  # the one answer to a form: that it is filled in
 REFILL_DAYS = 2  # until the pharmacy has an ordered refill
 
 Topic = Literal["welcome", "visit", "appointments", "medicines"]
@@ -80,8 +106,6 @@ class Clinic(State):
     Attributes:
         topic: what the conversation is about; the page on which the chat was opened, and effects, set it.
         consent: whether the patient lets the desk read the record.
-        proposed: id of the free time that awaits a yes or no. ``moving``: the appointment that it would replace.
-        passed: ids of the times that the patient turned down. ``cancelling``: the appointment asked about.
     """
 
     now: dt.datetime = dt.datetime(2026, 3, 2, 9, 0)
@@ -89,15 +113,11 @@ class Clinic(State):
     alert: Alert | None = None
     handed_over: bool = False
     identified: bool = False
-    consent: Literal["unknown", "asked", "given", "refused"] = "unknown"
+    consent: Literal["unknown", "given", "refused"] = "unknown"
     doctors: tuple[Doctor, ...] = DOCTORS
     free_times: tuple[FreeTime, ...] = FREE_TIMES
     appointments: tuple[Appointment, ...] = APPOINTMENTS
     prescriptions: tuple[Prescription, ...] = PRESCRIPTIONS
-    proposed: str | None = None
-    moving: str | None = None
-    passed: tuple[str, ...] = ()
-    cancelling: str | None = None
     waiting: bool = False
     reminders: bool = False
 
@@ -201,7 +221,7 @@ def stand_down(state: Clinic) -> Clinic:
     return state.but(alert=None)
 
 
-@effect(requires=lambda state: not state.handed_over)
+@effect
 def hand_over(state: Clinic) -> Clinic:
     """Calls a person into the chat."""
     return state.but(handed_over=True)
@@ -218,21 +238,9 @@ def sign_in(state: Clinic) -> Clinic:
     return state.but(identified=True)
 
 
-@effect(requires=lambda state: state.identified)
-def ask_consent(state: Clinic) -> Clinic:
-    return state.but(consent="asked")
-
-
-@effect(requires=lambda state, given: state.consent == "asked")
+@effect(requires=lambda state, given: state.identified)
 def record_consent(state: Clinic, given: bool) -> Clinic:
     return state.but(consent="given" if given else "refused")
-
-
-@effect(requires=lambda state, time_id, moving=None: state.is_open and find(state.free_times, time_id))
-def propose(state: Clinic, time_id: str, moving: str | None = None) -> Clinic:
-    """Remembers what was proposed while the patient decides; ``moving`` is the appointment that it would replace."""
-    passed = (*state.passed, state.proposed) if state.proposed else ()
-    return state.but(proposed=time_id, moving=moving, passed=passed, cancelling=None, topic="appointments")
 
 
 @effect(requires=lambda state, time_id: state.is_open and find(state.free_times, time_id))
@@ -241,37 +249,19 @@ def book(state: Clinic, time_id: str) -> Clinic:
     taken = find(state.free_times, time_id)
     made = Appointment(id=taken.id, doctor=taken.doctor, start=taken.start)
     left = tuple(time for time in state.free_times if time is not taken)
-    return state.but(appointments=(*state.appointments, made), free_times=left, proposed=None, moving=None, passed=())
-
-
-@effect(requires=lambda state, old_id, time_id: state.is_open and find(state.upcoming, old_id) and find(state.free_times, time_id))
-def reschedule(state: Clinic, old_id: str, time_id: str) -> Clinic:
-    """Books the new time and cancels the old one."""
-    return book(cancel(state, old_id), time_id)
-
-
-@effect(requires=lambda state, appointment_id: state.is_open and find(state.upcoming, appointment_id))
-def ask_to_cancel(state: Clinic, appointment_id: str) -> Clinic:
-    """Remembers which appointment the patient was asked about."""
-    return state.but(cancelling=appointment_id, topic="appointments")
+    return state.but(appointments=(*state.appointments, made), free_times=left)
 
 
 @effect(requires=lambda state, appointment_id: state.is_open and find(state.upcoming, appointment_id))
 def cancel(state: Clinic, appointment_id: str) -> Clinic:
     """Cancels an appointment that has not begun."""
     changed = tuple(one.but(status="cancelled") if one.id == appointment_id else one for one in state.appointments)
-    return state.but(appointments=changed, cancelling=None)
-
-
-@effect(requires=lambda state: state.proposed or state.cancelling)
-def drop(state: Clinic) -> Clinic:
-    """Forgets what was proposed or asked."""
-    return state.but(proposed=None, moving=None, passed=(), cancelling=None)
+    return state.but(appointments=changed)
 
 
 @effect(requires=lambda state: state.is_open and not state.waiting)
 def add_to_waiting_list(state: Clinic) -> Clinic:
-    return state.but(waiting=True, proposed=None, moving=None, passed=())
+    return state.but(waiting=True)
 
 
 @effect(requires=lambda state: state.is_open and not state.reminders)
@@ -300,11 +290,10 @@ def meant(state: Clinic, heard: Heard) -> Appointment | None:
     return min(state.upcoming, key=lambda one: (one.doctor != heard.doctor, one.start.date() != heard.day, one.start), default=None)
 
 
-def closest(state: Clinic, heard: Heard, doctors: set[str], otherwise: dt.date) -> FreeTime | None:
-    """The free time of these doctors nearest to the day asked for, or to ``otherwise`` when none was; none turned down before."""
+def closest(state: Clinic, heard: Heard, doctors: set[str], otherwise: dt.date, passed: tuple[str, ...] = ()) -> FreeTime | None:
+    """The free time of these doctors nearest to the day asked for, or to ``otherwise`` when none was; none of ``passed``."""
     wanted = heard.day if heard.day and heard.day >= state.today else otherwise
-    refused = (*state.passed, state.proposed)
-    times = [time for time in state.free_times if time.doctor in doctors and time.start > state.now and time.id not in refused]
+    times = [time for time in state.free_times if time.doctor in doctors and time.start > state.now and time.id not in passed]
     return min(times, key=lambda time: (abs(time.start.date() - wanted), time.start), default=None)
 
 
@@ -317,22 +306,16 @@ def wanted_doctors(state: Clinic, heard: Heard) -> set[str]:
 # -- when it may be said -----------------------------------------------------------------------------
 
 
-@policy("clinic_booking")
+@policy("clinic_booking", version=1, obligations=(before_commitment("bot_notice", book, number=EMERGENCY_NUMBER, earlier=True),))
 def front_desk(state: Clinic, heard: Heard) -> Iterator[Offer]:
-    """An emergency closes everything else; then what was begun is finished; then the patient's topic decides."""
+    """An emergency closes everything else and ends what runs; then a procedure goes on; then the patient's topic decides."""
     if heard.emergency or heard.crisis or state.alert:
         yield from alarm(state, heard)
         return
     yield must("bot_notice", number=EMERGENCY_NUMBER).once()
     yield person(state)
-    if state.consent == "asked":
-        yield from while_consent_is_asked()
-    elif not state.is_open:
+    if not state.is_open:
         yield from for_visitor(state)
-    elif find(state.free_times, state.proposed):
-        yield from while_proposed(state, heard)
-    elif find(state.upcoming, state.cancelling):
-        yield from while_cancelling(state, heard)
     else:
         yield from for_patient(state, heard)
 
@@ -340,9 +323,9 @@ def front_desk(state: Clinic, heard: Heard) -> Iterator[Offer]:
 def alarm(state: Clinic, heard: Heard) -> Iterator[Offer]:
     """What was heard decides alone; an alert stays until the patient says that it is over, or the staff ends it."""
     if heard.emergency:
-        yield only("emergency_call", number=EMERGENCY_NUMBER).then(route_emergency, "emergency")
+        yield only("emergency_call", number=EMERGENCY_NUMBER).then(route_emergency, "emergency").ends()
     if heard.crisis:
-        yield only("crisis_line", line=CRISIS_LINE, number=EMERGENCY_NUMBER).then(route_emergency, "crisis")
+        yield only("crisis_line", line=CRISIS_LINE, number=EMERGENCY_NUMBER).then(route_emergency, "crisis").ends()
     if heard.emergency or heard.crisis:
         return
     if state.alert == "crisis":
@@ -363,18 +346,25 @@ def complaint(state: Clinic) -> Offer:
     return say("complaint") if state.handed_over else say("complaint").then(hand_over)
 
 
-def while_consent_is_asked() -> Iterator[Offer]:
-    """The record stays closed until a clear yes."""
-    yield say("consent_given").then(record_consent, True)
-    yield say("consent_refused").then(record_consent, False)
-    yield say("privacy")
-    yield say("bot")
-    yield say("medical_advice", number=EMERGENCY_NUMBER)
+async def access(state: Clinic):
+    """The sign-in form, then the patient's word on the record: it stays closed until a clear yes."""
+    for _ in range(MOST_SIGN_INS):
+        if state.identified:
+            break
+        await ask("identify", READY, tries=MOST_SIGN_INS).then(sign_in)
+    else:
+        await tell("human", phone=DESK_PHONE).then(hand_over)
+        return
+    others = (person(state), say("privacy"), say("bot"), say("medical_advice", number=EMERGENCY_NUMBER))
+    if await confirm("consent_ask", beside=others, alone=True):
+        await tell("consent_given").then(record_consent, True)
+    else:
+        await tell("consent_refused").then(record_consent, False)
 
 
 def for_visitor(state: Clinic) -> Iterator[Offer]:
     """Who has not signed in, or keeps the record closed, learns what anyone may know."""
-    yield say("consent_ask").then(ask_consent) if state.identified else say("identify").then(sign_in)
+    yield start(access)
     if state.topic == "welcome":
         yield from at_the_door()
         yield say("privacy")
@@ -390,7 +380,7 @@ def for_visitor(state: Clinic) -> Iterator[Offer]:
 
 def for_patient(state: Clinic, heard: Heard) -> Iterator[Offer]:
     """A patient who signed in and agreed: the topic narrows what is on offer."""
-    yield from booking(state, heard)
+    yield start(visit)
     if state.topic == "welcome":
         yield from at_the_door()
         yield from changing(state, heard)
@@ -452,38 +442,89 @@ def closing() -> Iterator[Offer]:
     yield say("thanks").then(turn_to, "welcome")
 
 
-def booking(state: Clinic, heard: Heard) -> Iterator[Offer]:
-    """A new appointment: one free time is proposed, or none is left."""
+async def visit(state: Clinic, heard: Heard):
+    """A new appointment: a free time is proposed, others where it does not suit; a yes, the booking, what came of it."""
     time = closest(state, heard, wanted_doctors(state, heard), state.today)
     if time is None:
-        yield say("none_free")
+        await tell("none_free")
         return
-    day, start, doctor = time.start.date(), time.start.time(), find(state.doctors, time.doctor)
+    day, start_at, doctor = time.start.date(), time.start.time(), find(state.doctors, time.doctor)
+    others = about_a_time(state)
     if doctor.specialty == "pediatrics":
-        yield say("offer_child", day=day, time=start, doctor=doctor.name).then(propose, time.id)
+        question = ask("offer_child", TO_A_TIME, day=day, time=start_at, doctor=doctor.name, beside=others, alone=True)
     else:
-        yield say("offer_time", day=day, time=start, doctor=doctor.name, specialty=doctor.specialty).then(propose, time.id)
+        question = ask(
+            "offer_time", TO_A_TIME, day=day, time=start_at, doctor=doctor.name, specialty=doctor.specialty, beside=others, alone=True
+        )
+    await settled(state, heard, time, await question.then(turn_to, "appointments"), None)
 
 
-def while_proposed(state: Clinic, heard: Heard) -> Iterator[Offer]:
-    """A time was put to the patient: yes, another one, or no."""
-    time = find(state.free_times, state.proposed)
-    agreed = say("booked", day=time.start.date(), time=time.start.time(), doctor=find(state.doctors, time.doctor).name)
-    yield agreed.then(reschedule, state.moving, time.id) if state.moving else agreed.then(book, time.id)
-    yield another(state, closest(state, heard, {heard.doctor or time.doctor}, time.start.date()))
-    yield say("left_as_is").then(drop)
-    yield say("waiting_list").then(add_to_waiting_list)
-    yield say("cost", visit=VISIT_PRICE, video=VIDEO_PRICE)
-    yield say("what_to_bring")
-    yield say("directions")
-
-
-def another(state: Clinic, time: FreeTime | None) -> Offer:
-    """Another time in place of the one that was turned down."""
+async def moved(state: Clinic, heard: Heard):
+    """Another time for an appointment, with the same doctor."""
+    one = meant(state, heard)
+    time = closest(state, heard, {one.doctor}, one.start.date()) if one else None
     if time is None:
-        return say("none_free")
-    doctor = find(state.doctors, time.doctor).name
-    return say("another_time", day=time.start.date(), time=time.start.time(), doctor=doctor).then(propose, time.id, state.moving)
+        await tell("none_free")
+        return
+    await settled(state, heard, time, await move_offered(state, one, time), one)
+
+
+async def move_offered(state: Clinic, one: Appointment, time: FreeTime):
+    """The question whether an appointment is to be moved to a free time."""
+    old, new, doctor = one.start.date(), time.start, find(state.doctors, one.doctor).name
+    question = ask(
+        "move_offer",
+        TO_A_TIME,
+        doctor=doctor,
+        old_day=old,
+        day=new.date(),
+        time=new.time(),
+        beside=about_a_time(state),
+        alone=True,
+    )
+    return await question.then(turn_to, "appointments")
+
+
+async def settled(state: Clinic, heard: Heard, time: FreeTime, answer: str, one: Appointment | None):
+    """What the patient makes of a proposed time; ``one`` is the appointment that it would replace."""
+    passed: tuple[str, ...] = ()
+    for _ in range(MOST_TIMES):
+        if answer != "another":
+            break
+        passed = (*passed, time.id)
+        later = closest(state, heard, {heard.doctor or time.doctor}, time.start.date(), passed)
+        if later is None:
+            await tell("none_free")
+            return
+        time, doctor = later, find(state.doctors, later.doctor).name
+        day, start_at = time.start.date(), time.start.time()
+        answer = await ask("another_time", TO_A_TIME, day=day, time=start_at, doctor=doctor, beside=about_a_time(state), alone=True)
+    if answer == "yes":
+        await booked(state, time, one)
+    elif answer == "no":
+        await tell("left_as_is")
+    elif answer == "waits":
+        await tell("waiting_list").then(add_to_waiting_list)
+    else:
+        await tell("none_free")
+
+
+async def booked(state: Clinic, time: FreeTime, one: Appointment | None):
+    """The booking, with the cancellation of what it replaces, and what came of it."""
+    if one is None:
+        is_done = await perform("booking_now").then(book, time.id)
+    else:
+        is_done = await perform("booking_now").then(cancel, one.id).then(book, time.id)
+    if is_done:
+        await tell("booked", day=time.start.date(), time=time.start.time(), doctor=find(state.doctors, time.doctor).name)
+    else:
+        await tell("booking_failed")
+
+
+def about_a_time(state: Clinic) -> tuple[Offer, ...]:
+    """What may be asked while a time is proposed."""
+    price = say("cost", visit=VISIT_PRICE, video=VIDEO_PRICE)
+    return (person(state), price, say("what_to_bring"), say("directions"))
 
 
 def changing(state: Clinic, heard: Heard) -> Iterator[Offer]:
@@ -492,31 +533,42 @@ def changing(state: Clinic, heard: Heard) -> Iterator[Offer]:
     if one is None:
         yield say("no_appointment")
         return
-    day, start, doctor = one.start.date(), one.start.time(), find(state.doctors, one.doctor).name
-    yield say("my_appointment", day=day, time=start, doctor=doctor)
+    yield say("my_appointment", day=one.start.date(), time=one.start.time(), doctor=find(state.doctors, one.doctor).name)
+    yield start(cancelled)
+    if closest(state, heard, {one.doctor}, one.start.date()):
+        yield start(moved)
+
+
+async def cancelled(state: Clinic, heard: Heard):
+    """The patient is asked whether to cancel, with the fee where it is late: yes, no, or rather another time."""
+    one = meant(state, heard)
+    if one is None:
+        await tell("no_appointment")
+        return
+    day, start_at, doctor = one.start.date(), one.start.time(), find(state.doctors, one.doctor).name
+    others = (person(state), complaint(state))
     if one.start - state.now < dt.timedelta(hours=LATE_HOURS):
-        late = say("cancel_ask_late", day=day, time=start, doctor=doctor, hours=LATE_HOURS, fee=LATE_FEE)
-        yield late.then(ask_to_cancel, one.id)
+        question = ask(
+            "cancel_ask_late",
+            TO_A_CANCELLATION,
+            day=day,
+            time=start_at,
+            doctor=doctor,
+            hours=LATE_HOURS,
+            fee=LATE_FEE,
+            beside=others,
+            alone=True,
+        )
     else:
-        yield say("cancel_ask", day=day, time=start, doctor=doctor).then(ask_to_cancel, one.id)
-    yield from moving(state, heard, one)
-
-
-def moving(state: Clinic, heard: Heard, one: Appointment) -> Iterator[Offer]:
-    """Another time for an appointment, with the same doctor."""
+        question = ask("cancel_ask", TO_A_CANCELLATION, day=day, time=start_at, doctor=doctor, beside=others, alone=True)
+    answer = await question.then(turn_to, "appointments")
     time = closest(state, heard, {one.doctor}, one.start.date())
-    if time:
-        old, new, doctor = one.start.date(), time.start, find(state.doctors, one.doctor).name
-        yield say("move_offer", doctor=doctor, old_day=old, day=new.date(), time=new.time()).then(propose, time.id, one.id)
-
-
-def while_cancelling(state: Clinic, heard: Heard) -> Iterator[Offer]:
-    """The patient was asked whether to cancel: yes, no, or rather another time."""
-    one = find(state.upcoming, state.cancelling)
-    yield say("cancelled", day=one.start.date(), doctor=find(state.doctors, one.doctor).name).then(cancel, one.id)
-    yield from moving(state, heard, one)
-    yield say("left_as_is").then(drop)
-    yield complaint(state)
+    if answer == "yes":
+        await tell("cancelled", day=day, doctor=doctor).then(cancel, one.id)
+    elif answer == "another" and time is not None:
+        await settled(state, heard, time, await move_offered(state, one, time), one)
+    else:
+        await tell("left_as_is")
 
 
 def refilling(state: Clinic, heard: Heard) -> Iterator[Offer]:

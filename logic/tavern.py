@@ -1,11 +1,28 @@
-"""What Brom, an innkeeper, may say: prices, a bargain, a quest, a brawl and a short grudge. Knows no wording."""
+"""What Brom, an innkeeper, may say: prices, a bargain, a quest of three scenes, a brawl and a short grudge. Knows no wording."""
 
 from enum import Enum
 from typing import Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from constrained import State, Understanding, amount, choice, effect, entity, must, only, policy, question, say
+from constrained import (
+    State,
+    Understanding,
+    amount,
+    ask,
+    choice,
+    confirm,
+    effect,
+    entity,
+    must,
+    only,
+    perform,
+    policy,
+    question,
+    say,
+    start,
+    tell,
+)  # fmt: skip
 
 SUPPER_PRICE = 3  # gold, for an ale and for a bowl of stew
 ROOM_PRICE = 8  # gold a night
@@ -16,6 +33,8 @@ REWARD = 100  # gold, for the proof that the thing in the cellar is dead
 DAMAGES = 10  # gold, settles a brawl
 LIGHT_PURSE = 20  # gold, below this a customer may ask for credit
 WORST_GRUDGE = 3
+TREAD = ("carefully", "carelessly")  # how the player takes the stairs
+WAYS = ("waits", "searches")  # at the barrels
 
 
 class Item(Enum):
@@ -33,6 +52,7 @@ class Place(Enum):
     COUNTER = "counter"
     TABLE = "table"
     STREET = "street"
+    CELLAR = "cellar"
 
 
 class Room(Enum):
@@ -217,9 +237,21 @@ def start_quest(state: Tavern) -> Tavern:
 
 
 @effect(requires=lambda state: Item.CELLAR_KEY in state.belt and Item.RAT_TAIL not in state.belt)
-def explore_cellar(state: Tavern) -> Tavern:
-    """The player goes down. Here they win and come back with the tail; a game puts its own scene in this place."""
-    return state.but(belt=(*state.belt, Item.RAT_TAIL))
+def climb_down(state: Tavern) -> Tavern:
+    """The player is in the cellar; Brom stays at the top of the stairs."""
+    return state.but(place=Place.CELLAR)
+
+
+@effect
+def climb_up(state: Tavern) -> Tavern:
+    """The player is back at the counter."""
+    return state.but(place=Place.COUNTER)
+
+
+@effect(requires=lambda state: state.place is Place.CELLAR and Item.RAT_TAIL not in state.belt)
+def slay(state: Tavern) -> Tavern:
+    """The fight. Here the player wins and comes up with the tail; a game puts its own fight in this place."""
+    return state.but(belt=(*state.belt, Item.RAT_TAIL), place=Place.COUNTER)
 
 
 @effect(requires=lambda state: state.quest is Quest.TAKEN)
@@ -448,7 +480,31 @@ def hunt(state: Tavern):
         return
     yield say("no_proof")
     if Item.CELLAR_KEY in state.belt:
-        yield say("go_down").then(explore_cellar)
+        yield start(descent)
+
+
+async def descent(state: Tavern):
+    """Three scenes: the stairs, the barrels, the beast. Brom calls down; what the player does decides how it goes on."""
+    if await ask("go_down", TREAD, tries=3, otherwise=say("back_up").then(climb_up)).then(climb_down) == "carefully":
+        await tell("steps_hold")
+    else:
+        await tell("step_breaks")
+    for _ in range(2):
+        if await ask("at_the_barrels", WAYS, tries=3, otherwise=say("back_up").then(climb_up)) == "waits":
+            break
+        await tell("it_hides")
+    if not await confirm("eyes_in_the_dark", tries=3, otherwise=say("back_up").then(climb_up)):
+        await tell("back_up").then(climb_up)
+    elif await perform("crash").then(slay):
+        await tell("tail_cut")
+    else:
+        await tell("back_up").then(climb_up)
+
+
+def below(state: Tavern):
+    """In the cellar: up again, at any step."""
+    yield say("back_up").then(climb_up).ends()
+    yield say("quest_advice")
 
 
 @policy("tavern")
@@ -456,6 +512,8 @@ def innkeeper(state: Tavern, heard: Heard):
     """Brom serves and trades with the calm, brawls with those who threaten him, and forgives soon."""
     if state.place is Place.STREET:
         yield from shut_out(state, heard)
+    elif state.place is Place.CELLAR:
+        yield from below(state)
     elif state.cudgel_drawn:
         yield from brawling(state)
     elif heard.threat:

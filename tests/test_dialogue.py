@@ -31,7 +31,8 @@ from constrained import (
 )
 from constrained.audit.log import read_log
 from constrained.choice import Deadline, Distribution
-from constrained.dialogue import HISTORY_TURNS, MESSAGE_LIMIT, clean_message
+from constrained.dialogue import MESSAGE_LIMIT, clean_message
+from constrained.memory import HISTORY_TURNS
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.strategies import HOSTILE, record
 

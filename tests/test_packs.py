@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.errors import CatalogError, PackError, PolicyError
+from constrained.memory import Memory
 from constrained.packs import catalog_path, find_pack, list_packs, load_policy, load_policy_file
 
 SHIPPED = ["bank_disputes", "clinic_booking", "tavern"]
@@ -202,3 +203,22 @@ def test_a_broken_catalog_is_told_as_such(here: Path) -> None:
 def test_a_file_that_is_not_there(here: Path) -> None:
     with pytest.raises(PolicyError, match="cannot be read"):
         load_policy_file(here / "logic" / "nobody.py")
+
+
+@pytest.mark.parametrize(
+    ("heard", "replies", "failed", "said"),
+    [
+        ({"transaction": "Kestrel Shoes"}, ("not_received", "filing_now"), "file_dispute", "filing_failed"),
+        ({"transaction": "Kestrel Shoes"}, ("block_first", "blocking_now"), "block_card", "block_failed"),
+    ],
+)
+def test_what_the_bank_could_not_do_is_told_as_such(heard: dict[str, str], replies: tuple[str, ...], failed: str, said: str) -> None:
+    from constrained.logic.run import run, told
+
+    policy = load_policy("bank_disputes")
+    state, memory = policy.state_type.default().but(identified=True), Memory()
+    for reply in replies:
+        ran = run(policy, state, policy.heard_type(**heard), memory)
+        memory = ran.after(next(option for option in ran.allowed.options if option.id == reply))
+    ran = run(policy, state, None, told(memory, failed=[failed]))
+    assert [option.id for option in ran.allowed.options] == [said]

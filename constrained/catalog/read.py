@@ -83,6 +83,7 @@ def _response(response_id: str, shape: ResponseFile, context: _Context) -> Respo
         exact_locale=shape.exact_locale,
         author=context.author if shape.author is None else _said(shape.author, (*path, "author"), report),
         cites=_cites((*path, "cites"), shape.cites, context),
+        claims=_claims((*path, "claims"), shape.claims, report),
         source=Source(report.file, place.line, place.column),
     )
 
@@ -98,6 +99,8 @@ def _fallback(shape: CatalogFile, responses: Mapping[str, Response], context: _C
     place, at = f"the fallback {response.id!r}", ("responses", response.id)
     if response.slots or any(template.slots for template in response.texts.values()):
         report.add_key(at, f"{place} has slots", "it is said when nothing else fits, so it cannot need a value")
+    if response.claims:
+        report.add((*at, "claims"), f"{place} claims an event, so it could not always be said", "take claims out", at_key=True)
     if response.exact_locale:
         hint = "take exact_locale out, or choose another fallback"
         report.add((*at, "exact_locale"), f"{place} is exact_locale, so in other locales nothing could be said", hint, at_key=True)
@@ -287,6 +290,13 @@ def _cites(path: Path, shape: CitationFile | None, context: _Context) -> Citatio
     document = context.documents.get(shape.document)
     digest = _said(shape.hash, (*path, "hash"), report)
     return Citation(shape.document, digest, passage, *((document.file.strip(), document.on_change) if document else ()))
+
+
+def _claims(path: Path, event: str | None, report: Report) -> str:
+    if event is None:
+        return ""
+    _identifier(event, path, "the event", report, at_key=False)
+    return event
 
 
 # -- words, ids, locales -----------------------------------------------------------------------------

@@ -11,8 +11,7 @@ from constrained.logic.policy import Policy
 
 def offers_of(policy: Policy) -> list[Made]:
     """Every offer in the policy's file that a run can come to, in the order of the file."""
-    node = policy.script.function_at(policy.line, policy.function_name)
-    return [made for made in find_offers(policy.script, policy.script.called(node)) if not made.is_dead] if node else []
+    return [made for made in find_offers(policy.script, policy.nodes()) if not made.is_dead]
 
 
 def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:

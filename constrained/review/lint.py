@@ -38,7 +38,7 @@ def lint_review(catalog: Catalog) -> Iterator[Problem]:
 
 
 def lint_promises(policy: Policy) -> Iterator[Problem]:
-    """Remarks about texts that tell of an effect which the response never has, and about effects that do not exist."""
+    """Remarks about texts that tell of an effect which the response neither has nor claims, and about effects that do not exist."""
     promises = policy.catalog.review.promises
     if not promises:
         return
@@ -48,6 +48,8 @@ def lint_promises(policy: Policy) -> Iterator[Problem]:
         yield Problem(policy.catalog.path, 0, 0, f"review.promises names the effect {name!r}, which the policy never uses", hint)
     for response in policy.catalog.responses.values():
         for name in sorted(set(promises) & known - effects.get(response.id, frozenset())):
+            if response.claims in known:  # it is said only after an effect was done: which, its approver has seen
+                continue
             for locale, template in response.texts.items():
                 found = _found(template.source, promises[name])
                 if found:

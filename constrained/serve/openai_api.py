@@ -17,10 +17,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from constrained.choice import Speaker
-from constrained.dialogue import HISTORY_TURNS, clean_message
+from constrained.dialogue import clean_message
 from constrained.errors import StateError
 from constrained.logic.policy import Policy
-from constrained.memory import Memory
+from constrained.memory import HISTORY_TURNS, Memory
 from constrained.serve.errors import RefusedError
 from constrained.serve.models import Id, TurnReply, TurnRequest
 from constrained.serve.turns import Job, Turns

@@ -10,7 +10,7 @@ from typing import Any
 
 from constrained.audit.record import Record, portable, to_json
 from constrained.logic.effects import Effect
-from constrained.logic.options import Option
+from constrained.logic.options import Option, with_it
 from constrained.logic.policy import Policy
 from constrained.serve.models import (
     BlockedReply,
@@ -48,6 +48,7 @@ def reply_of(turn: Turn, policy: Policy, *, pack: str, engine: str, outcome: Eff
         heard=_heard(turn, policy),
         blocked=tuple(BlockedReply.model_construct(id=one["id"], reason=one["reason"], line=one["line"]) for one in record.blocked),
         obligations=_obligations(turn, policy),
+        goes_on=turn.goes_on,
         state_before=record.state,
         state_after=None,
         timings_ms=record.timings_ms,
@@ -104,7 +105,7 @@ def _option(option: Option, entry: Any) -> OptionReply:
 def _obligations(turn: Turn, policy: Policy) -> tuple[ObligationReply, ...]:
     return tuple(
         ObligationReply.model_construct(id=one.id, text=one.text, line=portable(str(one.source), policy.file), is_after=one.is_after)
-        for one in turn.trace.allowed.obligations
+        for one in with_it(turn.decision.chosen, turn.trace.allowed.obligations)
     )
 
 

@@ -248,12 +248,12 @@ class Book:
             connection.execute(_START, {"its_id": turn_id})
         self._sessions.flush()
 
-    def finish(self, row: TurnRow, reply: str, seal: str, state: str) -> None:
-        """The turn is done, with the reply as it was released; ``state`` is the conversation's now, if no later turn came."""
+    def finish(self, row: TurnRow, reply: str, seal: str, state: str, memory: Memory | None = None) -> None:
+        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later."""
         with self._sessions._begun(self._connection) as connection:
             connection.execute(_FINISH, {"its_id": row.turn_id, "its_reply": reply, "its_seal": seal})
-            mine = {"its_tenant": self._tenant, "its_id": row.conversation, "its_number": row.number, "its_state": state}
-            connection.execute(_GO_ON, mine)
+            kept = {"its_state": state, "its_memory": None if memory is None else memory.model_dump_json()}
+            connection.execute(_GO_ON, {"its_tenant": self._tenant, "its_id": row.conversation, "its_number": row.number} | kept)
         self._sessions.flush()
 
     def forget(self, conversation: str) -> bool:
@@ -371,7 +371,7 @@ _GO_ON = (
         conversations.c.id == bindparam("its_id"),
         conversations.c.number == bindparam("its_number"),
     )
-    .values(state=bindparam("its_state"))
+    .values(state=bindparam("its_state"), memory=func.coalesce(bindparam("its_memory"), conversations.c.memory))
 )
 _MARK = update(turns).where(turns.c.turn_id == bindparam("its_id")).values(stage=literal_column(f"'{DONE}'"), seal=bindparam("its_seal"))
 _FORGET = delete(conversations).where(*_HERE)
