@@ -10,6 +10,7 @@
     ├── EffectError         an effect whose precondition no longer holds, or that ran before
     ├── PackError           a pack that is not there, or only in part
     ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
+    ├── PropertyError       a property that cannot be judged, or a file of them that may not be used
     ├── EngineError         a model that could not be loaded or could not answer
     │   ├── ModelNotFoundError   no such model on this machine
     │   ├── BusyError            too many decisions are waiting for the model
@@ -125,6 +126,10 @@ class PackError(ConstrainedError):
 
 class GoldenError(_ProblemsError):
     """A file of golden dialogues that cannot be read; ``problems`` names file, line and column."""
+
+
+class PropertyError(_ProblemsError):
+    """A property of conversations that cannot be judged; ``problems`` names file and line, where there is one."""
 
 
 class EngineError(ConstrainedError):
