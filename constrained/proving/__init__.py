@@ -8,7 +8,7 @@ in ``properties/NAME.py``, then ``constrained prove NAME``. Knows no model; a mo
 from __future__ import annotations
 
 from constrained.proving.declared import Moment, Property, Scope, always, before, eventually, every, in_order, never_after, scope
-from constrained.proving.prove import prove
+from constrained.proving.proofs import prove
 from constrained.proving.report import Proof, Verdict
 
 __all__ = [
