@@ -24,17 +24,23 @@ from constrained.errors import (
     PackError,
     PolicyError,
     Problem,
+    ProcedureError,
     PropertyError,
     ReplayError,
     SlotError,
     StateError,
     VerificationError,
 )
+from constrained.logic.clauses import Clause, after, at_start, before, before_commitment, every, never_after, once
 from constrained.logic.effects import Effect, EffectKind, effect
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, must, only, say
 from constrained.logic.policy import Policy, policy
+from constrained.logic.procedure import procedure
 from constrained.logic.state import State
+from constrained.logic.steps import GaveUp, ask, confirm, perform, start, tell
 from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, grammar, pattern, question, score
+
+from constrained.memory import Memory
 
 if TYPE_CHECKING:
     from constrained.audit.log import JsonLinesLog, MemoryLog
@@ -69,6 +75,7 @@ __all__ = [
     "CalibrationError",
     "Catalog",
     "CatalogError",
+    "Clause",
     "ConstrainedError",
     "DeadlineError",
     "Decision",
@@ -77,11 +84,13 @@ __all__ = [
     "EffectError",
     "EffectKind",
     "EngineError",
+    "GaveUp",
     "GoldenError",
     "Hearing",
     "JsonLinesLog",
     "KeyFileError",
     "LocaleError",
+    "Memory",
     "MemoryLog",
     "MessageError",
     "ModelNotFoundError",
@@ -93,6 +102,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Problem",
+    "ProcedureError",
     "PropertyError",
     "Record",
     "ReplayError",
@@ -104,22 +114,35 @@ __all__ = [
     "Turn",
     "Understanding",
     "VerificationError",
+    "after",
     "amount",
+    "ask",
+    "at_start",
+    "before",
+    "before_commitment",
     "choice",
+    "confirm",
     "date",
     "effect",
     "entity",
+    "every",
     "grammar",
     "list_packs",
     "load_catalog",
     "load_policy",
     "must",
+    "never_after",
+    "once",
     "only",
     "pattern",
+    "perform",
     "policy",
+    "procedure",
     "question",
     "say",
     "score",
+    "start",
+    "tell",
 ]
 
 

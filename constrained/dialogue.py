@@ -27,9 +27,11 @@ from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
 from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Reads, Scene, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
-from constrained.logic.allow import allow, most_salient
-from constrained.logic.options import Allowed, Obligation, Option
+from constrained.logic.allow import most_salient, rest_of
+from constrained.logic.clauses import Place
+from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
+from constrained.logic.run import Ran, happened, run, told
 from constrained.logic.state import State
 from constrained.logic.understanding import Hearing, Understanding, ask, believed, blanks, understand
 from constrained.memory import Memory
@@ -49,7 +51,7 @@ class Dialogue:
         turn = npc.reply("Sixty gold for the cellar key?", state=Tavern(gold=80))
 
     Args:
-        policy: a function decorated with ``@policy``, or the name of a pack.
+        policy: a function decorated with ``@policy`` or ``@procedure``, or the name of a pack.
         model: path, hub id or GGUF file for a TransformersEngine; or give ``engine``. With neither, replies
             follow the rules alone (mode ``rules``), nothing is heard.
         log: a path (JSON lines; SQLite where it ends in ``.db``), ``postgresql://USER@HOST/NAME``, or a Log. Records are
@@ -90,8 +92,7 @@ class Dialogue:
         self.threshold = threshold
         self.conversation = conversation or uuid.uuid4().hex
         self._now = now
-        start = memory or Memory()
-        self._said, self._history, self._number = dict(start.said), list(start.history), start.number
+        self._memory = memory or Memory()
         self._lock = threading.Lock()  # turns of one conversation keep their order
 
     @property
@@ -117,15 +118,13 @@ class Dialogue:
             with _timed(taken, "hear"):
                 heard, hearings, is_late = self._hear(taken)
             with _timed(taken, "allow"):
-                allowed = allow(
-                    self.policy, taken.state, heard, said=self._said, locale=taken.locale, today=taken.today, standing=taken.standing
-                )
+                ran = self._run(taken, heard)
             with _timed(taken, "decide"):
-                decision = self._decide(taken, allowed, is_late)
+                decision = self._decide(taken, ran.allowed, is_late)
             with _timed(taken, "verify"):
-                text = compose(decision.chosen, allowed.obligations)
-                verify(text, decision.chosen, allowed, self.catalog, taken.today, taken.standing)
-            return self._commit(taken, heard, hearings, allowed, decision, text)
+                text = compose(decision.chosen, ran.allowed.obligations)
+                verify(text, decision.chosen, ran.allowed, self.catalog, taken.today, taken.standing, self._memory.done)
+            return self._commit(taken, heard, hearings, ran, decision, text)
 
     async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
         """``reply`` for asynchronous hosts; the model runs in a worker thread."""
@@ -134,7 +133,7 @@ class Dialogue:
     def memory(self) -> Memory:
         """What the conversation carries to its next turn; ``Dialogue(..., memory=...)`` goes on from it in any process."""
         with self._lock:
-            return Memory(said=dict(self._said), history=tuple(self._history), number=self._number)
+            return self._memory.model_copy(update={"said": dict(self._memory.said)})
 
     def fork(self, engine: Engine | None) -> Dialogue:
         """A second conversation that goes on from here with another engine and a log of its own in memory: to compare."""
@@ -153,7 +152,12 @@ class Dialogue:
     def resume(self, memory: Memory) -> None:
         """Goes on from there: what was said and heard before, here or in another process."""
         with self._lock:
-            self._said, self._history, self._number = dict(memory.said), list(memory.history)[-2 * HISTORY_TURNS :], memory.number
+            self._memory = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
+
+    def happened(self, *events: str) -> None:
+        """The host tells of events that were committed, besides the effects of turns: what claims rest on."""
+        with self._lock:
+            self._memory = happened(self._memory, events)
 
     # -- the six stages ------------------------------------------------------------------------------
 
@@ -193,11 +197,25 @@ class Dialogue:
         today = today if isinstance(today, date) else taken.today
         try:
             readings = self._read(heard_type, taken)
-            asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale, readings=readings)
+            fields = self.policy.listens(self._memory) if self.policy.bodies else None
+            asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale, readings=readings, fields=fields)
             answers = self._choose([one.choice for one in asked], taken) if asked else []
         except DeadlineError:
             return *understand(heard_type, (), []), True
         return *understand(heard_type, asked, answers), False
+
+    def _run(self, taken: Taken, heard: Understanding | None) -> Ran:
+        return run(
+            self.policy,
+            taken.state,
+            heard,
+            self._memory,
+            now=taken.now.timestamp(),
+            place=Place(self.channel, self.jurisdiction),
+            locale=taken.locale,
+            today=taken.today,
+            standing=taken.standing,
+        )
 
     def _decide(self, taken: Taken, allowed: Allowed, is_late: bool) -> Decision:
         options = allowed.options
@@ -207,7 +225,8 @@ class Dialogue:
             return self._by_rules(options, "no model; the most specific option, then the least recently said")
         if is_late:
             return self._in_time(options)
-        candidates = tuple(_candidate(option, index, self.catalog, taken.locale) for index, option in enumerate(options))
+        rest = rest_of(options, self.catalog.fallback)
+        candidates = tuple(_candidate(option, index, self.catalog, taken.locale, option is rest) for index, option in enumerate(options))
         try:
             answer = self._choose([Choice("reply", "option", candidates)], taken)[0]
         except DeadlineError:
@@ -215,16 +234,12 @@ class Dialogue:
         return self._by_model(options, answer)
 
     def _commit(
-        self, taken: Taken, heard: Understanding | None, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str
+        self, taken: Taken, heard: Understanding | None, hearings: tuple[Hearing, ...], ran: Ran, decision: Decision, text: str
     ) -> Turn:
-        record = self._kept(self._record(taken, hearings, allowed, decision, text))
-        before = [one for one in allowed.obligations if not one.is_after]
-        after = [one for one in allowed.obligations if one.is_after]
-        spoken: list[Option | Obligation] = [*before, decision.chosen, *after]
-        self._number += 1
-        self._said.update({one.id: self._number for one in spoken})
-        self._history += [("user", taken.message), ("reply", text)]
-        del self._history[: -2 * HISTORY_TURNS]
+        record = self._kept(self._record(taken, hearings, ran.allowed, decision, text))
+        spoken, after = ran.said(decision.chosen), ran.after(decision.chosen)
+        history = (*after.history, ("user", taken.message), ("reply", text))
+        self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
         return Turn(
             id=taken.id,
             text=text,
@@ -234,13 +249,21 @@ class Dialogue:
             effects=decision.chosen.effects,
             decision=decision,
             heard=heard,
-            trace=Trace(hearings, allowed, dict(taken.timings_ms)),
+            trace=Trace(hearings, ran.allowed, dict(taken.timings_ms)),
             record=record,
+            goes_on=ran.is_performing(decision.chosen),
             _tell=lambda outcomes: self._tell(record, outcomes),
         )
 
     def _tell(self, record: Record, outcomes: tuple[OutcomeEntry, ...]) -> Outcome:
-        """What became of a turn's effects: an entry of its own, since the turn's was there before they ran."""
+        """What became of a turn's effects: an entry of its own, since the turn's was there before they ran.
+
+        What is committed counts even where the log cannot tell: it has happened.
+        """
+        done = [one.effect.partition("(")[0] for one in outcomes if one.status == "done"]
+        failed = [one.effect.partition("(")[0] for one in outcomes if one.status != "done"]
+        with self._lock:
+            self._memory = told(self._memory, done, failed, number=record.number)
         at = self._now().isoformat()
         return self._kept(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
 
@@ -278,14 +301,14 @@ class Dialogue:
     def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
         best = options[answer.best]
         probability = answer.probabilities[answer.best]
-        fallback = next((option for option in options if option.id == self.catalog.fallback), None)
+        fallback = rest_of(options, self.catalog.fallback)
         abstained = fallback is not None and best is not fallback and probability < self.threshold
         chosen = fallback if abstained and fallback is not None else best
         why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {self.threshold:.0%}" if abstained else "")
         return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why, answer.decoding)
 
     def _by_rules(self, options: tuple[Option, ...], why: str) -> Decision:
-        return Decision(options, (), most_salient(options, self._said), "rules", 1.0, False, self.threshold, why)
+        return Decision(options, (), most_salient(options, self._memory.said), "rules", 1.0, False, self.threshold, why)
 
     def _in_time(self, options: tuple[Option, ...]) -> Decision:
         """The rules-only choice of a late turn. Nobody chose it, so options with effects stand back."""
@@ -305,7 +328,7 @@ class Dialogue:
             listing=tuple((response.id, response.when) for response in catalog.responses.values()),
             background=tuple(example for response in catalog.responses.values() for example in examples(response, taken.locale, catalog)),
             state=taken.state.model_dump_json(),
-            history=tuple(self._history),
+            history=self._memory.history,
             message=taken.message,
             locale=taken.locale,
         )
@@ -319,8 +342,7 @@ class Dialogue:
             decision,
             text,
             conversation=self.conversation,
-            number=self._number + 1,
-            said=self._said,
+            memory=self._memory,
             versions=self._versions() | taken.standing.versions(),
             prompt=self._prompt(taken),
         )
@@ -329,7 +351,7 @@ class Dialogue:
         if self.engine is None:
             return ""
         static_id = f"{self.catalog.hash} {self.policy.hash} {taken.locale}"
-        return prompt_hash(static_id, taken.state.model_dump_json(), self._history, taken.message)
+        return prompt_hash(static_id, taken.state.model_dump_json(), self._memory.history, taken.message)
 
     def _versions(self) -> dict[str, str]:
         names = versions(self.policy) | {"library": library()}
@@ -358,14 +380,14 @@ def examples(response: Any, locale: str, catalog: Catalog) -> tuple[str, ...]:
     return by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
 
 
-def _candidate(option: Option, index: int, catalog: Catalog, locale: str) -> Candidate:
+def _candidate(option: Option, index: int, catalog: Catalog, locale: str, is_rest: bool) -> Candidate:
     return Candidate(
         key=f"{index}:{option.id}",
         text=option.text,
         name=option.response.key,
         when=option.response.when,
         examples=examples(option.response, locale, catalog),
-        rest=option.id == catalog.fallback,
+        rest=is_rest,
     )
 
 

@@ -3,6 +3,7 @@
     ConstrainedError
     ├── CatalogError        a catalog file that may not be used (all its problems at once)
     ├── PolicyError         a policy that does not fit its catalog, or is not a pure function
+    │   └── ProcedureError       a procedure that cannot go on from where it stood: its code changed, or its version is gone
     ├── SlotError           a slot value that may not be said
     ├── StateError          a state of the wrong type or with a value out of range
     ├── MessageError        a message that is not text
@@ -82,6 +83,14 @@ class CatalogError(_ProblemsError):
 
 class PolicyError(_ProblemsError):
     """A policy that does not fit its catalog or is not pure; ``problems`` names file and line."""
+
+
+class ProcedureError(PolicyError):
+    """A procedure that cannot go on, or has nothing to say: ``procedure`` and ``version`` tell which."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), *, procedure: str = "", version: int = 0, hint: str = "") -> None:
+        self.procedure, self.version = procedure, version
+        super().__init__(message, problems, hint=hint)
 
 
 class SlotError(ConstrainedError):

@@ -21,6 +21,7 @@ from constrained.catalog.problems import Report, named
 from constrained.choice import Blank, Choice, Deadline, Distribution, Engine, Scene
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError, GoldenError
+from constrained.logic.options import with_it
 from constrained.logic.policy import Policy
 from constrained.logic.understanding import Understanding
 from constrained.testing import ScriptedEngine
@@ -168,7 +169,7 @@ def _problems(golden: GoldenTurn, expected: Understanding | None, reply: Turn) -
         yield f"{golden.expects!r} is not allowed; allowed are {', '.join(options)}" + (f" ({reasons})" if reasons else "")
     for name in _misheard(expected, reply):
         yield f"heard {name}={getattr(reply.heard, name)!r}, not {getattr(expected, name)!r}"
-    obliged = tuple(one.id for one in reply.trace.allowed.obligations)
+    obliged = tuple(one.id for one in with_it(reply.decision.chosen, reply.trace.allowed.obligations))
     if golden.obliged is not None and obliged != golden.obliged:
         yield f"obliged to say {obliged}, not {golden.obliged}"
     for response_id in golden.blocked:

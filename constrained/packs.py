@@ -35,7 +35,8 @@ def load_policy_file(path: str | Path) -> Policy:
     with _lock:
         module = _imported_by_host(path) or _execute(path)
     found = [value for value in vars(module).values() if isinstance(value, Policy) and Path(value.file).resolve() == path]
-    policies = list({id(policy): policy for policy in found}.values())
+    kept = {id(older) for policy in found for older in policy.terms.keeps}
+    policies = list({id(policy): policy for policy in found if id(policy) not in kept}.values())
     if len(policies) == 1:
         return policies[0]
     raise PolicyError(

@@ -79,6 +79,8 @@ class Turn:
         voices: voice keys of what is said, in order, where authored.
         effects: what the host does now, once: ``state = turn.apply(state)``.
         record: the durable audit entry; it was written before this Turn existed.
+        goes_on: a procedure waits for what becomes of the effects and then has more to say, without a message: after
+            ``apply``, ``dialogue.reply("", state)`` gives it.
     """
 
     id: str
@@ -91,6 +93,7 @@ class Turn:
     heard: Understanding | None
     trace: Trace
     record: Record
+    goes_on: bool = False
     _once: _Once = field(default_factory=_Once, repr=False, compare=False)
     _tell: Callable[[tuple[OutcomeEntry, ...]], object] | None = field(default=None, repr=False, compare=False)
 

@@ -7,6 +7,7 @@ shares no code with decoding.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from constrained.approval.in_force import OPEN, Standing
@@ -15,28 +16,42 @@ from constrained.catalog.digest import version_hash
 from constrained.catalog.formats import spoken
 from constrained.catalog.response import Catalog, Response
 from constrained.errors import SlotError, VerificationError
-from constrained.logic.options import Allowed, Obligation, Option
+from constrained.logic.options import Allowed, Obligation, Option, with_it
 
 SEPARATOR = "\n"
 
 
 def compose(chosen: Option, obligations: tuple[Obligation, ...]) -> str:
-    """The text of a turn: obligations before, the chosen option, obligations after, one a line."""
-    before = [obligation.text for obligation in obligations if not obligation.is_after]
-    after = [obligation.text for obligation in obligations if obligation.is_after]
+    """The text of a turn: obligations before, the chosen option, obligations after, one a line; first the option's own."""
+    around = with_it(chosen, obligations)
+    before = [obligation.text for obligation in around if not obligation.is_after]
+    after = [obligation.text for obligation in around if obligation.is_after]
     return SEPARATOR.join([*before, chosen.text, *after])
 
 
-def verify(text: str, chosen: Option, allowed: Allowed, catalog: Catalog, today: date, standing: Standing = OPEN) -> None:
+def verify(
+    text: str,
+    chosen: Option,
+    allowed: Allowed,
+    catalog: Catalog,
+    today: date,
+    standing: Standing = OPEN,
+    done: Collection[str] = (),
+) -> None:
     """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``,
-    which is one of ``allowed.options``, with every obligation said, and each in force by ``standing``."""
+    which is one of ``allowed.options``, with every obligation said, each in force by ``standing``, and
+    every event that one of them claims among ``done``."""
     if not any(option is chosen for option in allowed.options):
         raise VerificationError(f"{chosen.id!r} is not among the options allowed this turn", hint="nothing was sent; the engine is faulty")
     before: list[bytes] = []
     after: list[bytes] = []
-    for obligation in allowed.obligations:
+    for obligation in [*chosen.obligations, *allowed.obligations]:
         (after if obligation.is_after else before).append(_approved_bytes(obligation, catalog, today, standing))
     expected = SEPARATOR.encode().join([*before, _approved_bytes(chosen, catalog, today, standing), *after])
+    for said in (chosen, *chosen.obligations, *allowed.obligations):
+        claims = catalog.responses[said.id].claims
+        if claims and claims not in done:
+            raise VerificationError(f"{said.id!r} claims {claims!r}, which was not committed", hint="nothing was sent; the host has not told it")
     if text.encode() != expected:
         raise VerificationError(
             f"the text to be sent is not the approved rendering of {chosen.id!r}",

@@ -15,6 +15,7 @@ import constrained.dialogue
 import constrained.logic.allow
 from constrained import Dialogue, VerificationError
 from constrained.logic.allow import allow
+from constrained.memory import Memory
 from constrained.testing import ScriptedEngine
 from constrained.verify import compose, verify
 
@@ -26,7 +27,7 @@ SAID = "This conversation is recorded.\nThank you, €2.50 received.\nUntil next
 def turn(library):
     """A turn with an obligation before and after; the catalog's response with a slot is chosen."""
     heard = library.heard_type(wish="pay", offer="2.5", hurry=3)
-    allowed = allow(library, library.state_type(owed=3), heard, said={}, locale="en", today=DAY)
+    allowed = allow(library, library.state_type(owed=3), heard, Memory(), locale="en", today=DAY)
     return allowed, next(option for option in allowed.options if option.id == "paid")
 
 
@@ -85,7 +86,7 @@ def test_a_response_that_is_not_the_catalogs_is_refused(library, turn):
 )
 def test_an_approval_is_in_force_from_its_first_to_its_last_day(library, today, is_in_force):
     then = dt.date(2090, 1, 15)
-    allowed = allow(library, library.state_type(), library.heard_type(), said={}, locale="en", today=then)
+    allowed = allow(library, library.state_type(), library.heard_type(), Memory(), locale="en", today=then)
     chosen = next(option for option in allowed.options if option.id == "amnesty")
     text = compose(chosen, allowed.obligations)
     if is_in_force:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
-FORMAT = 3
-READABLE = (1, 2, 3)  # formats that this version reads
+FORMAT = 4
+READABLE = (1, 2, 3, 4)  # formats that this version reads
 
 
 class _Entry(BaseModel):
@@ -53,12 +53,33 @@ class OptionEntry(_Entry):
 
 
 class ObligationEntry(_Entry):
-    """One response that had to be said this turn."""
+    """One response that had to be said this turn; ``rule``: the obligation of the conversation that demanded it."""
 
     id: str
     slots: dict[str, Any]
     line: str
     is_after: bool = False
+    rule: str = ""
+
+
+class ProcedureEntry(_Entry):
+    """Where a procedure stood when the message came, and where it stands after the turn.
+
+    Attributes:
+        name: of the innermost procedure that runs. version, code: of it; the code as a hash.
+        step: the response id that it waited at, with its line; both empty before it began.
+        answer: how it went on; empty where the turn left it where it was.
+        next_step, next_line: where it waits now; empty when it is over.
+    """
+
+    name: str
+    version: int
+    code: str
+    step: str = ""
+    line: str = ""
+    answer: str = ""
+    next_step: str = ""
+    next_line: str = ""
 
 
 class DecisionEntry(_Entry):
@@ -103,6 +124,8 @@ class Record(Chained):
         said: response id -> number of the turn that last said it, before this turn.
         text: what was released, byte for byte. effects: what the host was told to do.
         timings_ms: stage -> milliseconds.
+        procedure: where the running procedure stood and stands; None where none runs. memory: what else the logic was
+            given of the turns before: the events of running procedures, what the host has told to be done.
         sensitive: what of it is marked sensitive, by name: ``slots.RESPONSE.SLOT``, ``state.FIELD``, ``heard.FIELD``.
         sealed: what was taken out of the fields above and encrypted; None in a log that seals nothing.
     """
@@ -128,6 +151,8 @@ class Record(Chained):
     text: str
     effects: tuple[str, ...]
     timings_ms: dict[str, float]
+    procedure: ProcedureEntry | None = None
+    memory: dict[str, Any] = {}
     sensitive: tuple[str, ...] = ()
     sealed: SealedEntry | None = None
 

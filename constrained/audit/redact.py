@@ -45,7 +45,7 @@ def redacted(record: Record) -> dict[str, Any]:
     """A record as plain data for showing; what is sealed is named as such, what is masked cannot be got back from it."""
     content = record.model_dump(mode="json")
     sealed = content["sealed"]
-    for name in ("message", "state", "heard", "options", "obligations", "text", "effects", "blocked", "said"):
+    for name in ("message", "state", "heard", "options", "obligations", "text", "effects", "blocked", "said", "memory"):
         content[name] = masked_value(content[name])
     is_marked = bool(record.sensitive) and sealed is None
     for name in sealed["fields"] if sealed else SENSITIVE if is_marked else ():

@@ -15,6 +15,7 @@ from constrained.approval.in_force import OPEN, Standing
 from constrained.audit.record import OptionEntry, Record, to_json
 from constrained.audit.replay import allowed_then, by_rules
 from constrained.errors import ConstrainedError
+from constrained.logic.allow import rest_of
 from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
 from constrained.verify import compose
@@ -140,7 +141,7 @@ def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) 
     if not scored:
         return by_rules(record, options), unscored
     probability, best = max(scored, key=lambda one: one[0])
-    fallback = next((option for option in options if option.id == policy.catalog.fallback), None)
+    fallback = rest_of(options, policy.catalog.fallback)
     return (fallback if fallback is not None and probability < threshold else best), unscored
 
 

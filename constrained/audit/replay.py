@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from constrained.approval.in_force import Standing
 from constrained.approval.live import standing_at
 from constrained.audit.record import Record, portable, to_json, versions
 from constrained.errors import ConstrainedError, ReplayError
-from constrained.logic.allow import allow, most_salient
-from constrained.logic.options import Allowed, Option
+from constrained.logic.allow import allow, most_salient, rest_of
+from constrained.logic.options import Allowed, Option, with_it
 from constrained.logic.policy import Policy
+from constrained.memory import Memory
 from constrained.verify import compose, verify
 
 
@@ -88,7 +89,7 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
         if 0 <= record.decision.index < len(allowed.options):
             chosen = allowed.options[record.decision.index]
             text = compose(chosen, allowed.obligations)
-            verify(text, chosen, allowed, policy.catalog, date.fromisoformat(record.today), standing)
+            verify(text, chosen, allowed, policy.catalog, date.fromisoformat(record.today), standing, record.memory.get("done", ()))
             differences += _differences_chosen(policy, record, allowed, chosen, text)
         else:
             differences.append(Difference("chosen", record.decision.chosen, None))
@@ -101,19 +102,19 @@ def allowed_then(policy: Policy, record: Record, standing: Standing) -> Allowed:
     """What a policy allows in the recorded state, after what was heard. Raises ConstrainedError or ValueError where it cannot."""
     state = policy.state_type.from_json(record.state)
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
-    today = date.fromisoformat(record.today)
-    return allow(policy, state, heard, said=record.said, locale=record.locale, today=today, standing=standing)
+    today, now = date.fromisoformat(record.today), datetime.fromisoformat(record.at).timestamp()
+    return allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, standing=standing, now=now)
+
+
+def memory_then(record: Record) -> Memory:
+    """What the logic was given of the turns before."""
+    return Memory.model_validate({**record.memory, "said": record.said, "number": record.number - 1})
 
 
 def _differences_allowed(record: Record, allowed: Allowed, file: str) -> Iterator[Difference]:
     """Ids, slots and reasons. Where a line stands is a matter of the policy's hash, which is compared as such."""
     yield from _difference(
         "options", [(one.id, one.slots) for one in record.options], [(one.id, to_json(one.slots)) for one in allowed.options]
-    )
-    yield from _difference(
-        "obligations",
-        [(one.id, one.slots, one.is_after) for one in record.obligations],
-        [(one.id, to_json(one.slots), one.is_after) for one in allowed.obligations],
     )
     yield from _difference(
         "blocked",
@@ -123,6 +124,11 @@ def _differences_allowed(record: Record, allowed: Allowed, file: str) -> Iterato
 
 
 def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen: Option, text: str) -> Iterator[Difference]:
+    yield from _difference(
+        "obligations",
+        [(one.id, one.slots, one.is_after) for one in record.obligations],
+        [(one.id, to_json(one.slots), one.is_after) for one in with_it(chosen, allowed.obligations)],
+    )
     yield from _difference("chosen", record.decision.chosen, chosen.id)
     yield from _difference("text", record.text, text)
     yield from _difference("effects", list(record.effects), [str(effect) for effect in chosen.effects])
@@ -147,7 +153,7 @@ def by_rules(record: Record, options: Sequence[Option]) -> Option:
 
 def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Option:
     best = _best(options, probabilities)
-    fallback = next((option for option in options if option.id == policy.catalog.fallback), None)
+    fallback = rest_of(options, policy.catalog.fallback)
     if fallback is not None and best is not fallback and max(probabilities) < record.decision.threshold:
         return fallback
     return best

@@ -21,7 +21,7 @@ from constrained.audit.subjects import SubjectKeys
 from constrained.errors import AuditError
 
 T = TypeVar("T", bound=Chained)
-SENSITIVE = ("message", "state", "heard", "slots", "text", "effects", "blocked", "prompt")
+SENSITIVE = ("message", "state", "heard", "slots", "text", "effects", "blocked", "prompt", "memory")
 _LISTS = ("options", "obligations")  # what has slots
 
 
@@ -37,7 +37,8 @@ class SealedLog:
         log: where the sealed records go. keys: where the key of each person is kept.
         subject: whose record it is: ``lambda record: record.state["customer"]``.
         sensitive: what is sealed, out of ``SENSITIVE``. ``prompt`` is a hash, but of words that could be guessed;
-            ``effects`` and ``blocked`` hold the values of slots and state as text.
+            ``effects`` and ``blocked`` hold the values of slots and state as text, ``memory`` what a running procedure
+            was told in the turns before.
 
     A turn with a value that catalog, State or Heard mark sensitive is sealed in all of ``SENSITIVE``, whatever is asked
     for: a value of a slot stands in the text too, mostly in the state, and often in the message.
@@ -132,7 +133,7 @@ def _take(content: dict[str, Any], name: str) -> Any:
         values = [one["value"] for one in content["heard"]]
         content["heard"] = [one | {"value": None} for one in content["heard"]]
         return values
-    value, content[name] = content[name], {"state": None, "effects": (), "blocked": ()}.get(name, "")
+    value, content[name] = content[name], {"state": None, "effects": (), "blocked": (), "memory": {}}.get(name, "")
     return value
 
 

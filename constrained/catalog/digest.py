@@ -34,14 +34,16 @@ def _content(response: Response) -> dict[str, Any]:
         content["author"] = response.author
     if response.cites:
         content["cites"] = [response.cites.document, response.cites.passage, response.cites.hash]
+    if response.claims:
+        content["claims"] = response.claims
     return content
 
 
 def version_hash(response: Response, locale: str) -> str:
     """The version of a response in one locale: ``sha256:`` and hex digits over all that an approver signs for.
 
-    That is what is said (text, slots with their words, recording), what decides who must approve it (tags), and the
-    passage that it rests on. What only steers the model (``when``, ``key``, examples) is no part of it.
+    That is what is said (text, slots with their words, recording), what decides who must approve it (tags), the passage
+    that it rests on, and the event that it claims. What only steers the model (``when``, ``key``, examples) is no part of it.
     """
     cites = response.cites
     content = {
@@ -53,6 +55,8 @@ def version_hash(response: Response, locale: str) -> str:
         "tags": sorted(response.tags),
         "cites": cites and [cites.document, cites.passage, cites.hash],
     }
+    if response.claims:
+        content["claims"] = response.claims
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 

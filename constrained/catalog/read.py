@@ -82,6 +82,7 @@ def _response(response_id: str, shape: ResponseFile, context: _Context) -> Respo
         exact_locale=shape.exact_locale,
         author=context.author if shape.author is None else _said(shape.author, (*path, "author"), report),
         cites=_cites((*path, "cites"), shape.cites, context),
+        claims=_claims((*path, "claims"), shape.claims, report),
         source=Source(report.file, place.line, place.column),
     )
 
@@ -97,6 +98,8 @@ def _fallback(shape: CatalogFile, responses: Mapping[str, Response], context: _C
     place, at = f"the fallback {response.id!r}", ("responses", response.id)
     if response.slots or any(template.slots for template in response.texts.values()):
         report.add_key(at, f"{place} has slots", "it is said when nothing else fits, so it cannot need a value")
+    if response.claims:
+        report.add((*at, "claims"), f"{place} claims an event, so it could not always be said", "take claims out", at_key=True)
     if response.exact_locale:
         hint = "take exact_locale out, or choose another fallback"
         report.add((*at, "exact_locale"), f"{place} is exact_locale, so in other locales nothing could be said", hint, at_key=True)
@@ -284,6 +287,13 @@ def _cites(path: Path, shape: CitationFile | None, context: _Context) -> Citatio
         report.add(at, f"{named(at)} is {shape.document!r}, which is not under documents", nearest(shape.document, context.documents))
     passage = "" if shape.passage is None else _said(shape.passage, (*path, "passage"), report)
     return Citation(shape.document, _said(shape.hash, (*path, "hash"), report), passage)
+
+
+def _claims(path: Path, event: str | None, report: Report) -> str:
+    if event is None:
+        return ""
+    _identifier(event, path, "the event", report, at_key=False)
+    return event
 
 
 # -- words, ids, locales -----------------------------------------------------------------------------

@@ -114,6 +114,8 @@ class Response:
             `es-MX`, is spoken).
         author: who wrote it; nobody approves their own words.
         cites: the passage of a policy document that it rests on.
+        claims: the event (the name of an effect) that its text says has happened; it is said only once the host has told,
+            in the same conversation, that it was done.
     """
 
     id: str
@@ -128,6 +130,7 @@ class Response:
     exact_locale: bool = False
     author: str = ""
     cites: Citation | None = None
+    claims: str = ""
     source: Source = Source()
 
 

@@ -22,7 +22,7 @@ from constrained.errors import ConstrainedError, PackError, Problem
 from constrained.folders import find_pack
 from constrained.golden import GoldenFile, load_golden, run_golden
 from constrained.logic.check import examine
-from constrained.logic.options import Allowed
+from constrained.logic.options import Allowed, with_it
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy_file
 from constrained.review.lint import lint_promises, lint_review
@@ -54,7 +54,7 @@ class Findings:
     def forget_unreached(self, turn: Turn | None) -> None:
         """Drops remarks on responses that no sampled run reached: a golden turn shows that they can be said."""
         allowed = turn.trace.allowed if turn is not None else Allowed(())
-        reached = [option.id for option in allowed.options] + [obligation.id for obligation in allowed.obligations]
+        reached = [one.id for option in allowed.options for one in (option, *with_it(option, allowed.obligations))]
         about = tuple(f"the response {response_id!r} was offered in none of" for response_id in reached)
         self.remarks = [remark for remark in self.remarks if not remark.message.startswith(about)]
 

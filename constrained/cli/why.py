@@ -10,7 +10,7 @@ from rich.text import Text
 
 from constrained.catalog.response import Source
 from constrained.cli.screen import bar, line, percent, show
-from constrained.logic.options import Option
+from constrained.logic.options import Obligation, Option, with_it
 from constrained.logic.understanding import Hearing
 from constrained.turn import Turn
 
@@ -25,7 +25,7 @@ def show_why(turn: Turn) -> None:
     allowed = turn.trace.allowed
     _fact("logic", _files(turn))
     _section("allowed", [_option(turn, option, probability) for option, probability in turn.decision.ranked()])
-    _section("obliged", [(one.id, "", "", _place(one.source), "after" if one.is_after else "before") for one in allowed.obligations])
+    _section("obliged", [(one.id, "", "", _place(one.source), _obliged(one)) for one in with_it(turn.decision.chosen, allowed.obligations)])
     _section("blocked", [(one.response_id, "", "", _place(one.source), one.reason) for one in allowed.blocked])
     _fact("decided", _decision(turn))
     if turn.effects:
@@ -34,11 +34,18 @@ def show_why(turn: Turn) -> None:
     line()
 
 
+def _obliged(one: Obligation) -> str:
+    side = "after" if one.is_after else "before"
+    return f"{side}, by {one.rule}" if one.rule else side
+
+
 def _files(turn: Turn) -> str:
     """The logic file, or those, whose lines are shown."""
     allowed = turn.trace.allowed
     sources = (
-        [one.source for one in allowed.options] + [one.source for one in allowed.obligations] + [one.source for one in allowed.blocked]
+        [one.source for one in allowed.options]
+        + [one.source for one in with_it(turn.decision.chosen, allowed.obligations)]
+        + [one.source for one in allowed.blocked]
     )
     return ", ".join(sorted({Path(source.file).name for source in sources}))
 

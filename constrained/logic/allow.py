@@ -1,13 +1,14 @@
-"""Allowing: what a policy yields becomes options, obligations and blocked offers. Knows no message and no model.
+"""Allowing: what a policy and its procedures put forward becomes options, obligations and blocked offers. Knows no model.
 
 The set of options is never empty. Whatever may not be said (not approved today, no text in this locale, an effect
-that could not run) is blocked with its reason; an obligation that may not be said stops the turn.
+that could not run, a claim that nothing bears out, an obligation of the conversation that would be broken) is blocked
+with its reason; an obligation of the turn that may not be said stops the turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -15,12 +16,15 @@ from constrained.approval.in_force import OPEN, Standing
 from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
-from constrained.logic.effects import first_failing
-from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option
+from constrained.logic.clauses import Clause, Place, Schedule
+from constrained.logic.effects import Effect, first_failing
+from constrained.logic.moves import offers_at
+from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, Way, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding
 from constrained.logic.values import closest
+from constrained.memory import Memory
 
 LAST = -1  # specificity of the fallback that nobody yielded: said when nothing else is left
 _MOST_DAYS = 16  # (locale, today, standing) whose outcomes a policy keeps
@@ -33,61 +37,81 @@ def allow(
     policy: Policy,
     state: State,
     heard: Understanding | None,
+    memory: Memory,
     *,
-    said: Mapping[str, int],
     locale: str,
     today: date,
     standing: Standing = OPEN,
+    now: float | None = None,
+    place: Place | None = None,
 ) -> Allowed:
-    """All that the policy allows now.
+    """All that the policy allows now, after what ``memory`` holds.
 
     Args:
-        said: response id -> number of the turn that last said it, in this conversation.
         locale: of the turn, BCP 47. today: decides which approvals are in force.
         standing: the signed approvals of the moment; where no ledger is kept, the catalog's own approval lines decide.
+        now: seconds since the epoch, for what is said every so many minutes. place: of the conversation; of ``standing``
+            when None.
 
     Raises:
         PolicyError: the policy failed, named an unknown response, or obliges to say what may not be said.
+        ProcedureError: a running procedure cannot go on.
         ApprovalError: nothing that may be said, or that must be said, is approved.
         SlotError: a slot value that may not be said.
     """
+    policy = policy.serving(memory)
     desk = _desk(policy, locale, today, standing)
-    sorted_out = _SortedOut()
-    known, say = desk.known, sorted_out.says.append
-    for offer in policy(state, heard):
+    sorted_out = _SortedOut(memory)
+    known, say, is_claiming = desk.known, sorted_out.says.append, policy.is_claiming
+    for offer in offers_at(policy, state, heard, memory):
         entry = known.get(id(offer))
         outcome = entry[1] if entry is not None else desk.outcome(offer, state)
-        if type(outcome) is Option and offer.kind == "say" and not offer.is_once:  # by far the most
+        if type(outcome) is Option and offer.kind == "say" and not offer.is_once and not is_claiming:  # by far the most
             say(outcome)
         else:
-            sorted_out.add(offer, outcome, said)
-    return sorted_out.allowed(desk)
+            sorted_out.add(offer, outcome)
+    clauses = policy.obligations_at(place or Place(standing.channel, standing.jurisdiction))
+    schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
+    return sorted_out.allowed(desk, schedule)
 
 
 def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
-    """What the rules alone choose: the most specific option, then the least recently said, then the first yielded."""
+    """What the rules alone choose: the most specific option, then the least recently said, then the first yielded.
+
+    They believe no answer that nobody heard: an option that assumes one is chosen when there is no other.
+    """
     if not options:
         raise PolicyError("there is no option to choose from", hint="allow() always gives one")
+    options = [option for option in options if not option.is_assumed] or options
     highest = max([option.specificity for option in options])
     best = [option for option in options if option.specificity == highest]
     return min(best, key=lambda option: said.get(option.response.id, 0)) if said else best[0]
+
+
+def rest_of(options: Sequence[Option], fallback: str) -> Option | None:
+    """What is said when the model abstains: a procedure's own words for it, else the fallback, where it is allowed."""
+    return next((one for one in options if one.is_rest), None) or next((one for one in options if one.id == fallback), None)
 
 
 @dataclass(slots=True)
 class _SortedOut:
     """Offers of one turn by what becomes of them, each in the order of yield."""
 
+    memory: Memory
     says: list[Option] = field(default_factory=list)
     onlys: list[Option] = field(default_factory=list)
     obligations: list[Obligation] = field(default_factory=list)
     blocked: list[Blocked] = field(default_factory=list)
     closed_by: Source | None = None
 
-    def add(self, offer: Offer, outcome: Outcome, said: Mapping[str, int]) -> None:
+    def add(self, offer: Offer, outcome: Outcome) -> None:
+        said = self.memory.said
         if offer.kind == "only" and self.closed_by is None:
             self.closed_by = offer.source
         if offer.is_once and offer.response_id in said:
             self.blocked.append(Blocked(offer.response_id, offer.source, f"said once already, in turn {said[offer.response_id]}"))
+        elif type(outcome) is not Blocked and (claim := unborne_claim(outcome, self.memory.done)):
+            self._unborne(outcome, claim)
         elif type(outcome) is Option:
             (self.onlys if offer.kind == "only" else self.says).append(outcome)
         elif type(outcome) is Obligation:
@@ -95,15 +119,51 @@ class _SortedOut:
         elif type(outcome) is Blocked:
             self.blocked.append(outcome)
 
-    def allowed(self, desk: _Desk) -> Allowed:
-        obligations = self._distinct_obligations()
+    def allowed(self, desk: _Desk, schedule: Schedule | None = None) -> Allowed:
+        obligations = tuple(self._distinct_obligations())
         if self.closed_by is None:
             options = self._with_fallback(self.says, obligations, desk.fallback)
         else:
             reason = f"{self.closed_by} allows only what it names"
             self.blocked += [Blocked(option.id, option.source, reason) for option in self.says]
             options = self._distinct(self.onlys, obligations)
-        return Allowed(tuple(options or [desk.last_resort()]), tuple(obligations), tuple(self.blocked))
+        if schedule is not None:
+            options = self._scheduled(options, obligations, desk, schedule)
+        if not options:
+            last = [desk.last_resort()]
+            options = last if schedule is None else self._scheduled(last, obligations, desk, schedule)
+            if not options:
+                raise desk.nothing_left(self.blocked[-1])
+        return Allowed(tuple(options), obligations, tuple(self.blocked))
+
+    def _scheduled(
+        self, options: Sequence[Option], obligations: tuple[Obligation, ...], desk: _Desk, schedule: Schedule
+    ) -> list[Option]:
+        """The options with what the obligations of the conversation add to each; those that would break one are blocked."""
+        kept = []
+        for option in options:
+            around = with_it(option, obligations)
+            spoken = [*(one.response for one in around if not one.is_after), option.response]
+            spoken += [one.response for one in around if one.is_after]
+            found = schedule.of(spoken, [effect.name for effect in option.effects])
+            added = [desk.obligation(clause, is_after) for is_after in (False, True) for clause in (found.after if is_after else found.before)]
+            unsaid = next((one for one in added if isinstance(one, Blocked)), None)
+            if found.broken is not None:
+                self._block(option, f"{found.broken} at {found.broken.source} forbids it: {found.reason}")
+            elif unsaid is not None:
+                self._block(option, f"{unsaid.source} demands {unsaid.response_id!r}, which {unsaid.reason}")
+            elif added:
+                kept.append(replace(option, obligations=(*option.obligations, *[one for one in added if isinstance(one, Obligation)])))
+            else:
+                kept.append(option)
+        return kept
+
+    def _unborne(self, outcome: Option | Obligation, claim: str) -> None:
+        """A claim that nothing bears out is not made; where it would have to be, nothing is said."""
+        reason = f"claims {claim!r}, which was not committed in this conversation"
+        if type(outcome) is Obligation:
+            raise _stopped(outcome.source, f"the obligation {outcome.id!r} {reason}", "say it once the host has told that it was done")
+        self._block(outcome, reason)
 
     def _distinct_obligations(self) -> list[Obligation]:
         kept: dict[str, Obligation] = {}
@@ -115,8 +175,11 @@ class _SortedOut:
         return list(kept.values())
 
     def _with_fallback(self, options: list[Option], obligations: Sequence[Obligation], fallback: Option | Blocked) -> list[Option]:
-        """Distinct options and the fallback, last unless it was yielded. Nothing else may read the same as it."""
-        if isinstance(fallback, Blocked):
+        """Distinct options and the fallback, last unless it was yielded. Nothing else may read the same as it.
+
+        Where a procedure has something of its own to say to what is no answer, that takes the fallback's place.
+        """
+        if isinstance(fallback, Blocked) or any(option.is_rest for option in options):
             return self._distinct(options, obligations)
         alike = [option for option in options if option.text == fallback.text]
         if not alike:
@@ -135,6 +198,9 @@ class _SortedOut:
         kept: dict[str, Option] = {}
         obliged = {obligation.id: obligation for obligation in obligations}
         for option in options:
+            if obliged and any(one.id in obliged for one in option.obligations):
+                rest = tuple(one for one in option.obligations if one.id not in obliged)
+                option = replace(option, obligations=rest)
             if option.id in obliged:
                 self._block(option, f"said anyway: {obliged[option.id].source} obliges to say it")
             elif option.text in kept:
@@ -171,7 +237,7 @@ class _Desk:
 
     def outcome(self, offer: Offer, state: State) -> Outcome:
         outcome = self._outcome(offer, state)
-        if not offer.slots and not offer.effects and len(self.known) < _MOST_OFFERS:
+        if not (offer.slots or offer.effects or offer.is_end or offer.way) and len(self.known) < _MOST_OFFERS:
             self.known[id(offer)] = (offer, outcome)
         return outcome
 
@@ -190,7 +256,9 @@ class _Desk:
             raise _stopped(offer.source, f"the fallback {response.id!r} cannot be an obligation", "it is an option of every turn")
         if unsayable and offer.kind == "must":
             raise self._withheld(response, offer.source, f"the obligation {response.id!r} {unsayable}; nothing is said without it")
-        reason = unsayable or _effect_fails(offer, state)
+        if offer.way is not None:
+            return self._of_procedure(offer, offer.way, unsayable, state)
+        reason = unsayable or _effect_fails(offer.source, offer.effects, state)
         if reason:
             return Blocked(offer.response_id, offer.source, reason)
         if offer.kind == "must":
@@ -198,6 +266,39 @@ class _Desk:
             return Obligation(response, offer.slots, text, locale, offer.source, offer.is_after)
         here = offer.source.file == self.policy.file
         return self._option(response, offer.slots, offer.source, offer.effects, self.policy.specificity(offer.source.line) if here else 0)
+
+    def _of_procedure(self, offer: Offer, way: Way, unsayable: str, state: State) -> Outcome:
+        """What a procedure says as one option: its first response, and with it those that follow in the same turn."""
+        effects = (*offer.effects, *(effect for one in way.follows for effect in one.effects))
+        reason = way.flaw or unsayable or _effect_fails(offer.source, effects, state)
+        for one in way.follows if not reason else ():
+            why_not = self._unsayable(self._response(one))
+            reason = reason or (f"goes on with {one.response_id!r}, which {why_not}" if why_not else "")
+        if reason:
+            return Blocked(offer.response_id, offer.source, reason)
+        line = self.policy.specificity(offer.source.line) if offer.source.file == self.policy.file else 0
+        option = self._option(self._response(offer), offer.slots, offer.source, effects, line + way.weight)
+        follows = tuple(self._follow(one) for one in way.follows)
+        return replace(option, obligations=follows, running=way.running, is_rest=way.is_rest, is_assumed=way.is_assumed)
+
+    def _follow(self, offer: Offer) -> Obligation:
+        response = self._response(offer)
+        locale, text = self._rendered(response, offer.slots, offer.source)
+        return Obligation(response, offer.slots, text, locale, offer.source, True)
+
+    def obligation(self, clause: Clause, is_after: bool) -> Obligation | Blocked:
+        """What an obligation of the conversation puts into the turn."""
+        response, slots = self.policy.catalog[clause.response_id], dict(clause.slots)
+        reason = self._unsayable(response)
+        if reason:
+            return Blocked(response.id, clause.source, reason)
+        locale, text = self._rendered(response, slots, clause.source)
+        return Obligation(response, slots, text, locale, clause.source, is_after, str(clause))
+
+    def nothing_left(self, blocked: Blocked) -> ConstrainedError:
+        """The error for a turn in which every option would break an obligation of the conversation, the fallback too."""
+        hint = "obligations that forbid the fallback conflict; see constrained prove"
+        return _stopped(blocked.source, f"nothing may be said: {blocked.response_id!r}: {blocked.reason}", hint)
 
     def _response(self, offer: Offer) -> Response:
         response = self.policy.catalog.responses.get(offer.response_id)
@@ -255,15 +356,21 @@ def _not_in_force(approval: Approval, today: date) -> str:
     return ""
 
 
-def _effect_fails(offer: Offer, state: State) -> str:
+def unborne_claim(said: Option | Obligation, done: Sequence[str]) -> str:
+    """The first event that a response, or one said with it, claims and that was not committed; empty when there is none."""
+    responses = [said.response, *(one.response for one in said.obligations)] if type(said) is Option else [said.response]
+    return next((one.claims for one in responses if one.claims and one.claims not in done), "")
+
+
+def _effect_fails(source: Source, effects: Sequence[Effect], state: State) -> str:
     try:
-        failing = first_failing(offer.effects, state)
+        failing = first_failing(effects, state)
     except ConstrainedError:
         raise
     except Exception as error:  # a precondition is the host's code; its failure is told with the line that named it
-        names = ", ".join(map(str, offer.effects))
+        names = ", ".join(map(str, effects))
         raise _stopped(
-            offer.source, f"the precondition of {names} failed: {type(error).__name__}: {error}", "requires=(state, *arguments) -> bool"
+            source, f"the precondition of {names} failed: {type(error).__name__}: {error}", "requires=(state, *arguments) -> bool"
         ) from error
     return f"could not be carried out: the precondition of {failing} does not hold" if failing else ""
 

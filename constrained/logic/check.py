@@ -88,8 +88,8 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
 
 def _again(run: Run, found: Examination) -> None:
     """A second run with equal arguments gives equal offers."""
-    found.offered.update(offer.response_id for offer in run.offers)
-    again = run_once(found.policy, run.state, run.heard)
+    found.offered.update(offer.response_id for offer in run.spoken)
+    again = run_once(found.policy, run.state, run.heard, run.memory)
     if run.digest != again.digest:
         pairs = itertools.zip_longest(run.offers, again.offers)
         one, other = next(((one, other) for one, other in pairs if _differ(one, other)), (None, None))
@@ -106,7 +106,7 @@ def _differ(one: Offer | None, other: Offer | None) -> bool:
 
 def _renders(run: Run, found: Examination) -> None:
     """Every slot value can be said, in every locale."""
-    for offer in run.offers:
+    for offer in run.spoken:
         response = found.policy.catalog.responses.get(offer.response_id)
         if response is None or not offer.slots:
             continue
@@ -121,7 +121,7 @@ def _allows(run: Run, found: Examination) -> None:
     """The whole way from offers to options."""
     catalog = found.policy.catalog
     try:
-        allowed = allow(found.policy, run.state, run.heard, said={}, locale=catalog.locale, today=found.today)
+        allowed = allow(found.policy, run.state, run.heard, run.memory, locale=catalog.locale, today=found.today)
     except SlotError:
         found.is_fallback_alone = False  # told by _renders
     except PolicyError as error:
@@ -137,8 +137,9 @@ def _reached(found: Examination) -> None:
         message = f"nothing but the fallback is ever allowed, in {found.n_runs} runs"
         found.problem(found.policy.line, message, "look at the conditions, the approvals and the preconditions of effects")
     catalog = found.policy.catalog
+    obliged = {clause.response_id for clause in found.policy.obligations}
     for response in catalog.responses.values():
-        if response.id not in found.offered and response.id != catalog.fallback and RESERVE not in response.tags:
+        if response.id not in found.offered | obliged and response.id != catalog.fallback and RESERVE not in response.tags:
             found.remark(f"the response {response.id!r} was offered in none of {found.n_runs} runs", "show in a test that it can be said")
 
 

@@ -14,12 +14,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from constrained.errors import PolicyError
+from constrained.logic.moves import offers_at
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
 from constrained.logic.questions import Amount, Entity, Score, Written
 from constrained.logic.samples import Pool, built, distinct, pool_of, varied
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding, things
+from constrained.memory import Memory
 
 _FIRST = 8  # the values of a field that are tried most: they stand first for a reason
 
@@ -32,6 +34,7 @@ class Run:
         offers: what it yielded; none when it raised ``error``.
         digest: equal for equal arguments and outcome, in every process.
         is_made_up: parts of the state were invented, so what they name elsewhere may be missing.
+        memory: what came before, where procedures run.
     """
 
     state: State
@@ -40,6 +43,12 @@ class Run:
     error: PolicyError | None
     digest: str
     is_made_up: bool
+    memory: Memory = Memory()
+
+    @property
+    def spoken(self) -> tuple[Offer, ...]:
+        """Every offer, and what a procedure goes on with after it."""
+        return tuple(one for offer in self.offers for one in (offer, *(offer.way.follows if offer.way else ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class _Seed:
     state: State
     heard: Understanding | None
     is_made_up: bool = False
+    memory: Memory = Memory()
 
 
 def explore(policy: Policy, n_runs: int) -> Iterator[Run]:
@@ -57,22 +67,35 @@ def explore(policy: Policy, n_runs: int) -> Iterator[Run]:
     seen: set[frozenset[int]] = set()
     seeds = _seeds(policy, corpus)
     for _, seed in zip(range(n_runs), seeds, strict=False):
-        run = run_once(policy, seed.state, seed.heard, is_made_up=seed.is_made_up)
-        path = frozenset(offer.source.line for offer in run.offers)
+        run = run_once(policy, seed.state, seed.heard, seed.memory, is_made_up=seed.is_made_up)
+        path = frozenset(offer.source.line for offer in run.spoken)
         if path not in seen:
             seen.add(path)
-            corpus.append(seed)
+            corpus += [seed, *_further(run)]
         yield run
 
 
-def run_once(policy: Policy, state: State, heard: Understanding | None, *, is_made_up: bool = False) -> Run:
-    """Calls the policy once."""
+def run_once(
+    policy: Policy, state: State, heard: Understanding | None, memory: Memory | None = None, *, is_made_up: bool = False
+) -> Run:
+    """Takes one turn of the policy, as far as its offers."""
+    memory = memory or Memory()
     try:
-        offers, error = policy(state, heard), None
+        offers, error = offers_at(policy, state, heard, memory), None
     except PolicyError as raised:
         offers, error = (), raised
     parts = [state.model_dump_json(), heard.model_dump_json() if heard else "", str(error), *map(told, offers)]
-    return Run(state, heard, offers, error, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16], is_made_up)
+    return Run(state, heard, offers, error, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16], is_made_up, memory)
+
+
+def _further(run: Run) -> Iterator[_Seed]:
+    """Where procedures would be after each offer, with the outcome of its effects."""
+    for offer in run.offers:
+        if offer.way is not None and offer.way.running:
+            number = run.memory.number + 1
+            for outcome in ("done", "failed"):
+                changes = {"number": number, "running": offer.way.running, "outcomes": ((number, outcome),)}
+                yield _Seed(run.state, None if run.heard is None else type(run.heard)(), run.is_made_up, run.memory.model_copy(update=changes))
 
 
 def told(offer: Offer) -> str:
@@ -81,7 +104,9 @@ def told(offer: Offer) -> str:
     effects = [
         (one.name, *map(_text, one.args), *((name, _text(value)) for name, value in sorted(one.kwargs.items()))) for one in offer.effects
     ]
-    return repr((offer.kind, offer.response_id, slots, offer.source.line, effects, offer.is_once, offer.is_after))
+    way = offer.way
+    goes = (tuple(map(told, way.follows)), way.running, way.is_rest, way.is_assumed, way.flaw) if way is not None else ()
+    return repr((offer.kind, offer.response_id, slots, offer.source.line, effects, offer.is_once, offer.is_after, offer.is_end, goes))
 
 
 def _text(value: Any) -> str:
@@ -123,7 +148,7 @@ def _varied(seed: _Seed, pool: Pool) -> _Seed:
         value = _changed(getattr(state, name), type(state).model_fields[name].annotation, pool)
         state, is_made_up = built(state.but, **{name: value}) or state, is_made_up or _holds_models(value)
     varied_seed = _Seed(state, seed.heard, is_made_up)
-    return _Seed(state, _heard(varied_seed, pool), is_made_up)
+    return _Seed(state, _heard(varied_seed, pool), is_made_up, seed.memory)
 
 
 def _weight(value: Any) -> int:

@@ -34,15 +34,21 @@ _NEVER: dict[SlotKind, tuple[type, ...]] = {"integer": (bool,), "decimal": (bool
 _RESULTS: dict[str, type] = {"str": str, "int": int, "len": int, "float": float, "bool": bool, "Decimal": Decimal, "round": int}
 
 
-def mismatches(script: Script, offers: list[Made], catalog: Catalog, parameters: dict[str, type], root: ast.AST) -> Iterator[Problem]:
-    """Everything in which the offers do not fit the catalog. ``parameters``: name -> State or Understanding type."""
+def mismatches(
+    script: Script, offers: list[Made], catalog: Catalog, parameters: dict[str, type], root: ast.AST, obliged: frozenset[str] = frozenset()
+) -> Iterator[Problem]:
+    """Everything in which the offers do not fit the catalog.
+
+    ``parameters``: name -> State or Understanding type. ``obliged``: ids that the obligations of the conversation say.
+    """
     for made in offers:
         yield from misuse(script, made)
         yield from _ids(script, made, catalog)
+        yield from _heard_fields(script, made, parameters)
         for response_id in made.ids or ():
             if response_id in catalog:
                 yield from _slots(script, made, catalog[response_id], parameters)
-    yield from _unreached(script, offers, catalog, root)
+    yield from _unreached(script, offers, catalog, root, obliged)
     yield from _entities(script, parameters, root)
 
 
@@ -50,7 +56,7 @@ def _ids(script: Script, made: Made, catalog: Catalog) -> Iterator[Problem]:
     if made.ids is None and made.call.args:
         text = ast.unparse(made.call.args[0])
         yield script.problem(made.call, f"{made.kind}({text}): the file does not tell which response this is", _TELL)
-    for response_id in made.ids or ():
+    for response_id in (*(made.ids or ()), *made.wordings):
         if response_id not in catalog:
             hint = closest(response_id, catalog.responses) or f"add it to {catalog.path or catalog.name}"
             yield script.problem(made.call, f"the catalog {catalog.name!r} has no response {response_id!r}", hint)
@@ -84,10 +90,21 @@ def _wanted(slot: Slot) -> str:
     return slot.kind
 
 
-def _unreached(script: Script, offers: list[Made], catalog: Catalog, root: ast.AST) -> Iterator[Problem]:
+def _heard_fields(script: Script, made: Made, parameters: dict[str, type]) -> Iterator[Problem]:
+    """The fields that answer a question are fields of what is heard."""
+    heard_type = next((kind for kind in parameters.values() if issubclass(kind, Understanding)), None)
+    for name in made.fields:
+        if heard_type is None or name not in heard_type.model_fields:
+            known = heard_type.model_fields if heard_type else ()
+            hint = closest(name, known) or f"name a field of what is heard: {', '.join(known) or 'nothing is'}"
+            yield script.problem(made.call, f"{made.kind}() is answered by {name!r}, which is not heard", hint)
+
+
+def _unreached(script: Script, offers: list[Made], catalog: Catalog, root: ast.AST, obliged: frozenset[str]) -> Iterator[Problem]:
     if any(made.ids is None for made in offers):
         return  # which responses are reached is not known; that is reported already
-    reached = {response_id for made in offers if not (made.is_dead or made.is_dropped) for response_id in made.ids or ()}
+    alive = [made for made in offers if not (made.is_dead or made.is_dropped)]
+    reached = obliged | {response_id for made in alive for response_id in (*(made.ids or ()), *made.wordings)}
     for response in catalog.responses.values():
         if response.id not in reached and response.id != catalog.fallback and RESERVE not in response.tags:
             place = f" (declared in {response.source})" if response.source.line else ""

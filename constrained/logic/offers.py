@@ -1,4 +1,4 @@
-"""Finds the offers that a policy makes, in the text of its logic file. Knows no catalog and runs nothing.
+"""Finds the offers and steps that a policy makes, in the text of its logic file. Knows no catalog and runs nothing.
 
 say("sell_key", price=PRICE).then(pay, PRICE).once()
 ^kind ^ids       ^slots            ^links
@@ -16,15 +16,22 @@ from constrained.errors import Problem
 from constrained.logic.effects import EffectKind
 from constrained.logic.options import OfferKind, must, only, say
 from constrained.logic.script import UNKNOWN, FunctionNode, Script, bindings, body_nodes
+from constrained.logic.steps import StepKind, ask, confirm, perform, start, tell
 
-_MAKERS: dict[Any, OfferKind] = {say: "say", only: "only", must: "must"}
+MadeKind = OfferKind | StepKind
+STEPS: tuple[StepKind, ...] = ("tell", "ask", "confirm", "perform")
+_MAKERS: dict[Any, MadeKind] = {
+    say: "say", only: "only", must: "must", tell: "tell", ask: "ask", confirm: "confirm", perform: "perform",
+}  # fmt: skip
+_WORDINGS = ("again", "otherwise")  # keywords of a step that name responses, and are no slots
+_SETTINGS = (*_WORDINGS, "tries")
 _COLLECTS = ("tuple", "list", "sorted", "reversed", "filter")  # builtins that only pass offers on
-_LINKS = ("once", "after", "then")
+_LINKS = ("once", "after", "then", "ends")
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One call of ``say``, ``only`` or ``must`` in a logic file.
+    """One call of ``say``, ``only`` or ``must``, or of a step, in a logic file.
 
     Attributes:
         ids: every response id it may name; None when the file does not tell.
@@ -32,9 +39,11 @@ class Made:
         links: the ``.once()``, ``.after()`` and ``.then()`` calls on it.
         is_dropped: it is a statement of its own, so nobody yields it.
         is_dead: no run can come to it.
+        wordings: response ids that it may say besides: the question put again, and given up.
+        fields: of Heard, that answer it, as far as the file tells.
     """
 
-    kind: OfferKind
+    kind: MadeKind
     call: ast.Call
     ids: tuple[str, ...] | None
     slots: dict[str, ast.expr]
@@ -42,6 +51,12 @@ class Made:
     links: tuple[tuple[str, ast.Call], ...]
     is_dropped: bool
     is_dead: bool
+    wordings: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+
+    @property
+    def is_step(self) -> bool:
+        return self.kind in STEPS
 
 
 def find_offers(script: Script, functions: list[FunctionNode]) -> list[Made]:
@@ -53,14 +68,45 @@ def find_offers(script: Script, functions: list[FunctionNode]) -> list[Made]:
 
 def misuse(script: Script, made: Made) -> Iterator[Problem]:
     """What is wrong with an offer whatever the catalog says."""
-    if len(made.call.args) != 1 or isinstance(made.call.args[0], ast.Starred):
+    if made.is_step:
+        yield from _step_misuse(script, made)
+    elif len(made.call.args) != 1 or isinstance(made.call.args[0], ast.Starred):
         yield script.problem(made.call, f"{made.kind}() takes one response id, then its slots by name", f'{made.kind}("id", slot=value)')
     if made.has_unpacking:
         yield script.problem(made.call, f"the slots of {made.kind}() come from **, so they cannot be checked", "write slot=value for each")
     if made.is_dropped:
-        yield script.problem(made.call, f"{made.kind}() is made but never yielded", f"yield {made.kind}(...)")
+        verb = "await" if made.is_step else "yield"
+        yield script.problem(made.call, f"{made.kind}() is made but never {verb}ed", f"{verb} {made.kind}(...)")
     for name, link in made.links:
         yield from _link_misuse(script, made, name, link)
+
+
+def is_step(script: Script, node: ast.expr) -> bool:
+    """Whether an expression names ``tell``, ``ask``, ``confirm`` or ``perform``."""
+    return _MAKERS.get(_hashable(_global(script, node))) in STEPS
+
+
+def _step_misuse(script: Script, made: Made) -> Iterator[Problem]:
+    """What is wrong with a step, as far as the file tells."""
+    least = {"ask": 2}.get(made.kind, 1)
+    most = {"ask": 99, "confirm": 2}.get(made.kind, 1)
+    if not least <= len(made.call.args) <= most or any(isinstance(one, ast.Starred) for one in made.call.args):
+        form = {"ask": 'ask("id", "field of Heard", slot=value)'}.get(made.kind, f'{made.kind}("id", slot=value)')
+        yield script.problem(made.call, f"{made.kind}() is not called as it is meant", form)
+    if made.kind == "perform" and not any(name == "then" for name, _ in made.links):
+        yield script.problem(made.call, "perform() hands nothing to the host", 'perform("id").then(effect, *arguments)')
+    for name, link in made.links:
+        if name != "then":
+            yield script.problem(link, f".{name}() on {made.kind}() means nothing", "a step takes .then(effect, *arguments)")
+    if not any(isinstance(scope, ast.AsyncFunctionDef) for scope in _scopes(made.call)):
+        yield script.problem(made.call, f"{made.kind}() is a step of a procedure, and this is none", "await it in an async function")
+
+
+def _scopes(node: ast.AST) -> Iterator[ast.AST]:
+    scope = _parent(node)
+    while scope is not None:
+        yield scope
+        scope = _parent(scope)
 
 
 def foreign(script: Script, functions: list[FunctionNode]) -> Iterator[Problem]:
@@ -77,7 +123,7 @@ def foreign(script: Script, functions: list[FunctionNode]) -> Iterator[Problem]:
 
 
 def _is_known(script: Script, call: ast.Call) -> bool:
-    if _hashable(_global(script, call.func)) in _MAKERS:
+    if _hashable(_global(script, call.func)) in (*_MAKERS, start):
         return True
     return isinstance(call.func, ast.Name) and (call.func.id in script.functions or call.func.id in (*_COLLECTS, *bindings(call)))
 
@@ -144,7 +190,7 @@ def _names_effect(decorator: ast.expr) -> bool:
     return ast.unparse(target).rpartition(".")[2] == "effect"
 
 
-def _calls(script: Script, function: FunctionNode) -> Iterator[tuple[ast.Call, OfferKind]]:
+def _calls(script: Script, function: FunctionNode) -> Iterator[tuple[ast.Call, MadeKind]]:
     for node in body_nodes(function):
         if isinstance(node, ast.Call) and (kind := _MAKERS.get(_hashable(_global(script, node.func)))):
             yield node, kind
@@ -163,13 +209,27 @@ def _hashable(value: Any) -> Any:
     return value if callable(value) and getattr(type(value), "__hash__", None) else UNKNOWN
 
 
-def _made(script: Script, call: ast.Call, kind: OfferKind, dead: set[int]) -> Made:
+def _made(script: Script, call: ast.Call, kind: MadeKind, dead: set[int]) -> Made:
     values = script.values(call.args[0]) if call.args else None
     ids = tuple(values) if values is not None and all(isinstance(value, str) for value in values) else None
     links, top = _chain(call)
-    slots = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
-    has_unpacking = any(keyword.arg is None for keyword in call.keywords)
-    return Made(kind, call, ids, slots, has_unpacking, links, isinstance(_parent(top), ast.Expr), id(call) in dead)
+    given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+    is_step = kind in STEPS
+    slots = {name: value for name, value in given.items() if not (is_step and name in _SETTINGS)}
+    wordings = [found for name in _WORDINGS if is_step and name in given for found in script.values(given[name]) or ()]
+    fields = [found for one in call.args[1:] if is_step for found in script.values(one) or () if isinstance(found, str)]
+    return Made(
+        kind,
+        call,
+        ids,
+        slots,
+        any(keyword.arg is None for keyword in call.keywords),
+        links,
+        isinstance(_parent(top), ast.Expr),
+        id(call) in dead,
+        tuple(one for one in wordings if isinstance(one, str) and one),
+        tuple(fields),
+    )
 
 
 def _chain(call: ast.Call) -> tuple[tuple[tuple[str, ast.Call], ...], ast.AST]:

@@ -17,8 +17,29 @@ from typing import Any, Literal
 from constrained.catalog.response import Response, Source
 from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import Effect, EffectKind
+from constrained.memory import Frame
 
 OfferKind = Literal["say", "only", "must"]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a procedure goes when an offer is chosen.
+
+    Attributes:
+        follows: what it says after the offer, in the same turn.
+        running: the procedures after it; None: as they are.
+        is_rest: said when the model abstains. is_assumed: to choose it is to believe an answer.
+        weight: added to its specificity; what was heard to be an answer goes before all else.
+        flaw: why it cannot be chosen.
+    """
+
+    follows: tuple[Offer, ...] = ()
+    running: tuple[Frame, ...] | None = None
+    is_rest: bool = False
+    is_assumed: bool = False
+    weight: int = 0
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,8 @@ class Offer:
         kind: ``say`` (may be said), ``only`` (closes the set: just these compete), ``must`` (is said anyway).
         is_once: not offered again in a conversation in which it was said.
         is_after: for ``must``: said after the chosen response instead of before it.
+        is_end: the running procedures are over when it is chosen.
+        way: what it means for a procedure; None for an offer of a policy that stands for itself.
     """
 
     kind: OfferKind
@@ -38,6 +61,8 @@ class Offer:
     effects: tuple[Effect, ...] = ()
     is_once: bool = False
     is_after: bool = False
+    is_end: bool = False
+    way: Way | None = None
 
     def once(self) -> Offer:
         """At most once in a conversation."""
@@ -49,6 +74,12 @@ class Offer:
             raise self._misused(f".after() on {self.kind}()", "only an obligation has a place: must(...).after()")
         return self._with(is_after=True)
 
+    def ends(self) -> Offer:
+        """The running procedures are over when it is chosen: an interruption that is not come back from."""
+        if self.kind == "must":
+            raise self._misused(".ends() on must()", "put it on the option that is chosen")
+        return replace(self, is_end=True)
+
     def then(self, effect: EffectKind, *args: Any, **kwargs: Any) -> Offer:
         """Adds an effect that the host runs, once, if this option is chosen and committed."""
         if self.kind == "must":
@@ -59,7 +90,7 @@ class Offer:
 
     def _with(self, *, is_once: bool = False, is_after: bool = False) -> Offer:
         is_once, is_after = is_once or self.is_once, is_after or self.is_after
-        if self.slots or self.effects:
+        if self.slots or self.effects or self.is_end:
             return replace(self, is_once=is_once, is_after=is_after)
         return _plain(self.kind, self.response_id, self.source.file, self.source.line, is_once, is_after)
 
@@ -86,10 +117,10 @@ def _offer(kind: OfferKind, response_id: str, slots: Mapping[str, Any], caller: 
     """The offer of one call. ``caller`` is the yielding frame, for the trace: far cheaper than ``inspect.stack()``."""
     code = caller.f_code
     if slots:
-        return Offer(kind, response_id, slots, _source(code, caller))
+        return Offer(kind, response_id, slots, source_of(code, caller))
     made = _MADE.get((kind, response_id, id(code), caller.f_lasti))
     if made is None:
-        source = _source(code, caller)
+        source = source_of(code, caller)
         made = code, _plain(kind, response_id, source.file, source.line, False, False)
         if len(_MADE) >= _MOST_MADE:
             _MADE.clear()
@@ -97,7 +128,7 @@ def _offer(kind: OfferKind, response_id: str, slots: Mapping[str, Any], caller: 
     return made[1]
 
 
-def _source(code: CodeType, caller: FrameType) -> Source:
+def source_of(code: CodeType, caller: FrameType) -> Source:
     """Where a call stands. Looked up by instruction: a frame finds its line by walking the function's line table."""
     place = _PLACES.get((id(code), caller.f_lasti))
     if place is None:
@@ -126,6 +157,10 @@ class Option:
     Attributes:
         specificity: number of conditions on the way to the yield; the ``rules`` mode prefers more.
         source: the line of logic that allowed it.
+        obligations: what is said with this option only: what a procedure goes on with, what the obligations of the
+            conversation demand. running: the procedures after it; None: as they are.
+        is_rest: said when the model abstains. is_assumed: to choose it is to believe an answer, so the rules alone
+            choose it only when nothing else is left.
     """
 
     response: Response
@@ -135,6 +170,10 @@ class Option:
     source: Source
     effects: tuple[Effect, ...] = ()
     specificity: int = 0
+    obligations: tuple[Obligation, ...] = ()
+    running: tuple[Frame, ...] | None = None
+    is_rest: bool = False
+    is_assumed: bool = False
 
     @property
     def id(self) -> str:
@@ -143,7 +182,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """A response that must be said this turn, before or after the chosen one."""
+    """A response that must be said this turn, before or after the chosen one. ``rule``: the obligation of the conversation behind it."""
 
     response: Response
     slots: Mapping[str, Any]
@@ -151,6 +190,7 @@ class Obligation:
     locale: str
     source: Source
     is_after: bool = False
+    rule: str = ""
 
     @property
     def id(self) -> str:
@@ -173,3 +213,9 @@ class Allowed:
     options: tuple[Option, ...]
     obligations: tuple[Obligation, ...] = ()
     blocked: tuple[Blocked, ...] = ()
+
+
+def with_it(chosen: Option, obligations: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
+    """Everything that is said besides the chosen option, in order; ``is_after`` tells on which side of it."""
+    every = (*chosen.obligations, *obligations)
+    return (*[one for one in every if not one.is_after], *[one for one in every if one.is_after])

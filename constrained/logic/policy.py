@@ -4,78 +4,130 @@
     def innkeeper(state: Tavern, heard: Heard):
         yield say("greet")
 
-Knows no message and no model. What a policy yields becomes options in ``allow``.
+Knows no message and no model. What a policy yields becomes options in ``allow``. A policy with a main procedure, or one
+that starts some, is made by ``@procedure``; see ``logic.procedure``.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
-import linecache
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from functools import update_wrapper
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, update_wrapper
 from itertools import islice
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, Literal
 
-from constrained.catalog.response import Catalog
-from constrained.errors import ConstrainedError, PackError, PolicyError, Problem
+from constrained.catalog.response import Catalog, Source
+from constrained.errors import ConstrainedError, PolicyError, ProcedureError, Problem
+from constrained.logic.clauses import Clause, Place, clause_problems
 from constrained.logic.conditions import specificity_by_line
+from constrained.logic.course import Body, Course
+from constrained.logic.effects import EffectKind
 from constrained.logic.matching import mismatches
+from constrained.logic.moves import offers_at
 from constrained.logic.offers import find_offers, foreign
 from constrained.logic.options import Offer
-from constrained.logic.place import source_text
 from constrained.logic.purity import impurities
+from constrained.logic.registration import catalog_of, code_hash, first_line, generator, heard_fields, parameters_of, read, text_hash
 from constrained.logic.script import FunctionNode, Script
+from constrained.logic.situation import Standpoint, situation, standpoint
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding
+from constrained.memory import Frame, Memory
 
 MOST_OFFERS = 100_000  # a policy that yields more never ends
 _OFFERS = frozenset((Offer,))
+OnChange = Literal["refuse", "restart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a decorator says besides the function.
+
+    Attributes:
+        obligations: of the whole conversation. events: names that the host commits besides effects.
+        version: of the procedures. keeps: policies of older versions, for conversations that began with them.
+        changed: what becomes of a procedure that runs when its code is another under the same version.
+        is_reminding: the open question is said again after each answer that stands beside it.
+    """
+
+    obligations: tuple[Clause, ...] = ()
+    events: tuple[str, ...] = ()
+    version: int = 1
+    keeps: tuple[Policy, ...] = ()
+    changed: OnChange = "refuse"
+    is_reminding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A policy as it is written: the file and, in it, the main procedure and the policy function, where there are such."""
+
+    script: Script
+    root: FunctionNode
+    policy: FunctionNode | None
+    functions: tuple[FunctionNode, ...]
+    parameters: dict[str, type]
 
 
 class Policy:
-    """A policy function with its catalog; made by ``@policy``. Immutable.
+    """A policy with its catalog; made by ``@policy`` or ``@procedure``. Immutable.
 
     Attributes:
         state_type: the State that it reads; ``heard_type``: the Understanding, or None when it reads none.
         source: text of the logic file; ``rules``: text of the function; ``hash``: ``sha256:`` over ``source``.
         file: path of the logic file; ``line``: where the function begins.
+        main: name of the procedure that every conversation runs; empty for a policy of one step. bodies: all procedures.
+        terms: what the decorator says besides; ``version`` is the procedures'.
     """
 
-    def __init__(
-        self, function: FunctionType, catalog: Catalog, name: str, script: Script, node: FunctionNode, parameters: Mapping[str, type]
-    ) -> None:
-        kinds = list(parameters.values())
+    def __init__(self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: Written, terms: Terms) -> None:
+        script, node = written.script, written.root
+        kinds = list(written.parameters.values())
         self.name = name
         self.catalog = catalog
         self.state_type: type[State] = kinds[0]
         self.heard_type: type[Understanding] | None = kinds[1] if len(kinds) > 1 else None
         self.file = script.file
-        self.line = _first_line(node)
+        self.line = first_line(node)
         self.source = script.text
-        self.rules = "\n".join(script.text.splitlines()[_first_line(node) - 1 : node.end_lineno]) + "\n"
-        self.hash = _hash(script.text)
+        self.rules = "\n\n\n".join(_text_of(script, one) for one in (node, written.policy) if one is not None)
+        self.hash = text_hash(script.text)
         self.cache: dict[Any, Any] = {}  # of ``allow``: what became of offers without slots
         self.function_name = function.__name__
-        self._function = function
-        self._lines = specificity_by_line(script, node)
-        self.script, self._node = script, node
+        self.terms, self.version = terms, terms.version
+        self.main = "" if function is beside else function.__name__
+        self.script, self.written = script, written
+        self.is_claiming = any(response.claims for response in catalog.responses.values())
+        self.is_reminding = terms.is_reminding
+        self.bodies: dict[str, Body] = {}
+        for one in _begun(script, written.functions, function if self.main else None):
+            self.bodies[one.__name__] = self._body(one)
+        self._beside = beside
+        self._lines = _specificity(written)
         update_wrapper(self, function)
 
     def __call__(self, state: State, heard: Understanding | None = None) -> tuple[Offer, ...]:
-        """What the policy yields, in order. Raises PolicyError, with file and line, for anything but offers."""
-        arguments = (state,) if self.heard_type is None else (state, self.heard_type() if heard is None else heard)
+        """What may be said in the first turn, in order. Raises PolicyError, with file and line, for anything but offers."""
+        return offers_at(self, state, heard, Memory())
+
+    def beside(self, state: State, heard: Understanding | None) -> tuple[Offer, ...]:
+        """What the policy function yields; beside a procedure, that is what may be said without leaving its step."""
+        if self._beside is None:
+            return ()
+        arguments = (state,) if self._beside.__code__.co_argcount < 2 else (state, self._heard(heard))
         try:
-            offers = tuple(islice(self._function(*arguments), MOST_OFFERS + 1))
+            offers = tuple(islice(self._beside(*arguments), MOST_OFFERS + 1))
         except ConstrainedError:
             raise
         except Exception as error:  # whatever a policy raises, its host gets the line of logic and a typed error
             raise self._failed(error) from error
         if len(offers) > MOST_OFFERS or not _OFFERS.issuperset(map(type, offers)):
-            raise self._misyielded(arguments)
+            raise self._misyielded(self._beside, arguments)
         return offers
 
     def specificity(self, line: int) -> int:
@@ -84,14 +136,105 @@ class Policy:
 
     def impurities(self) -> list[Problem]:
         """What the policy does that a pure function does not, as far as its text tells."""
-        return list(impurities(self.script, self.script.called(self._node)))
+        return list(impurities(self.script, self.nodes()))
+
+    def nodes(self) -> list[FunctionNode]:
+        """Every function of the file that takes part: the procedure, the policy beside it, and all that they call or begin."""
+        return list(self.written.functions)
+
+    # -- procedures --------------------------------------------------------------------------------------
+
+    def serving(self, memory: Memory) -> Policy:
+        """This policy, or the older version of it that the conversation began with."""
+        version = memory.running[0].version if memory.running else self.version
+        return self if version == self.version else next((one for one in self.terms.keeps if one.version == version), self)
+
+    def frames(self, memory: Memory) -> tuple[Frame, ...]:
+        """The procedures that run; none where they begin anew because their code changed. Raises ProcedureError."""
+        for frame in memory.running:
+            body = self.bodies.get(frame.name)
+            if body is not None and (body.version, body.code) == (frame.version, frame.code):
+                continue
+            if self.terms.changed == "restart":
+                return ()
+            raise self._changed(frame, body)
+        return memory.running
+
+    def body(self, name: str, source: Source) -> Body:
+        """The procedure of that name. Raises ProcedureError when it was not there when the policy was registered."""
+        found = self.bodies.get(name)
+        if found is None:
+            hint = "write start(NAME) with an async function of this file"
+            raise ProcedureError(f"start({name}) begins no procedure", [Problem(source.file, source.line, 0, name, hint)], procedure=name)
+        return found
+
+    def obligations_at(self, place: Place) -> tuple[Clause, ...]:
+        """The obligations of a conversation that takes place there."""
+        return tuple(clause for clause in self.obligations if clause.holds_at(place)) if self.obligations else ()
+
+    @property
+    def obligations(self) -> tuple[Clause, ...]:
+        return self.terms.obligations
+
+    @cached_property
+    def once_ids(self) -> frozenset[str]:
+        """Ids whose having been said decides what may be said."""
+        made = find_offers(self.script, self.nodes())
+        return frozenset(name for one in made if any(link == "once" for link, _ in one.links) for name in one.ids or ())
+
+    @cached_property
+    def read_fields(self) -> frozenset[str]:
+        """Fields of what is heard that some function reads by name."""
+        return heard_fields(self.script, self.nodes(), self.heard_type)
+
+    def listens(self, memory: Memory) -> frozenset[str]:
+        """The fields of what is heard that the next turn may depend on: all that are read, and those that answer the open step."""
+        served = self.serving(memory)
+        frames = served.frames(memory)
+        if not served.bodies or self.heard_type is None:
+            return frozenset(self.heard_type.model_fields) if self.heard_type else frozenset()
+        waits = Course.of(served.bodies[frames[-1].name], frames[-1]).waits if frames else None
+        return served.read_fields | frozenset(waits.fields if waits else ())
+
+    def stands_at(self, memory: Memory) -> Standpoint | None:
+        """The step at which the running procedure waits; None where none runs."""
+        return standpoint(self.serving(memory), memory)
+
+    def situation(self, memory: Memory) -> Hashable:
+        """Equal for memories after which everything goes the same way, given equal states and equal things heard."""
+        return situation(self.serving(memory), memory)
 
     def __repr__(self) -> str:
-        return f"<Policy {self.name!r} {self.file}:{self.line}>"
+        return f"<{'Procedure' if self.main else 'Policy'} {self.name!r} {self.file}:{self.line}>"
 
-    def _misyielded(self, arguments: tuple[Any, ...]) -> PolicyError:
+    def _heard(self, heard: Understanding | None) -> Understanding | None:
+        return self.heard_type() if heard is None and self.heard_type is not None else heard
+
+    def _body(self, function: FunctionType) -> Body:
+        node = self.script.function_at(function.__code__.co_firstlineno, function.__name__)
+        if node is None:
+            raise PolicyError(f"the source of {function.__name__} is not at hand", hint="write it at the top level of the logic file")
+        code = code_hash(self.script, node)
+        return Body(
+            function.__name__, function, self.state_type, self.heard_type, self.terms.version, code, self.file, first_line(node)
+        )
+
+    def _changed(self, frame: Frame, body: Body | None) -> ProcedureError:
+        if frame.version != self.version:
+            known = ", ".join(str(one.version) for one in (self, *self.terms.keeps))
+            message, hint = f"began in version {frame.version}; there is {known}", 'keep the old one: keeps=(old,), or changed="restart"'
+        else:
+            what = "is another now" if body else "is gone"
+            message = f"began in version {frame.version}, and its code {what} under the same version"
+            hint = 'give the changed code a new version and keep the old one: keeps=(old,), or changed="restart"'
+        problem = Problem(self.file, body.line if body else self.line, 0, f"the procedure {frame.name!r} {message}", hint)
+        return ProcedureError(
+            f"the procedure {frame.name!r} cannot go on", [problem], procedure=frame.name, version=frame.version, hint=hint
+        )
+
+    def _misyielded(self, function: FunctionType, arguments: tuple[Any, ...]) -> PolicyError:
         """Runs the policy again, up to the yield that is wrong, to name its line."""
-        running = self._function(*arguments)
+        running = function(*arguments)
         for number, offer in enumerate(running):
             if type(offer) is not Offer:
                 message, hint = f"yielded {type(offer).__name__} {offer!r:.60}", "yield say(...), only(...) or must(...)"
@@ -103,7 +246,7 @@ class Policy:
         return PolicyError(f"the policy {self.name!r} is not deterministic", hint="equal state and heard must yield equal offers")
 
     def _failed(self, error: Exception) -> PolicyError:
-        line, trace = self._node.lineno, error.__traceback__
+        line, trace = self.line, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self.file:
                 line = trace.tb_lineno
@@ -112,131 +255,112 @@ class Policy:
         return PolicyError(f"the policy {self.name!r} failed", [problem])
 
 
-def policy(catalog: str | Path | Catalog) -> Callable[[Callable[..., Any]], Policy]:
+def policy(
+    catalog: str | Path | Catalog,
+    *,
+    obligations: Sequence[Clause] = (),
+    events: Sequence[str] = (),
+    version: int = 1,
+    keeps: Sequence[Policy] = (),
+    changed: OnChange = "refuse",
+    remind: bool = False,
+) -> Callable[[Callable[..., Any]], Policy]:
     """Registers a function ``(state, heard)`` or ``(state)`` that yields offers, and matches it against its catalog.
 
     Args:
         catalog: a Catalog, a path to a YAML file, or a name: ``catalogs/NAME.yaml`` in the parent of the logic
             file's folder, then in the working directory, then among the packs shipped with the package.
+        obligations: what must be said, or never, over the whole conversation: ``at_start``, ``before``, ``after``...
+        events: names that the host commits besides effects, for claims.
+        version, keeps, changed, remind: of the procedures that it starts; see ``procedure``.
 
     Raises:
         PolicyError: the function and the catalog do not fit, or the function is not pure; every reason at once.
         CatalogError: the catalog may not be used. PackError: there is no such catalog.
     """
+    terms = Terms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
 
     def register(function: Callable[..., Any]) -> Policy:
         if not isinstance(function, FunctionType):
             raise PolicyError(f"@policy decorates a function, not {type(function).__name__}", hint="def name(state: ..., heard: ...):")
-        local_names = dict(sys._getframe(1).f_locals)
-        script, node = _read(function)
-        parameters, problems = _parameters(script, node, function, local_names)
-        name, loaded = _catalog(catalog, Path(function.__code__.co_filename))
-        functions = script.called(node)
-        problems += _generator(script, node)
-        problems += mismatches(script, find_offers(script, functions), loaded, parameters, node)
-        problems += foreign(script, functions)
-        problems += impurities(script, functions)
-        if problems:
-            raise PolicyError(f"the policy {function.__name__} does not fit the catalog {loaded.name!r}", problems)
-        return Policy(function, loaded, name, script, node, parameters)
+        return registered(function, function, catalog, terms, dict(sys._getframe(1).f_locals))
 
     return register
 
 
-def _read(function: FunctionType) -> tuple[Script, FunctionNode]:
-    file = function.__code__.co_filename
-    linecache.checkcache(file)
-    script = Script(file, source_text(file, function.__globals__), function.__globals__)
-    node = script.function_at(function.__code__.co_firstlineno, function.__name__) if script.text else None
-    if node is None:
-        raise PolicyError(
-            f"the source of the policy {function.__name__} is not at hand", hint="write it into a file: it is hashed, shown and checked"
+def registered(
+    function: FunctionType, beside: FunctionType | None, catalog: str | Path | Catalog, terms: Terms, local_names: dict[str, Any]
+) -> Policy:
+    """A policy out of its main function and the one beside it; they are one where there is no main procedure."""
+    script, node = read(function)
+    parameters, problems = parameters_of(script, node, function, local_names)
+    name, loaded = catalog_of(catalog, Path(function.__code__.co_filename))
+    other = node if beside is function else read(beside)[1] if beside is not None else None
+    if other is not None and beside is not None and other is not node:
+        others, more = parameters_of(script, other, beside, local_names)
+        problems += more or [script.problem(other, f"{other.name} reads other types than {node.name}", "give both the same")] * (
+            not set(others.values()) <= set(parameters.values())
         )
-    return script, node
+    functions = _together(script, node, other)
+    problems += generator(script, other) if other is not None else []
+    obliged = frozenset(clause.response_id for clause in terms.obligations)
+    problems += mismatches(script, find_offers(script, functions), loaded, parameters, node, obliged)
+    problems += [*clause_problems(terms.obligations, loaded), *_claims(script, node, loaded, terms), *_keeps(script, node, parameters, terms)]
+    problems += foreign(script, functions)
+    problems += impurities(script, functions)
+    if problems:
+        raise PolicyError(f"the policy {function.__name__} does not fit the catalog {loaded.name!r}", problems)
+    return Policy(function, beside, loaded, name, Written(script, node, other if other is not node else None, tuple(functions), parameters), terms)
 
 
-def _catalog(given: str | Path | Catalog, file: Path) -> tuple[str, Catalog]:
-    if isinstance(given, Catalog):
-        return given.name, given
-    from constrained.catalog.load import load_catalog
-
-    if not isinstance(given, str | Path):
-        raise PolicyError(f"@policy takes a name, a path or a Catalog, not {type(given).__name__}", hint='@policy("tavern")')
-    if isinstance(given, Path) or given.endswith((".yaml", ".yml")):
-        loaded = load_catalog(_existing(Path(given), file))
-        return loaded.name, loaded
-    from constrained.folders import catalog_path
-
-    return given, load_catalog(catalog_path(given, beside=file.resolve().parent.parent))
+def _together(script: Script, *roots: FunctionNode | None) -> list[FunctionNode]:
+    found: list[FunctionNode] = []
+    for root in roots:
+        found += [one for one in (script.called(root) if root is not None else ()) if one not in found]
+    return found
 
 
-def _existing(path: Path, file: Path) -> Path:
-    """A relative path is looked up in the working directory, then beside the logic file."""
-    beside = file.resolve().parent / path
-    if not path.is_file() and not beside.is_file():
-        raise PackError(f"there is no catalog {path}", name=str(path), searched=(Path.cwd(), beside.parent), hint="check the path")
-    return path if path.is_file() else beside
+def _claims(script: Script, node: FunctionNode, catalog: Catalog, terms: Terms) -> list[Problem]:
+    """Every event that a response claims is one that can be committed."""
+    names = {value.name for value in script.module_globals.values() if isinstance(value, EffectKind)} | set(terms.events)
+    wrong = [response for response in catalog.responses.values() if response.claims and response.claims not in names]
+    hint = "name an effect of the logic file, or list it: events=(...)"
+    return [script.problem(node, f"{one.id!r} claims {one.claims!r}, which nothing commits", hint) for one in wrong]
 
 
-def _parameters(
-    script: Script, node: FunctionNode, function: FunctionType, local_names: dict[str, Any]
-) -> tuple[dict[str, type], list[Problem]]:
-    """Parameter name -> State or Understanding type, in order, and what is wrong with the signature."""
-    found = list(inspect.signature(function).parameters.values())
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if not 1 <= len(found) <= 2 or any(one.kind not in plain or one.default is not one.empty for one in found):
-        names = ", ".join(map(str, found))
-        return {}, [script.problem(node, f"{function.__name__}({names}) is not (state) or (state, heard)", _SIGNATURE)]
-    parameters: dict[str, type] = {}
-    problems = []
-    for one, base in zip(found, (State, Understanding), strict=False):
-        kind = _resolved(one.annotation, function, local_names)
-        if isinstance(kind, type) and issubclass(kind, base):
-            parameters[one.name] = kind
-        else:
-            shown = "nothing" if one.annotation is one.empty else getattr(kind, "__name__", str(kind))
-            problems.append(
-                script.problem(node, f"the parameter {one.name!r} is annotated with {shown}, not with a {base.__name__}", _SIGNATURE)
-            )
-    return parameters, problems
+def _keeps(script: Script, node: FunctionNode, parameters: dict[str, type], terms: Terms) -> list[Problem]:
+    """Older versions read the same State and Heard, and have versions of their own."""
+    found = []
+    for kept in terms.keeps:
+        if [kept.state_type, kept.heard_type] != [*parameters.values(), None][:2]:
+            found.append(script.problem(node, f"version {kept.version} reads other types", "a version kept reads the same State and Heard"))
+    versions = [terms.version, *(kept.version for kept in terms.keeps)]
+    if len(set(versions)) < len(versions):
+        found.append(script.problem(node, f"two versions are {max(versions, key=versions.count)}", "number them apart"))
+    return found
 
 
-_SIGNATURE = "def name(state: YourState, heard: YourHeard): with a State, and an Understanding if it reads one"
+def _begun(script: Script, functions: Sequence[FunctionNode], main: FunctionType | None) -> list[FunctionType]:
+    """The procedures of a policy: the main one, and those that are started by name."""
+    names = dict.fromkeys(name for function in functions for name in script.begun(function))
+    found = [script.module_globals.get(name) for name in names]
+    missing = [name for name, value in zip(names, found, strict=True) if not isinstance(value, FunctionType)]
+    if missing:
+        raise PolicyError(f"start({missing[0]}): no plain async function", hint="define it above, at the top level, without a decorator")
+    return [*([main] if main is not None else []), *(one for one in found if isinstance(one, FunctionType))]
 
 
-def _resolved(annotation: Any, function: FunctionType, local_names: dict[str, Any]) -> Any:
-    """An annotation, also one written as text (``from __future__ import annotations``)."""
-    if not isinstance(annotation, str):
-        return annotation
-    name: Any = None
-    for part in annotation.split("."):
-        known = {**function.__globals__, **local_names}
-        name = known.get(part) if name is None else getattr(name, part, None)
-    return annotation if name is None else name
+def _specificity(written: Written) -> dict[int, int]:
+    lines: dict[int, int] = {}
+    for root in written.functions:
+        if root in (written.root, written.policy) or isinstance(root, ast.AsyncFunctionDef):
+            for line, count in specificity_by_line(written.script, root).items():
+                lines.setdefault(line, count)
+    return lines
 
 
-def _generator(script: Script, node: FunctionNode) -> list[Problem]:
-    if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in _own(node)):
-        return []
-    return [script.problem(node, f"{node.name} yields nothing: a policy is a generator", "yield say(...)")]
-
-
-def _own(node: ast.AST) -> Iterator[ast.AST]:
-    """Nodes of a function without those of functions inside it."""
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if not isinstance(child, FunctionNode | ast.Lambda | ast.GeneratorExp):
-            yield from _own(child)
-
-
-def _hash(text: str) -> str:
-    import hashlib  # loads OpenSSL
-
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _first_line(node: FunctionNode) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+def _text_of(script: Script, node: FunctionNode) -> str:
+    return "\n".join(script.text.splitlines()[first_line(node) - 1 : node.end_lineno]) + "\n"
 
 
 def _line_of(running: Any) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from constrained.errors import Problem
 from constrained.logic.effects import EffectKind
+from constrained.logic.offers import is_step
 from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
 
 _CALLS = {
@@ -70,14 +71,55 @@ def impurities(script: Script, functions: list[FunctionNode]) -> Iterator[Proble
     """Every impure act of these functions, each with its line."""
     for function in functions:
         yield from _signature(script, function)
+        if isinstance(function, ast.AsyncFunctionDef):
+            yield from _endless(script, function)
         for node in body_nodes(function):
             for message, hint in _acts(script, node):
                 yield script.problem(node, message, hint or _HINT)
 
 
+_STEPS_HINT = (
+    "await tell, ask, confirm, perform, or an async function of this file; what must be waited for is the host's: "
+    "an effect does it, perform() waits for it, and the State holds what came of it"
+)
+
+
+def _is_ours(script: Script, awaited: ast.expr) -> bool:
+    """Whether an awaited expression is a step, or a call of a plain async function of the file."""
+    while isinstance(awaited, ast.Call) and isinstance(awaited.func, ast.Attribute) and awaited.func.attr == "then":
+        awaited = awaited.func.value
+    if not isinstance(awaited, ast.Call):
+        return False
+    if isinstance(awaited.func, ast.Name) and awaited.func.id in script.functions and awaited.func.id not in bindings(awaited.func):
+        function = script.functions[awaited.func.id]
+        return isinstance(function, ast.AsyncFunctionDef) and not function.decorator_list
+    return is_step(script, awaited.func)
+
+
+def _endless(script: Script, function: ast.AsyncFunctionDef) -> Iterator[Problem]:
+    """What could keep a procedure from ever ending, or from being let go."""
+    for node in body_nodes(function):
+        if isinstance(node, ast.While):
+            yield script.problem(node, "while: nothing bounds how often a procedure asks", "write for _ in range(3)")
+        elif isinstance(node, ast.Try) and any(isinstance(one, ast.Await) for final in node.finalbody for one in ast.walk(final)):
+            yield script.problem(node, "await in finally: a procedure may be let go at any step", "await it in the body")
+        elif isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) in ("BaseException", "Exception")):
+            yield script.problem(node, "except: catches more than an answer that did not come", "except GaveUp")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and function in _awaited(script, node.func.id, set()):
+            yield script.problem(node, f"{function.name} comes back to itself", "write a for loop with a bound")
+
+
+def _awaited(script: Script, name: str, seen: set[str]) -> list[FunctionNode]:
+    """The async functions of the file that come about when ``name`` is called."""
+    function = script.functions.get(name)
+    if name in seen or not isinstance(function, ast.AsyncFunctionDef):
+        return []
+    seen.add(name)
+    calls = [one.func.id for one in body_nodes(function) if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
+    return [function, *(found for call in calls for found in _awaited(script, call, seen))]
+
+
 def _signature(script: Script, function: FunctionNode) -> Iterator[Problem]:
-    if isinstance(function, ast.AsyncFunctionDef):
-        yield script.problem(function, f"{function.name} is async: a policy waits for nothing", "write def, not async def")
     for default in [*function.args.defaults, *function.args.kw_defaults]:
         if isinstance(default, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp):
             yield script.problem(default, "a mutable default argument keeps what earlier turns left in it", "use a tuple or None")
@@ -88,8 +130,10 @@ def _acts(script: Script, node: ast.AST) -> Iterator[tuple[str, str]]:
         yield "an import inside a policy", "import at the top of the file"
     elif isinstance(node, ast.Global | ast.Nonlocal):
         yield f"{type(node).__name__.lower()} {', '.join(node.names)}: a policy keeps nothing between turns", ""
-    elif isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
-        yield "await: a policy waits for nothing", ""
+    elif isinstance(node, ast.Await) and not _is_ours(script, node.value):
+        yield f"await {ast.unparse(node.value)[:60]}: a procedure awaits its own steps only", _STEPS_HINT
+    elif isinstance(node, ast.AsyncFor | ast.AsyncWith):
+        yield f"{'async for' if isinstance(node, ast.AsyncFor) else 'async with'}: a procedure awaits its own steps only", _STEPS_HINT
     elif isinstance(node, ast.Attribute | ast.Subscript):
         yield from _write(script, node)
         yield from _clock_or_module(script, node)

@@ -57,7 +57,7 @@ class Script:
         return None
 
     def called(self, root: FunctionNode) -> list[FunctionNode]:
-        """``root`` and the functions of this file that it calls, directly or through others."""
+        """``root`` and the functions of this file that it calls or begins, directly or through others."""
         found, todo = [], [root]
         while todo:
             node = todo.pop(0)
@@ -65,8 +65,19 @@ class Script:
                 continue
             found.append(node)
             names = [call.func.id for call in body_nodes(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)]
-            todo += [self.functions[name] for name in names if name in self.functions]
+            todo += [self.functions[name] for name in [*names, *self.begun(node)] if name in self.functions]
         return found
+
+    def begun(self, node: FunctionNode) -> list[str]:
+        """Names of the async functions of this file that a function hands on without calling them: ``start(blocking)``."""
+        handed = [
+            one.id
+            for call in body_nodes(node)
+            if isinstance(call, ast.Call)
+            for one in call.args
+            if isinstance(one, ast.Name) and one.id not in bindings(one)
+        ]
+        return [name for name in handed if isinstance(self.functions.get(name), ast.AsyncFunctionDef)]
 
     def problem(self, node: ast.AST, message: str, hint: str = "") -> Problem:
         return Problem(self.file, getattr(node, "lineno", 0), getattr(node, "col_offset", -1) + 1, message, hint)

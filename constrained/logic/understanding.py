@@ -12,7 +12,7 @@ a given form is read by an engine first; it is proposed once it fits its form an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
 from typing import Any, ClassVar, Literal
@@ -151,12 +151,20 @@ def believed(heard_type: type[Understanding], wanted: Sequence[Blank], read: Seq
 
 
 def ask(
-    heard_type: type[Understanding], state: State, message: str, *, today: Date, locale: str, readings: Mapping[str, str] | None = None
+    heard_type: type[Understanding],
+    state: State,
+    message: str,
+    *,
+    today: Date,
+    locale: str,
+    readings: Mapping[str, str] | None = None,
+    fields: Collection[str] | None = None,
 ) -> tuple[Asked, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
 
     Args:
         readings: field -> the text that was read for it and is believed.
+        fields: those that anything depends on now; all of them when None.
 
     Raises PolicyError when an ``entity`` names what ``state`` does not have.
     """
@@ -164,6 +172,8 @@ def ask(
         return ()
     asked = []
     for name, one in heard_type.__questions__.items():
+        if fields is not None and name not in fields:
+            continue
         if isinstance(one, Written):
             answers = one.answers(readings[name]) if readings and name in readings else []
         else:

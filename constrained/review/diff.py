@@ -128,6 +128,7 @@ _FIELDS: dict[str, Callable[[Response], str]] = {
     "exact_locale": lambda response: str(response.exact_locale),
     "author": lambda response: response.author or "none",
     "cites": lambda response: _cites(response.cites) if response.cites else "none",
+    "claims": lambda response: response.claims or "none",
     "approval": lambda response: _approval(response.approval) if response.approval else "none",
 }
 

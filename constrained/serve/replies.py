@@ -10,7 +10,7 @@ from typing import Any
 
 from constrained.audit.record import Record, portable, to_json
 from constrained.logic.effects import Effect
-from constrained.logic.options import Option
+from constrained.logic.options import Option, with_it
 from constrained.logic.policy import Policy
 from constrained.serve.models import (
     BlockedReply,
@@ -104,7 +104,7 @@ def _option(option: Option, entry: Any) -> OptionReply:
 def _obligations(turn: Turn, policy: Policy) -> tuple[ObligationReply, ...]:
     return tuple(
         ObligationReply.model_construct(id=one.id, text=one.text, line=portable(str(one.source), policy.file), is_after=one.is_after)
-        for one in turn.trace.allowed.obligations
+        for one in with_it(turn.decision.chosen, turn.trace.allowed.obligations)
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from constrained.approval.live import standing_at
 from constrained.audit.record import Record
-from constrained.audit.replay import replay
+from constrained.audit.replay import allowed_then, replay
 from constrained.errors import ReplayError
 from constrained.logic.effects import Effect
 from constrained.logic.policy import Policy
@@ -18,11 +19,9 @@ def effects_of(policy: Policy, record: Record) -> tuple[tuple[Effect, ...], Stat
     for replayed in replay(policy, [record]):
         if replayed.error is not None:
             raise replayed.error
-    state, heard = policy.state_type.from_json(record.state), None
-    if policy.heard_type is not None:
-        heard = policy.heard_type.from_json({one.name: one.value for one in record.heard})
-    for offer in policy(state, heard):
-        if offer.response_id == record.decision.chosen and tuple(map(str, offer.effects)) == record.effects:
-            return offer.effects, state
+    state = policy.state_type.from_json(record.state)
+    for option in allowed_then(policy, record, standing_at(policy.catalog, record.versions)).options:
+        if option.id == record.decision.chosen and tuple(map(str, option.effects)) == record.effects:
+            return option.effects, state
     told = f"turn {record.turn_id} is not given the effects {', '.join(record.effects)} again"
     raise ReplayError(told, turn_id=record.turn_id, line=record.sequence, hint="see to them by hand")

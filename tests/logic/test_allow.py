@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from constrained import Allowed, Option, Policy, PolicyError, SlotError
 from constrained.catalog import render
+from constrained.memory import Memory
 from constrained.logic.allow import LAST, allow, most_salient
 from tests.logic.packs import make, marked_lines, module_of
 
@@ -94,7 +95,7 @@ def state_of(policy: Policy, program: list[dict[str, Any]], gold: int = 50) -> A
 
 
 def turn(policy: Policy, program: list[dict[str, Any]], said: dict[str, int], locale: str, today: dt.date) -> Allowed:
-    return allow(policy, state_of(policy, program), None, said=said, locale=locale, today=today)
+    return allow(policy, state_of(policy, program), None, Memory(said=said), locale=locale, today=today)
 
 
 @given(program=steps, said=saids, **settings)
@@ -198,7 +199,7 @@ def desk(folder: Path, body: str, **responses: Any) -> Policy:
 
 
 def run(policy: Policy, *, said: dict[str, int] | None = None, locale: str = "en", today: dt.date = TODAY, **state: Any) -> Allowed:
-    return allow(policy, policy.state_type(**state), None, said=said or {}, locale=locale, today=today)
+    return allow(policy, policy.state_type(**state), None, Memory(said=said or {}), locale=locale, today=today)
 
 
 def ids(allowed: Allowed) -> list[str]:

@@ -1,0 +1,177 @@
+"""What a policy and its procedures put forward in one turn: the next words of each, as offers. Knows no catalog and no clock.
+
+A policy that starts no procedure is the case of one step: its offers are what it yields, and nothing runs after them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from constrained.catalog.response import Source
+from constrained.logic.course import BEGAN, DONE, FAILED, GAVE_UP, HEARD, MISSED, PICKED, Body, Course, Utterance, heard_text, state_text
+from constrained.logic.options import Offer, Way
+from constrained.logic.state import State
+from constrained.logic.steps import STARTS, Step
+from constrained.logic.understanding import Understanding
+from constrained.memory import Event, Frame, Memory
+
+if TYPE_CHECKING:
+    from constrained.logic.policy import Policy
+
+ANSWERED, ASKED = 100, 50  # weights: an answer that was heard goes before all else, a question before what stands beside it
+
+
+def offers_at(policy: Policy, state: State, heard: Understanding | None, memory: Memory) -> tuple[Offer, ...]:
+    """Everything that may be said now, the procedure's words first. Raises PolicyError."""
+    beside = policy.beside(state, heard)
+    if not policy.bodies:
+        return beside
+    heard = policy.heard_type() if heard is None and policy.heard_type is not None else heard
+    moment = Moment(policy, state, heard, memory, policy.frames(memory))
+    found = moment.of_procedure()
+    return (*found.moves, *(one for offer in beside for one in moment.of_policy(offer, found.asks)), *found.rest)
+
+
+@dataclass(slots=True)
+class Found:
+    """What the running procedure puts forward.
+
+    Attributes:
+        moves: its next words. rest: what is said to a message that is no answer. asks: the question that is open.
+    """
+
+    moves: list[Offer] = field(default_factory=list)
+    rest: list[Offer] = field(default_factory=list)
+    asks: Offer | None = None
+
+
+@dataclass(slots=True)
+class Moment:
+    """One turn of a policy with procedures: what is true and heard, and the procedures that run, ``frames``."""
+
+    policy: Policy
+    state: State
+    heard: Understanding | None
+    memory: Memory
+    frames: tuple[Frame, ...]
+    spare: list[Course] = field(default_factory=list)
+
+    def of_procedure(self) -> Found:
+        """The running procedure's offers; those of the main one's beginning, where none runs."""
+        if self.frames:
+            return self._at_step(self._course(self.frames[-1]))
+        main = self.policy.bodies.get(self.policy.main)
+        return Found([self._begun(main)] if main is not None else [])
+
+    def of_policy(self, offer: Offer, asks: Offer | None) -> list[Offer]:
+        """An offer of the policy that stands beside: as it is, or what it means for the procedures."""
+        if offer.response_id.startswith(STARTS):
+            name = offer.response_id.removeprefix(STARTS)
+            is_running = any(frame.name == name for frame in self.frames)
+            return [] if is_running else [self._begun(self.policy.body(name, offer.source))]
+        if offer.is_end:
+            return [replace(offer, way=Way(running=()))]
+        if self.policy.is_reminding and asks is not None and offer.kind == "say":
+            return [replace(offer, way=Way(follows=(asks,)))]
+        return [offer]
+
+    # -- a step ------------------------------------------------------------------------------------------
+
+    def _at_step(self, course: Course) -> Found:
+        waits = course.waits
+        if waits is None:  # of a running procedure there is one
+            raise course.diverged("it is over")
+        if waits.kind == "perform":
+            return self._at_effects(course, waits)
+        found, is_last = Found(asks=asked_again(waits)), course.n_missed + 1 >= waits.tries
+        is_answered = course.answer(self.heard) is not None
+        self.spare.append(course)
+        if is_answered:
+            found.moves.append(self._moved(waits, HEARD, weight=ANSWERED))
+        for label, _ in waits.among:
+            found.moves.append(self._moved(waits, PICKED + label, is_assumed=True))
+        found.rest.append(self._given_up(waits) if is_last else self._missed(waits))
+        return found
+
+    def _at_effects(self, course: Course, waits: Step) -> Found:
+        """The host was told to do something: what became of it?"""
+        outcome = dict(self.memory.outcomes).get(self.frames[-1].events[-1].number)
+        if outcome is not None:
+            self.spare.append(course)
+            moved = self._moved(waits, DONE if outcome == DONE else FAILED, weight=ANSWERED)
+            return Found([replace(moved, kind="only")])
+        said = waits.again or self._fallback(waits)
+        return Found(rest=[replace(said, way=Way(is_rest=True, weight=ASKED))])
+
+    def _begun(self, body: Body) -> Offer:
+        course = Course.begun(body, self.state, self.heard)
+        utterance = course.go_on(BEGAN, self.state, self.heard)
+        event = Event(
+            number=self.memory.number + 1, step="", answer=BEGAN, heard=heard_text(self.heard), state=state_text(self.state, None)
+        )
+        frame = Frame(name=body.name, version=body.version, code=body.code, events=(event,))
+        weight = ASKED if body.name == self.policy.main else 0
+        return self._uttered(utterance, self.frames, frame, Way(weight=weight))
+
+    def _moved(self, waits: Step, answer: str, *, is_assumed: bool = False, weight: int = 0) -> Offer:
+        utterance = self._fresh().go_on(answer, self.state, self.heard)
+        way = Way(is_assumed=is_assumed, weight=weight)
+        return self._uttered(utterance, self.frames[:-1], self._grown(waits, answer), way)
+
+    def _given_up(self, waits: Step) -> Offer:
+        utterance = self._fresh().go_on(GAVE_UP, self.state, self.heard)
+        first = [waits.otherwise] if waits.otherwise else [] if utterance.offers else [self._fallback(waits)]
+        utterance = Utterance((*first, *utterance.offers), utterance.waits)
+        return self._uttered(utterance, self.frames[:-1], self._grown(waits, GAVE_UP), Way(is_rest=True, weight=ASKED))
+
+    def _missed(self, waits: Step) -> Offer:
+        running = (*self.frames[:-1], self._grown(waits, MISSED))
+        if waits.again is not None:
+            return replace(waits.again, way=Way(running=running, is_rest=True, weight=ASKED))
+        return replace(self._fallback(waits), way=Way((asked_again(waits),), running, is_rest=True, weight=ASKED))
+
+    def _uttered(self, utterance: Utterance, under: tuple[Frame, ...], frame: Frame, way: Way) -> Offer:
+        """What is said as one offer: the first response stands for all, and the others follow it."""
+        offers, running = utterance.offers, (*under, frame)
+        if utterance.waits is None:
+            offers, running = (*offers, *self._resumed(under)), under
+        if not offers:
+            body = self.policy.bodies[frame.name]
+            flaw = f"the procedure {body.name!r} is over without a word"
+            return Offer("say", self.policy.catalog.fallback, {}, Source(body.file, body.line), way=replace(way, flaw=flaw))
+        return replace(offers[0], way=replace(way, follows=offers[1:], running=running))
+
+    def _resumed(self, under: tuple[Frame, ...]) -> tuple[Offer, ...]:
+        """The open question of the procedure that an interruption held up."""
+        if not under:
+            return ()
+        waits = self._course(under[-1]).waits
+        return (asked_again(waits),) if waits is not None and waits.kind != "perform" else ()
+
+    def _grown(self, waits: Step, answer: str) -> Frame:
+        """The running frame with one event more."""
+        frame = self.frames[-1]
+        event = Event(
+            number=self.memory.number + 1,
+            step=waits.id,
+            answer=answer,
+            heard=heard_text(self.heard),
+            state=state_text(self.state, frame),
+        )
+        return frame.model_copy(update={"events": (*frame.events, event)})
+
+    def _course(self, frame: Frame) -> Course:
+        return Course.of(self.policy.bodies[frame.name], frame)
+
+    def _fresh(self) -> Course:
+        """The running procedure at its step; a coroutine goes on once, so each answer needs one of its own."""
+        return self.spare.pop() if self.spare else self._course(self.frames[-1])
+
+    def _fallback(self, waits: Step) -> Offer:
+        return Offer("say", self.policy.catalog.fallback, {}, waits.offer.source)
+
+
+def asked_again(waits: Step) -> Offer:
+    """The question once more: in its words for that, or the same; its effects ran when it was put first."""
+    return waits.again or replace(waits.offer, effects=())

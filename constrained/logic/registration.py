@@ -1,0 +1,149 @@
+"""What a policy and a procedure have in common when they are registered: source, catalog, signature, code. Runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+from constrained.catalog.response import Catalog
+from constrained.errors import PackError, PolicyError, Problem
+from constrained.logic.place import source_text
+from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
+from constrained.logic.state import State
+from constrained.logic.understanding import Understanding
+
+
+def read(function: FunctionType) -> tuple[Script, FunctionNode]:
+    """The file of a function as a syntax tree, and the function in it."""
+    file = function.__code__.co_filename
+    linecache.checkcache(file)
+    script = Script(file, source_text(file, function.__globals__), function.__globals__)
+    node = script.function_at(function.__code__.co_firstlineno, function.__name__) if script.text else None
+    if node is None:
+        raise PolicyError(
+            f"the source of the policy {function.__name__} is not at hand", hint="write it into a file: it is hashed, shown and checked"
+        )
+    return script, node
+
+
+def catalog_of(given: str | Path | Catalog, file: Path) -> tuple[str, Catalog]:
+    """Name and catalog of what a decorator was given."""
+    if isinstance(given, Catalog):
+        return given.name, given
+    from constrained.catalog.load import load_catalog
+
+    if not isinstance(given, str | Path):
+        raise PolicyError(f"@policy takes a name, a path or a Catalog, not {type(given).__name__}", hint='@policy("tavern")')
+    if isinstance(given, Path) or given.endswith((".yaml", ".yml")):
+        loaded = load_catalog(existing(Path(given), file))
+        return loaded.name, loaded
+    from constrained.folders import catalog_path
+
+    return given, load_catalog(catalog_path(given, beside=file.resolve().parent.parent))
+
+
+def existing(path: Path, file: Path) -> Path:
+    """A relative path is looked up in the working directory, then beside the logic file."""
+    beside = file.resolve().parent / path
+    if not path.is_file() and not beside.is_file():
+        raise PackError(f"there is no catalog {path}", name=str(path), searched=(Path.cwd(), beside.parent), hint="check the path")
+    return path if path.is_file() else beside
+
+
+def parameters_of(
+    script: Script, node: FunctionNode, function: FunctionType, local_names: dict[str, Any]
+) -> tuple[dict[str, type], list[Problem]]:
+    """Parameter name -> State or Understanding type, in order, and what is wrong with the signature."""
+    found = list(inspect.signature(function).parameters.values())
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not 1 <= len(found) <= 2 or any(one.kind not in plain or one.default is not one.empty for one in found):
+        names = ", ".join(map(str, found))
+        return {}, [script.problem(node, f"{function.__name__}({names}) is not (state) or (state, heard)", _SIGNATURE)]
+    parameters: dict[str, type] = {}
+    problems = []
+    for one, base in zip(found, (State, Understanding), strict=False):
+        kind = _resolved(one.annotation, function, local_names)
+        if isinstance(kind, type) and issubclass(kind, base):
+            parameters[one.name] = kind
+        else:
+            shown = "nothing" if one.annotation is one.empty else getattr(kind, "__name__", str(kind))
+            problems.append(
+                script.problem(node, f"the parameter {one.name!r} is annotated with {shown}, not with a {base.__name__}", _SIGNATURE)
+            )
+    return parameters, problems
+
+
+_SIGNATURE = "def name(state: YourState, heard: YourHeard): with a State, and an Understanding if it reads one"
+
+
+def _resolved(annotation: Any, function: FunctionType, local_names: dict[str, Any]) -> Any:
+    """An annotation, also one written as text (``from __future__ import annotations``)."""
+    if not isinstance(annotation, str):
+        return annotation
+    name: Any = None
+    for part in annotation.split("."):
+        known = {**function.__globals__, **local_names}
+        name = known.get(part) if name is None else getattr(name, part, None)
+    return annotation if name is None else name
+
+
+def generator(script: Script, node: FunctionNode) -> list[Problem]:
+    """Whether a policy function is one."""
+    if isinstance(node, ast.AsyncFunctionDef):
+        hint = "write def, not async def; steps that wait are a @procedure's"
+        return [script.problem(node, f"{node.name} is async: a policy waits for nothing", hint)]
+    if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in _own(node)):
+        return []
+    return [script.problem(node, f"{node.name} yields nothing: a policy is a generator", "yield say(...)")]
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """Nodes of a function without those of functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, FunctionNode | ast.Lambda | ast.GeneratorExp):
+            yield from _own(child)
+
+
+def text_hash(text: str) -> str:
+    """``sha256:`` and hex digits."""
+    import hashlib  # loads OpenSSL
+
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def first_line(node: FunctionNode) -> int:
+    """The line of the first decorator, else of the ``def``."""
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def code_hash(script: Script, root: FunctionNode) -> str:
+    """The hash of a procedure's code: its function, those that it calls, and the constants that they name.
+
+    Comments and layout do not count. State, Heard and effects do not either: events hold what came of them.
+    """
+    functions = script.called(root)
+    names = sorted({name for function in functions for name in _constants(script, body_nodes(function))})
+    parts = [*map(ast.unparse, functions), *(f"{name} = {ast.unparse(script.constants[name])}" for name in names)]
+    return text_hash("\n".join(parts))
+
+
+def _constants(script: Script, nodes: Iterator[ast.AST] | Sequence[ast.AST]) -> Iterator[str]:
+    """Module constants that these nodes name, and those that they are made of."""
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id in script.constants and node.id not in bindings(node):
+            yield node.id
+            yield from (name for name in _constants(script, list(ast.walk(script.constants[node.id]))) if name != node.id)
+
+
+def heard_fields(script: Script, functions: Sequence[FunctionNode], heard_type: type[Understanding] | None) -> frozenset[str]:
+    """The fields of what is heard that these functions read by name; all of them where they pass it on in another way."""
+    if heard_type is None:
+        return frozenset()
+    known = frozenset(heard_type.model_fields)
+    return known & {node.attr for function in functions for node in body_nodes(function) if isinstance(node, ast.Attribute)}

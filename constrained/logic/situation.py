@@ -1,0 +1,94 @@
+"""Where a conversation stands, for those who look at procedures from outside: the step, and a key of all that can matter.
+
+Knows no catalog and no turn.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from constrained.catalog.response import Source
+from constrained.logic.course import GAVE_UP, MISSED, Course
+from constrained.logic.script import body_nodes
+from constrained.memory import Frame, Memory
+
+if TYPE_CHECKING:
+    from constrained.logic.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """The step at which a procedure waits.
+
+    Attributes:
+        procedure: name of its function. response_id: what was said last of it; ``source``: the line of the step.
+        kind: ``ask``, ``confirm`` or ``perform``. n_missed: how often it was put in vain.
+    """
+
+    procedure: str
+    version: int
+    code: str
+    response_id: str
+    source: Source
+    kind: str
+    n_missed: int
+
+
+def standpoint(policy: Policy, memory: Memory) -> Standpoint | None:
+    """The step at which the innermost running procedure waits; None where none runs."""
+    frames = policy.frames(memory)
+    if not frames:
+        return None
+    frame = frames[-1]
+    course = Course.of(policy.bodies[frame.name], frame)
+    waits = course.waits
+    if waits is None:  # a procedure that is over does not run
+        return None
+    return Standpoint(frame.name, frame.version, frame.code, waits.id, waits.offer.source, waits.kind, course.n_missed)
+
+
+def situation(policy: Policy, memory: Memory) -> Hashable:
+    """A key of what can still matter of a memory."""
+    frames = tuple(_frame(policy, frame, memory) for frame in policy.frames(memory)) if policy.bodies else ()
+    claimed = {response.claims for response in policy.catalog.responses.values() if response.claims} if policy.is_claiming else set()
+    return frames, frozenset(memory.done) & claimed, _said(policy, memory), memory.clock
+
+
+def _frame(policy: Policy, frame: Frame, memory: Memory) -> Hashable:
+    course = Course.of(policy.bodies[frame.name], frame)
+    outcome = dict(memory.outcomes).get(frame.events[-1].number) if course.waits and course.waits.kind == "perform" else None
+    partly = tuple(sorted((name, repr(value)) for name, value in course.partly.items()))
+    return frame.name, course.position(), course.n_missed, partly, outcome, _rounds(policy, frame)
+
+
+def _rounds(policy: Policy, frame: Frame) -> Hashable:
+    """How often each step was passed, where a loop may come to it again: how far a loop has gone is not among the local values."""
+    if not any(isinstance(node, ast.For) and _waits(node) for function in policy.nodes() for node in body_nodes(function)):
+        return ()
+    return tuple(sorted(Counter(event.step for event in frame.events if event.answer not in (MISSED, GAVE_UP)).items()))
+
+
+def _waits(loop: ast.For) -> bool:
+    return any(isinstance(node, ast.Await) for node in ast.walk(loop))
+
+
+def _said(policy: Policy, memory: Memory) -> Hashable:
+    """Of what was said: whether, where an obligation or ``once()`` asks; how long ago, as far as it counts turns."""
+    asked: dict[str, int] = dict.fromkeys(policy.once_ids, 0)
+    for clause in policy.obligations:
+        for name in _names(policy, clause.what) if clause.what else (clause.response_id,):
+            asked[name] = max(asked.get(name, 0), clause.turns)
+        asked[clause.response_id] = max(asked.get(clause.response_id, 0), clause.turns)
+    now = memory.number
+    return tuple(
+        (name, name in memory.said, min(now - memory.said.get(name, 0), n_turns) if n_turns else 0) for name, n_turns in sorted(asked.items())
+    )
+
+
+def _names(policy: Policy, what: str) -> list[str]:
+    """The responses that an id or tag means."""
+    return [one.id for one in policy.catalog.responses.values() if what == one.id or what in one.tags]
