@@ -39,6 +39,7 @@ class GoldenTurn(_Golden):
         heard: fields of Heard that differ from their defaults. expects: the intended response id.
         obliged: obligations said too, in order. blocked: ids that must not be options. effects: as ``str(effect)``.
         then: fields of the state afterwards. What is left out (None) is not compared.
+        fails: the host cannot carry out the effects, and tells so.
     """
 
     says: str
@@ -48,6 +49,7 @@ class GoldenTurn(_Golden):
     blocked: tuple[str, ...] = ()
     effects: tuple[str, ...] | None = None
     then: dict[str, Any] = {}
+    fails: bool = False
 
 
 class GoldenDialogue(_Golden):
@@ -129,13 +131,19 @@ def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None =
             engine_as_intended.answers = _answers(expected) | {"reply": golden.expects}
             picked = lead.fork(engine).reply(golden.says, state) if engine else None
             reply = lead.reply(golden.says, state)
-            after = reply.apply(state)
+            after = _failed(reply, state) if golden.fails else reply.apply(state)
             problems = (*_problems(golden, expected, reply), *_state_problems(golden, after))
         except ConstrainedError as error:
             yield GoldenResult(golden, (str(error),))
             return
         state = after
         yield GoldenResult(golden, problems, reply, picked, _misheard(expected, picked) if picked else ())
+
+
+def _failed(reply: Turn, state: Any) -> Any:
+    """The state after a turn whose effects could not be carried out: as before, and the conversation knows it."""
+    reply.failed("not carried out")
+    return state
 
 
 class _Intended:

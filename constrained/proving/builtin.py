@@ -9,6 +9,7 @@ from constrained.logic.matching import RESERVE
 from constrained.proving.declared import Scope
 from constrained.proving.graph import Graph
 from constrained.proving.judge import HIT, Judge, Witness
+from constrained.proving.machine import Failure
 
 
 
@@ -148,5 +149,5 @@ def _effects(graph: Graph) -> Judged:
 
 def _at(graph: Graph, point: int, branch: int, note: str) -> Witness:
     """A conversation to a point and one turn there, as a branch has it."""
-    moves = graph.turns[point].branches[branch][1].moves
+    moves = [move for move in graph.turns[point].branches[branch][1].moves if not isinstance(graph.machine.after(graph.points[point], move), Failure)]
     return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch, is_open=True, note=note)

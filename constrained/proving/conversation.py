@@ -25,7 +25,7 @@ def golden_of(graph: Graph, name: str, witness: Witness) -> GoldenDialogue:
     for number, (point, move) in enumerate(witness.steps):
         is_last = number == len(witness.steps) - 1
         branch = witness.branch if is_last and witness.branch is not None else graph.turns[point].moves.get(move, 0)
-        turns.append(_turn(graph, point, move, branch))
+        turns.append(_turn(graph, point, move, branch, witness.more if is_last else ()))
     return GoldenDialogue(name=name, locale=_locale(machine), state=_fields(start, type(start)), turns=tuple(turns))
 
 
@@ -41,7 +41,7 @@ def golden_file(pack: str, dialogues: Sequence[GoldenDialogue]) -> GoldenFile:
 
 def _written(dialogue: GoldenDialogue, note: str) -> str:
     plain = dialogue.model_dump(mode="json", exclude_none=True)
-    plain["turns"] = [{name: value for name, value in turn.items() if value not in ({}, [])} for turn in plain["turns"]]
+    plain["turns"] = [{name: value for name, value in turn.items() if value not in ({}, [], False)} for turn in plain["turns"]]
     text = yaml.safe_dump([plain], sort_keys=False, allow_unicode=True, width=130)
     comment = "".join(f"  # {line}\n" for line in note.splitlines())
     return "\n" + comment + "".join(f"  {line}\n" for line in text.splitlines())
@@ -51,20 +51,25 @@ def _first_point(graph: Graph, witness: Witness) -> int:
     return witness.steps[0][0] if witness.steps else 0
 
 
-def _turn(graph: Graph, point: int, move: int, branch: int) -> GoldenTurn:
+def _turn(graph: Graph, point: int, move: int, branch: int, more: Picks) -> GoldenTurn:
     machine = graph.machine
-    picks, outcome = graph.turns[point].branches[branch]
-    if move < 0:
-        return GoldenTurn(says=_message(machine, machine.policy.catalog.fallback, picks), heard=_heard(machine, picks), expects=machine.policy.catalog.fallback)
+    picks = (*graph.turns[point].branches[branch][0], *more)
+    if move < 0:  # it cannot be taken: that is what the conversation shows
+        fallback = machine.policy.catalog.fallback
+        return GoldenTurn(says=_message(machine, fallback, picks), heard=_heard(machine, picks), expects=fallback)
+    if machine.recall.is_silent(graph.points[point][machine.recall_slot]):
+        picks = ()
     one = machine.moves[move]
     after = machine.after(graph.points[point], move)
+    place = one.said.index(one.chosen)
     then = {} if isinstance(after, Failure) else _changes(machine.state(graph.points[point]), machine.state(after))
     return GoldenTurn(
-        says=_message(machine, one.chosen, picks),
+        says=_message(machine, one.chosen, picks) if not machine.recall.is_silent(graph.points[point][machine.recall_slot]) else "",
         heard=_heard(machine, picks),
         expects=one.chosen,
-        obliged=outcome.obliged,
+        obliged=tuple(one.said[:place] + one.said[place + 1 :]),
         effects=tuple(map(str, one.effects)),
+        fails=one.fails,
         then=then,
     )
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding
 from constrained.proving.declared import Event, Moment, Property, Test
 from constrained.proving.graph import Graph
-from constrained.proving.machine import Turns
+from constrained.proving.machine import Machine, Picks, Turns
+from constrained.proving.memo import Key
+from constrained.proving.watch import HeardWatch
 
 HIT, STOP = -1, -2
 Step = tuple[int, int]  # (point, move)
+Listen = Callable[[], tuple["Understanding | None", tuple[str, ...]]]
 Place = Callable[[int, int, int], int]  # (point, move, target) -> where in the turn, or -1
 Rule = Callable[[int, int, int, int], int]  # (layer, point, move, target) -> next layer, HIT or STOP
 
@@ -25,11 +27,13 @@ class Witness:
 
     Attributes:
         steps: (point, move) of each turn. branch: what is heard in the last turn, by number; the move's first one when None.
+        more: what else is heard in the last turn, which only the property reads.
         is_open: the last turn only shows what may be said at a point; it is no part of the way there.
     """
 
     steps: tuple[Step, ...]
     branch: int | None = None
+    more: Picks = ()
     is_open: bool = False
     note: str = ""
 
@@ -40,8 +44,6 @@ class Judge:
     def __init__(self, graph: Graph) -> None:
         self.graph, self.machine = graph, graph.machine
         self._states: dict[int, State] = {}
-        self._heard: dict[tuple[int, int], tuple[Understanding | None, tuple[str, ...]]] = {}
-        self._names = [tuple(effect.name for effect in move.effects) for move in self.machine.moves]
         self._has_listened = False
 
     def counterexample(self, one: Property) -> Witness | None:
@@ -92,7 +94,7 @@ class Judge:
 
     def _any_turn(self, point: int) -> tuple[Step, ...]:
         """One turn at a point: whatever is said first when nothing special is heard."""
-        return tuple((point, move) for move in list(self.graph.turns[point].moves)[:1])
+        return tuple((point, move) for move, _ in list(self.graph.steps(point))[:1])
 
     def _near(self, wanted: Callable[[int, int, int], bool], within: int) -> bytearray:
         """1 for each point from which a wanted turn can be come to in time, or where that is not known."""
@@ -123,28 +125,29 @@ class Judge:
             return lambda point, move, target: 0 if event(self.moment(point, move, target)) else -1
         names = frozenset((event,) if isinstance(event, str) else event or ())
         places = [
-            next((place for place, name in enumerate((*move.said, *(one.name for one in move.effects))) if name in names), -1)
+            next((place for place, name in enumerate((*move.said, *move.done)) if name in names), -1)
             for move in self.machine.moves
         ]
         return lambda point, move, target: places[move]
 
-    def moment(self, point: int, move: int, target: int, branch: int | None = None) -> Moment:
-        """A turn as a property sees it; what is heard in it is as little as may be, unless a branch is named."""
+    def moment(self, point: int, move: int, target: int, listen: Listen | None = None) -> Moment:
+        """A turn as a property sees it; what is heard in it is as little as may be, unless ``listen`` tells."""
         one = self.machine.moves[move]
-        found = self.graph.turns[point].moves[move] if branch is None else branch
-        listen = partial(self._listened, self.graph.turns[point], found)
-        return Moment(self._state(point), self._state(target), one.chosen, one.said, self._names[move], listen)
+        listen = listen or (lambda: self._least(point, move))
+        return Moment(self._state(point), self._state(target), one.chosen, one.said, one.done, listen)
 
-    def _listened(self, turns: Turns, branch: int) -> tuple[Understanding | None, tuple[str, ...]]:
+    def _least(self, point: int, move: int) -> tuple[Understanding | None, tuple[str, ...]]:
         self._has_listened = True
-        key = (turns.number, branch)
-        found = self._heard.get(key)
-        if found is None:
-            picks, outcome = turns.branches[branch]
-            heard_type = self.machine.policy.heard_type
-            heard = heard_type().but(**dict(picks)) if heard_type else None
-            found = self._heard[key] = heard, tuple(self.machine.moves[number].chosen for number in outcome.moves)
-        return found
+        turns = self.graph.turns[point]
+        return self._heard(turns, turns.moves[move], ()), self._options(turns, turns.moves[move])
+
+    def _heard(self, turns: Turns, branch: int, more: Picks) -> Understanding | None:
+        heard_type = self.machine.policy.heard_type
+        return heard_type().but(**dict((*turns.branches[branch][0], *more))) if heard_type else None
+
+    def _options(self, turns: Turns, branch: int) -> tuple[str, ...]:
+        """Ids of the options, each once."""
+        return tuple(self.machine.moves[number].chosen for number in turns.branches[branch][1].moves if not self.machine.moves[number].fails)
 
     def _state(self, point: int) -> State:
         found = self._states.get(point)
@@ -167,15 +170,63 @@ class Judge:
                 self._has_listened = False
                 if not test(self.moment(point, move, target)):
                     return Witness((*graph.way(point), (point, move)))
-                branch = self._failing(test, point, move, target) if self._has_listened else None
-                if branch is not None:
-                    return Witness((*graph.way(point), (point, move)), branch)
+                found = self._failing(test, point, move, target) if self._has_listened else None
+                if found is not None:
+                    return Witness((*graph.way(point), (point, move)), *found)
         return None
 
-    def _failing(self, test: Test, point: int, move: int, target: int) -> int | None:
-        """The branch in which a test of this turn fails."""
-        branches = enumerate(self.graph.turns[point].branches)
-        return next((n for n, (_, outcome) in branches if move in outcome.moves and not test(self.moment(point, move, target, n))), None)
+    def _failing(self, test: Test, point: int, move: int, target: int) -> tuple[int, Picks] | None:
+        """The branch in which a test of this turn fails, and what else is heard in it."""
+        turns = self.graph.turns[point]
+        for branch, (picks, outcome) in enumerate(turns.branches):
+            if move not in outcome.moves:
+                continue
+            options, hearing = self._options(turns, branch), _Hearing(self.machine, self.graph.points[point], picks)
+            for heard in hearing.all():
+                if not test(self.moment(point, move, target, lambda heard=heard: (heard, options))):  # type: ignore[misc]
+                    return branch, hearing.more
+        return None
+
+
+class _Hearing:
+    """Everything that may be heard beyond what the logic read, as far as a test reads it."""
+
+    def __init__(self, machine: Machine, point: Key, picks: Picks) -> None:
+        self._machine, self._picks = machine, dict(picks)
+        self._state = machine.state(point)
+        self._is_silent = machine.recall.is_silent(point[machine.recall_slot])
+        self._forced: tuple[int, ...] = ()
+        self._sizes: list[int] = []
+        self._chosen: list[int] = []
+        self.more: Picks = ()
+
+    def all(self) -> Iterator[Understanding | None]:
+        """One after the other: what the test read of the last one decides what comes next."""
+        heard_type = self._machine.policy.heard_type
+        if heard_type is None:
+            yield None
+            return
+        watch = HeardWatch(heard_type, self._choose)
+        todo: list[tuple[int, ...]] = [()]
+        while todo:
+            self._forced, self._sizes, self._chosen, self.more = todo.pop(), [], [], ()
+            before = len(self._forced)
+            yield watch.make()
+            for place in range(before, len(self._chosen)):
+                todo += [(*self._chosen[:place], other) for other in range(1, self._sizes[place])]
+
+    def _choose(self, name: str) -> Any:
+        if name in self._picks:
+            return self._picks[name]
+        domain = self._machine.domains[name]
+        values = (domain.values or (None,))[:1] if self._is_silent else domain.in_state(self._state)
+        if domain.basis == "sample":
+            self._machine.read_domains.add(name)
+        number = self._forced[len(self._chosen)] if len(self._chosen) < len(self._forced) else 0
+        self._chosen.append(number)
+        self._sizes.append(len(values))
+        self.more = (*self.more, (name, values[number]))
+        return values[number]
 
 
 def _way(came: Any, node: tuple[int, int]) -> tuple[Step, ...]:

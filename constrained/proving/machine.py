@@ -6,21 +6,23 @@ it was said. The policy runs only where a point differs in something that it rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from constrained.approval.in_force import Standing
 from constrained.errors import ConstrainedError
-from constrained.logic.allow import allow
 from constrained.logic.effects import Effect
-from constrained.logic.offers import find_offers
-from constrained.logic.options import Allowed, Option
+from constrained.logic.options import Option
 from constrained.logic.policy import Policy
+from constrained.logic.run import Ran, run
 from constrained.logic.state import State
 from constrained.proving.domains import Domain
+from constrained.memory import Memory
 from constrained.proving.memo import Fork, Key, Known, Memo, Values
+from constrained.proving.recall import Recall, reads_whole
 from constrained.proving.watch import HeardWatch, SaidWatch, StateWatch, plain_state
 
 Picks = tuple[tuple[str, Any], ...]
@@ -37,6 +39,7 @@ class Move:
     Attributes:
         said: every response of the turn, in order; ``chosen`` among them.
         is_forced: nothing but the fallback might be said.
+        recall: number of the memory after it. fails: the host could not carry out the effects.
     """
 
     number: int
@@ -45,11 +48,18 @@ class Move:
     effects: tuple[Effect, ...]
     is_forced: bool
     line: int
+    recall: int = 0
+    fails: bool = False
 
     @property
     def events(self) -> frozenset[str]:
         """Names of what happens: responses and effects."""
-        return frozenset((*self.said, *(one.name for one in self.effects)))
+        return frozenset((*self.said, *self.done))
+
+    @property
+    def done(self) -> tuple[str, ...]:
+        """Names of the effects, in order; none where they failed."""
+        return () if self.fails else tuple(one.name for one in self.effects)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +115,8 @@ class Machine:
         self.values = Values()
         self.fields = tuple(policy.state_type.model_fields)
         self.slots = {name: self.values.add_slot() for name in self.fields}
+        self.recall = Recall(policy)
+        self.recall_slot = self.values.add_slot()
         self.said_slots: dict[str, int] = {}
         self.moves: list[Move] = []
         self.leaves: list[Turns] = []
@@ -112,10 +124,12 @@ class Machine:
         self.read_domains: set[str] = set()
         self._heard_names = tuple(self.domains)
         self._move_numbers: dict[Any, int] = {}
-        self._effects: list[tuple[Effect, ...]] = []
-        self._effect_numbers: dict[Any, int] = {}
+        is_plain, heard_type = not reads_whole(policy), policy.heard_type
+        self._state_watch = StateWatch(policy.state_type, self._touch, is_plain=is_plain)
+        self._heard_watch = HeardWatch(heard_type, self._choose, is_plain=is_plain) if heard_type else None
+        self._watching = _watching(policy, self._state_watch, self._heard_watch)
         self._forget()
-        for response_id in _once_ids(policy):
+        for response_id in sorted(policy.once_ids) if self.recall.is_plain else ():
             self._keep_said(response_id)
 
     # -- points --------------------------------------------------------------------------------------
@@ -123,7 +137,7 @@ class Machine:
     def point(self, state: State) -> Key:
         """Where a conversation begins in a state."""
         numbers = [self.values.number(self.slots[name], getattr(state, name)) for name in self.fields]
-        return (*numbers, *(0 for _ in self.said_slots))
+        return (*numbers, 0, *(0 for _ in self.said_slots))
 
     def state(self, point: Key) -> State:
         """The state at a point."""
@@ -152,8 +166,6 @@ class Machine:
         changes = self._changes_of[number]
         known = changes.find(point)
         answer = known.answer if known is not None else self._ran(point, number)
-        if not answer:
-            return point
         if isinstance(answer, Failure):
             return answer
         after = list(point)
@@ -173,8 +185,6 @@ class Machine:
         self._point: Key = ()
         self._forced: tuple[int, ...] = ()
         self._picks: list[tuple[str, Any]] = []
-        self._state_watch = StateWatch(self.policy.state_type, self._touch)
-        self._heard_watch = HeardWatch(self.policy.heard_type, self._choose) if self.policy.heard_type else None
 
     def _touch(self, name: str) -> None:
         slot = self.slots[name]
@@ -195,7 +205,8 @@ class Machine:
 
     def _choose(self, name: str) -> Any:
         """The value of a field of what was heard: as the present branch has it, the first one where it is new."""
-        domain = self.domains[name].in_state(self._watched)
+        is_silent = self.recall.is_silent(self._point[self.recall_slot])
+        domain = (self.domains[name].values or (None,))[:1] if is_silent else self.domains[name].in_state(self._watched)
         if self.domains[name].basis == "sample":
             self.read_domains.add(name)
         chosen = self._forced[len(self._picks)] if len(self._picks) < len(self._forced) else 0
@@ -250,11 +261,11 @@ class Machine:
         today = getattr(self._watched, "today", None)
         heard = self._heard_watch.make() if self._heard_watch else None
         try:
-            allowed = allow(
-                self.policy,
+            ran = run(
+                self._watching,
                 self._watched,
                 heard,
-                said=SaidWatch(self._is_said),
+                self._memory(),
                 locale=self.locale,
                 today=today if isinstance(today, date) else self.today,
                 standing=self.standing,
@@ -262,24 +273,34 @@ class Machine:
         except ConstrainedError as error:
             first = next(iter(getattr(error, "problems", ())), None)
             return Outcome((), error=first.message if first else error.message, line=first.line if first else 0)
-        return self._told(allowed)
+        return self._told(ran)
 
-    def _told(self, allowed: Allowed) -> Outcome:
-        before = tuple(one.id for one in allowed.obligations if not one.is_after)
-        after = tuple(one.id for one in allowed.obligations if one.is_after)
+    def _memory(self) -> Memory:
+        if self.recall.is_plain:
+            return Memory.model_construct(said=SaidWatch(self._is_said))
+        self._reads.setdefault(self.recall_slot, (self._point[self.recall_slot], ()))
+        return self.recall.memory(self._point[self.recall_slot])
+
+    def _told(self, ran: Ran) -> Outcome:
+        allowed = ran.allowed
         fallback = self.policy.catalog.fallback
         is_forced = len(allowed.options) == 1 and allowed.options[0].id == fallback
-        moves = tuple(self._move(option, (*before, option.id, *after), is_forced) for option in allowed.options)
+        moves = []
+        for option in allowed.options:
+            said = tuple(one.id for one in ran.said(option))
+            moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(ran, option)]
         for one in (*allowed.options, *allowed.obligations):
             self.lines.setdefault(one.source.line, set()).add(one.id)
-        return Outcome(moves, (*before, *after), tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
+        obliged = tuple(one.id for one in allowed.obligations)
+        return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 
-    def _move(self, option: Option, said: tuple[str, ...], is_forced: bool) -> int:
+    def _move(self, option: Option, said: tuple[str, ...], is_forced: bool, recall: int, fails: bool) -> int:
         effects = tuple((one.name, repr(one.args), repr(sorted(one.kwargs.items()))) for one in option.effects)
-        found = self._move_numbers.get((option.id, said, effects, is_forced))
+        key = (option.id, said, effects, is_forced, recall, fails)
+        found = self._move_numbers.get(key)
         if found is None:
-            found = self._move_numbers[option.id, said, effects, is_forced] = len(self.moves)
-            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line))
+            found = self._move_numbers[key] = len(self.moves)
+            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, recall, fails))
             self._changes_of.append(Memo())
         return found
 
@@ -287,11 +308,12 @@ class Machine:
         """Runs the effects of a move and keeps what they change: pairs of a slot and a number, or the failure."""
         move = self.moves[number]
         self._begin(point)
-        answer: Any = self._effects_ran(move)
+        answer: Any = {} if move.fails else self._effects_ran(move)
         reads = [(slot, value) for slot, (value, _) in self._reads.items()]
         if not isinstance(answer, Failure):
             changed = [(self.slots[name], self.values.number(self.slots[name], value)) for name, value in answer.items()]
             changed += [(self.said_slots[one], 1) for one in move.said if one in self.said_slots]
+            changed += [] if self.recall.is_plain else [(self.recall_slot, move.recall)]
             answer = tuple(changed)
         self._changes_of[number].keep(reads, answer)
         return answer
@@ -310,7 +332,7 @@ class Machine:
             if not isinstance(state, self.policy.state_type):
                 return Failure(f"{effect} returned {type(state).__name__}, not a {self.policy.state_type.__name__}")
             done.append(str(effect))
-        return self._state_watch.changes(state) or {}
+        return self._state_watch.changes(state)
 
 
 def _gathered(number: int, branches: list[tuple[Picks, Outcome]]) -> Turns:
@@ -323,7 +345,9 @@ def _gathered(number: int, branches: list[tuple[Picks, Outcome]]) -> Turns:
     return Turns(number, tuple(ordered), moves, any(outcome.error for _, outcome in ordered))
 
 
-def _once_ids(policy: Policy) -> Iterator[str]:
-    """Responses that the text offers once: whether they were said is kept from the start."""
-    offers = find_offers(policy.script, policy.script.called(policy._node))
-    yield from dict.fromkeys(one for made in offers if any(name == "once" for name, _ in made.links) for one in made.ids or ())
+def _watching(policy: Policy, states: StateWatch, heards: HeardWatch | None) -> Policy:
+    """The policy with procedures that hold watched values."""
+    watching = copy(policy)
+    types = {"state_type": states.type, "heard_type": heards.type if heards else None}
+    watching.bodies = {name: replace(body, **types) for name, body in policy.bodies.items()}
+    return watching

@@ -1,7 +1,9 @@
 """Values that tell which of their fields are read, and remember which a copy changes. Knows no policy.
 
-A watched state *is* a state of its type; reading a field calls ``touch`` first. Whatever needs all of it at once
-(comparing, hashing, writing as JSON) reads all fields, as far as the notes go.
+A watched state *is* a state of its type; reading a field calls ``touch`` first. A procedure holds one state of its own
+and exchanges its ``__dict__`` from turn to turn: what is watched is therefore the dictionary, whoever holds it.
+Comparing, hashing and looping read all fields. Writing as JSON reads none: the runtime does so for its records; logic
+that does so itself is watched as reading all (``is_plain=False``).
 """
 
 from __future__ import annotations
@@ -15,66 +17,91 @@ from constrained.logic.state import State
 from constrained.logic.understanding import Understanding
 
 Touch = Callable[[str], None]
-_ALL = frozenset(("__dict__", "__pydantic_fields_set__", "model_fields_set"))
+Live = dict[int, dict[str, Any]]  # id of a dictionary that is watched -> the dictionary, kept so that its id stays its own
+_read = object.__getattribute__
 
 
 class StateWatch:
     """Makes watched states of one type.
 
     Args:
-        touch: called with the name of each field that is read.
+        touch: called with the name of each field that is read. is_plain: the logic reads fields by name only.
     """
 
-    def __init__(self, kind: type[State], touch: Touch) -> None:
+    def __init__(self, kind: type[State], touch: Touch, *, is_plain: bool = True) -> None:
         self.kind = kind
         self.fields = tuple(kind.model_fields)
-        self._touch = touch
-        self._derived: dict[int, tuple[State, frozenset[str]]] = {}
-        self._type = _watched(kind, touch, {"but": lambda state, **changes: self._but(state, changes)})
+        self._touch, self._is_plain = touch, is_plain
+        self._live: Live = {}
+        self._changed: dict[int, frozenset[str]] = {}
+        methods = {"but": self._but, "__copy__": self._copy, "model_copy": self._model_copy}
+        self.type = _watched(kind, touch, self._live, {name: _method(one) for name, one in methods.items()})
         self._needs_all = _has_validators(kind)
 
-    def make(self, values: Mapping[str, Any]) -> State:
+    def make(self, values: Mapping[str, Any]) -> Any:
         """A watched state with these values, which are not checked again: they come from one that was."""
-        self._derived.clear()
-        state = _built(self._type, dict(values))
-        self._derived[id(state)] = state, frozenset()
+        self._live.clear()
+        self._changed.clear()
+        state = self._noted(dict(values), frozenset())
+        if not self._is_plain:
+            self._touch_all()
         return state
 
-    def changes(self, after: Any) -> dict[str, Any] | None:
-        """Field -> value of what an effect returned, for the fields that it set; None when it is no such state."""
-        if not isinstance(after, self.kind):
-            return None
-        changed = self._derived[id(after)][1] if id(after) in self._derived else frozenset(self.fields)
-        values = object.__getattribute__(after, "__dict__")
+    def changes(self, after: Any) -> dict[str, Any]:
+        """Field -> value of what an effect returned, for the fields that it set."""
+        values = _read(after, "__dict__")
+        changed = self._changed.get(id(values), frozenset(self.fields))
         return {name: values[name] for name in self.fields if name in changed}
 
-    def _but(self, state: State, changes: Mapping[str, Any]) -> State:
-        if self._needs_all or id(state) not in self._derived:  # a validator may look at any field
-            for name in self.fields:
-                self._touch(name)
-        values = object.__getattribute__(state, "__dict__")
+    def _noted(self, values: dict[str, Any], changed: frozenset[str]) -> Any:
+        self._live[id(values)] = values
+        self._changed[id(values)] = changed
+        return _built(self.type, values)
+
+    def _copy(self, state: State) -> State:
+        values = _read(state, "__dict__")
+        return self._noted(dict(values), self._changed.get(id(values), frozenset(self.fields)))
+
+    def _model_copy(self, state: State, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> State:
+        self._touch_all()
+        return plain_state(self.kind, {**_read(state, "__dict__"), **(update or {})})
+
+    def _but(self, state: State, **changes: Any) -> State:
+        values = _read(state, "__dict__")
+        before = self._changed.get(id(values), frozenset(self.fields))
+        if self._needs_all or id(values) not in self._changed:  # a validator may look at any field
+            self._touch_all()
         checked = _built(self.kind, dict(values)).but(**changes)
-        before = self._derived[id(state)][1] if id(state) in self._derived else frozenset(self.fields)
-        copy = _built(self._type, {name: checked.__dict__[name] for name in self.fields})
-        self._derived[id(copy)] = copy, before | changes.keys()
-        return copy
+        return self._noted({name: checked.__dict__[name] for name in self.fields}, before | changes.keys())
+
+    def _touch_all(self) -> None:
+        for name in self.fields:
+            self._touch(name)
 
 
 class HeardWatch:
     """Makes watched values of what was heard, whose fields are chosen when they are read."""
 
-    def __init__(self, kind: type[Understanding], choose: Callable[[str], Any]) -> None:
+    def __init__(self, kind: type[Understanding], choose: Callable[[str], Any], *, is_plain: bool = True) -> None:
+        self._defaults = dict(kind().__dict__)
         self._values: dict[str, Any] = {}
-        self._choose = choose
-        self._type = _watched(kind, self._touch, {})
+        self._chosen: set[str] = set()
+        self._choose, self._is_plain = choose, is_plain
+        self._live: Live = {}
+        self.type = _watched(kind, self._touch, self._live, {})
 
-    def make(self) -> Understanding:
-        self._values = {}
-        heard = _built(self._type, self._values)
-        return heard
+    def make(self) -> Any:
+        self._live.clear()
+        self._values, self._chosen = dict(self._defaults), set()
+        self._live[id(self._values)] = self._values
+        if not self._is_plain:
+            for name in self._defaults:
+                self._touch(name)
+        return _built(self.type, self._values)
 
     def _touch(self, name: str) -> None:
-        if name not in self._values:
+        if name not in self._chosen:
+            self._chosen.add(name)
             self._values[name] = self._choose(name)
 
 
@@ -104,22 +131,35 @@ def plain_state(kind: type[State], values: Mapping[str, Any]) -> State:
     return _built(kind, dict(values))
 
 
-def _watched(kind: type[Any], touch: Touch, methods: dict[str, Any]) -> type[Any]:
-    """A subclass that calls ``touch`` before a field is read."""
+def _watched(kind: type[Any], touch: Touch, live: Live, methods: dict[str, Any]) -> type[Any]:
+    """A subclass that calls ``touch`` before a field of a live dictionary is read."""
     fields = frozenset(kind.model_fields)
-    read = object.__getattribute__
 
     def __getattribute__(self: Any, name: str) -> Any:
-        if name in fields:
+        if name in fields and id(_read(self, "__dict__")) in live:
             touch(name)
-        elif name in _ALL:
-            for field in kind.model_fields:
-                touch(field)
         elif name == "__class__":  # what compares or prints it takes it for what it stands for
             return kind
-        return read(self, name)
+        return _read(self, name)
 
-    return type(kind.__name__, (kind,), {"__getattribute__": __getattribute__, "__module__": kind.__module__, **methods})
+    def whole(name: str) -> Any:
+        plain = getattr(kind, name)
+
+        def method(self: Any, *arguments: Any) -> Any:
+            if id(_read(self, "__dict__")) in live:
+                for field in kind.model_fields:
+                    touch(field)
+            return plain(self, *arguments)
+
+        return method
+
+    own = {name: whole(name) for name in ("__eq__", "__hash__", "__iter__", "__repr__", "__str__")}
+    return type(kind.__name__, (kind,), {"__getattribute__": __getattribute__, "__module__": kind.__module__, **own, **methods})
+
+
+def _method(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A bound function as a method of another class."""
+    return lambda self, *arguments, **named: run(self, *arguments, **named)
 
 
 def _built(kind: type[Any], values: dict[str, Any]) -> Any:
