@@ -194,7 +194,7 @@ class _Hearing:
     def __init__(self, machine: Machine, point: Key, picks: Picks) -> None:
         self._machine, self._picks = machine, dict(picks)
         self._state = machine.state(point)
-        self._is_silent = machine.recall.is_silent(point[machine.recall_slot])
+        self._recall = point[machine.recall_slot]
         self._forced: tuple[int, ...] = ()
         self._sizes: list[int] = []
         self._chosen: list[int] = []
@@ -219,7 +219,8 @@ class _Hearing:
         if name in self._picks:
             return self._picks[name]
         domain = self._machine.domains[name]
-        values = (domain.values or (None,))[:1] if self._is_silent else domain.in_state(self._state)
+        is_asked = self._machine.recall.is_asked(self._recall, name)
+        values = domain.in_state(self._state) if is_asked else (domain.values or (None,))[:1]
         if domain.basis == "sample":
             self._machine.read_domains.add(name)
         number = self._forced[len(self._chosen)] if len(self._chosen) < len(self._forced) else 0

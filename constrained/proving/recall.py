@@ -52,6 +52,12 @@ class Recall:
         """Whether the next turn answers no message: a procedure goes on after an effect."""
         return self._silent[number]
 
+    def is_asked(self, number: int, field: str) -> bool:
+        """Whether a message is asked for this field in the next turn; one that is not stays at its default."""
+        if self._silent[number]:
+            return False
+        return not self.policy.bodies or field in self.policy.listens(self._memories[number])
+
     def after(self, ran: Ran, option: Option) -> list[tuple[int, bool]]:
         """(number of the memory, did the effects fail) for each way in which the turn may end."""
         if self.is_plain:

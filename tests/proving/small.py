@@ -168,7 +168,9 @@ class Brute:
         stands = self.policy.stands_at(memory)
         goes_on = stands is not None and stands.kind == "perform" and memory.running[-1].events[-1].number in dict(memory.outcomes)
         everything = itertools.product((False, True), (None, "p", "q"))
-        for x, k in [(False, None)] if goes_on else everything:
+        asked = self.policy.listens(memory) if self.policy.bodies else frozenset("xk")
+        possible = {(x and "x" in asked, k if "k" in asked else None): None for x, k in everything}
+        for x, k in [(False, None)] if goes_on else possible:
             heard = self.policy.heard_type(x=x, k=k)
             try:
                 ran = run(self.policy, state, heard, memory)
