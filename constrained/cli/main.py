@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constrained.cli import approve, check, demo, diff, list_packs, model, new, play, prove, replay, schema, serve, sheet
+from constrained.cli import approve, check, demo, diff, draw, list_packs, model, new, play, prove, replay, schema, serve, sheet
 from constrained.cli import test as tests
 from constrained.cli.audit import audit_app
 from constrained.cli.screen import prepare_streams, show_error
@@ -27,7 +27,8 @@ app.command("demo")(demo.demo)
 app.command("list")(list_packs.list_all)
 app.command("check")(check.check)
 app.command("prove")(prove.prove)
-app.command("test")(tests.test)
+app.command("test")(tests.golden)
+app.command("draw")(draw.draw)
 app.command("new")(new.new)
 app.command("approve")(approve.approve)
 app.command("recall")(approve.recall)

@@ -76,9 +76,7 @@ def remarks_on(policy: Policy, logic: Path, seconds: float, states: int) -> tupl
 
 
 def _quick(policy: Policy, declared: Declared, seconds: float, states: int) -> list[Problem]:
-    proof = proofs.prove(
-        policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds
-    )
+    proof = proofs.prove(policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds)
     return _problems(proof, policy.file, is_declared=bool(declared.text))
 
 
@@ -97,7 +95,12 @@ def _proved(policy: Policy, declared: Declared, states: int, seconds: float) -> 
 @contextmanager
 def _bar(states: int) -> Iterator[graphs.Progress | None]:
     """A bar on a terminal: of the points found so far, how many were explored."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} of {task.total:,} points"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,} points"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("exploring", total=1)
         yield lambda found, done, turns: progress.update(task, total=min(found, states), completed=done)

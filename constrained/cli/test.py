@@ -20,10 +20,14 @@ from constrained.errors import GoldenError
 from constrained.golden import GoldenResult
 
 
-def test(
-    targets: Annotated[list[str] | None, typer.Argument(help="Packs, or files of golden dialogues; every pack's when none is named.")] = None,
+def golden(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Packs, or files of golden dialogues; every pack's when none is named.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="What picks besides: scripted (nothing), rules, or a model.")] = "scripted",
-    at_least: Annotated[float, typer.Option("--at-least", min=0, max=1, help="Share of turns that the engine has to pick as written.")] = 0.0,
+    at_least: Annotated[
+        float, typer.Option("--at-least", min=0, max=1, help="Share of turns that the engine has to pick as written.")
+    ] = 0.0,
     coverage: Annotated[Path | None, typer.Option(help="Write what is covered there, as JSON, for: constrained draw --coverage")] = None,
     covers: Annotated[float, typer.Option("--covers", min=0, max=1, help="Share of responses that the dialogues have to say.")] = 0.0,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write the results there, as JUnit XML.")] = None,

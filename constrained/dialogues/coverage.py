@@ -11,7 +11,7 @@ from typing import Any
 from constrained.errors import GoldenError
 from constrained.logic.matching import RESERVE
 from constrained.logic.offers import find_offers
-from constrained.logic.options import with_it
+from constrained.logic.options import Obligation, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.turn import Turn
 
@@ -53,9 +53,13 @@ class Coverage:
             return
         allowed, chosen = turn.trace.allowed, turn.decision.chosen
         self.n_turns += 1
-        for one in (chosen, *with_it(chosen, allowed.obligations)):
-            self.said[one.id, one.locale] += 1
-        every = [*allowed.options, *allowed.obligations, *(one for option in allowed.options for one in option.obligations)]
+        spoken: list[Option | Obligation] = [chosen, *with_it(chosen, allowed.obligations)]
+        self.said.update((one.id, one.locale) for one in spoken)
+        every: list[Option | Obligation] = [
+            *allowed.options,
+            *allowed.obligations,
+            *(one for option in allowed.options for one in option.obligations),
+        ]
         self.offered.update({one.id for one in every})
         blocked = [one.source for one in allowed.blocked]
         self.reached.update({source.line for source in (*(one.source for one in every), *blocked) if source.file == self.logic})

@@ -39,7 +39,12 @@ def told(one: Tested) -> list[str]:
             found.append(f"{one.path}:{result.golden.line}: turn {number}, {result.golden.says!r}")
         for difference in result.differences:
             if difference.what:
-                found += [f"  {difference.what}:", f"  - {_shown(difference.wanted)}", f"  + {_shown(difference.got)}", f"    {difference.text}"]
+                found += [
+                    f"  {difference.what}:",
+                    f"  - {_shown(difference.wanted)}",
+                    f"  + {_shown(difference.got)}",
+                    f"    {difference.text}",
+                ]
             else:
                 found.append("  " + difference.text.replace("\n", "\n  "))
     left = len(one.dialogue.turns) - len(one.results)
@@ -56,7 +61,13 @@ def _shown(value: object) -> str:
 
 def _case(suite: ElementTree.Element, one: Tested) -> None:
     case = ElementTree.SubElement(
-        suite, "testcase", classname=one.pack, name=_clean(one.dialogue.name), time=f"{one.seconds:.3f}", file=str(one.path), line=str(one.line)
+        suite,
+        "testcase",
+        classname=one.pack,
+        name=_clean(one.dialogue.name),
+        time=f"{one.seconds:.3f}",
+        file=str(one.path),
+        line=str(one.line),
     )
     wrong = told(one)
     if wrong:

@@ -96,7 +96,8 @@ def run_one(
     path: Path, pack: str, policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None, *, by_rules: bool = False
 ) -> Tested:
     """One dialogue; what stops it is told, not raised."""
-    began, results = time.perf_counter(), []
+    began = time.perf_counter()
+    results: list[GoldenResult] = []
     try:
         results += run_golden(policy, dialogue, engine, by_rules=by_rules)
     except ConstrainedError as error:

@@ -12,7 +12,6 @@ from constrained.proving.judge import HIT, Judge, Witness
 from constrained.proving.machine import Failure
 
 
-
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What became of one property on a graph.
@@ -149,5 +148,9 @@ def _effects(graph: Graph) -> Judged:
 
 def _at(graph: Graph, point: int, branch: int, note: str) -> Witness:
     """A conversation to a point and one turn there, as a branch has it."""
-    moves = [move for move in graph.turns[point].branches[branch][1].moves if not isinstance(graph.machine.after(graph.points[point], move), Failure)]
+    moves = [
+        move
+        for move in graph.turns[point].branches[branch][1].moves
+        if not isinstance(graph.machine.after(graph.points[point], move), Failure)
+    ]
     return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch, is_open=True, note=note)

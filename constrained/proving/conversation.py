@@ -88,7 +88,9 @@ def _message(machine: Machine, response_id: str, picks: Picks) -> str:
     """A message that the response answers, and that says every amount, day and text which is to be heard."""
     response = machine.policy.catalog.responses[response_id]
     examples = response.examples.get(machine.locale) or next(iter(response.examples.values()), ())
-    spoken = [_spoken(value) for name, value in picks if value is not None and isinstance(machine.domains[name].question, Amount | Day | Written)]
+    spoken = [
+        _spoken(value) for name, value in picks if value is not None and isinstance(machine.domains[name].question, Amount | Day | Written)
+    ]
     said = next((one for one in examples if not any(char.isdigit() for char in one)), "") or "..."
     return f"{said} ({', '.join(spoken)})" if spoken else said
 
@@ -108,7 +110,11 @@ def _fields(state: State, kind: type[State]) -> dict[str, Any]:
     """The fields that differ from the type's own defaults."""
     written = state.model_dump(mode="json")
     fields = kind.model_fields
-    return {name: written[name] for name, field in fields.items() if field.is_required() or getattr(state, name) != field.get_default(call_default_factory=True)}
+    return {
+        name: written[name]
+        for name, field in fields.items()
+        if field.is_required() or getattr(state, name) != field.get_default(call_default_factory=True)
+    }
 
 
 def _locale(machine: Machine) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ class Declared:
     """
 
     properties: tuple[Property, ...] = ()
-    scope: Scope = Scope()
+    scope: Scope = field(default_factory=Scope)
     text: str = ""
     path: str = ""
 

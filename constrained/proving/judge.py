@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from constrained.logic.state import State
@@ -80,7 +81,9 @@ class Judge:
             level = following
         return None
 
-    def far_from(self, wanted: Callable[[int, int, int], bool], within: int, after: Callable[[int, int, int], bool] | None) -> Witness | None:
+    def far_from(
+        self, wanted: Callable[[int, int, int], bool], within: int, after: Callable[[int, int, int], bool] | None
+    ) -> Witness | None:
         """A shortest conversation to a point from which no ``wanted`` turn can be come to in time."""
         near = self._near(wanted, within)
         begins = 0 if after is None else 1
@@ -124,10 +127,7 @@ class Judge:
         if callable(event):
             return lambda point, move, target: 0 if event(self.moment(point, move, target)) else -1
         names = frozenset((event,) if isinstance(event, str) else event or ())
-        places = [
-            next((place for place, name in enumerate((*move.said, *move.done)) if name in names), -1)
-            for move in self.machine.moves
-        ]
+        places = [next((place for place, name in enumerate((*move.said, *move.done)) if name in names), -1) for move in self.machine.moves]
         return lambda point, move, target: places[move]
 
     def moment(self, point: int, move: int, target: int, listen: Listen | None = None) -> Moment:
@@ -147,7 +147,9 @@ class Judge:
 
     def _options(self, turns: Turns, branch: int) -> tuple[str, ...]:
         """Ids of the options, each once."""
-        return tuple(self.machine.moves[number].chosen for number in turns.branches[branch][1].moves if not self.machine.moves[number].fails)
+        return tuple(
+            self.machine.moves[number].chosen for number in turns.branches[branch][1].moves if not self.machine.moves[number].fails
+        )
 
     def _state(self, point: int) -> State:
         found = self._states.get(point)
@@ -183,9 +185,13 @@ class Judge:
                 continue
             options, hearing = self._options(turns, branch), _Hearing(self.machine, self.graph.points[point], picks)
             for heard in hearing.all():
-                if not test(self.moment(point, move, target, lambda heard=heard: (heard, options))):  # type: ignore[misc]
+                if not test(self.moment(point, move, target, partial(_told, heard, options))):
                     return branch, hearing.more
         return None
+
+
+def _told(heard: Understanding | None, options: tuple[str, ...]) -> tuple[Understanding | None, tuple[str, ...]]:
+    return heard, options
 
 
 class _Hearing:

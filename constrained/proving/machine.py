@@ -15,12 +15,12 @@ from typing import Any
 from constrained.approval.in_force import Standing
 from constrained.errors import ConstrainedError
 from constrained.logic.effects import Effect
-from constrained.logic.options import Option
+from constrained.logic.options import Obligation, Option
 from constrained.logic.policy import Policy
 from constrained.logic.run import Ran, run
 from constrained.logic.state import State
-from constrained.proving.domains import Domain
 from constrained.memory import Memory
+from constrained.proving.domains import Domain
 from constrained.proving.memo import Fork, Key, Known, Memo, Values
 from constrained.proving.recall import Recall, reads_whole
 from constrained.proving.watch import HeardWatch, SaidWatch, StateWatch, plain_state
@@ -109,7 +109,9 @@ class Machine:
         domains: what may be heard. standing: which approvals count. today: the day where the state has none.
     """
 
-    def __init__(self, policy: Policy, domains: Mapping[str, Domain], *, standing: Standing, today: date, locale: str | None = None) -> None:
+    def __init__(
+        self, policy: Policy, domains: Mapping[str, Domain], *, standing: Standing, today: date, locale: str | None = None
+    ) -> None:
         self.policy, self.domains = policy, dict(domains)
         self.standing, self.today, self.locale = standing, today, locale or policy.catalog.locale
         self.values = Values()
@@ -277,7 +279,8 @@ class Machine:
 
     def _memory(self) -> Memory:
         if self.recall.is_plain:
-            return Memory.model_construct(said=SaidWatch(self._is_said))
+            said: Any = SaidWatch(self._is_said)
+            return Memory.model_construct(said=said)
         self._reads.setdefault(self.recall_slot, (self._point[self.recall_slot], ()))
         return self.recall.memory(self._point[self.recall_slot])
 
@@ -289,7 +292,8 @@ class Machine:
         for option in allowed.options:
             said = tuple(one.id for one in ran.said(option))
             moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(ran, option)]
-        for one in (*allowed.options, *allowed.obligations):
+        offered: list[Option | Obligation] = [*allowed.options, *allowed.obligations]
+        for one in offered:
             self.lines.setdefault(one.source.line, set()).add(one.id)
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
@@ -348,6 +352,6 @@ def _gathered(number: int, branches: list[tuple[Picks, Outcome]]) -> Turns:
 def _watching(policy: Policy, states: StateWatch, heards: HeardWatch | None) -> Policy:
     """The policy with procedures that hold watched values."""
     watching = copy(policy)
-    types = {"state_type": states.type, "heard_type": heards.type if heards else None}
-    watching.bodies = {name: replace(body, **types) for name, body in policy.bodies.items()}
+    heard_type = heards.type if heards else None
+    watching.bodies = {name: replace(body, state_type=states.type, heard_type=heard_type) for name, body in policy.bodies.items()}
     return watching

@@ -58,7 +58,7 @@ class StateWatch:
         self._changed[id(values)] = changed
         return _built(self.type, values)
 
-    def _copy(self, state: State) -> State:
+    def _copy(self, state: State) -> Any:
         values = _read(state, "__dict__")
         return self._noted(dict(values), self._changed.get(id(values), frozenset(self.fields)))
 
@@ -66,7 +66,7 @@ class StateWatch:
         self._touch_all()
         return plain_state(self.kind, {**_read(state, "__dict__"), **(update or {})})
 
-    def _but(self, state: State, **changes: Any) -> State:
+    def _but(self, state: State, **changes: Any) -> Any:
         values = _read(state, "__dict__")
         before = self._changed.get(id(values), frozenset(self.fields))
         if self._needs_all or id(values) not in self._changed:  # a validator may look at any field
@@ -128,7 +128,8 @@ class SaidWatch(Mapping[str, int]):
 
 def plain_state(kind: type[State], values: Mapping[str, Any]) -> State:
     """A state with these values, which are not checked again."""
-    return _built(kind, dict(values))
+    made: State = _built(kind, dict(values))
+    return made
 
 
 def _watched(kind: type[Any], touch: Touch, live: Live, methods: dict[str, Any]) -> type[Any]:

@@ -15,13 +15,11 @@ from constrained.memory import Memory
 from constrained.packs import load_policy_file
 
 IDS = ("one", "two", "three", "four")
-CATALOG = (
-    "catalog: small\nversion: 1\nlocale: en\nspeaker: S\npersona: None.\nfallback: sorry\nresponses:\n"
-    + "".join(
-        f'  {name}:\n    text: "{name.title()}."\n    when: {name}\n    tags: [reserve]\n    examples: ["say {name}"]\n' for name in (*IDS, "sorry")
-    )
+CATALOG = "catalog: small\nversion: 1\nlocale: en\nspeaker: S\npersona: None.\nfallback: sorry\nresponses:\n" + "".join(
+    f'  {name}:\n    text: "{name.title()}."\n    when: {name}\n    tags: [reserve]\n    examples: ["say {name}"]\n'
+    for name in (*IDS, "sorry")
 )
-HEAD = '''from typing import Literal
+HEAD = """from typing import Literal
 from constrained import State, Understanding, effect, must, only, policy, procedure, question, choice, say, tell, ask, confirm, perform
 from constrained import at_start, before, before_commitment, never_after, once
 
@@ -50,7 +48,7 @@ def count(state: Small) -> Small:
 def step(state: Small) -> Small:
     return state.but(n=state.n + 1)
 
-'''
+"""
 TESTS = ("state.a", "not state.a", "state.b", "state.n == 1", "state.n > 0", "heard.x", 'heard.k == "q"', "heard.k", "state.a and heard.x")
 EFFECTS = ("", ".then(turn_a)", ".then(set_b)", ".then(count)", ".then(step)", ".then(turn_a).then(set_b)", ".then(step).then(step)")
 _offers = st.builds(
@@ -94,17 +92,21 @@ _steps = st.sampled_from(
     )
 )
 _clauses = st.lists(
-    st.sampled_from(('at_start("one")', 'before("two", "four")', 'once("three")', 'never_after("one", "two")', 'before_commitment("four")')),
+    st.sampled_from(
+        ('at_start("one")', 'before("two", "four")', 'once("three")', 'never_after("one", "two")', 'before_commitment("four")')
+    ),
     max_size=2,
     unique=True,
 )
 procedures = st.builds(
-    lambda steps, beside, clauses: HEAD
-    + "def beside(state: Small, heard: Heard):\n"
-    + _block([*beside, "return\nyield"])
-    + f'\n\n@procedure("small", beside=beside, obligations=({"".join(one + ", " for one in clauses)}))\nasync def small(state: Small, heard: Heard):\n'
-    + _block(["await tell('sorry')" if not steps else "pass", *steps, 'await tell("four")'])
-    + "\n",
+    lambda steps, beside, clauses: (
+        HEAD
+        + "def beside(state: Small, heard: Heard):\n"
+        + _block([*beside, "return\nyield"])
+        + f'\n\n@procedure("small", beside=beside, obligations=({"".join(one + ", " for one in clauses)}))\nasync def small(state: Small, heard: Heard):\n'
+        + _block(["await tell('sorry')" if not steps else "pass", *steps, 'await tell("four")'])
+        + "\n"
+    ),
     st.lists(_steps, max_size=3),
     st.lists(_statements, max_size=1),
     _clauses,

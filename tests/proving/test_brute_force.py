@@ -12,7 +12,9 @@ from tests.proving.small import IDS, Brute, loaded, policies, procedures
 
 EVENTS = (*IDS, "turn_a", "set_b", "count", "step")
 _pairs = st.tuples(st.sampled_from(EVENTS), st.sampled_from(EVENTS)).filter(lambda pair: pair[0] != pair[1])
-_settings = settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate], suppress_health_check=list(HealthCheck))
+_settings = settings(
+    max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate], suppress_health_check=list(HealthCheck)
+)
 
 
 def events(step):
@@ -78,7 +80,9 @@ def test_the_prover_agrees_with_brute_force(sources, folder):
         assert proof.explored.n_points == len(brute.steps)
         failing = brute.failing()
         is_sound = failing is None
-        known = {one.id for one in policy.catalog.responses.values()} | {name for row in brute.steps.values() for one in row for name in one.done}
+        known = {one.id for one in policy.catalog.responses.values()} | {
+            name for row in brute.steps.values() for one in row for name in one.done
+        }
         if {first, then} <= known:
             agrees(verdict(proof, "before"), expected(brute, "before", first, then), is_sound)
             agrees(verdict(proof, "never"), expected(brute, "never", first, then), is_sound)
@@ -89,7 +93,9 @@ def test_the_prover_agrees_with_brute_force(sources, folder):
             is_sound,
         )
         if wanted in known:
-            heard = brute.shortest(lambda mode, step: "bad" if wanted in events(step) and step.heard.x and states[step.before].n == 2 else 0)
+            heard = brute.shortest(
+                lambda mode, step: "bad" if wanted in events(step) and step.heard.x and states[step.before].n == 2 else 0
+            )
             agrees(verdict(proof, "hearing"), heard, is_sound)
             assert (verdict(proof, "eventually").status == "violated") == far(brute, wanted, within)
         agrees(verdict(proof, "options"), brute.shortest(lambda mode, step: "bad" if step.n_options >= 4 else 0), is_sound)
