@@ -10,7 +10,7 @@ from benchmarks.peers import MOST_TOKENS, SPECS
 
 KINDS = ("natural", "ids", "near", "unicode")  # of lists.py
 SIZES = (10, 100, 1_000, 10_000, 100_000)
-PARTS = ("passes", "channel", "peers")
+PARTS = ("passes", "channel", "peers", "packs", "star", "repeat")
 OPTIONAL = ("vllm-choice", "vllm-token")  # a large installation and a minute to start: only when they are named
 DTYPES = ("bfloat16", "float32")
 
@@ -20,7 +20,7 @@ class Options:
     """Empty or None means the suite's own choice, which is a smaller one in a smoke run.
 
     Attributes:
-        parts: of the suite decoding. sizes, kinds: of the lists of its part ``peers``. peers: names of ``peers.SPECS``.
+        parts: of the suite decoding or prove. sizes, kinds: of the lists of its part ``peers``. peers: names of ``peers.SPECS``.
         model: a folder; the default model when None. dtype: of the peers' model.
         n_prompts: rounds, each with another question. max_tokens: of one walk.
         limit_s, limit_mb: for one request to a peer, and for the memory of its process (0: none).
@@ -45,8 +45,8 @@ class Options:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of the suites decoding and gpu."""
-    group = parser.add_argument_group("which part of decoding or gpu is to run (by default all of it)")
+    """The options of the suites decoding, gpu and prove."""
+    group = parser.add_argument_group("which part of decoding, gpu or prove is to run (by default all of it)")
     group.add_argument("--parts", nargs="+", choices=PARTS, default=())
     group.add_argument("--sizes", nargs="+", type=int, default=(), metavar="N", help=f"lines of a list (by default {_listed(SIZES)})")
     group.add_argument("--kinds", nargs="+", choices=KINDS, default=(), help=f"of lists (by default {_listed(KINDS)})")
