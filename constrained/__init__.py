@@ -37,9 +37,8 @@ from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Optio
 from constrained.logic.policy import Policy, policy
 from constrained.logic.procedure import procedure
 from constrained.logic.state import State
-from constrained.logic.steps import GaveUp, ask, confirm, perform, start, tell
+from constrained.logic.steps import GaveUp, ask, choose, confirm, perform, start, tell
 from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, grammar, pattern, question, score
-
 from constrained.memory import Memory
 
 if TYPE_CHECKING:
@@ -121,6 +120,7 @@ __all__ = [
     "before",
     "before_commitment",
     "choice",
+    "choose",
     "confirm",
     "date",
     "effect",

@@ -17,12 +17,14 @@ class Event(_Value):
     Attributes:
         number: of the turn. step: the response id at which the procedure stood; empty before its first step.
         answer: how it went on: ``began``, ``heard``, ``picked LABEL``, ``done``, ``failed``, ``missed``, ``gave up``.
+        picks: the labels that were picked at each ``choose`` on the way.
         heard: JSON of the fields that were heard. state: JSON of the fields that differ from the event before.
     """
 
     number: int
     step: str
     answer: str
+    picks: tuple[str, ...] = ()
     heard: str = "{}"
     state: str = "{}"
 

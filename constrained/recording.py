@@ -68,9 +68,7 @@ def recorded(
         heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability) for one in hearings),
         options=_options(decision, file),
         obligations=tuple(
-            ObligationEntry(
-                id=one.id, slots=to_json(one.slots), line=portable(str(one.source), file), is_after=one.is_after, rule=one.rule
-            )
+            ObligationEntry(id=one.id, slots=to_json(one.slots), line=portable(str(one.source), file), is_after=one.is_after, rule=one.rule)
             for one in around
         ),
         blocked=tuple(

@@ -48,10 +48,13 @@ def verify(
     for obligation in [*chosen.obligations, *allowed.obligations]:
         (after if obligation.is_after else before).append(_approved_bytes(obligation, catalog, today, standing))
     expected = SEPARATOR.encode().join([*before, _approved_bytes(chosen, catalog, today, standing), *after])
-    for said in (chosen, *chosen.obligations, *allowed.obligations):
+    everything: list[Option | Obligation] = [chosen, *chosen.obligations, *allowed.obligations]
+    for said in everything:
         claims = catalog.responses[said.id].claims
         if claims and claims not in done:
-            raise VerificationError(f"{said.id!r} claims {claims!r}, which was not committed", hint="nothing was sent; the host has not told it")
+            raise VerificationError(
+                f"{said.id!r} claims {claims!r}, which was not committed", hint="nothing was sent; the host has not told it"
+            )
     if text.encode() != expected:
         raise VerificationError(
             f"the text to be sent is not the approved rendering of {chosen.id!r}",

@@ -154,11 +154,12 @@ def test_a_decision_for_something_else_gets_nothing_said(dialogue, monkeypatch):
 
 
 def test_texts_changed_in_memory_get_nothing_said(dialogue, monkeypatch):
-    real = constrained.dialogue.allow
+    real = constrained.dialogue.run
 
     def broken(*args, **kwargs):
-        allowed = real(*args, **kwargs)
-        return replace(allowed, options=tuple(replace(option, text=option.text + " And a discount.") for option in allowed.options))
+        ran = real(*args, **kwargs)
+        options = tuple(replace(option, text=option.text + " And a discount.") for option in ran.allowed.options)
+        return replace(ran, allowed=replace(ran.allowed, options=options))
 
-    monkeypatch.setattr(constrained.dialogue, "allow", broken)
+    monkeypatch.setattr(constrained.dialogue, "run", broken)
     nothing_is_said(dialogue)

@@ -192,7 +192,8 @@ class ResponseFile(_Shape):
     author: Annotated[Text | None, _GIVEN] = Field(None, description="Who wrote it; the catalog's author when left out.")
     cites: Annotated[CitationFile | None, _GIVEN] = Field(None, description="The passage of a policy document that it rests on.")
     claims: Annotated[Text | None, _GIVEN] = Field(
-        None, description="The event (name of an effect) that the text says has happened; said only once the host has told that it was done."
+        None,
+        description="The event (name of an effect) that the text says has happened; said only once the host has told that it was done.",
     )
 
 

@@ -54,7 +54,8 @@ class Findings:
     def forget_unreached(self, turn: Turn | None) -> None:
         """Drops remarks on responses that no sampled run reached: a golden turn shows that they can be said."""
         allowed = turn.trace.allowed if turn is not None else Allowed(())
-        reached = [one.id for option in allowed.options for one in (option, *with_it(option, allowed.obligations))]
+        reached = [option.id for option in allowed.options]
+        reached += [one.id for option in allowed.options for one in with_it(option, allowed.obligations)]
         about = tuple(f"the response {response_id!r} was offered in none of" for response_id in reached)
         self.remarks = [remark for remark in self.remarks if not remark.message.startswith(about)]
 

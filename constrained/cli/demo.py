@@ -74,7 +74,8 @@ def _play(policy: Policy, golden: GoldenDialogue, engine: Engine | None, log: Me
     state = policy.state_type.from_json(golden.state or {})
     line(f"-- {golden.name}" + (f" ({golden.locale})" if golden.locale else ""), "bold")
     for planned in golden.turns[:N_TURNS]:
-        say("you", planned.says, "bold green")
+        if planned.says:  # to an empty message a procedure goes on, once its effects have run
+            say("you", planned.says, "bold green")
         turn = dialogue.reply(planned.says, state)
         state = turn.apply(state)
         say(policy.catalog.speaker.split(",")[0], turn.text)

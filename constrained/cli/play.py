@@ -69,11 +69,21 @@ def talk(dialogue: Dialogue, state: State, *, why: bool) -> None:
         elif command == "/help":
             note(HELP)
         else:
-            turn = dialogue.reply(message, state)
-            state = turn.apply(state)
-            say(speaker.split(",")[0], turn.text)
-            if why:
-                show_why(turn)
+            state = _reply(dialogue, message, state, why=why)
+
+
+def _reply(dialogue: Dialogue, message: str, state: State, *, why: bool) -> State:
+    """One message, and what a procedure has to say once its effects have run; the state after it."""
+    speaker = dialogue.catalog.speaker or dialogue.catalog.name
+    while True:
+        turn = dialogue.reply(message, state)
+        state = turn.apply(state)
+        say(speaker.split(",")[0], turn.text)
+        if why:
+            show_why(turn)
+        if not turn.goes_on:
+            return state
+        message = ""
 
 
 def _messages() -> Iterator[str]:

@@ -8,7 +8,7 @@ with its reason; an obligation of the turn that may not be said stops the turn.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -24,7 +24,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding
 from constrained.logic.values import closest
-from constrained.memory import Memory
+from constrained.memory import Frame, Memory
 
 LAST = -1  # specificity of the fallback that nobody yielded: said when nothing else is left
 _MOST_DAYS = 16  # (locale, today, standing) whose outcomes a policy keeps
@@ -110,7 +110,7 @@ class _SortedOut:
             self.closed_by = offer.source
         if offer.is_once and offer.response_id in said:
             self.blocked.append(Blocked(offer.response_id, offer.source, f"said once already, in turn {said[offer.response_id]}"))
-        elif type(outcome) is not Blocked and (claim := unborne_claim(outcome, self.memory.done)):
+        elif not isinstance(outcome, Blocked) and (claim := unborne_claim(outcome, self.memory.done)):
             self._unborne(outcome, claim)
         elif type(outcome) is Option:
             (self.onlys if offer.kind == "only" else self.says).append(outcome)
@@ -136,9 +136,7 @@ class _SortedOut:
                 raise desk.nothing_left(self.blocked[-1])
         return Allowed(tuple(options), obligations, tuple(self.blocked))
 
-    def _scheduled(
-        self, options: Sequence[Option], obligations: tuple[Obligation, ...], desk: _Desk, schedule: Schedule
-    ) -> list[Option]:
+    def _scheduled(self, options: Sequence[Option], obligations: tuple[Obligation, ...], desk: _Desk, schedule: Schedule) -> list[Option]:
         """The options with what the obligations of the conversation add to each; those that would break one are blocked."""
         kept = []
         for option in options:
@@ -146,14 +144,17 @@ class _SortedOut:
             spoken = [*(one.response for one in around if not one.is_after), option.response]
             spoken += [one.response for one in around if one.is_after]
             found = schedule.of(spoken, [effect.name for effect in option.effects])
-            added = [desk.obligation(clause, is_after) for is_after in (False, True) for clause in (found.after if is_after else found.before)]
+            added = [
+                desk.obligation(clause, is_after) for is_after in (False, True) for clause in (found.after if is_after else found.before)
+            ]
             unsaid = next((one for one in added if isinstance(one, Blocked)), None)
             if found.broken is not None:
                 self._block(option, f"{found.broken} at {found.broken.source} forbids it: {found.reason}")
             elif unsaid is not None:
                 self._block(option, f"{unsaid.source} demands {unsaid.response_id!r}, which {unsaid.reason}")
             elif added:
-                kept.append(replace(option, obligations=(*option.obligations, *[one for one in added if isinstance(one, Obligation)])))
+                around = (*option.obligations, *[one for one in added if isinstance(one, Obligation)])
+                kept.append(_around(option, around, option.running, option.is_rest, option.is_assumed))
             else:
                 kept.append(option)
         return kept
@@ -200,7 +201,7 @@ class _SortedOut:
         for option in options:
             if obliged and any(one.id in obliged for one in option.obligations):
                 rest = tuple(one for one in option.obligations if one.id not in obliged)
-                option = replace(option, obligations=rest)
+                option = _around(option, rest, option.running, option.is_rest, option.is_assumed)
             if option.id in obliged:
                 self._block(option, f"said anyway: {obliged[option.id].source} obliges to say it")
             elif option.text in kept:
@@ -279,7 +280,7 @@ class _Desk:
         line = self.policy.specificity(offer.source.line) if offer.source.file == self.policy.file else 0
         option = self._option(self._response(offer), offer.slots, offer.source, effects, line + way.weight)
         follows = tuple(self._follow(one) for one in way.follows)
-        return replace(option, obligations=follows, running=way.running, is_rest=way.is_rest, is_assumed=way.is_assumed)
+        return _around(option, follows, way.running, way.is_rest, way.is_assumed)
 
     def _follow(self, offer: Offer) -> Obligation:
         response = self._response(offer)
@@ -354,6 +355,16 @@ def _not_in_force(approval: Approval, today: date) -> str:
     if approval.until is not None and today > approval.until:
         return f"was approved until {approval.until}, and today is {today}"
     return ""
+
+
+def _around(
+    option: Option, obligations: tuple[Obligation, ...], running: tuple[Frame, ...] | None, is_rest: bool, is_assumed: bool
+) -> Option:
+    """The option with what is said around it: several times as fast as ``dataclasses.replace``."""
+    return Option(
+        option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
+        obligations, running, is_rest, is_assumed,
+    )  # fmt: skip
 
 
 def unborne_claim(said: Option | Obligation, done: Sequence[str]) -> str:

@@ -144,7 +144,9 @@ def _misfits(clause: Clause, catalog: Catalog) -> list[tuple[str, str]]:
         names.append(clause.response_id)
     elif clause.response_id not in catalog:
         found.append((f"the catalog {catalog.name!r} has no response {clause.response_id!r}", "name a response id"))
-    found += [(f"{name!r} is neither a response nor a tag", "name one of them") for name in names if name not in catalog and name not in tags]
+    found += [
+        (f"{name!r} is neither a response nor a tag", "name one of them") for name in names if name not in catalog and name not in tags
+    ]
     if clause.kind != "never_after" and clause.response_id == catalog.fallback:
         found.append(("the fallback cannot be an obligation", "it is an option of every turn"))
     if clause.kind == "never_after" and is_meant(clause.response_id, catalog[catalog.fallback]):
@@ -184,12 +186,14 @@ class Schedule:
     memory: Memory
     now: float | None = None
     due: list[Clause] = field(init=False)
+    neighbours: tuple[Clause, ...] = field(init=False)
     causes: dict[Clause, str] = field(init=False)
 
     def __post_init__(self) -> None:
         """What is the same for every option of the turn: what is due, and what was said that forbids something."""
         past = [self.catalog[name] for name in self.memory.said if name in self.catalog]
         nevers = [clause for clause in self.clauses if clause.kind == "never_after"]
+        self.neighbours = tuple(clause for clause in self.clauses if clause.kind in ("before", "after"))
         self.due = [clause for clause in self.clauses if self._is_due(clause)]
         self.causes = {clause: next((one.id for one in past if is_meant(clause.what, one)), "") for clause in nevers}
 
@@ -237,14 +241,13 @@ class Schedule:
         """Adds the first thing that is still missing; whether there was one."""
         order = [self.catalog[one.response_id] for one in first] + list(spoken) + [self.catalog[one.response_id] for one in last]
         for place, response in enumerate(order):
-            for clause in self.clauses:
+            for clause in self.neighbours:
                 if clause.kind == "before" and is_meant(clause.what, response) and not self._precedes(clause, order[:place]):
                     first.insert(min(place, len(first)), clause)
                     return True
-                if clause.kind == "after" and is_meant(clause.what, response):
-                    if all(one.id != clause.response_id for one in order[place + 1 :]):
-                        last.append(clause)
-                        return True
+                if clause.kind == "after" and is_meant(clause.what, response) and not _follows(clause, order[place + 1 :]):
+                    last.append(clause)
+                    return True
         return False
 
     def _precedes(self, clause: Clause, earlier: Sequence[Response]) -> bool:
@@ -252,6 +255,8 @@ class Schedule:
 
     def _kept(self, added: list[Clause]) -> list[Clause]:
         """Without what is said once and was said."""
+        if not added:
+            return added
         said_once = {one.response_id for one in self.clauses if one.kind == "once" and one.response_id in self.memory.said}
         return [one for one in added if one.response_id not in said_once]
 
@@ -279,5 +284,9 @@ class Schedule:
 
 def _is_met(clause: Clause, spoken: Sequence[Response]) -> bool:
     """Whether what is due is said anyway; at the start that is in front of all else."""
-    ids = [one.id for one in spoken[:1 if clause.kind == "at_start" else None]]
+    ids = [one.id for one in spoken[: 1 if clause.kind == "at_start" else None]]
     return clause.response_id in ids
+
+
+def _follows(clause: Clause, later: Sequence[Response]) -> bool:
+    return any(one.id == clause.response_id for one in later)

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine
-from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
-from constrained.errors import ConstrainedError, ProcedureError, Problem
+from constrained.errors import ConstrainedError, Problem, ProcedureError
 from constrained.logic.options import Offer
 from constrained.logic.state import State
 from constrained.logic.steps import GaveUp, Step
 from constrained.logic.understanding import Understanding
+from constrained.logic.values import Values
 from constrained.memory import Event, Frame
 
+V = TypeVar("V", bound=Values)
 MOST_STEPS = 1_000  # of one procedure in one turn: more never ends
 BEGAN, HEARD, PICKED, DONE, FAILED, MISSED, GAVE_UP = "began", "heard", "picked ", "done", "failed", "missed", "gave up"
 
@@ -52,10 +53,14 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What a procedure says up to the next step that waits; ``waits`` is None when it is over."""
+    """What a procedure says up to the next step that waits; ``waits`` is None when it is over.
+
+    ``forks``: a ``choose`` at which it cannot go on before one of its values is picked.
+    """
 
     offers: tuple[Offer, ...]
     waits: Step | None
+    forks: Step | None = None
 
 
 @dataclass(slots=True)
@@ -78,8 +83,8 @@ class Course:
     @classmethod
     def begun(cls, body: Body, state: State, heard: Understanding | None) -> Course:
         """Before the first line."""
-        state = copy(state)
-        heard = copy(heard) if heard is not None else None
+        state = _twin(state)
+        heard = _twin(heard) if heard is not None else None
         arguments = (state, heard) if body.is_listening else (state,)
         return cls(body, body.function(*arguments), state, heard)
 
@@ -98,19 +103,28 @@ class Course:
             raise course.diverged("it is over already") if course else ProcedureError(f"{frame.name} runs without an event")
         return course
 
-    def go_on(self, answer: str, state: State, heard: Understanding | None) -> Utterance:
-        """Runs as far as the next step that waits."""
+    def go_on(self, answer: str, state: State, heard: Understanding | None, picks: tuple[str, ...] = ()) -> Utterance:
+        """Runs as far as the next step that waits. ``picks``: the labels for each ``choose`` on the way."""
         self._see(state, heard)
         waits, value = self.waits, self._value(answer)
         self.n_missed, self.partly = 0, {}
         offers: list[Offer] = []
         try:
             step = self.coroutine.throw(GaveUp(waits.id if waits else "")) if answer == GAVE_UP else self.coroutine.send(value)
-            while type(step) is Step and step.kind == "tell":
-                offers.append(step.offer)
+            while type(step) is Step and step.kind in ("tell", "choose"):
                 if len(offers) > MOST_STEPS:
                     raise self._failed("says more than a turn can hold", "loop over a constant tuple, or range(3)")
-                step = self.coroutine.send(None)
+                if step.kind == "tell":
+                    offers.append(step.offer)
+                    step = self.coroutine.send(None)
+                    continue
+                labels = tuple(label for label, _ in step.among)
+                if len(labels) > 1 and not picks:
+                    return Utterance(tuple(offers), None, step)
+                label, picks = (picks[0], picks[1:]) if len(labels) > 1 else (labels[0], picks)
+                if label not in labels:
+                    raise self.diverged(f"{label!r} cannot be chosen any more")
+                step = self.coroutine.send(step.value(label))
         except (StopIteration, GaveUp):
             self.waits = None
             return Utterance(tuple(offers), None)
@@ -137,7 +151,9 @@ class Course:
         running: Any = self.coroutine
         while getattr(running, "cr_frame", None) is not None:
             frame = running.cr_frame
-            held = sorted((name, _hashable(value)) for name, value in frame.f_locals.items() if value is not self.state and value is not self.heard)
+            held = sorted(
+                (name, _hashable(value)) for name, value in frame.f_locals.items() if value is not self.state and value is not self.heard
+            )
             found.append((frame.f_code.co_name, frame.f_lasti, tuple(held)))
             running = running.cr_await
         return tuple(found)
@@ -151,7 +167,8 @@ class Course:
         if event.step != at or (self.waits is None) is not (event.answer == BEGAN):
             raise self.diverged(f"it stands at {at or 'its beginning'}, turn {event.number} found it at {event.step or 'its beginning'}")
         if event.answer != MISSED:
-            self.go_on(event.answer, state, heard)
+            if self.go_on(event.answer, state, heard, event.picks).forks is not None:
+                raise self.diverged("it has more to choose than was chosen")
             return
         self.n_missed += 1
         if self.waits and heard is not None and self.answer(heard) is None:
@@ -192,6 +209,16 @@ class Course:
         return ProcedureError(
             f"the procedure {self.body.name!r} {message}", [problem], procedure=self.body.name, version=self.body.version, hint=hint
         )
+
+
+def _twin(values: V) -> V:
+    """An object of its own with the same fields; of pydantic's parts only those that frozen values have."""
+    twin = type(values).__new__(type(values))
+    object.__setattr__(twin, "__dict__", values.__dict__)
+    object.__setattr__(twin, "__pydantic_fields_set__", values.__pydantic_fields_set__)
+    object.__setattr__(twin, "__pydantic_extra__", None)
+    object.__setattr__(twin, "__pydantic_private__", values.__pydantic_private__)
+    return twin
 
 
 def heard_text(heard: Understanding | None) -> str:

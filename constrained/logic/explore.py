@@ -6,6 +6,7 @@ Effects are never run: they are the host's, and may touch the world.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Run:
     error: PolicyError | None
     digest: str
     is_made_up: bool
-    memory: Memory = Memory()
+    memory: Memory = dataclasses.field(default_factory=Memory)
 
     @property
     def spoken(self) -> tuple[Offer, ...]:
@@ -58,7 +59,7 @@ class _Seed:
     state: State
     heard: Understanding | None
     is_made_up: bool = False
-    memory: Memory = Memory()
+    memory: Memory = dataclasses.field(default_factory=Memory)
 
 
 def explore(policy: Policy, n_runs: int) -> Iterator[Run]:
@@ -75,9 +76,7 @@ def explore(policy: Policy, n_runs: int) -> Iterator[Run]:
         yield run
 
 
-def run_once(
-    policy: Policy, state: State, heard: Understanding | None, memory: Memory | None = None, *, is_made_up: bool = False
-) -> Run:
+def run_once(policy: Policy, state: State, heard: Understanding | None, memory: Memory | None = None, *, is_made_up: bool = False) -> Run:
     """Takes one turn of the policy, as far as its offers."""
     memory = memory or Memory()
     try:
@@ -95,7 +94,9 @@ def _further(run: Run) -> Iterator[_Seed]:
             number = run.memory.number + 1
             for outcome in ("done", "failed"):
                 changes = {"number": number, "running": offer.way.running, "outcomes": ((number, outcome),)}
-                yield _Seed(run.state, None if run.heard is None else type(run.heard)(), run.is_made_up, run.memory.model_copy(update=changes))
+                yield _Seed(
+                    run.state, None if run.heard is None else type(run.heard)(), run.is_made_up, run.memory.model_copy(update=changes)
+                )
 
 
 def told(offer: Offer) -> str:

@@ -5,11 +5,13 @@ A policy that starts no procedure is the case of one step: its offers are what i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from constrained.catalog.response import Source
 from constrained.logic.course import BEGAN, DONE, FAILED, GAVE_UP, HEARD, MISSED, PICKED, Body, Course, Utterance, heard_text, state_text
+from constrained.logic.kept import course_at, keep, step_at
 from constrained.logic.options import Offer, Way
 from constrained.logic.state import State
 from constrained.logic.steps import STARTS, Step
@@ -19,6 +21,7 @@ from constrained.memory import Event, Frame, Memory
 if TYPE_CHECKING:
     from constrained.logic.policy import Policy
 
+Run = Callable[[tuple[str, ...]], tuple[Utterance, Frame]]
 ANSWERED, ASKED = 100, 50  # weights: an answer that was heard goes before all else, a question before what stands beside it
 
 
@@ -56,24 +59,25 @@ class Moment:
     memory: Memory
     frames: tuple[Frame, ...]
     spare: list[Course] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def of_procedure(self) -> Found:
         """The running procedure's offers; those of the main one's beginning, where none runs."""
         if self.frames:
             return self._at_step(self._course(self.frames[-1]))
         main = self.policy.bodies.get(self.policy.main)
-        return Found([self._begun(main)] if main is not None else [])
+        return Found(self._begun(main) if main is not None else [])
 
     def of_policy(self, offer: Offer, asks: Offer | None) -> list[Offer]:
         """An offer of the policy that stands beside: as it is, or what it means for the procedures."""
         if offer.response_id.startswith(STARTS):
             name = offer.response_id.removeprefix(STARTS)
             is_running = any(frame.name == name for frame in self.frames)
-            return [] if is_running else [self._begun(self.policy.body(name, offer.source))]
+            return [] if is_running else self._begun(self.policy.body(name, offer.source))
         if offer.is_end:
-            return [replace(offer, way=Way(running=()))]
+            return [offer.goes(Way(running=()))]
         if self.policy.is_reminding and asks is not None and offer.kind == "say":
-            return [replace(offer, way=Way(follows=(asks,)))]
+            return [offer.goes(Way(follows=(asks,)))]
         return [offer]
 
     # -- a step ------------------------------------------------------------------------------------------
@@ -88,9 +92,9 @@ class Moment:
         is_answered = course.answer(self.heard) is not None
         self.spare.append(course)
         if is_answered:
-            found.moves.append(self._moved(waits, HEARD, weight=ANSWERED))
+            found.moves += self._moved(waits, HEARD, weight=ANSWERED)
         for label, _ in waits.among:
-            found.moves.append(self._moved(waits, PICKED + label, is_assumed=True))
+            found.moves += self._moved(waits, PICKED + label, is_assumed=True)
         found.rest.append(self._given_up(waits) if is_last else self._missed(waits))
         return found
 
@@ -100,24 +104,38 @@ class Moment:
         if outcome is not None:
             self.spare.append(course)
             moved = self._moved(waits, DONE if outcome == DONE else FAILED, weight=ANSWERED)
-            return Found([replace(moved, kind="only")])
+            return Found([replace(one, kind="only") for one in moved])
         said = waits.again or self._fallback(waits)
-        return Found(rest=[replace(said, way=Way(is_rest=True, weight=ASKED))])
+        return Found(rest=[said.goes(Way(is_rest=True, weight=ASKED))])
 
-    def _begun(self, body: Body) -> Offer:
-        course = Course.begun(body, self.state, self.heard)
-        utterance = course.go_on(BEGAN, self.state, self.heard)
-        event = Event(
-            number=self.memory.number + 1, step="", answer=BEGAN, heard=heard_text(self.heard), state=state_text(self.state, None)
-        )
-        frame = Frame(name=body.name, version=body.version, code=body.code, events=(event,))
-        weight = ASKED if body.name == self.policy.main else 0
-        return self._uttered(utterance, self.frames, frame, Way(weight=weight))
+    def _begun(self, body: Body) -> list[Offer]:
+        def run(picks: tuple[str, ...]) -> tuple[Utterance, Frame]:
+            course = Course.begun(body, self.state, self.heard)
+            utterance = course.go_on(BEGAN, self.state, self.heard, picks)
+            event = self._event("", BEGAN, None, picks)
+            frame = Frame.model_construct(name=body.name, version=body.version, code=body.code, events=(event,))
+            keep(frame, course)
+            return utterance, frame
 
-    def _moved(self, waits: Step, answer: str, *, is_assumed: bool = False, weight: int = 0) -> Offer:
-        utterance = self._fresh().go_on(answer, self.state, self.heard)
-        way = Way(is_assumed=is_assumed, weight=weight)
-        return self._uttered(utterance, self.frames[:-1], self._grown(waits, answer), way)
+        way = Way(weight=ASKED if body.name == self.policy.main else 0)
+        return self._forked(run, self.frames, way)
+
+    def _moved(self, waits: Step, answer: str, *, is_assumed: bool = False, weight: int = 0) -> list[Offer]:
+        def run(picks: tuple[str, ...]) -> tuple[Utterance, Frame]:
+            course, frame = self._fresh(), self._grown(waits, answer, picks)
+            utterance = course.go_on(answer, self.state, self.heard, picks)
+            keep(frame, course)
+            return utterance, frame
+
+        return self._forked(run, self.frames[:-1], Way(is_assumed=is_assumed, weight=weight))
+
+    def _forked(self, run: Run, under: tuple[Frame, ...], way: Way, picks: tuple[str, ...] = ()) -> list[Offer]:
+        """The offer of one way on; of all its ways where something is to be chosen first."""
+        utterance, frame = run(picks)
+        if utterance.forks is None:
+            return [self._uttered(utterance, under, frame, way)]
+        way = replace(way, is_assumed=True, weight=0)
+        return [one for label, _ in utterance.forks.among for one in self._forked(run, under, way, (*picks, label))]
 
     def _given_up(self, waits: Step) -> Offer:
         utterance = self._fresh().go_on(GAVE_UP, self.state, self.heard)
@@ -128,8 +146,8 @@ class Moment:
     def _missed(self, waits: Step) -> Offer:
         running = (*self.frames[:-1], self._grown(waits, MISSED))
         if waits.again is not None:
-            return replace(waits.again, way=Way(running=running, is_rest=True, weight=ASKED))
-        return replace(self._fallback(waits), way=Way((asked_again(waits),), running, is_rest=True, weight=ASKED))
+            return waits.again.goes(Way(running=running, is_rest=True, weight=ASKED))
+        return self._fallback(waits).goes(Way((asked_again(waits),), running, is_rest=True, weight=ASKED))
 
     def _uttered(self, utterance: Utterance, under: tuple[Frame, ...], frame: Frame, way: Way) -> Offer:
         """What is said as one offer: the first response stands for all, and the others follow it."""
@@ -140,29 +158,34 @@ class Moment:
             body = self.policy.bodies[frame.name]
             flaw = f"the procedure {body.name!r} is over without a word"
             return Offer("say", self.policy.catalog.fallback, {}, Source(body.file, body.line), way=replace(way, flaw=flaw))
-        return replace(offers[0], way=replace(way, follows=offers[1:], running=running))
+        way = Way(offers[1:], running, way.is_rest, way.is_assumed, way.weight)
+        return offers[0].goes(way)
 
     def _resumed(self, under: tuple[Frame, ...]) -> tuple[Offer, ...]:
         """The open question of the procedure that an interruption held up."""
         if not under:
             return ()
-        waits = self._course(under[-1]).waits
-        return (asked_again(waits),) if waits is not None and waits.kind != "perform" else ()
+        waits = step_at(self.policy.bodies[under[-1].name], under[-1])
+        return (asked_again(waits),) if waits.kind != "perform" else ()
 
-    def _grown(self, waits: Step, answer: str) -> Frame:
+    def _grown(self, waits: Step, answer: str, picks: tuple[str, ...] = ()) -> Frame:
         """The running frame with one event more."""
         frame = self.frames[-1]
-        event = Event(
-            number=self.memory.number + 1,
-            step=waits.id,
-            answer=answer,
-            heard=heard_text(self.heard),
-            state=state_text(self.state, frame),
-        )
-        return frame.model_copy(update={"events": (*frame.events, event)})
+        events = (*frame.events, self._event(waits.id, answer, frame, picks))
+        return Frame.model_construct(name=frame.name, version=frame.version, code=frame.code, events=events)
+
+    def _event(self, step: str, answer: str, frame: Frame | None, picks: tuple[str, ...]) -> Event:
+        """This turn as an event of a frame; what was true and heard is written once for all of them."""
+        if " heard" not in self.texts:
+            self.texts[" heard"] = heard_text(self.heard)
+        name = frame.name if frame is not None else ""
+        if name not in self.texts:
+            self.texts[name] = state_text(self.state, frame)
+        number, heard, state = self.memory.number + 1, self.texts[" heard"], self.texts[name]
+        return Event.model_construct(number=number, step=step, answer=answer, picks=picks, heard=heard, state=state)
 
     def _course(self, frame: Frame) -> Course:
-        return Course.of(self.policy.bodies[frame.name], frame)
+        return course_at(self.policy.bodies[frame.name], frame)
 
     def _fresh(self) -> Course:
         """The running procedure at its step; a coroutine goes on once, so each answer needs one of its own."""
@@ -174,4 +197,4 @@ class Moment:
 
 def asked_again(waits: Step) -> Offer:
     """The question once more: in its words for that, or the same; its effects ran when it was put first."""
-    return waits.again or replace(waits.offer, effects=())
+    return waits.again or (replace(waits.offer, effects=()) if waits.offer.effects else waits.offer)

@@ -16,7 +16,7 @@ from constrained.errors import Problem
 from constrained.logic.effects import EffectKind
 from constrained.logic.options import OfferKind, must, only, say
 from constrained.logic.script import UNKNOWN, FunctionNode, Script, bindings, body_nodes
-from constrained.logic.steps import StepKind, ask, confirm, perform, start, tell
+from constrained.logic.steps import StepKind, ask, choose, confirm, perform, start, tell
 
 MadeKind = OfferKind | StepKind
 STEPS: tuple[StepKind, ...] = ("tell", "ask", "confirm", "perform")
@@ -82,8 +82,9 @@ def misuse(script: Script, made: Made) -> Iterator[Problem]:
 
 
 def is_step(script: Script, node: ast.expr) -> bool:
-    """Whether an expression names ``tell``, ``ask``, ``confirm`` or ``perform``."""
-    return _MAKERS.get(_hashable(_global(script, node))) in STEPS
+    """Whether an expression names ``tell``, ``ask``, ``confirm``, ``perform`` or ``choose``."""
+    named = _hashable(_global(script, node))
+    return named is choose or _MAKERS.get(named) in STEPS
 
 
 def _step_misuse(script: Script, made: Made) -> Iterator[Problem]:

@@ -80,6 +80,10 @@ class Offer:
             raise self._misused(".ends() on must()", "put it on the option that is chosen")
         return replace(self, is_end=True)
 
+    def goes(self, way: Way) -> Offer:
+        """The same, with what it means for a procedure."""
+        return Offer(self.kind, self.response_id, self.slots, self.source, self.effects, self.is_once, self.is_after, self.is_end, way)
+
     def then(self, effect: EffectKind, *args: Any, **kwargs: Any) -> Offer:
         """Adds an effect that the host runs, once, if this option is chosen and committed."""
         if self.kind == "must":

@@ -22,11 +22,12 @@ from types import FunctionType
 from typing import Any, Literal
 
 from constrained.catalog.response import Catalog, Source
-from constrained.errors import ConstrainedError, PolicyError, ProcedureError, Problem
+from constrained.errors import ConstrainedError, PolicyError, Problem, ProcedureError
 from constrained.logic.clauses import Clause, Place, clause_problems
 from constrained.logic.conditions import specificity_by_line
-from constrained.logic.course import Body, Course
+from constrained.logic.course import Body
 from constrained.logic.effects import EffectKind
+from constrained.logic.kept import step_at
 from constrained.logic.matching import mismatches
 from constrained.logic.moves import offers_at
 from constrained.logic.offers import find_offers, foreign
@@ -85,7 +86,9 @@ class Policy:
         terms: what the decorator says besides; ``version`` is the procedures'.
     """
 
-    def __init__(self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: Written, terms: Terms) -> None:
+    def __init__(
+        self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: Written, terms: Terms
+    ) -> None:
         script, node = written.script, written.root
         kinds = list(written.parameters.values())
         self.name = name
@@ -193,7 +196,7 @@ class Policy:
         frames = served.frames(memory)
         if not served.bodies or self.heard_type is None:
             return frozenset(self.heard_type.model_fields) if self.heard_type else frozenset()
-        waits = Course.of(served.bodies[frames[-1].name], frames[-1]).waits if frames else None
+        waits = step_at(served.bodies[frames[-1].name], frames[-1]) if frames else None
         return served.read_fields | frozenset(waits.fields if waits else ())
 
     def stands_at(self, memory: Memory) -> Standpoint | None:
@@ -215,9 +218,7 @@ class Policy:
         if node is None:
             raise PolicyError(f"the source of {function.__name__} is not at hand", hint="write it at the top level of the logic file")
         code = code_hash(self.script, node)
-        return Body(
-            function.__name__, function, self.state_type, self.heard_type, self.terms.version, code, self.file, first_line(node)
-        )
+        return Body(function.__name__, function, self.state_type, self.heard_type, self.terms.version, code, self.file, first_line(node))
 
     def _changed(self, frame: Frame, body: Body | None) -> ProcedureError:
         if frame.version != self.version:
@@ -305,12 +306,18 @@ def registered(
     problems += generator(script, other) if other is not None else []
     obliged = frozenset(clause.response_id for clause in terms.obligations)
     problems += mismatches(script, find_offers(script, functions), loaded, parameters, node, obliged)
-    problems += [*clause_problems(terms.obligations, loaded), *_claims(script, node, loaded, terms), *_keeps(script, node, parameters, terms)]
+    problems += [
+        *clause_problems(terms.obligations, loaded),
+        *_claims(script, node, loaded, terms),
+        *_keeps(script, node, parameters, terms),
+    ]
     problems += foreign(script, functions)
     problems += impurities(script, functions)
     if problems:
         raise PolicyError(f"the policy {function.__name__} does not fit the catalog {loaded.name!r}", problems)
-    return Policy(function, beside, loaded, name, Written(script, node, other if other is not node else None, tuple(functions), parameters), terms)
+    return Policy(
+        function, beside, loaded, name, Written(script, node, other if other is not node else None, tuple(functions), parameters), terms
+    )
 
 
 def _together(script: Script, *roots: FunctionNode | None) -> list[FunctionNode]:

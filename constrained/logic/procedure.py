@@ -57,11 +57,19 @@ def procedure(
 
     def register(function: Callable[..., Any]) -> Policy:
         if not isinstance(function, FunctionType):
-            raise PolicyError(f"@procedure decorates a function, not {type(function).__name__}", hint="async def name(state: ..., heard: ...):")
+            raise PolicyError(
+                f"@procedure decorates a function, not {type(function).__name__}", hint="async def name(state: ..., heard: ...):"
+            )
         script, node = read(function)
-        if not isinstance(node, ast.AsyncFunctionDef) or isinstance(beside, Policy) or (beside is not None and not isinstance(beside, FunctionType)):
+        if (
+            not isinstance(node, ast.AsyncFunctionDef)
+            or isinstance(beside, Policy)
+            or (beside is not None and not isinstance(beside, FunctionType))
+        ):
             hint = "write async def for the procedure, and a plain def without a decorator for what stands beside it"
-            message = f"{function.__name__} is no procedure" if not isinstance(node, ast.AsyncFunctionDef) else "beside= is no plain function"
+            message = (
+                f"{function.__name__} is no procedure" if not isinstance(node, ast.AsyncFunctionDef) else "beside= is no plain function"
+            )
             raise PolicyError(message, [Problem(script.file, node.lineno, 0, message, hint)], hint=hint)
         return registered(function, beside, catalog, terms, dict(sys._getframe(1).f_locals))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from constrained.catalog.response import Source
 from constrained.logic.course import GAVE_UP, MISSED, Course
+from constrained.logic.kept import step_at
 from constrained.logic.script import body_nodes
 from constrained.memory import Frame, Memory
 
@@ -44,11 +45,9 @@ def standpoint(policy: Policy, memory: Memory) -> Standpoint | None:
     if not frames:
         return None
     frame = frames[-1]
-    course = Course.of(policy.bodies[frame.name], frame)
-    waits = course.waits
-    if waits is None:  # a procedure that is over does not run
-        return None
-    return Standpoint(frame.name, frame.version, frame.code, waits.id, waits.offer.source, waits.kind, course.n_missed)
+    waits = step_at(policy.bodies[frame.name], frame)
+    n_missed = next((number for number, event in enumerate(reversed(frame.events)) if event.answer != MISSED), 0)
+    return Standpoint(frame.name, frame.version, frame.code, waits.id, waits.offer.source, waits.kind, n_missed)
 
 
 def situation(policy: Policy, memory: Memory) -> Hashable:
@@ -85,7 +84,8 @@ def _said(policy: Policy, memory: Memory) -> Hashable:
         asked[clause.response_id] = max(asked.get(clause.response_id, 0), clause.turns)
     now = memory.number
     return tuple(
-        (name, name in memory.said, min(now - memory.said.get(name, 0), n_turns) if n_turns else 0) for name, n_turns in sorted(asked.items())
+        (name, name in memory.said, min(now - memory.said.get(name, 0), n_turns) if n_turns else 0)
+        for name, n_turns in sorted(asked.items())
     )
 
 

@@ -12,7 +12,8 @@ import enum
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from types import FrameType
+from functools import lru_cache
+from types import CodeType, FrameType
 from typing import Any, Literal
 
 from constrained.catalog.response import Source
@@ -20,11 +21,11 @@ from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import EffectKind
 from constrained.logic.options import Offer, Way, source_of
 
-StepKind = Literal["tell", "ask", "confirm", "perform"]
+StepKind = Literal["tell", "ask", "confirm", "perform", "choose"]
 TRIES = 2
 
 
-class GaveUp(Exception):  # noqa: N818  # no error: what a procedure may catch when nobody answered
+class GaveUp(Exception):  # no error: what a procedure may catch when nobody answered
     """Raised at the ``ask`` or ``confirm`` that was not answered in all its tries. Not caught, it ends the procedure."""
 
 
@@ -64,12 +65,10 @@ class Step:
 
 def tell(response_id: str, **slots: Any) -> Step:
     """Says this; the procedure goes on at once."""
-    return Step("tell", _offer(response_id, slots, sys._getframe(1)))
+    return _made("tell", response_id, (), "", TRIES, "", slots, sys._getframe(1))
 
 
-def ask(
-    response_id: str, *answers: Any, again: str | Offer = "", tries: int = TRIES, otherwise: str | Offer = "", **slots: Any
-) -> Step:
+def ask(response_id: str, *answers: Any, again: str | Offer = "", tries: int = TRIES, otherwise: str | Offer = "", **slots: Any) -> Step:
     """Asks this, and comes back with the answer.
 
     Args:
@@ -80,15 +79,14 @@ def ask(
 
     Raises GaveUp in the procedure when all tries are used up.
     """
-    return _question("ask", response_id, answers, again, tries, otherwise, slots, sys._getframe(1))
+    return _made("ask", response_id, answers, again, tries, otherwise, slots, sys._getframe(1))
 
 
 def confirm(
     response_id: str, field: str = "", *, again: str | Offer = "", tries: int = TRIES, otherwise: str | Offer = "", **slots: Any
 ) -> Step:
     """Asks for a yes or no, and comes back with True or False: by what the model picks, or by a field of Heard."""
-    answers: tuple[Any, ...] = (field,) if field else ((True, False),)
-    return _question("confirm", response_id, answers, again, tries, otherwise, slots, sys._getframe(1))
+    return _made("confirm", response_id, (field,) if field else _YES_NO, again, tries, otherwise, slots, sys._getframe(1))
 
 
 def perform(response_id: str, *, again: str | Offer = "", **slots: Any) -> Step:
@@ -96,8 +94,18 @@ def perform(response_id: str, *, again: str | Offer = "", **slots: Any) -> Step:
 
     Comes back with True when all were done, with False when one failed. ``again`` is said to messages before that.
     """
+    return _made("perform", response_id, (), again, TRIES, "", slots, sys._getframe(1))
+
+
+def choose(*values: Any) -> Step:
+    """One of these values, or of an Enum: the one whose continuation the model picks, of the message that is here already.
+
+    Says nothing and waits for nothing. What the procedure says next, after each of the values, is an option of this turn.
+    """
     caller = sys._getframe(1)
-    return Step("perform", _offer(response_id, slots, caller), again=_wording(again, caller))
+    source = source_of(caller.f_code, caller)
+    among = values[0] if len(values) == 1 and isinstance(values[0], type(enum.Enum)) else values
+    return Step("choose", Offer("say", "", {}, source), among=_labelled(among, source))
 
 
 def start(procedure: Any) -> Offer:
@@ -113,9 +121,33 @@ def start(procedure: Any) -> Offer:
 STARTS = "start "  # before the name of a procedure: no response id holds a space
 
 
-def _question(
+_YES_NO: tuple[Any, ...] = ((True, False),)
+_MOST_MADE = 1 << 14
+_MADE: dict[Any, tuple[CodeType, Step]] = {}  # the code is kept, so that its id stays its own
+
+
+def _made(
     kind: StepKind, response_id: str, answers: tuple[Any, ...], again: Any, tries: int, otherwise: Any, slots: Any, caller: FrameType
 ) -> Step:
+    """The step of one call; made once where nothing in it can change: a procedure is run anew in every turn."""
+    is_plain = not slots and (answers is _YES_NO or all(type(one) is str for one in answers)) and type(again) is type(otherwise) is str
+    if not is_plain:
+        return _step(kind, response_id, answers, again, tries, otherwise, slots, caller)
+    key = (kind, response_id, answers, again, tries, otherwise, id(caller.f_code), caller.f_lasti)
+    found = _MADE.get(key)
+    if found is None:
+        found = caller.f_code, _step(kind, response_id, answers, again, tries, otherwise, slots, caller)
+        if len(_MADE) >= _MOST_MADE:
+            _MADE.clear()
+        _MADE[key] = found
+    return found[1]
+
+
+def _step(
+    kind: StepKind, response_id: str, answers: tuple[Any, ...], again: Any, tries: int, otherwise: Any, slots: Any, caller: FrameType
+) -> Step:
+    if kind in ("tell", "perform"):
+        return Step(kind, _offer(response_id, slots, caller), again=_wording(again, caller))
     offer = _offer(response_id, slots, caller)
     if tries < 1 or not answers:
         raise PolicyError(f"{kind}() is put at least once, and has answers", [_problem(offer.source, 'ask("id", "field", tries=2)')])
@@ -128,10 +160,15 @@ def _labelled(values: Any, source: Source) -> tuple[tuple[str, Any], ...]:
     """Label -> value of what may be picked."""
     if not isinstance(values, tuple | type(enum.Enum)) or not tuple(values):
         raise PolicyError("ask() takes fields of Heard, an Enum or a tuple of values", [_problem(source, 'ask("id", Reason)')])
-    labels = {_label(one): one for one in tuple(values)}
+    labels = _labels(values, tuple(map(type, values)))
     if len(labels) != len(tuple(values)):
         raise PolicyError("two answers have one label", [_problem(source, "give values that read differently")])
-    return tuple(labels.items())
+    return labels
+
+
+@lru_cache(maxsize=1024)
+def _labels(values: Any, _types: tuple[type, ...]) -> tuple[tuple[str, Any], ...]:
+    return tuple({_label(one): one for one in tuple(values)}.items())
 
 
 def _label(value: Any) -> str:

@@ -26,6 +26,7 @@ EventKind = Literal["turn", "reload", "reload_refused", "draining"]
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 PackName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
+EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
 Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -58,6 +59,8 @@ class TurnRequest(Settings):
     Attributes:
         conversation: which one; a new one begins where none is named, or one of that name is not there yet.
         state: the host's facts. Where it is missing: the state after the last turn, or the pack's default.
+        done, failed: names of effects that the caller was handed with the last reply, and what became of them; other events
+            that the host has committed stand in ``done`` too. A procedure that waits for them goes on, also with an empty message.
         idempotency_key: a request that is sent again with its key gets the stored reply; nothing runs a second time.
     """
 
@@ -75,6 +78,8 @@ class TurnRequest(Settings):
     message: str
     conversation: Id | None = None
     state: dict[str, Any] | None = None
+    done: list[EventName] = Field(default_factory=list, max_length=100)
+    failed: list[EventName] = Field(default_factory=list, max_length=100)
     idempotency_key: Id | None = None
 
 
@@ -165,6 +170,7 @@ class TurnReply(_Wire):
         source: ``model``, ``rules`` (no model, or no time), or ``fallback``.
         effects_outcome: ``unknown`` after a crash while they ran: they are not run again. ``failed``: see effects_error.
         state_after: after the effects where they ran, else None.
+        goes_on: a procedure has more to say once it is known what became of the effects: send an empty message.
         record: the entry in the log, as JSON.
         is_repeat: this request was answered before; nothing ran a second time.
     """
@@ -188,6 +194,7 @@ class TurnReply(_Wire):
     heard: tuple[HeardReply, ...]
     blocked: tuple[BlockedReply, ...]
     obligations: tuple[ObligationReply, ...]
+    goes_on: bool = False
     state_before: dict[str, Any]
     state_after: dict[str, Any] | None
     timings_ms: dict[str, float]

@@ -48,6 +48,7 @@ def reply_of(turn: Turn, policy: Policy, *, pack: str, engine: str, outcome: Eff
         heard=_heard(turn, policy),
         blocked=tuple(BlockedReply.model_construct(id=one["id"], reason=one["reason"], line=one["line"]) for one in record.blocked),
         obligations=_obligations(turn, policy),
+        goes_on=turn.goes_on,
         state_before=record.state,
         state_after=None,
         timings_ms=record.timings_ms,

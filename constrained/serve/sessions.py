@@ -228,12 +228,13 @@ class Book:
             connection.execute(update(turns).where(turns.c.turn_id == turn_id).values(stage=STARTED))
         self._sessions.flush()
 
-    def finish(self, row: TurnRow, reply: str, seal: str, state: str) -> None:
-        """The turn is done, with the reply as it was released; ``state`` is the conversation's now, if no later turn came."""
+    def finish(self, row: TurnRow, reply: str, seal: str, state: str, memory: Memory | None = None) -> None:
+        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later."""
+        kept = {"state": state} if memory is None else {"state": state, "memory": memory.model_dump_json()}
         with self._sessions._begun(self._connection) as connection:
             connection.execute(update(turns).where(turns.c.turn_id == row.turn_id).values(stage=DONE, reply=reply, seal=seal))
             mine = _owned(update(conversations), row.conversation, self._tenant).where(conversations.c.number == row.number)
-            connection.execute(mine.values(state=state))
+            connection.execute(mine.values(**kept))
         self._sessions.flush()
 
     def forget(self, conversation: str) -> bool:

@@ -21,6 +21,7 @@ from constrained.choice import Engine
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError, EngineError, StateError
 from constrained.logic.policy import Policy
+from constrained.logic.run import told
 from constrained.logic.state import State
 from constrained.memory import Memory
 from constrained.serve.engines import RULES, NoTimeEngine
@@ -59,6 +60,8 @@ class Job:
     fingerprint: str = ""
     state: Mapping[str, Any] | None = None
     memory: Memory | None = None
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
     at_s: float = field(default_factory=time.monotonic)
 
 
@@ -97,6 +100,8 @@ class Turns:
             key=key,
             fingerprint=_fingerprint(request) if key else "",
             state=request.state,
+            done=tuple(request.done),
+            failed=tuple(request.failed),
         )
 
     def fork(self, tenant: str, conversation: str, request: ForkRequest) -> Job:
@@ -131,6 +136,8 @@ class Turns:
 
     def _taken(self, book: Book, job: Job, stored: Stored | None, policy: Policy, engine_name: str, engine: Engine | None) -> Taken:
         memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
+        if job.done or job.failed:
+            memory = told(memory, job.done, job.failed)
         state = _state(policy, job, stored)
         turn, after, degraded = self._reply(policy, job, memory, state, engine)
         runs = bool(turn.effects) and job.settings.effects == "run"
@@ -198,7 +205,16 @@ class Turns:
 
     def _close(self, book: Book, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any]) -> None:
         state = reply.state_before if reply.state_after is None else reply.state_after
-        book.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state))
+        book.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), self._remembered(book, row, reply))
+
+    def _remembered(self, book: Book, row: TurnRow, reply: TurnReply) -> Memory | None:
+        """The memory with what became of the effects; None where that is not known, or a later turn came."""
+        stored = book.find(row.conversation) if reply.effects_outcome in ("ran", "failed") else None
+        if stored is None or stored.number != row.number:
+            return None
+        names = [effect.name for effect in reply.effects]
+        is_done = reply.effects_outcome == "ran"
+        return told(Memory.model_validate_json(stored.memory), names if is_done else (), () if is_done else names)
 
     # -- what was taken before -------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class Dying:
         self.at("after fsync")
 
 
-POINTS = ("_take", "_hear", "allow", "_decide", "compose", "verify", "append", "_commit")
+POINTS = ("_take", "_hear", "run", "_decide", "compose", "verify", "append", "_commit")
 STAGES = (
     *(f"{when} {name}" for name in POINTS for when in ("before", "after")),
     "before write", "half a write", "after write", "before fsync", "after fsync", "after reply", "after release",
@@ -81,7 +81,7 @@ def reply_until_killed(order: dict, pipe: int) -> None:
     dying = Dying(order.get("stage", ""), order.get("nth", 0))
     for name in ("_take", "_hear", "_decide", "_commit"):
         dying.around(Dialogue, name)
-    for name in ("allow", "compose", "verify"):
+    for name in ("run", "compose", "verify"):
         dying.around(constrained.dialogue, name)
     dying.around(JsonLinesLog, "append")
     log = open_log(order["log"])

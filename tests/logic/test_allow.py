@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from constrained import Allowed, Option, Policy, PolicyError, SlotError
 from constrained.catalog import render
-from constrained.memory import Memory
 from constrained.logic.allow import LAST, allow, most_salient
+from constrained.memory import Memory
 from tests.logic.packs import make, marked_lines, module_of
 
 TODAY = dt.date(2026, 3, 2)
