@@ -16,19 +16,18 @@ from typing import Any, Literal
 
 from constrained.errors import PropertyError
 from constrained.logic.state import State
-from constrained.logic.understanding import Understanding
 
 
 class Moment:
     """One turn of a conversation, as a property sees it.
 
     Attributes:
-        before, after: the state as the turn began, and after its effects.
+        before, after: the state as the turn began, and after its effects. heard: what was understood; None where nothing is heard.
         chosen: the response that was picked; ``said``: all that was said, in order.
         effects: names of the effects, in order.
     """
 
-    __slots__ = ("_listen", "after", "before", "chosen", "effects", "said")
+    __slots__ = ("_options", "after", "before", "chosen", "effects", "heard", "said")
 
     def __init__(
         self,
@@ -37,20 +36,16 @@ class Moment:
         chosen: str,
         said: tuple[str, ...],
         effects: tuple[str, ...],
-        listen: Callable[[], tuple[Understanding | None, tuple[str, ...]]],
+        heard: Any,
+        options: Callable[[], tuple[str, ...]],
     ) -> None:
-        self.before, self.after, self.chosen, self.said, self.effects = before, after, chosen, said, effects
-        self._listen = listen
-
-    @property
-    def heard(self) -> Understanding | None:
-        """What was understood; None where nothing is heard."""
-        return self._listen()[0]
+        self.before, self.after, self.chosen, self.said, self.effects, self.heard = before, after, chosen, said, effects, heard
+        self._options = options
 
     @property
     def options(self) -> tuple[str, ...]:
         """The responses among which one was picked."""
-        return self._listen()[1]
+        return self._options()
 
 
 Test = Callable[[Moment], bool]

@@ -49,6 +49,13 @@ class Graph:
         start, end = self.first[point], self.first[point + 1]
         return zip(self.moves[start:end], self.targets[start:end], strict=True)
 
+    def target(self, point: int, move: int) -> int:
+        """Where a move leads from an explored point; -1 where its effects cannot run."""
+        place = self.turns[point].places.get(move, -1)
+        if not self.failures:  # then the turns of a point stand in the order of its moves
+            return self.targets[self.first[point] + place] if place >= 0 else -1
+        return next((target for number, target in self.steps(point) if number == move), -1)
+
     def way(self, point: int) -> list[tuple[int, int]]:
         """(point, move) of a shortest conversation to a point."""
         found = []

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from constrained.logic.state import State
-from constrained.logic.understanding import Understanding
-from constrained.proving.declared import Event, Moment, Property, Test
+from constrained.proving.declared import Event, Moment, Property
+from constrained.proving.every_turn import EveryTurn
 from constrained.proving.graph import Graph
-from constrained.proving.machine import Machine, Picks, Turns
-from constrained.proving.memo import Key
-from constrained.proving.watch import HeardWatch
+from constrained.proving.machine import Picks
 
 HIT, STOP = -1, -2
 Step = tuple[int, int]  # (point, move)
-Listen = Callable[[], tuple["Understanding | None", tuple[str, ...]]]
 Place = Callable[[int, int, int], int]  # (point, move, target) -> where in the turn, or -1
 Rule = Callable[[int, int, int, int], int]  # (layer, point, move, target) -> next layer, HIT or STOP
 
@@ -45,12 +41,13 @@ class Judge:
     def __init__(self, graph: Graph) -> None:
         self.graph, self.machine = graph, graph.machine
         self._states: dict[int, State] = {}
-        self._has_listened = False
+        self._every = EveryTurn(graph)
 
     def counterexample(self, one: Property) -> Witness | None:
         """A shortest conversation that breaks the property; None when there is none here."""
         if one.kind == "always":
-            return self._always(one)
+            found = self._every.failing(one.test or bool, self._matcher(one.on) if one.on is not None else None)
+            return Witness((*self.graph.way(found[0]), found[:2]), *found[2:]) if found else None
         if one.kind == "eventually":
             return self.far_from(self._matcher(one.then), one.within, self._matcher(one.first) if one.first is not None else None)
         first, then = self._places(one.first), self._places(one.then)
@@ -130,26 +127,14 @@ class Judge:
         places = [next((place for place, name in enumerate((*move.said, *move.done)) if name in names), -1) for move in self.machine.moves]
         return lambda point, move, target: places[move]
 
-    def moment(self, point: int, move: int, target: int, listen: Listen | None = None) -> Moment:
-        """A turn as a property sees it; what is heard in it is as little as may be, unless ``listen`` tells."""
-        one = self.machine.moves[move]
-        listen = listen or (lambda: self._least(point, move))
-        return Moment(self._state(point), self._state(target), one.chosen, one.said, one.done, listen)
-
-    def _least(self, point: int, move: int) -> tuple[Understanding | None, tuple[str, ...]]:
-        self._has_listened = True
-        turns = self.graph.turns[point]
-        return self._heard(turns, turns.moves[move], ()), self._options(turns, turns.moves[move])
-
-    def _heard(self, turns: Turns, branch: int, more: Picks) -> Understanding | None:
+    def moment(self, point: int, move: int, target: int) -> Moment:
+        """A turn as an event that is a function sees it; what is heard in it is as little as leads to it."""
+        one, turns = self.machine.moves[move], self.graph.turns[point]
+        picks, outcome = turns.branches[turns.moves[move]]
         heard_type = self.machine.policy.heard_type
-        return heard_type().but(**dict((*turns.branches[branch][0], *more))) if heard_type else None
-
-    def _options(self, turns: Turns, branch: int) -> tuple[str, ...]:
-        """Ids of the options, each once."""
-        return tuple(
-            self.machine.moves[number].chosen for number in turns.branches[branch][1].moves if not self.machine.moves[number].fails
-        )
+        heard = heard_type().but(**dict(picks)) if heard_type else None
+        options = tuple(self.machine.moves[number].chosen for number in outcome.moves if not self.machine.moves[number].fails)
+        return Moment(self._state(point), self._state(target), one.chosen, one.said, one.done, heard, lambda: options)
 
     def _state(self, point: int) -> State:
         found = self._states.get(point)
@@ -158,82 +143,6 @@ class Judge:
                 self._states.clear()
             found = self._states[point] = self.machine.state(self.graph.points[point])
         return found
-
-    # -- always --------------------------------------------------------------------------------------
-
-    def _always(self, one: Property) -> Witness | None:
-        """Every turn; by every way of hearing that leads to it, where the test asks what was heard."""
-        is_meant = self._matcher(one.on) if one.on is not None else None
-        graph, test = self.graph, one.test or bool
-        for point in range(graph.n_explored):
-            for move, target in graph.steps(point):
-                if is_meant is not None and not is_meant(point, move, target):
-                    continue
-                self._has_listened = False
-                if not test(self.moment(point, move, target)):
-                    return Witness((*graph.way(point), (point, move)))
-                found = self._failing(test, point, move, target) if self._has_listened else None
-                if found is not None:
-                    return Witness((*graph.way(point), (point, move)), *found)
-        return None
-
-    def _failing(self, test: Test, point: int, move: int, target: int) -> tuple[int, Picks] | None:
-        """The branch in which a test of this turn fails, and what else is heard in it."""
-        turns = self.graph.turns[point]
-        for branch, (picks, outcome) in enumerate(turns.branches):
-            if move not in outcome.moves:
-                continue
-            options, hearing = self._options(turns, branch), _Hearing(self.machine, self.graph.points[point], picks)
-            for heard in hearing.all():
-                if not test(self.moment(point, move, target, partial(_told, heard, options))):
-                    return branch, hearing.more
-        return None
-
-
-def _told(heard: Understanding | None, options: tuple[str, ...]) -> tuple[Understanding | None, tuple[str, ...]]:
-    return heard, options
-
-
-class _Hearing:
-    """Everything that may be heard beyond what the logic read, as far as a test reads it."""
-
-    def __init__(self, machine: Machine, point: Key, picks: Picks) -> None:
-        self._machine, self._picks = machine, dict(picks)
-        self._state = machine.state(point)
-        self._recall = point[machine.recall_slot]
-        self._forced: tuple[int, ...] = ()
-        self._sizes: list[int] = []
-        self._chosen: list[int] = []
-        self.more: Picks = ()
-
-    def all(self) -> Iterator[Understanding | None]:
-        """One after the other: what the test read of the last one decides what comes next."""
-        heard_type = self._machine.policy.heard_type
-        if heard_type is None:
-            yield None
-            return
-        watch = HeardWatch(heard_type, self._choose)
-        todo: list[tuple[int, ...]] = [()]
-        while todo:
-            self._forced, self._sizes, self._chosen, self.more = todo.pop(), [], [], ()
-            before = len(self._forced)
-            yield watch.make()
-            for place in range(before, len(self._chosen)):
-                todo += [(*self._chosen[:place], other) for other in range(1, self._sizes[place])]
-
-    def _choose(self, name: str) -> Any:
-        if name in self._picks:
-            return self._picks[name]
-        domain = self._machine.domains[name]
-        is_asked = self._machine.recall.is_asked(self._recall, name)
-        values = domain.in_state(self._state) if is_asked else (domain.values or (None,))[:1]
-        if domain.basis == "sample":
-            self._machine.read_domains.add(name)
-        number = self._forced[len(self._chosen)] if len(self._chosen) < len(self._forced) else 0
-        self._chosen.append(number)
-        self._sizes.append(len(values))
-        self.more = (*self.more, (name, values[number]))
-        return values[number]
 
 
 def _way(came: Any, node: tuple[int, int]) -> tuple[Step, ...]:

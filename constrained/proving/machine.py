@@ -85,13 +85,15 @@ class Turns:
     Attributes:
         branches: what may be heard, and what comes of it; the defaults first.
         moves: number of a move -> number of the first branch that allows it.
+        places: number of a move -> its place among them. reads: slots that decide all this.
         has_errors: some turn cannot be taken.
     """
 
     number: int
     branches: tuple[tuple[Picks, Outcome], ...]
     moves: dict[int, int]
-
+    places: dict[int, int]
+    reads: frozenset[int]
     has_errors: bool
 
 
@@ -157,7 +159,7 @@ class Machine:
         known = self._turns.find(point)
         if known is None:
             reads, branches = self._visited(point)
-            turns = _gathered(len(self.leaves), branches)
+            turns = _gathered(len(self.leaves), branches, frozenset(reads))
             self.leaves.append(turns)
             self._turns.keep([(slot, point[slot]) for slot in reads], turns)
             return turns
@@ -339,14 +341,15 @@ class Machine:
         return self._state_watch.changes(state)
 
 
-def _gathered(number: int, branches: list[tuple[Picks, Outcome]]) -> Turns:
+def _gathered(number: int, branches: list[tuple[Picks, Outcome]], reads: frozenset[int]) -> Turns:
     """Branches with fewest departures from the defaults first, so that a witness says no more than it needs."""
     ordered = sorted(branches, key=lambda branch: sum(value not in (None, False) for _, value in branch[0]))
     moves: dict[int, int] = {}
     for index, (_, outcome) in enumerate(ordered):
         for move in outcome.moves:
             moves.setdefault(move, index)
-    return Turns(number, tuple(ordered), moves, any(outcome.error for _, outcome in ordered))
+    places = {move: place for place, move in enumerate(moves)}
+    return Turns(number, tuple(ordered), moves, places, reads, any(outcome.error for _, outcome in ordered))
 
 
 def _watching(policy: Policy, states: StateWatch, heards: HeardWatch | None) -> Policy:

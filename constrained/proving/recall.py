@@ -13,8 +13,9 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.run import Ran, told
 from constrained.memory import Memory
+from constrained.proving.watch import WHOLE
 
-_WHOLE = frozenset(("model_dump", "model_dump_json", "model_fields_set", "__dict__", "vars"))
+_WHOLE = WHOLE | {"vars"}
 
 
 class Recall:

@@ -18,6 +18,7 @@ from constrained.logic.understanding import Understanding
 
 Touch = Callable[[str], None]
 Live = dict[int, dict[str, Any]]  # id of a dictionary that is watched -> the dictionary, kept so that its id stays its own
+WHOLE = frozenset(("model_dump", "model_dump_json", "model_fields_set", "__dict__", "__pydantic_fields_set__"))
 _read = object.__getattribute__
 
 
@@ -26,16 +27,17 @@ class StateWatch:
 
     Args:
         touch: called with the name of each field that is read. is_plain: the logic reads fields by name only.
+        is_strict: writing as JSON reads all fields too; for those who write no records.
     """
 
-    def __init__(self, kind: type[State], touch: Touch, *, is_plain: bool = True) -> None:
+    def __init__(self, kind: type[State], touch: Touch, *, is_plain: bool = True, is_strict: bool = False) -> None:
         self.kind = kind
         self.fields = tuple(kind.model_fields)
         self._touch, self._is_plain = touch, is_plain
         self._live: Live = {}
         self._changed: dict[int, frozenset[str]] = {}
         methods = {"but": self._but, "__copy__": self._copy, "model_copy": self._model_copy}
-        self.type = _watched(kind, touch, self._live, {name: _method(one) for name, one in methods.items()})
+        self.type = _watched(kind, touch, self._live, {name: _method(one) for name, one in methods.items()}, is_strict)
         self._needs_all = _has_validators(kind)
 
     def make(self, values: Mapping[str, Any]) -> Any:
@@ -82,13 +84,15 @@ class StateWatch:
 class HeardWatch:
     """Makes watched values of what was heard, whose fields are chosen when they are read."""
 
-    def __init__(self, kind: type[Understanding], choose: Callable[[str], Any], *, is_plain: bool = True) -> None:
+    def __init__(
+        self, kind: type[Understanding], choose: Callable[[str], Any], *, is_plain: bool = True, is_strict: bool = False
+    ) -> None:
         self._defaults = dict(kind().__dict__)
         self._values: dict[str, Any] = {}
         self._chosen: set[str] = set()
         self._choose, self._is_plain = choose, is_plain
         self._live: Live = {}
-        self.type = _watched(kind, self._touch, self._live, {})
+        self.type = _watched(kind, self._touch, self._live, {}, is_strict)
 
     def make(self) -> Any:
         self._live.clear()
@@ -132,7 +136,7 @@ def plain_state(kind: type[State], values: Mapping[str, Any]) -> State:
     return made
 
 
-def _watched(kind: type[Any], touch: Touch, live: Live, methods: dict[str, Any]) -> type[Any]:
+def _watched(kind: type[Any], touch: Touch, live: Live, methods: dict[str, Any], is_strict: bool) -> type[Any]:
     """A subclass that calls ``touch`` before a field of a live dictionary is read."""
     fields = frozenset(kind.model_fields)
 
@@ -141,6 +145,9 @@ def _watched(kind: type[Any], touch: Touch, live: Live, methods: dict[str, Any])
             touch(name)
         elif name == "__class__":  # what compares or prints it takes it for what it stands for
             return kind
+        elif is_strict and name in WHOLE and id(_read(self, "__dict__")) in live:
+            for field in kind.model_fields:
+                touch(field)
         return _read(self, name)
 
     def whole(name: str) -> Any:
