@@ -40,6 +40,8 @@ EXPLORED = scope(
         {**KNOWN, "transactions": [payment(kind="fee", amount="5.00"), payment(id="t2", merchant="Card fee", kind="fee", amount="6.00")]},
         {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-12")]},
         {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-01")]},
+        {**KNOWN, "transactions": [CASH]},
+        {**KNOWN, "transactions": [GYM]},
         {**KNOWN},
         *every(
             today=[TODAY],
@@ -60,7 +62,17 @@ EXPLORED = scope(
 )
 
 ANYONE = {
-    *("identify_first", "greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "identity_taken", "not_understood"),
+    *(
+        "identify_first",
+        "greeting",
+        "how_disputes_work",
+        "time_limits",
+        "out_of_scope",
+        "language",
+        "abuse",
+        "identity_taken",
+        "not_understood",
+    ),
     *("identity_missing", "identity_by_phone", "why_identify", "block_offer", "goodbye", "hand_over", "hardship_support", "robot"),
     *("card_blocked", "block_declined", "what_blocking_means", "wait_for_colleague", "thanks", "fraud_warning", "hardship_notice"),
 }
@@ -129,9 +141,7 @@ large_goes_to_a_specialist = always(
     on="file_dispute",
     says="above 1,000 a specialist takes the case",
 )
-claim_is_paid = always(
-    lambda turn: 0 < turn.after.claim <= proposed(turn).amount, on="propose", says="no more is claimed than was paid"
-)
+claim_is_paid = always(lambda turn: 0 < turn.after.claim <= proposed(turn).amount, on="propose", says="no more is claimed than was paid")
 
 # -- fees -----------------------------------------------------------------------------------------------
 
@@ -157,6 +167,9 @@ human_on_demand = always(
     says="who asks for a human gets one, and nothing else",
 )
 goes_on_after_filing = eventually(
-    ("goodbye", "thanks"), within=2, after="file_dispute", says="after a dispute is filed the customer is not left in an open question"
+    ("goodbye", "thanks", "card_blocked", "block_declined"),
+    within=1,
+    after="file_dispute",
+    says="after a dispute is filed the customer is not left in an open question",
 )
 left_to_the_colleague = never_after("hand_over", (*DONE, "block_card"), says="after the hand-over the desk does nothing more")

@@ -9,6 +9,7 @@ from typing import Any
 
 from constrained.approval.live import Approvals
 from constrained.errors import PropertyError, StateError
+from constrained.logic.effects import EffectKind
 from constrained.logic.policy import Policy
 from constrained.logic.samples import built
 from constrained.logic.state import State
@@ -88,9 +89,9 @@ def bound(policy: Policy, source: str = "") -> Bound:
 
 
 def _declared(judge: Judge, properties: Sequence[Property]) -> Iterator[Judged]:
-    known = {one.id for one in judge.machine.policy.catalog.responses.values()} | {
-        effect.name for move in judge.machine.moves for effect in move.effects
-    }
+    policy = judge.machine.policy
+    known = {*policy.catalog.responses, *(effect.name for move in judge.machine.moves for effect in move.effects)}
+    known |= {value.name for value in policy.script.module_globals.values() if isinstance(value, EffectKind)}
     for one in properties:
         unknown = [name for name in _names(one) if name not in known]
         witness = None if unknown else judge.counterexample(one)
