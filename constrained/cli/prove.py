@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from constrained.cli.screen import err, line, note, out, show
 from constrained.errors import Problem, PropertyError
 from constrained.folders import find_pack
 from constrained.logic.policy import Policy
+from constrained.logic.samples import built
 from constrained.packs import load_policy_file
 from constrained.proving import graph as graphs
 from constrained.proving import proofs
@@ -60,29 +62,36 @@ def prove(
         raise typer.Exit(1)
 
 
-def remarks_on(policy: Policy, logic: Path, seconds: float, states: int) -> tuple[list[Problem], list[Problem]]:
-    """(problems, remarks) for ``check``: of the kept proof while it holds, else of a short exploration."""
-    declared = read_properties(properties_path(logic))
-    path = proof_path(logic)
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What ``check`` is told of a pack's conversations: problems fail it, remarks do not; ``fact`` says what was looked at."""
+
+    problems: tuple[Problem, ...] = ()
+    remarks: tuple[Problem, ...] = ()
+    fact: str = ""
+
+
+def look(policy: Policy, logic: Path, seconds: float, states: int) -> Looked:
+    """By the kept proof while it holds, else by a short exploration. Raises PropertyError for a file that cannot be used."""
+    declared, path = read_properties(properties_path(logic)), proof_path(logic)
+    stale: tuple[Problem, ...] = ()
     if path.is_file():
         proof = read_proof(path)
-        stale = proof.stale(proofs.bound(policy, declared.text))
-        if not stale:
-            return _problems(proof, str(path), is_declared=True), []
-        message, hint = f"the proof is of another {' and '.join(stale)}", f"constrained prove {logic.stem} --save"
-        return [], [Problem(str(path), 0, 0, message, hint), *_quick(policy, declared, seconds, states)]
-    found = _quick(policy, declared, seconds, states)
-    return (found, []) if declared.text else ([], found)
-
-
-def _quick(policy: Policy, declared: Declared, seconds: float, states: int) -> list[Problem]:
+        changed = proof.stale(proofs.bound(policy, declared.text))
+        if not changed:
+            return Looked(_problems(proof, str(path)), (), f"{len(proof.verdicts)} properties, {proof.rests_on()}")
+        hint = f"constrained prove {logic.stem} --save"
+        stale = (Problem(str(path), 0, 0, f"the proof is stale: it is of another {' and '.join(changed)}", hint),)
+    if not declared.scope.starts and built(policy.state_type.default) is None:
+        return Looked((), stale, "nowhere to start: no state without values")
     proof = proofs.prove(policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds)
-    return _problems(proof, policy.file, is_declared=bool(declared.text))
+    found, fact = _problems(proof, policy.file), f"{len(proof.verdicts)} properties, {proof.rests_on()}"
+    return Looked(found, stale, fact) if declared.text else Looked((), (*stale, *found), fact)
 
 
-def _problems(proof: Proof, file: str, *, is_declared: bool) -> list[Problem]:
+def _problems(proof: Proof, file: str) -> tuple[Problem, ...]:
     hint = f"see the conversation: constrained prove {proof.pack}"
-    return [Problem(file, 0, 0, f"{one.name}: {one.wrong or 'not so: ' + one.says}", hint) for one in proof.violated]
+    return tuple(Problem(file, 0, 0, f"{one.name}: {one.wrong or 'not so: ' + one.says}", hint) for one in proof.violated)
 
 
 def _proved(policy: Policy, declared: Declared, states: int, seconds: float) -> Proof:

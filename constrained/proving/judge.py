@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from constrained.errors import ConstrainedError, PropertyError
 from constrained.logic.state import State
 from constrained.proving.declared import Event, Moment, Property
 from constrained.proving.every_turn import EveryTurn
@@ -44,7 +45,16 @@ class Judge:
         self._every = EveryTurn(graph)
 
     def counterexample(self, one: Property) -> Witness | None:
-        """A shortest conversation that breaks the property; None when there is none here."""
+        """A shortest conversation that breaks the property; None when there is none here. Raises PropertyError when it cannot be asked."""
+        try:
+            return self._counterexample(one)
+        except ConstrainedError:
+            raise
+        except Exception as error:  # a property is its author's code: its failure is told with its name
+            text = f"the property {one.name!r} failed: {type(error).__name__}: {error}"
+            raise PropertyError(text, hint="it is asked of every turn; name those that it is about: on=...") from error
+
+    def _counterexample(self, one: Property) -> Witness | None:
         if one.kind == "always":
             found = self._every.failing(one.test or bool, self._matcher(one.on) if one.on is not None else None)
             return Witness((*self.graph.way(found[0]), found[:2]), *found[2:]) if found else None

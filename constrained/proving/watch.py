@@ -84,9 +84,7 @@ class StateWatch:
 class HeardWatch:
     """Makes watched values of what was heard, whose fields are chosen when they are read."""
 
-    def __init__(
-        self, kind: type[Understanding], choose: Callable[[str], Any], *, is_plain: bool = True, is_strict: bool = False
-    ) -> None:
+    def __init__(self, kind: type[Understanding], choose: Callable[[str], Any], *, is_plain: bool = True, is_strict: bool = False) -> None:
         self._defaults = dict(kind().__dict__)
         self._values: dict[str, Any] = {}
         self._chosen: set[str] = set()
