@@ -129,7 +129,7 @@ def logic_text(task: Task) -> str:
         f"    at = {next(iter(task.graph))!r}",
         f"    for _ in range({PASSES}):",
     ]
-    body = []
+    body: list[str] = []
     for node in dict.fromkeys((*task.graph, *task.graph.values())):
         body += [f"        {'if' if not body else 'elif'} at == {node!r}:", *(f"            {line}" for line in _node(task, node))]
     return "\n".join([*head, *body, "        else:", "            return", ""])
@@ -141,7 +141,8 @@ def _node(task: Task, node: str) -> list[str]:
         return [f"at = {following!r}" if following else "return"]
     if node.startswith("query"):
         results = task.results(node)
-        return [f"at = {following!r}" if following else f"at = state.result if state.result in {results!r} else {results[0]!r}" if results else "return"]
+        came_back = f"at = state.result if state.result in {results!r} else {results[0]!r}" if results else "return"
+        return [f"at = {following!r}" if following else came_back]
     if node == "anything_else" or node.startswith("goodbye"):
         return [f'await tell("{node}")', "return"]
     if node in task.confirmed and "done" in task.graph and node.startswith("trip"):
@@ -220,13 +221,12 @@ class Replays:
 
     def _found(self, memory: Memory, pick: str) -> Iterator[Memory]:
         """Whatever the host's query came back with."""
-        heard_type, state_type = self.policy.heard_type, self.policy.state_type
-        if heard_type is None:
-            return
+        heard_type: Any = self.policy.heard_type
+        state_type: Any = self.policy.state_type
         asks = [name for name in heard_type.model_fields if name.startswith("knows_")]
         skips = {name: name != f"knows_{pick}" for name in asks} if self.is_lenient else {}
         for heard in (heard_type(given="x"), heard_type(given="x", **skips)) if skips else (heard_type(given="x"),):
-            for result in state_type.model_fields["result"].annotation.__args__:  # type: ignore[union-attr]  # a Literal
+            for result in state_type.model_fields["result"].annotation.__args__:
                 try:
                     ran = run(self.policy, state_type(result=result), heard, memory)
                 except ConstrainedError:  # a procedure that is over without a word goes nowhere

@@ -1,7 +1,5 @@
 """What no conversation with the disputes desk may come to, and the customers from whom every one of them is explored."""
 
-import datetime as dt
-
 from constrained.proving import always, before, eventually, every, in_order, never_after, scope
 
 TODAY = "2026-03-16"

@@ -69,7 +69,8 @@ def check(
 ) -> None:
     """List everything that is wrong with a pack or a file.
 
-    The catalog and its approvals, the logic, whether both fit, the golden dialogues, and what conversations come to. Exit status 1 when a problem is found.
+    The catalog and its approvals, the logic, whether both fit, the golden dialogues, and what conversations come to.
+    Exit status 1 when a problem is found.
     """
     findings = Findings()
     _check(target, findings)

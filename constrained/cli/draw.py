@@ -46,5 +46,6 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise PackError(f"{path} cannot be written: {error.strerror}", name=str(path), hint="name a file in a folder that is yours") from error
+        message, hint = f"{path} cannot be written: {error.strerror}", "name a file in a folder that is yours"
+        raise PackError(message, name=str(path), hint=hint) from error
     note(f"wrote {path}")

@@ -24,7 +24,7 @@ class Coverage:
         responses: ids that some dialogue should show. lines: lines of the logic file that offer something.
         said: (id, locale) -> how often it was said. offered: ids that were options or obligations.
         reached: line -> in how many turns it offered something.
-        chosen: line -> in how many turns what it offered was chosen.
+        chosen: line -> in how many turns what it offered was said.
     """
 
     pack: str
@@ -63,8 +63,7 @@ class Coverage:
         self.offered.update({one.id for one in every})
         blocked = [one.source for one in allowed.blocked]
         self.reached.update({source.line for source in (*(one.source for one in every), *blocked) if source.file == self.logic})
-        if chosen.source.file == self.logic:
-            self.chosen[chosen.source.line] += 1
+        self.chosen.update({one.source.line for one in spoken if one.source.file == self.logic})
 
     def unsaid(self) -> list[str]:
         """Responses that no turn said."""

@@ -42,10 +42,10 @@ def counts_of_log(records: Iterable[Record], logic: str) -> Counts:
     counts = Counts()
     name = Path(logic).name
     for record in records:
-        lines = {_line(one.line, name) for one in (*record.options, *record.obligations)} - {0}
-        counts.offered.update(lines)
-        if 0 <= record.decision.index < len(record.options) and (line := _line(record.options[record.decision.index].line, name)):
-            counts.chosen[line] += 1
+        obliged = [one.line for one in record.obligations]
+        chosen = record.options[record.decision.index].line if 0 <= record.decision.index < len(record.options) else ""
+        counts.offered.update({_line(place, name) for place in (*(one.line for one in record.options), *obliged)} - {0})
+        counts.chosen.update({_line(place, name) for place in (chosen, *obliged)} - {0})
     return counts
 
 

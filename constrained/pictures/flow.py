@@ -122,13 +122,16 @@ class _Reader:
         other = self._block(statement.orelse, _labelled(after, "no"), is_procedure)
         if is_procedure:
             return [*then, *other]
-        return ends if then and (other or not statement.orelse) else other if not then else then
+        if then and (other or not statement.orelse):
+            return ends
+        return then or other
 
     def _loop(self, statement: ast.For | ast.While, ends: Open, is_procedure: bool) -> Open:
         if _is_silent(statement, self.offers, self.functions):
             return ends
         head = statement.iter if isinstance(statement, ast.For) else statement.test
-        text = f"for {ast.unparse(statement.target)} in {ast.unparse(head)}" if isinstance(statement, ast.For) else f"while {ast.unparse(head)}"
+        each = f"for {ast.unparse(statement.target)} in " if isinstance(statement, ast.For) else "while "
+        text = each + ast.unparse(head)
         box = self.flow.box("condition", _short(text), statement.lineno)
         self.flow.join(ends, box)
         inner = self._block(statement.body, [(box, "each")], is_procedure)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # texts of a logic file, each as it stands there
 """Faults that a hurried edit of the disputes desk could make: what is changed in its logic, and which property breaks first of all."""
 
 from __future__ import annotations

@@ -60,6 +60,10 @@ _offers = st.builds(
 )
 
 
+def _listed(clauses: list[str]) -> str:
+    return "".join(one + ", " for one in clauses)
+
+
 def _block(statements: list[str]) -> str:
     return "\n".join("    " + line for statement in statements for line in statement.splitlines())
 
@@ -103,7 +107,7 @@ procedures = st.builds(
         HEAD
         + "def beside(state: Small, heard: Heard):\n"
         + _block([*beside, "return\nyield"])
-        + f'\n\n@procedure("small", beside=beside, obligations=({"".join(one + ", " for one in clauses)}))\nasync def small(state: Small, heard: Heard):\n'
+        + f'\n\n@procedure("small", beside=beside, obligations=({_listed(clauses)}))\nasync def small(state: Small, heard: Heard):\n'
         + _block(["await tell('sorry')" if not steps else "pass", *steps, 'await tell("four")'])
         + "\n"
     ),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from constrained.golden import run_golden
 from constrained.proving import Proof, Verdict, always, before, eventually, never_after, prove, scope
-from tests.proving.small import IDS, Brute, loaded, policies, procedures
+from tests.proving.small import HEAD, IDS, Brute, loaded, policies, procedures
 
 EVENTS = (*IDS, "turn_a", "set_b", "count", "step")
 _pairs = st.tuples(st.sampled_from(EVENTS), st.sampled_from(EVENTS)).filter(lambda pair: pair[0] != pair[1])
@@ -139,15 +139,24 @@ def replayed(policy, proof: Proof) -> None:
 
 
 def test_a_limit_is_no_proof(folder):
-    source = policies.example if False else None
-    assert source is None
-    policy = loaded(
-        folder,
-        __import__("tests.proving.small", fromlist=["HEAD"]).HEAD
-        + '@policy("small")\ndef small(state: Small, heard: Heard):\n    yield say("one").then(count)\n    yield say("two").then(turn_a)\n',
-    )
-    proof = prove(policy, (before("one", "two").named("order"),), most_points=2)
+    body = '@policy("small")\ndef small(state: Small, heard: Heard):\n    yield say("one").then(count)\n    yield say("two").then(turn_a)\n'
+    policy = loaded(folder, HEAD + body)
+    proof = prove(policy, (never_after("one", "three").named("never"),), most_points=2)
     assert not proof.explored.is_closed
-    assert {one.status for one in proof.verdicts} <= {"held", "violated", "open"}
+    assert verdict(proof, "never").status == "held"
     whole = prove(policy, (never_after("one", "three").named("never"),), scope(starts=[{"a": True}]))
     assert verdict(whole, "never").status == "proved"
+
+
+def test_values_that_could_not_all_be_tried_are_no_proof(folder):
+    body = (
+        "class Priced(Understanding):\n    price: int | None = amount('How much?')\n\n"
+        '@policy("small")\ndef small(state: Small, heard: Priced):\n    yield say("one")\n'
+        '    if heard.price == 7_654:\n        yield say("two")\n'
+    )
+    policy = loaded(folder, "from constrained import amount\n" + HEAD + body)
+    never = (never_after("one", "three").named("never"),)
+    assert verdict(prove(policy, never), "never").status == "held"
+    assert prove(policy, never).explored.sampled == ("price",)
+    assert verdict(prove(policy, never, scope(heard={"price": [7_654]})), "never").status == "proved"
+    assert verdict(prove(policy, (before("three", "two").named("order"),)), "order").status == "violated"
