@@ -11,10 +11,8 @@ from constrained.cli.main import app
 from tests.proving.small import CATALOG, HEAD
 
 pytest_plugins = ["pytester"]
-LOGIC = (
-    HEAD
-    + '@policy("small")\ndef small(state: Small, heard: Heard):\n    yield say("one").then(turn_a)\n    if state.a:\n        yield say("two")\n'
-)
+BODY = "yield say('one').then(turn_a)", "if state.a:", "    yield say('two')"
+LOGIC = HEAD + '@policy("small")\ndef small(state: Small, heard: Heard):\n' + "".join(f"    {line}\n" for line in BODY)
 GOOD = "- name: good\n  turns:\n  - {says: hi, expects: one, then: {a: true}}\n  - {says: again, expects: two, effects: []}\n"
 BAD = (
     "- name: bad\n  turns:\n  - says: hi\n    expects: two\n    then: {n: 1}\n"
