@@ -139,3 +139,12 @@ def test_a_procedure_is_drawn_as_steps_that_follow_each_other(pack):
     assert f'  {names["confirm two"]} -->|"yes"| {names["tell three"]}' in text
     assert f'  {names["confirm two"]} -->|"no"| {names["tell four"]}' in text
     shutil.rmtree(pack / "properties")
+
+
+def test_the_properties_in_the_docs_hold_of_the_tavern():
+    text = (ROOT / "docs" / "proving.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    declared = declared_in(text, "proving.md")
+    proof = prove(load_policy_file(ROOT / "logic" / "tavern.py"), declared.properties, declared.scope, most_points=3_000)
+    assert {one.name: one.status for one in proof.verdicts if not one.is_built_in} == {
+        **{"key_is_paid": "held", "quest_1": "held", "quest_2": "held", "told_first": "held", "paid_once": "held", "peace": "held"}
+    }
