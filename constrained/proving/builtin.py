@@ -153,4 +153,4 @@ def _at(graph: Graph, point: int, branch: int, note: str) -> Witness:
         for move in graph.turns[point].branches[branch][1].moves
         if not isinstance(graph.machine.after(graph.points[point], move), Failure)
     ]
-    return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch, is_open=True, note=note)
+    return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch, note=note)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from constrained.golden import GoldenDialogue, GoldenFile, GoldenTurn
+from constrained.golden import GoldenDialogue, GoldenTurn
 from constrained.logic.questions import Amount, Day, Written
 from constrained.logic.state import State
 from constrained.proving.graph import Graph
@@ -33,10 +33,6 @@ def golden_text(pack: str, dialogues: Sequence[GoldenDialogue], notes: Mapping[s
     """A file of golden dialogues; ``notes`` stand above the dialogue of that name, as comments."""
     head = f"pack: {pack}\ndialogues:\n"
     return head + "".join(_written(one, (notes or {}).get(one.name, "")) for one in dialogues)
-
-
-def golden_file(pack: str, dialogues: Sequence[GoldenDialogue]) -> GoldenFile:
-    return GoldenFile(pack=pack, dialogues=tuple(dialogues))
 
 
 def _written(dialogue: GoldenDialogue, note: str) -> str:

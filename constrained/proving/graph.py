@@ -64,11 +64,6 @@ class Graph:
             point = step[0]
         return found[::-1]
 
-    def start_of(self, point: int) -> int:
-        """Where the shortest conversation to a point begins."""
-        way = self.way(point)
-        return way[0][0] if way else point
-
 
 def explore_graph(
     machine: Machine, starts: Sequence[State], *, most_points: int, most_seconds: float, progress: Progress | None = None

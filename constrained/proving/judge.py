@@ -26,13 +26,11 @@ class Witness:
     Attributes:
         steps: (point, move) of each turn. branch: what is heard in the last turn, by number; the move's first one when None.
         more: what else is heard in the last turn, which only the property reads.
-        is_open: the last turn only shows what may be said at a point; it is no part of the way there.
     """
 
     steps: tuple[Step, ...]
     branch: int | None = None
     more: Picks = ()
-    is_open: bool = False
     note: str = ""
 
 
@@ -77,7 +75,7 @@ class Judge:
                 if point >= graph.n_explored:
                     continue
                 if is_over(point, layer):
-                    return Witness((*_way(came, node), *self._any_turn(point)), is_open=True)
+                    return Witness((*_way(came, node), *self._any_turn(point)))
                 for move, target in graph.steps(point):
                     after = rule(layer, point, move, target)
                     if after == HIT:

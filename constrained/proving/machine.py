@@ -15,7 +15,7 @@ from typing import Any
 from constrained.approval.in_force import Standing
 from constrained.errors import ConstrainedError
 from constrained.logic.effects import Effect
-from constrained.logic.options import Obligation, Option
+from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.run import Ran, run
 from constrained.logic.state import State
@@ -124,7 +124,6 @@ class Machine:
         self.said_slots: dict[str, int] = {}
         self.moves: list[Move] = []
         self.leaves: list[Turns] = []
-        self.lines: dict[int, set[str]] = {}
         self.read_domains: set[str] = set()
         self._heard_names = tuple(self.domains)
         self._move_numbers: dict[Any, int] = {}
@@ -147,10 +146,6 @@ class Machine:
         """The state at a point."""
         values = {name: self.values.value(slot, point[slot]) for name, slot in self.slots.items()}
         return plain_state(self.policy.state_type, values)
-
-    def said(self, point: Key) -> frozenset[str]:
-        """Of the responses for which it matters, those that were said."""
-        return frozenset(response_id for response_id, slot in self.said_slots.items() if point[slot])
 
     # -- one turn ------------------------------------------------------------------------------------
 
@@ -294,9 +289,6 @@ class Machine:
         for option in allowed.options:
             said = tuple(one.id for one in ran.said(option))
             moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(ran, option)]
-        offered: list[Option | Obligation] = [*allowed.options, *allowed.obligations]
-        for one in offered:
-            self.lines.setdefault(one.source.line, set()).add(one.id)
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 

@@ -41,9 +41,6 @@ class Values:
     def value(self, slot: int, number: int) -> Any:
         return self._values[slot][number]
 
-    def n_values(self, slot: int) -> int:
-        return len(self._values[slot])
-
 
 def _token(value: Any) -> Hashable:
     """What tells values apart: 1, True and 1.0 are three; so are 5 and 5.00, which are not said alike."""
@@ -83,11 +80,10 @@ class Fork(Generic[T]):
 class Memo(Generic[T]):
     """A decision tree over what a function read, in the order in which it read it."""
 
-    __slots__ = ("n_answers", "root")
+    __slots__ = ("root",)
 
     def __init__(self) -> None:
         self.root: Fork[T] | Known[T] | None = None
-        self.n_answers = 0
 
     def find(self, key: Key) -> Known[T] | None:
         """The answer for a key; None when the function did not run on one like it."""
@@ -99,7 +95,6 @@ class Memo(Generic[T]):
     def keep(self, reads: Reads, answer: T, domains: dict[int, tuple[Any, ...]] | None = None) -> None:
         """Notes the answer of a run that read these slots, with these numbers, in this order."""
         known: Known[T] = Known(answer)
-        self.n_answers += 1
         if not reads:
             self.root = known
             return

@@ -33,9 +33,6 @@ class Recall:
         self._silent: list[bool] = []
         self.number(Memory())
 
-    def __len__(self) -> int:
-        return len(self._memories)
-
     def number(self, memory: Memory) -> int:
         """Equal for memories that cannot be told apart from here on; the first of them stands for all."""
         key = () if self.is_plain else self.policy.situation(memory)
