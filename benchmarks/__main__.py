@@ -15,7 +15,10 @@ from benchmarks import machine, report
 from benchmarks.harness import Bench, BenchmarkError, NoDeviceError, Row
 from benchmarks.options import Options, add_options, options_of
 
-SUITES = ("core", "decoding", "agreement", "choice", "calibration", "floors", "tune", "audit", "serve", "procedures", "gpu")
+SUITES = (
+    *("core", "decoding", "agreement", "choice", "calibration", "floors", "tune", "procedures", "prove"),
+    *("audit", "serve", "gpu"),
+)
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",  # idle threads sleep: on a shared machine a spinning one costs the others' time

@@ -33,7 +33,7 @@ def run(bench: Bench) -> None:
     """The library's own passes in every dtype, on CUDA where there is one, then the peers; a toy in float32 in a smoke run."""
     if not bench.is_smoke and machine.has_cuda():
         bench.use_device("cuda")
-    parts = bench.options.parts or PARTS
+    parts = bench.options.parts or PARTS["decoding"]
     for dtype in DTYPES[-1:] if bench.is_smoke else DTYPES:
         if {"passes", "channel"} & set(parts):
             loaded = setting.load(bench, dtype)

@@ -11,8 +11,12 @@ from benchmarks.peers import MOST_TOKENS, SPECS
 KINDS = ("natural", "ids", "near", "unicode")  # of lists.py
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 BASES = ("model", "encoder")
-PARTS = ("passes", "channel", "peers", "mask")  # the last one of the suite gpu, the others of decoding
-AUDIT_PARTS = ("turns", "stores", "re-decide", "verify")
+PARTS = {
+    "decoding": ("passes", "channel", "peers"),
+    "gpu": ("mask",),
+    "prove": ("packs", "star", "repeat"),
+    "audit": ("turns", "stores", "re-decide", "verify"),
+}
 OPTIONAL = ("vllm-choice", "vllm-token")  # a large installation and a minute to start: only when they are named
 DTYPES = ("bfloat16", "float32")
 
@@ -22,7 +26,7 @@ class Options:
     """Empty or None means the suite's own choice, which is a smaller one in a smoke run.
 
     Attributes:
-        parts: of the suite decoding or audit; ``mask`` of the suite gpu, which then needs no CUDA.
+        parts: of the suite decoding, prove or audit; ``mask`` of the suite gpu, which then needs no CUDA.
         sizes, kinds: of the lists of the part ``peers``; sizes of the suite agreement, too. peers: names of ``peers.SPECS``.
         model: a folder; the default model when None. dtype: of the peers' model.
         n_prompts: rounds, each with another question. max_tokens: of one walk.
@@ -53,9 +57,9 @@ class Options:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of the suites decoding, agreement, gpu and audit."""
-    group = parser.add_argument_group("which part of decoding, agreement, gpu or audit is to run (by default all of it)")
-    group.add_argument("--parts", nargs="+", choices=PARTS + AUDIT_PARTS, default=())
+    """The options of the suites that have parts, and of agreement."""
+    group = parser.add_argument_group("which part of a suite is to run (by default all of it)")
+    group.add_argument("--parts", nargs="+", choices=[part for parts in PARTS.values() for part in parts], default=())
     group.add_argument("--sizes", nargs="+", type=int, default=(), metavar="N", help=f"lines of a list (by default {_listed(SIZES)})")
     group.add_argument("--kinds", nargs="+", choices=KINDS, default=(), help=f"of lists (by default {_listed(KINDS)})")
     group.add_argument("--peers", nargs="+", choices=sorted(SPECS), default=(), metavar="PEER", help=_listed(sorted(SPECS)))

@@ -13,6 +13,7 @@
     ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
     ├── DataError           a file of labelled messages that cannot be measured on (all its problems at once)
     ├── SampleError         too few labelled messages for what is promised, or labels that fit nothing
+    ├── PropertyError       a property that cannot be judged, or a file of them that may not be used
     ├── EngineError         a model that could not be loaded or could not answer
     │   ├── ModelNotFoundError   no such model on this machine
     │   ├── BusyError            too many decisions are waiting for the model
@@ -150,6 +151,10 @@ class SampleError(ConstrainedError):
     def __init__(self, message: str, *, needed: int = 0, given: int = 0, hint: str = "") -> None:
         self.needed, self.given = needed, given
         super().__init__(message, hint=hint)
+
+
+class PropertyError(_ProblemsError):
+    """A property of conversations that cannot be judged; ``problems`` names file and line, where there is one."""
 
 
 class EngineError(ConstrainedError):

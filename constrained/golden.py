@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from constrained.catalog.document import read_document
 from constrained.catalog.problems import Report, named
@@ -39,6 +39,7 @@ class GoldenTurn(_Golden):
         heard: fields of Heard that differ from their defaults. expects: the intended response id.
         obliged: obligations said too, in order. blocked: ids that must not be options. effects: as ``str(effect)``.
         then: fields of the state afterwards. What is left out (None) is not compared.
+        fails: the host cannot carry out the effects, and tells so.
     """
 
     says: str
@@ -48,6 +49,13 @@ class GoldenTurn(_Golden):
     blocked: tuple[str, ...] = ()
     effects: tuple[str, ...] | None = None
     then: dict[str, Any] = {}
+    fails: bool = False
+    _line: int = PrivateAttr(0)
+
+    @property
+    def line(self) -> int:
+        """Where it begins in its file; 0 for one that came from no file."""
+        return self._line
 
 
 class GoldenDialogue(_Golden):
@@ -67,20 +75,40 @@ class GoldenFile(_Golden):
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as intended.
+
+    Attributes:
+        text: a sentence. what: which part of the golden turn; empty where the turn could not be taken.
+        wanted, got: as the file has it, and as it is.
+    """
+
+    text: str
+    what: str = ""
+    wanted: Any = None
+    got: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class GoldenResult:
     """What came of one golden turn.
 
     Attributes:
-        problems: what is not as intended, a sentence each; empty when all is.
+        differences: what is not as intended; empty when all is.
         reply: the turn as intended; None when it could not be taken.
         picked: the turn as the engine under test takes it; None without one.
     """
 
     golden: GoldenTurn
-    problems: tuple[str, ...]
+    differences: tuple[Difference, ...]
     reply: Turn | None = None
     picked: Turn | None = None
     misheard: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The differences as sentences."""
+        return tuple(one.text for one in self.differences)
 
     @property
     def n_options(self) -> int:
@@ -111,11 +139,16 @@ def load_golden(path: str | Path) -> GoldenFile:
         file = None
     if file is None or report.problems:
         raise GoldenError(f"{path} holds no golden dialogues that could be run", report.problems)
+    for number, dialogue in enumerate(file.dialogues):
+        for place, turn in enumerate(dialogue.turns):
+            turn._line = report.place(("dialogues", number, "turns", place)).line
     return file
 
 
-def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None) -> Iterator[GoldenResult]:
+def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None, *, by_rules: bool = False) -> Iterator[GoldenResult]:
     """Takes the turns of a golden dialogue, one after the other; ends after a turn that could not be taken.
+
+    With ``engine``, or ``by_rules`` without one, what that would have picked is told too.
 
     A state with a field ``today`` sets the clock. Drafts may be said: writers try texts before anybody approves them.
     Raises StateError when the dialogue's state is none.
@@ -127,15 +160,21 @@ def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None =
         try:
             expected = policy.heard_type.from_json(golden.heard) if policy.heard_type else None
             engine_as_intended.answers = _answers(expected) | {"reply": golden.expects}
-            picked = lead.fork(engine).reply(golden.says, state) if engine else None
+            picked = lead.fork(engine).reply(golden.says, state) if engine or by_rules else None
             reply = lead.reply(golden.says, state)
-            after = reply.apply(state)
-            problems = (*_problems(golden, expected, reply), *_state_problems(golden, after))
+            after = _failed(reply, state) if golden.fails else reply.apply(state)
+            differences = (*_differences(golden, expected, reply), *_state_differences(golden, after))
         except ConstrainedError as error:
-            yield GoldenResult(golden, (str(error),))
+            yield GoldenResult(golden, (Difference(str(error)),))
             return
         state = after
-        yield GoldenResult(golden, problems, reply, picked, _misheard(expected, picked) if picked else ())
+        yield GoldenResult(golden, differences, reply, picked, _misheard(expected, picked) if picked else ())
+
+
+def _failed(reply: Turn, state: Any) -> Any:
+    """The state after a turn whose effects could not be carried out: as before, and the conversation knows it."""
+    reply.failed("not carried out")
+    return state
 
 
 class _Intended:
@@ -162,29 +201,32 @@ def _answers(expected: Understanding | None) -> dict[str, Any]:
     return {name: getattr(expected, name) for name in type(expected).model_fields} if expected is not None else {}
 
 
-def _problems(golden: GoldenTurn, expected: Understanding | None, reply: Turn) -> Iterator[str]:
+def _differences(golden: GoldenTurn, expected: Understanding | None, reply: Turn) -> Iterator[Difference]:
     options = [option.id for option in reply.decision.options]
     if reply.response_id != golden.expects:
         reasons = "; ".join(one.reason for one in reply.trace.allowed.blocked if one.response_id == golden.expects)
-        yield f"{golden.expects!r} is not allowed; allowed are {', '.join(options)}" + (f" ({reasons})" if reasons else "")
+        text = f"{golden.expects!r} is not allowed; allowed are {', '.join(options)}" + (f" ({reasons})" if reasons else "")
+        yield Difference(text, "expects", golden.expects, reply.response_id)
     for name in _misheard(expected, reply):
-        yield f"heard {name}={getattr(reply.heard, name)!r}, not {getattr(expected, name)!r}"
+        got, wanted = getattr(reply.heard, name), getattr(expected, name)
+        yield Difference(f"heard {name}={got!r}, not {wanted!r}", f"heard.{name}", wanted, got)
     obliged = tuple(one.id for one in with_it(reply.decision.chosen, reply.trace.allowed.obligations))
     if golden.obliged is not None and obliged != golden.obliged:
-        yield f"obliged to say {obliged}, not {golden.obliged}"
+        yield Difference(f"obliged to say {obliged}, not {golden.obliged}", "obliged", golden.obliged, obliged)
     for response_id in golden.blocked:
         if response_id in options:
-            yield f"{response_id!r} is an option, though it should be blocked"
+            yield Difference(f"{response_id!r} is an option, though it should be blocked", "blocked", response_id, options)
     effects = tuple(map(str, reply.effects))
     if golden.effects is not None and effects != golden.effects:
-        yield f"the effects are {effects}, not {golden.effects}"
+        yield Difference(f"the effects are {effects}, not {golden.effects}", "effects", golden.effects, effects)
 
 
-def _state_problems(golden: GoldenTurn, after: Any) -> Iterator[str]:
+def _state_differences(golden: GoldenTurn, after: Any) -> Iterator[Difference]:
     wanted = type(after).from_json({**after.model_dump(mode="json"), **golden.then})
     for name in golden.then:
-        if getattr(wanted, name) != getattr(after, name):
-            yield f"then {name}={getattr(after, name)!r}, not {getattr(wanted, name)!r}"
+        one, other = getattr(wanted, name), getattr(after, name)
+        if one != other:
+            yield Difference(f"then {name}={other!r}, not {one!r}", f"then.{name}", one, other)
 
 
 def _misheard(expected: Understanding | None, turn: Turn) -> tuple[str, ...]:

@@ -127,6 +127,11 @@ class Turn:
             raise OutcomeError(message, state=state, hint="go on with the state in this error; see to the log") from error
         return state
 
+    def failed(self, why: str) -> None:
+        """The host tells that it could not carry out the effects; none was run, and none can be from here on."""
+        if self.effects and self._once.take():
+            self._report(0, why)
+
     def _run(self, state: Any) -> Any:
         for number, effect in enumerate(self.effects):
             try:

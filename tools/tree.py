@@ -17,7 +17,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- tree: written by tools/tree.py -->", "<!-- end of tree -->"
 FIRST = (  # the order of the main path
     *("errors.py", "choice.py", "catalog", "approval", "logic", "dialogue.py", "turn.py", "verify.py"),
-    *("audit", "review", "decoding", "engines"),
+    *("audit", "review", "proving", "dialogues", "pictures", "decoding", "engines"),
 )
 COLUMN = 26  # where the sentences begin
 

@@ -17,6 +17,7 @@ from constrained.approval.report import approval_report, n_in_force
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
+from constrained.cli.prove import look
 from constrained.cli.screen import line, show
 from constrained.errors import ConstrainedError, PackError, Problem
 from constrained.folders import find_pack
@@ -29,6 +30,7 @@ from constrained.review.lint import lint_promises, lint_review
 from constrained.turn import Turn
 
 T = TypeVar("T")
+PROVING_S, PROVING_POINTS = 3.0, 2_000  # of a look at conversations; constrained prove looks at all of them
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Findings:
     policy: Policy | None = None
     golden: GoldenFile | None = None
     n_runs: int = 0
+    conversations: str = ""
 
     def found(self, read: Callable[[Path], T], path: Path) -> T | None:
         """What ``read`` makes of the file; None when it raises, its problems are then noted, each once."""
@@ -66,7 +69,8 @@ def check(
 ) -> None:
     """List everything that is wrong with a pack or a file.
 
-    The catalog and its approvals, the logic, whether both fit, and the golden dialogues. Exit status 1 when a problem is found.
+    The catalog and its approvals, the logic, whether both fit, the golden dialogues, and what conversations come to.
+    Exit status 1 when a problem is found.
     """
     findings = Findings()
     _check(target, findings)
@@ -99,6 +103,8 @@ def _check(target: str, findings: Findings) -> None:
             _check_logic(pack.logic_path, findings)
         if findings.policy is not None and pack.dialogues_path is not None:
             _check_golden(findings.policy, pack.dialogues_path, findings)
+        if findings.policy is not None and not findings.problems:  # else the conversations could only repeat what is wrong
+            _check_conversations(findings.policy, pack.logic_path, findings)
 
 
 def _check_catalog(path: Path, findings: Findings) -> None:
@@ -130,6 +136,15 @@ def _check_golden(policy: Policy, path: Path, findings: Findings) -> None:
             findings.forget_unreached(result.reply)
 
 
+def _check_conversations(policy: Policy, logic: Path, findings: Findings) -> None:
+    """The properties, declared and built in: by the proof that is kept, or a short look."""
+    looked = findings.found(lambda path: look(policy, path, seconds=PROVING_S, states=PROVING_POINTS), logic)
+    if looked is not None:
+        findings.problems += looked.problems
+        findings.remarks += looked.remarks
+        findings.conversations = looked.fact
+
+
 def _show(findings: Findings) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
@@ -158,6 +173,8 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
         yield "state", ", ".join(policy.state_type.model_fields) or "nothing"
         yield "hears", ", ".join(questions) or "nothing"
         yield "tried", f"{findings.n_runs} sampled states and messages"
+    if findings.conversations:
+        yield "conversations", findings.conversations
     if golden is not None:
         n_turns = sum(len(dialogue.turns) for dialogue in golden.dialogues)
         yield "golden", f"{len(golden.dialogues)} dialogues, {n_turns} turns, as written"

@@ -8,7 +8,25 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from constrained.cli import approve, check, demo, diff, evaluate, list_packs, model, new, play, replay, schema, serve, sheet, tune
+from constrained.cli import (
+    approve,
+    check,
+    demo,
+    diff,
+    draw,
+    evaluate,
+    list_packs,
+    model,
+    new,
+    play,
+    prove,
+    replay,
+    schema,
+    serve,
+    sheet,
+    tune,
+)
+from constrained.cli import test as tests
 from constrained.cli.audit import audit_app
 from constrained.cli.screen import prepare_streams, show_error
 from constrained.errors import ConstrainedError
@@ -25,6 +43,9 @@ app.command("play")(play.play)
 app.command("demo")(demo.demo)
 app.command("list")(list_packs.list_all)
 app.command("check")(check.check)
+app.command("prove")(prove.prove)
+app.command("test")(tests.golden)
+app.command("draw")(draw.draw)
 app.command("new")(new.new)
 app.command("approve")(approve.approve)
 app.command("recall")(approve.recall)

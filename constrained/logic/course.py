@@ -233,8 +233,8 @@ def state_text(state: State, frame: Frame | None) -> str:
     texts: tuple[str, ...] = ()
     for event in frame.events:
         texts = _longer(texts, event.state)
-    before = state_of(type(state), texts)
-    changed = {name for name in type(state).model_fields if getattr(before, name) != getattr(state, name)}
+    before = state_of(type(state), texts).__dict__
+    changed = {name for name, value in state.__dict__.items() if before[name] != value}
     if not changed:
         return "{}"
     return json.dumps(state.model_dump(mode="json", include=changed), sort_keys=True, ensure_ascii=False)

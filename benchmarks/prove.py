@@ -1,0 +1,164 @@
+"""Suite prove: how much of the packs is explored and how fast, STAR's flow graphs against its recordings, the same outcome again."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.harness import Bench, BenchmarkError
+from benchmarks.star_flows import Replays, happy_dialogues, imported, read_tasks, star_folder
+
+PACKS = ("bank_disputes", "clinic_booking", "tavern")
+N_CONVERSATIONS, N_TURNS, N_TIMES = 200, 3, 8  # of the part repeat
+
+
+def run(bench: Bench) -> None:
+    """The parts packs and star, and repeat where it is named: it needs a model and many minutes."""
+    parts = bench.options.parts or ("packs", "star")
+    if "packs" in parts:
+        _packs(bench)
+    if "star" in parts:
+        _star(bench)
+    if "repeat" in parts:
+        _repeat(bench)
+
+
+# -- the packs ---------------------------------------------------------------------------------------------
+
+
+def _packs(bench: Bench) -> None:
+    from constrained.folders import find_pack
+    from constrained.packs import load_policy_file
+    from constrained.proving.folder import properties_path, read_properties
+    from constrained.proving.proofs import prove
+
+    for name in PACKS:
+        logic = find_pack(name).logic_path
+        declared = read_properties(properties_path(logic))
+        began = time.process_time()
+        most = 500 if bench.is_smoke else 250_000
+        proof = prove(
+            load_policy_file(logic), declared.properties, declared.scope, source=declared.text, most_points=most, most_seconds=120
+        )
+        seconds, found = time.process_time() - began, proof.explored
+        is_target = name == "bank_disputes" and not bench.is_smoke
+        bench.add(name, "points explored", found.n_explored, "points", at_least=100_000 if is_target else None)
+        bench.add(name, "turns between them", found.n_turns, "turns")
+        bench.add(name, "points not explored", found.n_points - found.n_explored, "points")
+        bench.add(name, "time of the process, exploring and judging", seconds, "s", at_most=60 if is_target else None)
+        for status, count in sorted(Counter(one.status for one in proof.verdicts).items()):
+            bench.add(name, f"properties {status}", count, "properties")
+
+
+# -- STAR --------------------------------------------------------------------------------------------------
+
+
+def _star(bench: Bench) -> None:
+    """Happy dialogues of one task each: replayed as the graph has it, and with questions passed over whose answer is known."""
+    folder = star_folder()
+    if not (folder / "dialogues.jsonl.gz").is_file():
+        bench.add("STAR", "dialogues", 0, "dialogues")
+        bench.tell(f"there is no {folder}: nothing to replay")
+        return
+    with tempfile.TemporaryDirectory() as place:
+        tasks = read_tasks(folder)[: 2 if bench.is_smoke else None]
+        policies = {task.name: imported(task, Path(place)) for task in tasks}
+        replays = {(task.name, lenient): Replays(policies[task.name], task, lenient) for task in tasks for lenient in (False, True)}
+        counts = _counted(replays, {task.name for task in tasks})
+    bench.add("STAR", "flow graphs imported as procedures", len(tasks), "tasks")
+    for task in [*tasks, None]:
+        name = task.name if task else "all tasks"
+        _star_rows(bench, f"STAR {name}", Counter({key[1:]: n for key, n in counts.items() if key[0] == (task.name if task else "")}))
+
+
+def _counted(replays: dict[tuple[str, bool], Replays], names: set[str]) -> Counter[tuple[str, str, str]]:
+    """(task, or empty for all; reading; outcome) -> number of dialogues."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for recorded in happy_dialogues(star_folder()):
+        if recorded.task not in names:
+            continue
+        for task in (recorded.task, ""):
+            counts[task, "", "dialogues"] += 1
+            counts[task, "", "written in part by hand"] += recorded.n_free > 0
+        for lenient, reading in ((False, "in the graph's order"), (True, "known answers passed over")):
+            reason = replays[recorded.task, lenient].refused(recorded.picks)
+            for task in (recorded.task, ""):
+                counts[task, reading, reason or "admitted"] += 1
+                counts[task, reading, "admitted, all picked"] += not reason and not recorded.n_free
+    return counts
+
+
+def _star_rows(bench: Bench, case: str, counts: Counter[tuple[str, str]]) -> None:
+    for (reading, outcome), count in sorted(counts.items()):
+        bench.add(case, f"{outcome}, {reading}" if reading else outcome, count, "dialogues", reference="" if not reading else "dialogues")
+
+
+# -- the same again ----------------------------------------------------------------------------------------
+
+
+def _repeat(bench: Bench) -> None:
+    """Conversations of messages out of golden dialogues, each several times with the model, in another order each time."""
+    from constrained.errors import ConstrainedError
+
+    n_conversations = 2 if bench.is_smoke else bench.options.n_prompts or N_CONVERSATIONS
+    try:
+        engine = _engine(bench)
+    except ConstrainedError as error:
+        raise BenchmarkError(f"{bench.suite}: {error}") from error
+    talks = list(_talks(n_conversations, bench.seed))
+    outcomes: dict[int, list[Any]] = {number: [] for number in range(len(talks))}
+    began = time.perf_counter()
+    for time_number in range(N_TIMES):
+        order = list(outcomes)
+        Random(bench.seed + time_number).shuffle(order)
+        for number in order:
+            outcomes[number].append(_outcome(*talks[number], engine))
+        bench.tell(f"{time_number + 1} of {N_TIMES} times, {time.perf_counter() - began:.0f} s")
+    n_same = sum(len(set(found)) == 1 for found in outcomes.values())
+    case = f"{n_conversations} conversations of {N_TURNS} turns, {N_TIMES} times each"
+    bench.add(case, "the same text, effects and state every time", n_same / len(talks), "share", reference="conversations", at_least=1.0)
+    bench.add(case, "a turn with the model", (time.perf_counter() - began) / (len(talks) * N_TIMES * N_TURNS), "s")
+
+
+def _engine(bench: Bench) -> Any:
+    from constrained.engines.loading import load_engine
+    from constrained.models import DEFAULT_MODEL
+    from constrained.testing import RandomEngine
+
+    return RandomEngine(bench.seed) if bench.is_smoke else load_engine(bench.options.model or DEFAULT_MODEL)
+
+
+def _talks(n: int, seed: int) -> Iterator[tuple[Any, Any, tuple[str, ...]]]:
+    """(policy, state to begin with, messages): messages of a pack's golden dialogues, drawn anew."""
+    from constrained.folders import find_pack
+    from constrained.golden import load_golden
+    from constrained.packs import load_policy
+
+    draw = Random(seed)
+    files = {name: load_golden(find_pack(name).dialogues_path or "") for name in PACKS}
+    messages = {name: [turn.says for one in file.dialogues for turn in one.turns if turn.says] for name, file in files.items()}
+    for number in range(n):
+        name = PACKS[number % len(PACKS)]
+        policy, begun = load_policy(name), draw.choice(files[name].dialogues).state
+        state = policy.state_type.default() if begun is None else policy.state_type.from_json(begun)
+        yield policy, state, tuple(draw.sample(messages[name], N_TURNS))
+
+
+def _outcome(policy: Any, state: Any, messages: tuple[str, ...], engine: Any) -> tuple[Any, ...]:
+    """What a conversation comes to: every text, every effect, the last state."""
+    from datetime import UTC, datetime
+
+    from constrained import Dialogue
+
+    talk = Dialogue(policy, engine=engine, drafts=True, now=lambda: datetime(2026, 11, 1, 12, tzinfo=UTC))
+    said = []
+    for message in messages:
+        turn = talk.reply(message, state)
+        state = turn.apply(state)
+        said.append((turn.text, tuple(map(str, turn.effects))))
+    return (*said, state.model_dump_json())

@@ -1,0 +1,51 @@
+"""``constrained draw``: a policy or procedure as a picture, with what dialogues or a log came to painted on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from constrained.audit.log import read_log
+from constrained.cli.screen import note, out
+from constrained.errors import PackError
+from constrained.logic.policy import Policy
+from constrained.packs import load_policy, load_policy_file
+from constrained.pictures.counts import Counts, counts_of_coverage, counts_of_log
+from constrained.pictures.flow import flow_of
+from constrained.pictures.mermaid import mermaid
+from constrained.pictures.svg import svg
+
+
+def draw(
+    target: Annotated[str, typer.Argument(help="A pack, or a logic file (.py).")],
+    svg_file: Annotated[Path | None, typer.Option("--svg", help="Write an SVG picture there.")] = None,
+    mermaid_file: Annotated[Path | None, typer.Option("--mermaid", help="Write Mermaid text there; on standard output by default.")] = None,
+    coverage: Annotated[Path | None, typer.Option(help="Paint what golden dialogues come to: a file of test --coverage.")] = None,
+    log: Annotated[str | None, typer.Option(help="Paint the turns of a log: a file, or postgresql://USER@HOST/NAME")] = None,
+) -> None:
+    """Draw the graph of a pack: conditions, responses, steps and effects, each with how often it was come to."""
+    policy = load_policy_file(target) if target.endswith(".py") else load_policy(target)
+    flow, counts = flow_of(policy), _counts(policy, coverage, log)
+    if svg_file is not None:
+        _write(svg_file, svg(flow, counts))
+    if mermaid_file is not None:
+        _write(mermaid_file, mermaid(flow, counts))
+    if svg_file is None and mermaid_file is None:
+        out.file.write(mermaid(flow, counts))
+
+
+def _counts(policy: Policy, coverage: Path | None, log: str | None) -> Counts | None:
+    if coverage is not None:
+        return counts_of_coverage(coverage, policy.name)
+    return counts_of_log(read_log(log), policy.file) if log is not None else None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message, hint = f"{path} cannot be written: {error.strerror}", "name a file in a folder that is yours"
+        raise PackError(message, name=str(path), hint=hint) from error
+    note(f"wrote {path}")
