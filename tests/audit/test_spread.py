@@ -13,7 +13,7 @@ from constrained.audit.subjects import SubjectKeys
 from constrained.cli.spread import compared_by_ray
 from constrained.errors import AuditError
 from constrained.testing import RandomEngine
-from tests.audit.test_redecide import edited, talk  # noqa: F401  # a fixture
+from tests.audit.talking import talk
 from tests.strategies import ROOT
 
 
@@ -29,7 +29,7 @@ def test_without_ray_it_says_what_to_install(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_counts_are_those_of_one_process(library, edited, tmp_path):  # noqa: F811  # the fixture
+def test_the_counts_are_those_of_one_process(library, edited, tmp_path):
     ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'constrained[ray]'")
     log = JsonLinesLog(tmp_path / "log")
     for seed in range(6):
