@@ -23,13 +23,9 @@ from constrained.memory import Memory
 from constrained.proving.domains import Domain
 from constrained.proving.memo import Fork, Key, Known, Memo, Values
 from constrained.proving.recall import Recall, reads_whole
-from constrained.proving.watch import HeardWatch, SaidWatch, StateWatch, plain_state
+from constrained.proving.watch import DoneWatch, HeardWatch, SaidWatch, StateWatch, plain_state
 
 Picks = tuple[tuple[str, Any], ...]
-
-
-class GrownError(Exception):
-    """It turned out to matter whether a response was said of which that was not kept: the exploration starts anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +118,7 @@ class Machine:
         self.recall = Recall(policy)
         self.recall_slot = self.values.add_slot()
         self.said_slots: dict[str, int] = {}
+        self.done_slots: dict[str, int] = {}
         self.moves: list[Move] = []
         self.leaves: list[Turns] = []
         self.read_domains: set[str] = set()
@@ -131,16 +128,25 @@ class Machine:
         self._state_watch = StateWatch(policy.state_type, self._touch, is_plain=is_plain)
         self._heard_watch = HeardWatch(heard_type, self._choose, is_plain=is_plain) if heard_type else None
         self._watching = _watching(policy, self._state_watch, self._heard_watch)
-        self._forget()
-        for response_id in sorted(policy.once_ids) if self.recall.is_plain else ():
-            self._keep_said(response_id)
+        self._outcomes: Memo[Outcome] = Memo()
+        self._turns: Memo[Turns] = Memo()
+        self._changes_of: list[Memo[Any]] = []
+        self._reads: dict[int, tuple[int, tuple[Any, ...]]] = {}
+        self._point: Key = ()
+        self._forced: tuple[int, ...] = ()
+        self._picks: list[tuple[str, Any]] = []
+        self._said, self._done = SaidWatch(self._is_said), DoneWatch(self._is_done)
+        for response_id in self.recall.said:
+            self.said_slots[response_id] = self.values.add_slot()
+        for event in self.recall.done:
+            self.done_slots[event] = self.values.add_slot()
 
     # -- points --------------------------------------------------------------------------------------
 
     def point(self, state: State) -> Key:
         """Where a conversation begins in a state."""
         numbers = [self.values.number(self.slots[name], getattr(state, name)) for name in self.fields]
-        return (*numbers, 0, *(0 for _ in self.said_slots))
+        return (*numbers, 0, *(0 for _ in self.said_slots), *(0 for _ in self.done_slots))
 
     def state(self, point: Key) -> State:
         """The state at a point."""
@@ -174,33 +180,20 @@ class Machine:
 
     # -- running the logic ---------------------------------------------------------------------------
 
-    def _forget(self) -> None:
-        """What was learnt about points of another length is of no use."""
-        self._outcomes: Memo[Outcome] = Memo()
-        self._turns: Memo[Turns] = Memo()
-        self._changes_of: list[Memo[Any]] = [Memo() for _ in self.moves]
-        self.leaves = []
-        self._reads: dict[int, tuple[int, tuple[Any, ...]]] = {}
-        self._point: Key = ()
-        self._forced: tuple[int, ...] = ()
-        self._picks: list[tuple[str, Any]] = []
-
     def _touch(self, name: str) -> None:
         slot = self.slots[name]
         if slot not in self._reads:
             self._reads[slot] = (self._point[slot], ())
 
     def _is_said(self, response_id: str) -> bool:
-        if response_id not in self.said_slots:
-            self._keep_said(response_id)
-            self._forget()
-            raise GrownError(response_id)
-        slot = self.said_slots[response_id]
+        return self._is_set(self.said_slots[response_id])
+
+    def _is_done(self, event: str) -> bool:
+        return self._is_set(self.done_slots[event])
+
+    def _is_set(self, slot: int) -> bool:
         self._reads.setdefault(slot, (self._point[slot], ()))
         return bool(self._point[slot])
-
-    def _keep_said(self, response_id: str) -> None:
-        self.said_slots[response_id] = self.values.add_slot()
 
     def _choose(self, name: str) -> Any:
         """The value of a field of what was heard: as the present branch has it, the first one where it is new."""
@@ -275,20 +268,19 @@ class Machine:
         return self._told(ran)
 
     def _memory(self) -> Memory:
-        if self.recall.is_plain:
-            said: Any = SaidWatch(self._is_said)
-            return Memory.model_construct(said=said)
-        self._reads.setdefault(self.recall_slot, (self._point[self.recall_slot], ()))
-        return self.recall.memory(self._point[self.recall_slot])
+        number = self._point[self.recall_slot]
+        if not self.recall.is_plain:
+            self._reads.setdefault(self.recall_slot, (number, ()))
+        return self.recall.memory(number, self._said, self._done)
 
     def _told(self, ran: Ran) -> Outcome:
         allowed = ran.allowed
         fallback = self.policy.catalog.fallback
         is_forced = len(allowed.options) == 1 and allowed.options[0].id == fallback
-        moves = []
+        moves, number = [], self._point[self.recall_slot]
         for option in allowed.options:
             said = tuple(one.id for one in ran.said(option))
-            moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(ran, option)]
+            moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(number, ran, option)]
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 
@@ -311,6 +303,7 @@ class Machine:
         if not isinstance(answer, Failure):
             changed = [(self.slots[name], self.values.number(self.slots[name], value)) for name, value in answer.items()]
             changed += [(self.said_slots[one], 1) for one in move.said if one in self.said_slots]
+            changed += [(self.done_slots[one], 1) for one in move.done if one in self.done_slots]
             changed += [] if self.recall.is_plain else [(self.recall_slot, move.recall)]
             answer = tuple(changed)
         self._changes_of[number].keep(reads, answer)
