@@ -80,9 +80,9 @@ def asked_said(policy: Policy) -> dict[str, int]:
     """Responses of which it matters whether they were said: an obligation or ``once()`` asks. With the turns that it counts back, or 0."""
     asked: dict[str, int] = dict.fromkeys(policy.once_ids, 0)
     for clause in policy.obligations:
-        for name in _names(policy, clause.what) if clause.what else (clause.response_id,):
+        names = _names(policy, clause.what) if clause.kind == "never_after" else [clause.response_id]
+        for name in names if clause.kind != "after" else ():  # what follows it has to be said in the same turn
             asked[name] = max(asked.get(name, 0), clause.turns)
-        asked[clause.response_id] = max(asked.get(clause.response_id, 0), clause.turns)
     return dict(sorted(asked.items()))
 
 
