@@ -14,6 +14,7 @@ from typing import Any
 
 from constrained.approval.in_force import Standing
 from constrained.errors import ConstrainedError
+from constrained.logic.course import heard_text
 from constrained.logic.effects import Effect
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
@@ -265,7 +266,7 @@ class Machine:
         except ConstrainedError as error:
             first = next(iter(getattr(error, "problems", ())), None)
             return Outcome((), error=first.message if first else error.message, line=first.line if first else 0)
-        return self._told(ran)
+        return self._told(ran, heard_text(heard))
 
     def _memory(self) -> Memory:
         number = self._point[self.recall_slot]
@@ -273,14 +274,14 @@ class Machine:
             self._reads.setdefault(self.recall_slot, (number, ()))
         return self.recall.memory(number, self._said, self._done)
 
-    def _told(self, ran: Ran) -> Outcome:
+    def _told(self, ran: Ran, heard: str) -> Outcome:
         allowed = ran.allowed
         fallback = self.policy.catalog.fallback
         is_forced = len(allowed.options) == 1 and allowed.options[0].id == fallback
         moves, number = [], self._point[self.recall_slot]
         for option in allowed.options:
             said = tuple(one.id for one in ran.said(option))
-            moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(number, ran, option)]
+            moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(number, ran, option, heard)]
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 

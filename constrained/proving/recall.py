@@ -13,7 +13,7 @@ from typing import Any
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.run import Ran, told
-from constrained.memory import Memory
+from constrained.memory import Frame, Memory
 from constrained.proving.watch import WHOLE
 
 _WHOLE = WHOLE | {"vars"}
@@ -68,11 +68,15 @@ class Recall:
             return False
         return not self.policy.bodies or field in self.policy.listens(self._memories[number])
 
-    def after(self, number: int, ran: Ran, option: Option) -> list[tuple[int, bool]]:
-        """(number of the memory, did the effects fail) for each way in which the turn may end that began with memory ``number``."""
+    def after(self, number: int, ran: Ran, option: Option, heard: str) -> list[tuple[int, bool]]:
+        """(number of the memory, did the effects fail) for each way in which the turn may end that began with memory ``number``.
+
+        ``heard`` is what was heard in the turn, as JSON: events that were written before all of it was read tell less.
+        """
         if self.is_plain or (option.running is None and not self.is_whole):  # nothing that runs has moved
             return [(number, False)]
         memory = self._after(number, ran, option)
+        memory = memory.model_copy(update={"running": tuple(_hearing(frame, memory.number, heard) for frame in memory.running)})
         if not option.effects:
             return [(self.number(memory), False)]
         names = [effect.name for effect in option.effects]
@@ -95,6 +99,14 @@ class Recall:
             return False
         stands = self.policy.stands_at(memory)
         return stands is not None and stands.kind == "perform" and memory.running[-1].events[-1].number in dict(memory.outcomes)
+
+
+def _hearing(frame: Frame, number: int, heard: str) -> Frame:
+    """A frame whose event of that turn, if there is one, tells all that was heard."""
+    last = frame.events[-1]
+    if last.number != number or last.heard == heard:
+        return frame
+    return frame.model_copy(update={"events": (*frame.events[:-1], last.model_copy(update={"heard": heard}))})
 
 
 def reads_whole(policy: Policy) -> bool:
