@@ -19,41 +19,47 @@ def case(**fields):
     return {"transaction": "t1", "reason": "not_received", "amount": "89.90", **fields}
 
 
+CUSTOMERS = [
+    {**NEW, "phone_linked": False},
+    {**NEW, "transactions": [SHOP]},
+    {**NEW, "transactions": [SHOP, FEE]},
+    {**NEW, "transactions": [SHOP, CASH]},
+    {**NEW, "transactions": [SHOP, GYM]},
+    {**KNOWN, "transactions": [payment(amount="40.00")]},
+    {**KNOWN, "transactions": [payment(amount="50.01")]},
+    {**KNOWN, "transactions": [payment(amount="1500.00"), payment(id="t2", merchant="Hotel Seeblick", status="pending")]},
+    {**KNOWN, "transactions": [payment(due="2026-03-20")]},
+    {**KNOWN, "transactions": [payment(day="2025-11-16")]},  # the last day of a dispute
+    {**KNOWN, "transactions": [payment(day="2025-11-15")]},  # too late for a dispute, not for a fraud
+    {**KNOWN, "transactions": [payment(day="2025-02-13")]},  # too late for both
+    {**KNOWN, "transactions": [SHOP, payment(id="t2", day="2026-02-11")]},  # charged twice
+    {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-15")]},  # the last day for a fee
+    {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-14")]},
+    {**KNOWN, "transactions": [payment(kind="fee", amount="25.01", day="2026-02-01")]},
+    {**KNOWN, "transactions": [payment(kind="fee", amount="5.00"), payment(id="t2", merchant="Card fee", kind="fee", amount="6.00")]},
+    {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-12")]},
+    {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-01")]},
+    {**KNOWN, "transactions": [CASH]},
+    {**KNOWN, "transactions": [GYM]},
+    {**KNOWN},
+    *every(
+        today=[TODAY],
+        identified=[True],
+        transactions=[[SHOP]],
+        cases=[
+            [case(opened="2026-03-10")],
+            [case(opened="2026-02-20")],
+            [case(opened="2026-01-20")],
+            [case(opened="2026-02-20", outcome="won")],
+            [case(opened="2026-02-20", outcome="lost")],
+        ],
+    ),
+]
+# what the desk has done for them in other chats
+PASTS = every(complaint_on=[None, "2026-03-01"], stopped_merchants=[[], ["Streamly"]])
+
 EXPLORED = scope(
-    starts=[
-        {**NEW, "phone_linked": False},
-        {**NEW, "transactions": [SHOP]},
-        *every(today=[TODAY], transactions=[[SHOP, FEE, CASH], [SHOP, FEE, GYM]]),  # most of the points
-        {**KNOWN, "transactions": [payment(amount="40.00")]},
-        {**KNOWN, "transactions": [payment(amount="50.01")]},
-        {**KNOWN, "transactions": [payment(amount="1500.00"), payment(id="t2", merchant="Hotel Seeblick", status="pending")]},
-        {**KNOWN, "transactions": [payment(due="2026-03-20")]},
-        {**KNOWN, "transactions": [payment(day="2025-11-16")]},  # the last day of a dispute
-        {**KNOWN, "transactions": [payment(day="2025-11-15")]},  # too late for a dispute, not for a fraud
-        {**KNOWN, "transactions": [payment(day="2025-02-13")]},  # too late for both
-        {**KNOWN, "transactions": [SHOP, payment(id="t2", day="2026-02-11")]},  # charged twice
-        {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-15")]},  # the last day for a fee
-        {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-14")]},
-        {**KNOWN, "transactions": [payment(kind="fee", amount="25.01", day="2026-02-01")]},
-        {**KNOWN, "transactions": [payment(kind="fee", amount="5.00"), payment(id="t2", merchant="Card fee", kind="fee", amount="6.00")]},
-        {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-12")]},
-        {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-01")]},
-        {**KNOWN, "transactions": [CASH]},
-        {**KNOWN, "transactions": [GYM]},
-        {**KNOWN},
-        *every(
-            today=[TODAY],
-            identified=[True],
-            transactions=[[SHOP]],
-            cases=[
-                [case(opened="2026-03-10")],
-                [case(opened="2026-02-20")],
-                [case(opened="2026-01-20")],
-                [case(opened="2026-02-20", outcome="won")],
-                [case(opened="2026-02-20", outcome="lost")],
-            ],
-        ),
-    ],
+    starts=[{**customer, **past} for customer in CUSTOMERS for past in PASTS],
     heard={"stated": ["10.00"]},
     human=["hand_over", "wait_for_colleague"],
     within=2,  # of which one is the turn that tells what became of a filing or a block
@@ -152,7 +158,9 @@ large_goes_to_a_specialist = always(
     on="file_dispute",
     says="above 1,000 a specialist takes the case",
 )
-claim_is_paid = always(lambda turn: 0 < filed(turn).amount <= disputed(turn).amount, on="file_dispute", says="no more is claimed than was paid")
+claim_is_paid = always(
+    lambda turn: 0 < filed(turn).amount <= disputed(turn).amount, on="file_dispute", says="no more is claimed than was paid"
+)
 
 # -- fees -----------------------------------------------------------------------------------------------
 

@@ -71,7 +71,8 @@ def ordered(turn):
 # -- emergencies ----------------------------------------------------------------------------------------
 
 alarm_comes_first = always(
-    lambda turn: not is_alarming(turn) or set(ALARM).issuperset(turn.options), says="of an emergency nothing but its own answers may be said"
+    lambda turn: not is_alarming(turn) or set(ALARM).issuperset(turn.options),
+    says="of an emergency nothing but its own answers may be said",
 )
 alarm_stands_alone = always(lambda turn: len(turn.said) == 1, on=ALARM, says="nothing stands beside an emergency number")
 alarm_is_routed = always(
@@ -81,13 +82,16 @@ alarm_stays = always(
     lambda turn: turn.before.alert is None or {*ALARM, "emergency_stay", "emergency_over", "human"}.issuperset(turn.said),
     says="an open alert leaves no other subject",
 )
-alarm_is_ended = always(lambda turn: "stand_down" in turn.effects or turn.after.alert, on=lambda turn: turn.before.alert, says="only a word ends it")
+alarm_is_ended = always(
+    lambda turn: "stand_down" in turn.effects or turn.after.alert, on=lambda turn: turn.before.alert, says="only a word ends it"
+)
 nothing_done_in_an_alarm = always(lambda turn: turn.before.alert is None, on=RECORD, says="nothing is booked or ordered in an alert")
 
 # -- the record -----------------------------------------------------------------------------------------
 
 record_is_closed = always(
-    lambda turn: turn.before.is_open or OF_THE_RECORD.isdisjoint(turn.said), says="nothing of the record is said without sign-in and consent"
+    lambda turn: turn.before.is_open or OF_THE_RECORD.isdisjoint(turn.said),
+    says="nothing of the record is said without sign-in and consent",
 )
 nothing_done_unasked = always(lambda turn: turn.before.is_open, on=RECORD, says="nothing is done without sign-in and consent")
 consent_is_asked = in_order("consent_ask", ("consent_given", "consent_refused"), says="consent is asked for before it is noted")
@@ -121,12 +125,17 @@ child_to_pediatrics = always(
 )
 outcome_is_told = eventually("booked", within=1, after="book", says="what is booked is told in the next turn")
 proposal_is_answered = eventually(
-    ("booking_now", "left_as_is", "human", "waiting_list", "route_emergency"), within=1, after=OFFERS, says="a proposed time can be answered at once"
+    ("booking_now", "left_as_is", "human", "waiting_list", "route_emergency"),
+    within=1,
+    after=OFFERS,
+    says="a proposed time can be answered at once",
 )
 
 # -- medicines ------------------------------------------------------------------------------------------
 
 controlled_needs_a_visit = always(lambda turn: not ordered(turn).controlled, on="order_refill", says="no controlled medicine is refilled")
 refill_is_left = always(lambda turn: ordered(turn).refills_left > 0, on="order_refill", says="nothing is refilled that has run out")
-refill_in_date = always(lambda turn: ordered(turn).renew_by >= turn.before.today, on="order_refill", says="nothing is refilled past its review")
+refill_in_date = always(
+    lambda turn: ordered(turn).renew_by >= turn.before.today, on="order_refill", says="nothing is refilled past its review"
+)
 refilled_once = always(lambda turn: not ordered(turn).ordered, on="order_refill", says="no refill is ordered twice")

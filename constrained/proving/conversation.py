@@ -56,7 +56,7 @@ def _turn(graph: Graph, point: int, move: int, branch: int, more: Picks) -> Gold
     if machine.recall.is_silent(graph.points[point][machine.recall_slot]):
         picks = ()
     one = machine.moves[move]
-    after = machine.after(graph.points[point], move)
+    after = machine.after(graph.points[point], graph.turns[point], move)
     place = one.said.index(one.chosen)
     then = {} if isinstance(after, Failure) else _changes(machine.state(graph.points[point]), machine.state(after))
     return GoldenTurn(

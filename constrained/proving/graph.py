@@ -107,7 +107,7 @@ def _expand(graph: Graph, number: int, known: dict[Key, int]) -> None:
         if outcome.error:
             graph.errors.append((number, branch, outcome.error))
     for move in turns.moves:
-        after = machine.after(point, move)
+        after = machine.after(point, turns, move)
         if isinstance(after, Failure):
             graph.failures.append((number, move, after.text))
             continue

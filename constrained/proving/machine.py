@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -27,6 +27,7 @@ from constrained.proving.recall import Recall, reads_whole
 from constrained.proving.watch import DoneWatch, HeardWatch, SaidWatch, StateWatch, plain_state
 
 Picks = tuple[tuple[str, Any], ...]
+Changes = tuple[tuple[int, int], ...]  # (slot, number of its value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +76,13 @@ class Outcome:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An effect that could not run, though its option was allowed."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Turns:
     """All turns that one point of a conversation may take.
@@ -83,6 +91,7 @@ class Turns:
         branches: what may be heard, and what comes of it; the defaults first.
         moves: number of a move -> number of the first branch that allows it.
         places: number of a move -> its place among them. reads: slots that decide all this.
+        changes: number of a move -> what its effects change, where that is the same at every such point.
         has_errors: some turn cannot be taken.
     """
 
@@ -92,13 +101,7 @@ class Turns:
     places: dict[int, int]
     reads: frozenset[int]
     has_errors: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An effect that could not run, though its option was allowed."""
-
-    text: str
+    changes: dict[int, Changes | Failure] = field(default_factory=dict)
 
 
 class Machine:
@@ -167,11 +170,15 @@ class Machine:
             return turns
         return known.answer
 
-    def after(self, point: Key, number: int) -> Key | Failure:
-        """Where a move leads, or the effect that cannot run."""
-        changes = self._changes_of[number]
-        known = changes.find(point)
-        answer = known.answer if known is not None else self._ran(point, number)
+    def after(self, point: Key, turns: Turns, number: int) -> Key | Failure:
+        """Where a move leads from a point with these turns, or the effect that cannot run."""
+        answer = turns.changes.get(number)
+        if answer is None:
+            changes = self._changes_of[number]
+            known = changes.find(point)
+            answer = known.answer if known is not None else self._ran(point, number)
+            if turns.reads.issuperset(changes.slots(point)):
+                turns.changes[number] = answer
         if isinstance(answer, Failure):
             return answer
         after = list(point)
