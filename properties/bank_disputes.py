@@ -56,7 +56,7 @@ CUSTOMERS = [
     ),
 ]
 # what the desk has done for them in other chats
-PASTS = every(complaint_on=[None, "2026-03-01"], stopped_merchants=[[], ["Streamly"]])
+PASTS = [{}, {"complaint_on": "2026-03-01"}, {"stopped_merchants": ["Streamly"], "support_noted": True}]
 
 EXPLORED = scope(
     starts=[{**customer, **past} for customer in CUSTOMERS for past in PASTS],
