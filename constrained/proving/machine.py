@@ -35,7 +35,7 @@ class Move:
     """What may happen in a turn: something is said, and effects follow.
 
     Attributes:
-        said: every response of the turn, in order; ``chosen`` among them.
+        said: every response of the turn, in order; ``chosen`` at this ``place`` among them.
         is_forced: nothing but the fallback might be said.
         recall: number of the memory after it. fails: the host could not carry out the effects.
     """
@@ -46,6 +46,7 @@ class Move:
     effects: tuple[Effect, ...]
     is_forced: bool
     line: int
+    place: int
     recall: int = 0
     fails: bool = False
 
@@ -287,18 +288,20 @@ class Machine:
         is_forced = len(allowed.options) == 1 and allowed.options[0].id == fallback
         moves, number = [], self._point[self.recall_slot]
         for option in allowed.options:
-            said = tuple(one.id for one in ran.said(option))
-            moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(number, ran, option, heard)]
+            spoken = ran.said(option)
+            said, place = tuple(one.id for one in spoken), next(place for place, one in enumerate(spoken) if one is option)
+            ends = self.recall.after(number, ran, option, heard)
+            moves += [self._move(option, said, place, is_forced, recall, fails) for recall, fails in ends]
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 
-    def _move(self, option: Option, said: tuple[str, ...], is_forced: bool, recall: int, fails: bool) -> int:
+    def _move(self, option: Option, said: tuple[str, ...], place: int, is_forced: bool, recall: int, fails: bool) -> int:
         effects = tuple((one.name, repr(one.args), repr(sorted(one.kwargs.items()))) for one in option.effects)
-        key = (option.id, said, effects, is_forced, recall, fails)
+        key = (option.id, said, place, effects, is_forced, recall, fails)
         found = self._move_numbers.get(key)
         if found is None:
             found = self._move_numbers[key] = len(self.moves)
-            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, recall, fails))
+            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, place, recall, fails))
             self._changes_of.append(Memo())
         return found
 

@@ -15,7 +15,9 @@ from tests.strategies import ROOT
 
 LOGIC = ROOT / "logic" / "bank_disputes.py"
 DECLARED = read_properties(ROOT / "properties" / "bank_disputes.py")
-SMALL = replace(DECLARED.scope, starts=tuple(one for one in DECLARED.scope.starts if not one.keys() & {"complaint_on", "stopped_merchants"}))
+SMALL = replace(
+    DECLARED.scope, starts=tuple(one for one in DECLARED.scope.starts if not one.keys() & {"complaint_on", "stopped_merchants"})
+)
 FAILING = ("effects_can_run", "no_turn_fails")  # the last turn of their conversations cannot be taken to its end
 
 
