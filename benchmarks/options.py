@@ -15,6 +15,7 @@ PARTS = {
     "decoding": ("passes", "channel", "peers"),
     "gpu": ("mask",),
     "prove": ("packs", "star", "repeat"),
+    "choice": ("golden", "test", "dev", "rules"),
     "audit": ("turns", "stores", "re-decide", "verify"),
 }
 OPTIONAL = ("vllm-choice", "vllm-token")  # a large installation and a minute to start: only when they are named
