@@ -18,6 +18,7 @@ from constrained.serve.reload import Reloader
 from constrained.serve.service import Service
 from constrained.serve.settings import ServerSettings
 from constrained.serve.sidecar import Watch, parent_watch, remove_port_file, write_port_file
+from constrained.serve.warming import steady, warm
 
 HEAD_S = 10.0  # in which a connection must have sent the head of its first request
 
@@ -94,6 +95,8 @@ def run(
         ready(url)
 
     watches: list[Watch] = []
+    warm(service.turns)
+    steady()
     server = Server(configured(app, settings), service, started)
     try:
         server.run(sockets=[bound])
