@@ -317,6 +317,15 @@ class Turns:
             stored = self._existing(book, conversation)
             return stored, [self.told(row) for row in book.turns(conversation, most)]
 
+    def goes_on(self, tenant: str, conversation: str, key: str | None) -> bool:
+        """Whether the conversation waits for what became of effects, or went on with this key before."""
+        with self.sessions.held(tenant, conversation) as book:
+            if key and book.repeated(f"{conversation}/{key}") is not None:
+                return True
+            stored = book.find(conversation)
+            row = book.turn(conversation, stored.number) if stored else None
+            return row is not None and TurnReply.model_validate_json(row.reply).goes_on
+
     def forget(self, tenant: str, conversation: str) -> None:
         with self.sessions.held(tenant, conversation) as book:
             if not book.forget(conversation):

@@ -42,9 +42,14 @@ function drawTurn(page, turn, index, act) {
   const take = turn.takes[turn.take];
   const isSelected = page.selected === index;
   return h("article", { class: `turn${isSelected ? " selected" : ""}`, "aria-label": `Turn ${index + 1}`, "data-turn": index + 1 },
-    h("p", { class: "said you" }, h("span", { class: "who" }, "You"), take.message),
+    written(take.message),
     take.other ? pair(page, take, index, act) : reply(page, take.reply, { index, act, isSelected }),
     turn.takes.length > 1 && takes(turn, index, act));
+}
+
+function written(message) {
+  if (!message) return h("p", { class: "note by-itself" }, "Goes on by itself, once its effects have run:");
+  return h("p", { class: "said you" }, h("span", { class: "who" }, "You"), message);
 }
 
 function pair(page, take, index, act) {
@@ -86,7 +91,7 @@ function takes(turn, index, act) {
 }
 
 function pending(page) {
-  return h("article", { class: "turn" }, !page.pending.isAgain && h("p", { class: "said you" }, h("span", { class: "who" }, "You"), page.pending.message),
+  return h("article", { class: "turn" }, !page.pending.isAgain && written(page.pending.message),
     h("p", { class: "said reply waiting" }, h("span", { class: "dots", "aria-hidden": "true" }, "•••"), page.pending.isAgain ? "taking the turn again" : "hearing, allowing, picking"));
 }
 
