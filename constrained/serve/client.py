@@ -69,7 +69,8 @@ class Client:
         key = values.pop("idempotency_key", None) or uuid.uuid4().hex
         reply = self.turn(pack, message, **values, idempotency_key=key)
         yield reply
-        kept = {name: value for name, value in values.items() if name not in ("state", "done", "failed")} | {"conversation": reply.conversation}
+        kept = {name: value for name, value in values.items() if name not in ("state", "done", "failed")}
+        kept["conversation"] = reply.conversation
         for number in itertools.count(1):
             if not reply.goes_on or reply.effects_outcome == "handed_over":
                 return

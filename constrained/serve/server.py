@@ -30,10 +30,11 @@ except ModuleNotFoundError:  # the parser in Python is slower, and does as well
 
 
 class _Impatient(HttpProtocol):
-    """Closes connections that open and then say nothing, or dribble."""
+    """Closes connections that open and then say nothing, or dribble. Sends at once: a reply does not wait for its head's receipt."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio skips sockets made elsewhere
         self.loop.call_later(HEAD_S, self._close_if_silent)
 
     def _close_if_silent(self) -> None:

@@ -15,7 +15,6 @@ from constrained.testing import ScriptedEngine
 from tests.logic.claims_desk import claims_desk
 from tests.serve.conftest import TOKEN, running, settings
 
-
 SCRIPT = ("which", {"number": 7, "reply": "why"}, "is_lost", "filing")
 
 
