@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import gc
 import logging
-import sys
 
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError
 from constrained.serve.turns import Turns
 
 WARMING_S = 60.0  # for one pack with one engine
-SWITCH_S = 0.001  # after which a thread that computes lets another one go on: a reply crosses threads a dozen times
 MESSAGE = "Good day. Could you tell me more about that, please?"
 log = logging.getLogger("constrained.serve")
 
@@ -31,7 +29,6 @@ def warm(turns: Turns) -> None:
 
 
 def steady() -> None:
-    """For a process that only serves: short waits between threads, and no look at what stays whenever garbage is collected."""
-    sys.setswitchinterval(SWITCH_S)
+    """For a process that only serves: what is there now stays, and is not looked through whenever garbage is collected."""
     gc.collect()
     gc.freeze()
