@@ -7,7 +7,7 @@ import threading
 from collections import deque
 
 LEAST_S = 0.03  # before anything is known: the rules, the record, two flushes of a disk
-MOST_SHARE = 2 / 3  # of a deadline: a disk that hangs does not take the model out of every turn
+MOST_SHARE = 0.9  # of a deadline: what needs all of it is late anyhow, and the model is asked again when that is over
 N_KEPT, N_BETWEEN = 256, 8  # turns that are remembered; turns after which they are looked at again
 
 

@@ -75,7 +75,7 @@ def test_who_has_no_time_left_waits_for_no_place_and_keeps_its_line():
         await same
         assert (gate.n_running, gate.n_inside) == (0, 0)
 
-    asyncio.run(scene())
+    asyncio.run(asyncio.wait_for(scene(), 30))
     assert [one[:2] for one in seen] == [("late", False), ("late", False), ("long", True)]
     assert {n_running for _, has_place, n_running in seen if not has_place} == {1}
 
