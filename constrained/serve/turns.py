@@ -155,8 +155,9 @@ class Turns:
         decided_s = min(until_s, time.monotonic())
         runs = bool(turn.effects) and job.settings.effects == "run"
         outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
-        reply = reply_of(turn, policy, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded)
-        reply = reply.model_copy(update={"conversation": job.conversation, "state_after": None if turn.effects else reply.state_before})
+        reply = reply_of(
+            turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded
+        )
         before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects, "after": self.journal.last})
         text = reply.model_dump_json()
         row = TurnRow(turn.id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
