@@ -26,9 +26,7 @@ from constrained.serve.models import (
 from constrained.turn import Turn
 
 
-def reply_of(
-    turn: Turn, policy: Policy, *, conversation: str, pack: str, engine: str, outcome: EffectsOutcome, degraded: str
-) -> TurnReply:
+def reply_of(turn: Turn, policy: Policy, *, conversation: str, pack: str, engine: str, outcome: EffectsOutcome, degraded: str) -> TurnReply:
     """The reply before its effects ran; ``finished`` adds what became of them, and the record's place in the log."""
     record, decision = turn.record, turn.decision
     return TurnReply.model_construct(

@@ -155,9 +155,7 @@ class Turns:
         decided_s = min(until_s, time.monotonic())
         runs = bool(turn.effects) and job.settings.effects == "run"
         outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
-        reply = reply_of(
-            turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded
-        )
+        reply = reply_of(turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded)
         before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects, "after": self.journal.last})
         text = reply.model_dump_json()
         row = TurnRow(turn.id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
@@ -181,9 +179,7 @@ class Turns:
             reason = _kind(error)
             return *self._asked(policy, job, memory, state, NoTimeEngine(reason), until_s), reason
 
-    def _asked(
-        self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None, until_s: float
-    ) -> tuple[Turn, Memory]:
+    def _asked(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None, until_s: float) -> tuple[Turn, Memory]:
         wanted, served = job.settings, self.settings
         dialogue = Dialogue(
             policy,
