@@ -83,9 +83,14 @@ def run(
     port_file: Path | None = None,
     parent: int | None = None,
     is_watching: bool = True,
+    is_warm: bool = False,
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serves until a signal, or the end of ``parent``. ``ready`` is called with the address once it is reached there."""
+    """Serves until a signal, or the end of ``parent``. ``ready`` is called with the address once it is reached there.
+
+    Args:
+        is_warm: take a turn of each pack with each engine before the first request.
+    """
     service: Service = app.state.service
     url = address(bound)
 
@@ -96,7 +101,8 @@ def run(
         ready(url)
 
     watches: list[Watch] = []
-    warm(service.turns)
+    if is_warm:
+        warm(service.turns)
     steady()
     server = Server(configured(app, settings), service, started)
     try:

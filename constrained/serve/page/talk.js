@@ -29,11 +29,12 @@ function chip(text, act) {
   return h("li", {}, h("button", { type: "button", onclick: () => act.send(text) }, text));
 }
 
-const hasExamples = (catalog) => catalog.responses.some((one) => one.examples?.length);
+const examplesOf = (catalog, one) => one.examples?.[catalog.locale] ?? [];
+const hasExamples = (catalog) => catalog.responses.some((one) => examplesOf(catalog, one).length);
 
 // One example each of some responses, spread over the catalog, where the server tells examples.
 function samples(catalog) {
-  const found = catalog.responses.filter((one) => !one.is_fallback).map((one) => one.examples?.[0] ?? one.when).filter(Boolean);
+  const found = catalog.responses.filter((one) => !one.is_fallback).map((one) => (hasExamples(catalog) ? examplesOf(catalog, one)[0] : one.when)).filter(Boolean);
   const step = Math.max(1, Math.floor(found.length / 4));
   return found.filter((_, index) => index % step === 0).slice(0, 4);
 }
