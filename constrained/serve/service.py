@@ -57,7 +57,8 @@ class Service:
             taken = await asyncio.get_running_loop().run_in_executor(threads, self.turns.take, job)
             if taken.turn is not None:
                 watch.done(taken.turn, taken.reply.source, degraded=bool(taken.reply.degraded))
-                self.turns.margin.took(time.monotonic() - taken.decided_s)
+                if not taken.turn.effects:  # the rules of a late turn choose none
+                    self.turns.margin.took(time.monotonic() - taken.decided_s)
             return taken
 
     async def at_desk(self, work: Callable[..., T], *arguments: Any) -> T:

@@ -19,7 +19,7 @@ from constrained.serve.limits import Gate
 from constrained.serve.margin import LEAST_S, MOST_SHARE, N_BETWEEN, N_KEPT, Margin
 from constrained.serve.packs import Packs
 from constrained.serve.settings import Limits
-from constrained.testing import RandomEngine
+from constrained.testing import RandomEngine, ScriptedEngine
 from tests.serve.conftest import running, settings, turn
 
 SECONDS = st.floats(0, 1_000, allow_nan=False)
@@ -41,6 +41,17 @@ def test_as_much_is_kept_back_as_nearly_all_of_the_last_turns_needed(slow, n_slo
     for _ in range(n_slower):
         margin.took(slow * 100)
     assert margin.of(600) == slow
+
+
+def test_how_long_effects_took_is_not_learned(start):
+    client = start({"scripted": ScriptedEngine(lambda message: {"wish": "pay", "offer": 2, "reply": "paid"})})
+    learned = []
+    margin = client.app.state.service.turns.margin
+    margin.took = learned.append
+    assert turn(client, "2 euros", state={"owed": "5"})["effects_outcome"] == "ran"
+    assert learned == []
+    assert turn(client, "good day", engine="rules")["effects_outcome"] == "none"
+    assert len(learned) == 1
 
 
 def test_what_was_slow_long_ago_is_forgotten():
