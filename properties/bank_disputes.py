@@ -55,11 +55,11 @@ CUSTOMERS = [
         ],
     ),
 ]
-# what the desk has done for them in other chats
-PASTS = [{}, {"complaint_on": "2026-03-01"}, {"stopped_merchants": ["Streamly"], "support_noted": True}]
+COMPLAINED = {"complaint_on": "2026-03-01"}  # in another chat
+SUPPORTED = {"stopped_merchants": ["Streamly"], "support_noted": True}
 
 EXPLORED = scope(
-    starts=[{**customer, **past} for customer in CUSTOMERS for past in PASTS],
+    starts=[*CUSTOMERS, *({**one, **COMPLAINED} for one in CUSTOMERS), *({**one, **SUPPORTED} for one in CUSTOMERS[:5])],
     heard={"stated": ["10.00"]},
     human=["hand_over", "wait_for_colleague"],
     within=2,  # of which one is the turn that tells what became of a filing or a block

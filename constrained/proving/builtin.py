@@ -155,4 +155,4 @@ def _at(graph: Graph, point: int, branch: int, note: str) -> Witness:
         for move in graph.turns[point].branches[branch][1].moves
         if not isinstance(graph.machine.after(graph.points[point], graph.turns[point], move), Failure)
     ]
-    return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch, note=note)
+    return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch if moves else None, note=note)

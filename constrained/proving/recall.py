@@ -7,7 +7,7 @@ the conversation and claims read more: their situation tells memories apart.
 from __future__ import annotations
 
 import ast
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
 from constrained.logic.options import Option
@@ -89,9 +89,9 @@ class Recall:
         before = self._memories[number]
         return before.model_copy(update={"number": before.number + 1, "running": option.running})
 
-    def _told(self, memory: Memory, **names: list[str]) -> Memory:
+    def _told(self, memory: Memory, done: Collection[str] = (), failed: Collection[str] = ()) -> Memory:
         """What became of effects; what was done is kept elsewhere."""
-        after = told(memory, **names)
+        after = told(memory, done, failed)
         return after if self.is_whole else after.model_copy(update={"done": ()})
 
     def _is_silent(self, memory: Memory) -> bool:
