@@ -13,7 +13,7 @@ from constrained.errors import BusyError, DeadlineError
 
 RULES = "rules"  # the name under which a request asks for no model
 N_READERS = 2
-GIVES_WAY = 10  # how much lower an engine's threads stand with the scheduler than those that answer
+GIVES_WAY = 5  # how much lower an engine's threads stand with the scheduler than those that answer
 
 
 class SharedEngine:
