@@ -1,7 +1,7 @@
 """Suite ``choice``: does the model pick what a person would? Golden dialogues and single messages of the three packs.
 
 Parts: ``golden`` (dialogues beside the catalogs), ``test`` (messages by a writer who saw no examples), both written
-before any score was seen; ``dev`` (messages for choosing settings: rules are compared on these alone).
+before any score was seen; ``dev`` (messages for choosing settings), ``rules`` (every rule, compared on dev alone).
 """
 
 from __future__ import annotations
@@ -56,10 +56,11 @@ def run(bench: Bench) -> None:
     """Every pack and part with the default rule beside the sentence encoder; then the rules, on dev alone."""
     engine: Engine = RandomEngine(bench.seed) if bench.is_smoke else _engine()
     encoder = None if bench.is_smoke else _encoder(bench)
+    parts = bench.options.parts or ("golden", "test", "dev", "rules")
     for pack in PACKS:
-        for part in ("golden", "test", "dev"):
+        for part in (one for one in parts if one != "rules"):
             _measure(bench, pack, part, engine, encoder)
-    if not bench.is_smoke:
+    if "rules" in parts and not bench.is_smoke:
         _compare_rules(bench, engine)
 
 

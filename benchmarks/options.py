@@ -15,6 +15,8 @@ PARTS = {
     "decoding": ("passes", "channel", "peers"),
     "gpu": ("mask",),
     "prove": ("packs", "star", "repeat"),
+    "choice": ("golden", "test", "dev", "rules"),
+    "serve": ("rules", "deadlines", "kills"),
     "audit": ("turns", "stores", "re-decide", "verify"),
 }
 OPTIONAL = ("vllm-choice", "vllm-token")  # a large installation and a minute to start: only when they are named
@@ -26,7 +28,7 @@ class Options:
     """Empty or None means the suite's own choice, which is a smaller one in a smoke run.
 
     Attributes:
-        parts: of the suite decoding, prove or audit; ``mask`` of the suite gpu, which then needs no CUDA.
+        parts: of the suite decoding, prove, serve or audit; ``mask`` of the suite gpu, which then needs no CUDA.
         sizes, kinds: of the lists of the part ``peers``; sizes of the suite agreement, too. peers: names of ``peers.SPECS``.
         model: a folder; the default model when None. dtype: of the peers' model.
         n_prompts: rounds, each with another question. max_tokens: of one walk.

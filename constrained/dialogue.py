@@ -88,7 +88,7 @@ class Dialogue:
         self._approvals = Approvals(self.catalog, channel=channel, jurisdiction=jurisdiction, drafts=drafts)
         self._approvals.now()  # a ledger that is missing or cannot be trusted is told before the first message
         self.engine = engine if engine is not None else _engine(model)
-        if isinstance(self.engine, Bound):
+        if self.engine is not None and isinstance(self.engine, Bound):
             self.engine.check_catalog(self.catalog.name, self.catalog.hash)
         self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
         self.locale = self._served(locale or self.catalog.locale)
@@ -369,6 +369,8 @@ def clean_message(message: str) -> str:
     """NFC, without control characters (line breaks become spaces), at most MESSAGE_LIMIT characters."""
     if not isinstance(message, str):
         raise MessageError(f"a message is text, not {type(message).__name__}", hint="decode bytes as UTF-8 first")
+    if message.isascii() and message.isprintable():
+        return message[:MESSAGE_LIMIT].strip()
     head = message[: MESSAGE_LIMIT * 4]  # a bound on the work below; normalising 1 MB would cost more than the turn
     kept = "".join(
         " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")

@@ -11,7 +11,6 @@ from constrained import (
     amount,
     ask,
     choice,
-    confirm,
     effect,
     entity,
     must,
@@ -35,6 +34,7 @@ LIGHT_PURSE = 20  # gold, below this a customer may ask for credit
 WORST_GRUDGE = 3
 TREAD = ("carefully", "carelessly")  # how the player takes the stairs
 WAYS = ("waits", "searches")  # at the barrels
+BLOW = ("strikes",)  # at the beast; who does not may come up, as at every step
 
 
 class Item(Enum):
@@ -493,9 +493,8 @@ async def descent(state: Tavern):
         if await ask("at_the_barrels", WAYS, tries=3, otherwise=say("back_up").then(climb_up)) == "waits":
             break
         await tell("it_hides")
-    if not await confirm("eyes_in_the_dark", tries=3, otherwise=say("back_up").then(climb_up)):
-        await tell("back_up").then(climb_up)
-    elif await perform("crash").then(slay):
+    await ask("eyes_in_the_dark", BLOW, tries=3, otherwise=say("back_up").then(climb_up))
+    if await perform("crash").then(slay):
         await tell("tail_cut")
     else:
         await tell("back_up").then(climb_up)

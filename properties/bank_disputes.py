@@ -19,79 +19,94 @@ def case(**fields):
     return {"transaction": "t1", "reason": "not_received", "amount": "89.90", **fields}
 
 
+CUSTOMERS = [
+    {**NEW, "phone_linked": False},
+    {**NEW, "transactions": [SHOP]},
+    {**NEW, "transactions": [SHOP, FEE]},
+    {**NEW, "transactions": [SHOP, CASH]},
+    {**NEW, "transactions": [SHOP, GYM]},
+    {**KNOWN, "transactions": [payment(amount="40.00")]},
+    {**KNOWN, "transactions": [payment(amount="50.01")]},
+    {**KNOWN, "transactions": [payment(amount="1500.00"), payment(id="t2", merchant="Hotel Seeblick", status="pending")]},
+    {**KNOWN, "transactions": [payment(due="2026-03-20")]},
+    {**KNOWN, "transactions": [payment(day="2025-11-16")]},  # the last day of a dispute
+    {**KNOWN, "transactions": [payment(day="2025-11-15")]},  # too late for a dispute, not for a fraud
+    {**KNOWN, "transactions": [payment(day="2025-02-13")]},  # too late for both
+    {**KNOWN, "transactions": [SHOP, payment(id="t2", day="2026-02-11")]},  # charged twice
+    {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-15")]},  # the last day for a fee
+    {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-14")]},
+    {**KNOWN, "transactions": [payment(kind="fee", amount="25.01", day="2026-02-01")]},
+    {**KNOWN, "transactions": [payment(kind="fee", amount="5.00"), payment(id="t2", merchant="Card fee", kind="fee", amount="6.00")]},
+    {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-12")]},
+    {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-01")]},
+    {**KNOWN, "transactions": [CASH]},
+    {**KNOWN, "transactions": [GYM]},
+    {**KNOWN},
+    *every(
+        today=[TODAY],
+        identified=[True],
+        transactions=[[SHOP]],
+        cases=[
+            [case(opened="2026-03-10")],
+            [case(opened="2026-02-20")],
+            [case(opened="2026-01-20")],
+            [case(opened="2026-02-20", outcome="won")],
+            [case(opened="2026-02-20", outcome="lost")],
+        ],
+    ),
+]
+# what the desk has done for them in other chats
+PASTS = [{}, {"complaint_on": "2026-03-01"}, {"stopped_merchants": ["Streamly"], "support_noted": True}]
+
 EXPLORED = scope(
-    starts=[
-        {**NEW, "phone_linked": False},
-        {**NEW, "transactions": [SHOP]},
-        *every(today=[TODAY], transactions=[[SHOP, FEE, CASH], [SHOP, FEE, GYM]]),  # most of the points
-        {**KNOWN, "transactions": [payment(amount="40.00")]},
-        {**KNOWN, "transactions": [payment(amount="50.01")]},
-        {**KNOWN, "transactions": [payment(amount="1500.00"), payment(id="t2", merchant="Hotel Seeblick", status="pending")]},
-        {**KNOWN, "transactions": [payment(due="2026-03-20")]},
-        {**KNOWN, "transactions": [payment(day="2025-11-16")]},  # the last day of a dispute
-        {**KNOWN, "transactions": [payment(day="2025-11-15")]},  # too late for a dispute, not for a fraud
-        {**KNOWN, "transactions": [payment(day="2025-02-13")]},  # too late for both
-        {**KNOWN, "transactions": [SHOP, payment(id="t2", day="2026-02-11")]},  # charged twice
-        {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-15")]},  # the last day for a fee
-        {**KNOWN, "transactions": [payment(kind="fee", amount="25.00", day="2026-01-14")]},
-        {**KNOWN, "transactions": [payment(kind="fee", amount="25.01", day="2026-02-01")]},
-        {**KNOWN, "transactions": [payment(kind="fee", amount="5.00"), payment(id="t2", merchant="Card fee", kind="fee", amount="6.00")]},
-        {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-12")]},
-        {**KNOWN, "transactions": [payment(status="refunded", refunded_on="2026-03-01")]},
-        {**KNOWN, "transactions": [CASH]},
-        {**KNOWN, "transactions": [GYM]},
-        {**KNOWN},
-        *every(
-            today=[TODAY],
-            identified=[True],
-            transactions=[[SHOP]],
-            cases=[
-                [case(opened="2026-03-10")],
-                [case(opened="2026-02-20")],
-                [case(opened="2026-01-20")],
-                [case(opened="2026-02-20", outcome="won")],
-                [case(opened="2026-02-20", outcome="lost")],
-            ],
-        ),
-    ],
+    starts=[{**customer, **past} for customer in CUSTOMERS for past in PASTS],
     heard={"stated": ["10.00"]},
     human=["hand_over", "wait_for_colleague"],
-    within=1,
+    within=2,  # of which one is the turn that tells what became of a filing or a block
 )
 
+PROPOSALS = (
+    *("not_received", "not_as_described", "returned_no_refund", "duplicate_found", "wrong_amount", "subscription_cancelled"),
+    *("cash_none", "cash_short", "not_recognised"),
+)
+FILED = ("case_filed", "case_filed_credited", "case_filed_specialist")
+DONE = ("file_dispute", "refund_fee", "trace_refund", "stop_merchant", "log_complaint")
 ANYONE = {
-    *(
-        "identify_first",
-        "greeting",
-        "how_disputes_work",
-        "time_limits",
-        "out_of_scope",
-        "language",
-        "abuse",
-        "identity_taken",
-        "not_understood",
-    ),
-    *("identity_missing", "identity_by_phone", "why_identify", "block_offer", "goodbye", "hand_over", "hardship_support", "robot"),
-    *("card_blocked", "block_declined", "what_blocking_means", "wait_for_colleague", "thanks", "fraud_warning", "hardship_notice"),
+    *("automated", "identify_first", "identity_missing", "identity_taken", "identity_by_phone", "why_identify", "not_understood"),
+    *("greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "goodbye", "thanks", "robot"),
+    *("block_offer", "what_blocking_means", "blocking_now", "card_blocked", "block_failed", "block_declined"),
+    *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning"),
 }
-DONE = ("propose", "file_dispute", "refund_fee", "trace_refund", "stop_merchant", "log_complaint")
+
+
+def of(turn, payment):
+    """A payment by its id."""
+    return next(one for one in turn.before.transactions if one.id == payment)
+
+
+def filed(turn):
+    """The case that a turn opens."""
+    return turn.after.cases[-1]
+
+
+def disputed(turn):
+    """The payment that a turn opens a case for."""
+    return of(turn, filed(turn).transaction)
 
 
 def fee_of(turn):
     """The fee that a turn gives back."""
-    return next(one for one in turn.before.transactions if one.id == turn.after.picked)
+    return of(turn, turn.after.picked)
 
 
 def age(turn, payment):
     return (turn.before.today - payment.day).days
 
 
-def proposed(turn):
-    return next(one for one in turn.before.transactions if one.id == turn.after.picked)
-
-
 # -- who is spoken to -----------------------------------------------------------------------------------
 
+automated_first = before("automated", lambda turn: True, says="nothing is said before the customer knows that a program answers")
+automated_once = never_after("automated", "automated", says="that a program answers is said once")
 nothing_for_strangers = always(
     lambda turn: turn.before.identified or ANYONE.issuperset(turn.said), says="who is not identified hears nothing of payments and cases"
 )
@@ -112,17 +127,21 @@ hardship_is_met = always(
 
 # -- disputes -------------------------------------------------------------------------------------------
 
-asked_then_filed = in_order("propose", "file_dispute", says="nothing is filed that was not proposed")
-filed_on_a_yes = always(
-    lambda turn: turn.before.asked.value == "file", on="file_dispute", says="a dispute is filed when the question is open, and only then"
+no_step_is_skipped = in_order(PROPOSALS, "filing_now", "file_dispute", FILED, says="proposed, agreed, filed, told: none is skipped")
+terms_come_first = before("filing_terms", PROPOSALS, says="the terms are told before a dispute is proposed")
+credit_is_true = before("credit_provisionally", "case_filed_credited", says="no credit is told that was not made")
+specialist_is_true = before("refer_to_specialist", "case_filed_specialist", says="no call is promised that nobody was asked to make")
+proposal_is_answered = eventually(
+    ("filing_now", "no_dispute", "hand_over"), within=2, after=PROPOSALS, says="a proposal can be answered, or left to a human"
 )
+outcome_is_told = eventually(FILED, within=1, after="file_dispute", says="what is filed is told in the next turn")
 in_time = always(
-    lambda turn: age(turn, proposed(turn)) <= (395 if turn.after.reason.value == "fraud" else 120),
-    on="propose",
-    says="no dispute is proposed after 120 days, 395 for fraud",
+    lambda turn: age(turn, disputed(turn)) <= (395 if filed(turn).reason.value == "fraud" else 120),
+    on="file_dispute",
+    says="no dispute is filed after 120 days, 395 for fraud",
 )
 fraud_blocks_first = always(
-    lambda turn: turn.before.card_blocked or turn.before.reason.value != "fraud",
+    lambda turn: turn.before.card_blocked or filed(turn).reason.value != "fraud",
     on="file_dispute",
     says="a dispute for fraud is filed after the card was blocked",
 )
@@ -132,14 +151,16 @@ filed_once = always(
     says="no payment is disputed twice",
 )
 small_is_credited = always(
-    lambda turn: turn.before.claim <= 50, on="credit_provisionally", says="nothing above 50 is credited before the case is decided"
+    lambda turn: filed(turn).amount <= 50, on="credit_provisionally", says="nothing above 50 is credited before the case is decided"
 )
 large_goes_to_a_specialist = always(
-    lambda turn: turn.before.claim <= 1000 or "refer_to_specialist" in turn.effects,
+    lambda turn: filed(turn).amount <= 1000 or "refer_to_specialist" in turn.effects,
     on="file_dispute",
     says="above 1,000 a specialist takes the case",
 )
-claim_is_paid = always(lambda turn: 0 < turn.after.claim <= proposed(turn).amount, on="propose", says="no more is claimed than was paid")
+claim_is_paid = always(
+    lambda turn: 0 < filed(turn).amount <= disputed(turn).amount, on="file_dispute", says="no more is claimed than was paid"
+)
 
 # -- fees -----------------------------------------------------------------------------------------------
 
@@ -155,19 +176,18 @@ fee_once = always(
 
 # -- the card, and a human ------------------------------------------------------------------------------
 
-asked_then_blocked = before("ask_to_block", "block_card", says="no card is blocked that nobody asked about")
-blocked_once = never_after("block_card", ("block_card", "ask_to_block"), says="a blocked card is not blocked again")
+asked_then_blocked = in_order(
+    ("block_offer", "block_first"), "blocking_now", "block_card", "card_blocked", says="asked, agreed, blocked, told: none is skipped"
+)
+blocked_once = never_after("block_card", ("block_card", "block_offer", "block_first"), says="a blocked card is not blocked again")
 block_is_answered = eventually(
-    ("block_card", "keep_card", "hand_over"), within=1, after="ask_to_block", says="the question about the card can be answered at once"
+    ("blocking_now", "block_declined", "hand_over"),
+    within=2,
+    after=("block_offer", "block_first"),
+    says="the question about the card can be answered, or left to a human",
 )
 human_on_demand = always(
     lambda turn: not turn.heard.wants_human or turn.before.with_colleague or set(turn.options) == {"hand_over"},
     says="who asks for a human gets one, and nothing else",
-)
-goes_on_after_filing = eventually(
-    ("goodbye", "thanks", "card_blocked", "block_declined"),
-    within=1,
-    after="file_dispute",
-    says="after a dispute is filed the customer is not left in an open question",
 )
 left_to_the_colleague = never_after("hand_over", (*DONE, "block_card"), says="after the hand-over the desk does nothing more")

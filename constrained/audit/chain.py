@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -141,7 +142,7 @@ def _parts(content: dict[str, Any]) -> tuple[bytes, bytes, bytes, bytes]:
     runs: list[dict[str, Any]] = [{}, {}, {}, {}]
     for name, value in content.items():
         if name not in _PLACE:
-            runs[sum(name > field for field in _PLACE)][name] = value
+            runs[bisect(_PLACE, name)][name] = value
     first, second, third, last = (canonical(run)[1:-1] for run in runs)
     return first, second, third, last
 

@@ -216,5 +216,10 @@ def to_json(value: Any) -> Any:
 
 def portable(text: str, file: str) -> str:
     """``text`` without the folder of the logic file: a record reads the same wherever the logic lies."""
-    folder = os.path.dirname(file)
+    folder = _folder(file)
     return text.replace(folder + os.sep, "") if folder else text
+
+
+@lru_cache(maxsize=256)
+def _folder(file: str) -> str:
+    return os.path.dirname(file)

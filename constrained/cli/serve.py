@@ -47,6 +47,7 @@ def serve(
     port_file: Annotated[Path | None, typer.Option(help="Write url, port, token and pid there once it listens.")] = None,
     parent: Annotated[int | None, typer.Option(help="End when the process of this id ends.")] = None,
     watch: Annotated[bool, typer.Option(help="Take over edited packs that pass their check.")] = True,
+    warm: Annotated[bool, typer.Option(help="Take a turn of each pack with each model before the first request.")] = True,
     page: Annotated[bool, typer.Option(help="Show the page at /.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every turn on standard error, without its words.")] = False,
 ) -> None:
@@ -89,6 +90,7 @@ def serve(
         port_file=port_file,
         parent=parent,
         is_watching=watch,
+        is_warm=warm,
         ready=lambda url: _say(url, token, settings),
     )
 

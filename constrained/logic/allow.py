@@ -204,10 +204,10 @@ class _SortedOut:
                 option = _around(option, rest, option.running, option.is_rest, option.is_assumed)
             if option.id in obliged:
                 self._block(option, f"said anyway: {obliged[option.id].source} obliges to say it")
-            elif option.text in kept:
-                self._block(option, _same(option, kept[option.text]))
-            else:
+            elif option.text not in kept:
                 kept[option.text] = option
+            elif not _is_step(kept[option.text], option):
+                self._block(option, _same(option, kept[option.text]))
         return list(kept.values())
 
     def _block(self, what: Option | Obligation, reason: str) -> None:
@@ -384,6 +384,12 @@ def _effect_fails(source: Source, effects: Sequence[Effect], state: State) -> st
             source, f"the precondition of {names} failed: {type(error).__name__}: {error}", "requires=(state, *arguments) -> bool"
         ) from error
     return f"could not be carried out: the precondition of {failing} does not hold" if failing else ""
+
+
+def _is_step(first: Option, later: Option) -> bool:
+    """Whether a procedure's own words come to the very same as what is offered beside it: nothing is lost."""
+    is_alike = (first.id, first.effects, first.running) == (later.id, later.effects, later.running)
+    return is_alike and first.running is not None
 
 
 def _same(later: Option | Obligation, first: Option | Obligation) -> str:

@@ -191,11 +191,10 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """What is the same for every option of the turn: what is due, and what was said that forbids something."""
-        past = [self.catalog[name] for name in self.memory.said if name in self.catalog]
         nevers = [clause for clause in self.clauses if clause.kind == "never_after"]
         self.neighbours = tuple(clause for clause in self.clauses if clause.kind in ("before", "after"))
         self.due = [clause for clause in self.clauses if self._is_due(clause)]
-        self.causes = {clause: next((one.id for one in past if is_meant(clause.what, one)), "") for clause in nevers}
+        self.causes = {clause: self._cause(clause) for clause in nevers}
 
     def of(self, spoken: Sequence[Response], effects: Sequence[str]) -> Scheduled:
         """What goes with an option that says these responses, in this order, and has these effects."""
@@ -211,6 +210,11 @@ class Schedule:
             return Scheduled(broken=self.clauses[0], reason="the obligations demand each other without end")
         first, last = self._kept(first), self._kept(last)
         return self._forbidden(first, spoken, last) or (Scheduled(tuple(first), tuple(last)) if first or last else _NOTHING)
+
+    def _cause(self, clause: Clause) -> str:
+        """A response that was said and is what the clause means; empty when there is none."""
+        said = self.memory.said
+        return next((one.id for one in self.catalog.responses.values() if is_meant(clause.what, one) and one.id in said), "")
 
     def _is_due(self, clause: Clause) -> bool:
         said, memory = self.memory.said, self.memory

@@ -35,7 +35,7 @@ from constrained.logic.options import Offer
 from constrained.logic.purity import impurities
 from constrained.logic.registration import catalog_of, code_hash, first_line, generator, heard_fields, parameters_of, read, text_hash
 from constrained.logic.script import FunctionNode, Script
-from constrained.logic.situation import Standpoint, situation, standpoint
+from constrained.logic.situation import Standpoint, asked_said, has_waiting_loops, situation, standpoint
 from constrained.logic.state import State
 from constrained.logic.understanding import Understanding
 from constrained.memory import Frame, Memory
@@ -105,7 +105,7 @@ class Policy:
         self.terms, self.version = terms, terms.version
         self.main = "" if function is beside else function.__name__
         self.script, self.written = script, written
-        self.is_claiming = any(response.claims for response in catalog.responses.values())
+        self.is_claiming = bool(self.claimed)
         self.is_reminding = terms.is_reminding
         self._function = function
         self._beside = beside
@@ -185,9 +185,24 @@ class Policy:
 
     @cached_property
     def once_ids(self) -> frozenset[str]:
-        """Ids whose having been said decides what may be said."""
+        """Ids whose having been said decides what may be said; all of them where the text does not tell which."""
         made = find_offers(self.script, self.nodes())
-        return frozenset(name for one in made if any(link == "once" for link, _ in one.links) for name in one.ids or ())
+        return frozenset(name for one in made if any(link == "once" for link, _ in one.links) for name in one.ids or self.catalog.responses)
+
+    @cached_property
+    def asked_said(self) -> dict[str, int]:
+        """Ids of which it matters whether they were said, with the number of turns that an obligation counts back, or 0."""
+        return asked_said(self)
+
+    @cached_property
+    def claimed(self) -> frozenset[str]:
+        """Events that some response claims."""
+        return frozenset(response.claims for response in self.catalog.responses.values() if response.claims)
+
+    @cached_property
+    def has_waiting_loops(self) -> bool:
+        """Whether a procedure may wait inside a loop."""
+        return has_waiting_loops(self.nodes())
 
     @cached_property
     def read_fields(self) -> frozenset[str]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constrained.catalog.response import Source
 from constrained.logic.course import GAVE_UP, MISSED, Course
 from constrained.logic.kept import step_at
-from constrained.logic.script import body_nodes
+from constrained.logic.script import FunctionNode, body_nodes
 from constrained.memory import Frame, Memory
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def standpoint(policy: Policy, memory: Memory) -> Standpoint | None:
 def situation(policy: Policy, memory: Memory) -> Hashable:
     """A key of what can still matter of a memory."""
     frames = tuple(_frame(policy, frame, memory) for frame in policy.frames(memory)) if policy.bodies else ()
-    claimed = {response.claims for response in policy.catalog.responses.values() if response.claims} if policy.is_claiming else set()
-    return frames, frozenset(memory.done) & claimed, _said(policy, memory), memory.clock
+    return frames, policy.claimed.intersection(memory.done), _said(policy, memory), memory.clock
 
 
 def _frame(policy: Policy, frame: Frame, memory: Memory) -> Hashable:
@@ -66,26 +65,33 @@ def _frame(policy: Policy, frame: Frame, memory: Memory) -> Hashable:
 
 def _rounds(policy: Policy, frame: Frame) -> Hashable:
     """How often each step was passed, where a loop may come to it again: how far a loop has gone is not among the local values."""
-    if not any(isinstance(node, ast.For) and _waits(node) for function in policy.nodes() for node in body_nodes(function)):
+    if not policy.has_waiting_loops:
         return ()
     return tuple(sorted(Counter(event.step for event in frame.events if event.answer not in (MISSED, GAVE_UP)).items()))
 
 
-def _waits(loop: ast.For) -> bool:
-    return any(isinstance(node, ast.Await) for node in ast.walk(loop))
+def has_waiting_loops(functions: Iterable[FunctionNode]) -> bool:
+    """Whether a procedure may wait inside a loop."""
+    loops = [node for function in functions for node in body_nodes(function) if isinstance(node, ast.For)]
+    return any(isinstance(node, ast.Await) for loop in loops for node in ast.walk(loop))
+
+
+def asked_said(policy: Policy) -> dict[str, int]:
+    """Responses of which it matters whether they were said: an obligation or ``once()`` asks. With the turns that it counts back, or 0."""
+    asked: dict[str, int] = dict.fromkeys(policy.once_ids, 0)
+    for clause in policy.obligations:
+        names = _names(policy, clause.what) if clause.kind == "never_after" else [clause.response_id]
+        for name in names if clause.kind != "after" else ():  # what follows it has to be said in the same turn
+            asked[name] = max(asked.get(name, 0), clause.turns)
+    return dict(sorted(asked.items()))
 
 
 def _said(policy: Policy, memory: Memory) -> Hashable:
-    """Of what was said: whether, where an obligation or ``once()`` asks; how long ago, as far as it counts turns."""
-    asked: dict[str, int] = dict.fromkeys(policy.once_ids, 0)
-    for clause in policy.obligations:
-        for name in _names(policy, clause.what) if clause.what else (clause.response_id,):
-            asked[name] = max(asked.get(name, 0), clause.turns)
-        asked[clause.response_id] = max(asked.get(clause.response_id, 0), clause.turns)
+    """Of what was said: whether, where it matters; how long ago, as far as turns are counted."""
     now = memory.number
     return tuple(
         (name, name in memory.said, min(now - memory.said.get(name, 0), n_turns) if n_turns else 0)
-        for name, n_turns in sorted(asked.items())
+        for name, n_turns in policy.asked_said.items()
     )
 
 

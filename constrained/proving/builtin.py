@@ -99,9 +99,7 @@ def _shadowed(graph: Graph, shadowed: dict[str, tuple[int, int, str]]) -> Judged
 
 
 def _human(graph: Graph, judge: Judge, scope: Scope) -> Judged:
-    wanted = frozenset(scope.human)
-    flags = [not wanted.isdisjoint(move.events) for move in graph.machine.moves]
-    witness = judge.far_from(lambda point, move, target: flags[move], scope.within, None)
+    witness = judge.far_from(scope.human, scope.within, None)
     turns = "turn" if scope.within == 1 else "turns"
     return Judged("a_human_in_reach", f"from everywhere {' or '.join(scope.human)} can be come to within {scope.within} {turns}", witness)
 
@@ -114,7 +112,11 @@ def _fallbacks(graph: Graph, judge: Judge, scope: Scope) -> Judged:
             return 0
         return HIT if layer + 1 > most else layer + 1
 
-    return Judged("no_fallback_loop", f"never more than {most} turns in a row that only the fallback can answer", judge.search(rule))
+    return Judged(
+        "no_fallback_loop",
+        f"never more than {most} turns in a row that only the fallback can answer",
+        judge.search(rule, n_layers=most + 1),
+    )
 
 
 def _conflicts(graph: Graph) -> Judged:
@@ -151,6 +153,6 @@ def _at(graph: Graph, point: int, branch: int, note: str) -> Witness:
     moves = [
         move
         for move in graph.turns[point].branches[branch][1].moves
-        if not isinstance(graph.machine.after(graph.points[point], move), Failure)
+        if not isinstance(graph.machine.after(graph.points[point], graph.turns[point], move), Failure)
     ]
     return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch, note=note)

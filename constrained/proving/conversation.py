@@ -56,14 +56,13 @@ def _turn(graph: Graph, point: int, move: int, branch: int, more: Picks) -> Gold
     if machine.recall.is_silent(graph.points[point][machine.recall_slot]):
         picks = ()
     one = machine.moves[move]
-    after = machine.after(graph.points[point], move)
-    place = one.said.index(one.chosen)
+    after = machine.after(graph.points[point], graph.turns[point], move)
     then = {} if isinstance(after, Failure) else _changes(machine.state(graph.points[point]), machine.state(after))
     return GoldenTurn(
         says=_message(machine, one.chosen, picks) if not machine.recall.is_silent(graph.points[point][machine.recall_slot]) else "",
         heard=_heard(machine, picks),
         expects=one.chosen,
-        obliged=tuple(one.said[:place] + one.said[place + 1 :]),
+        obliged=tuple(one.said[: one.place] + one.said[one.place + 1 :]),
         effects=tuple(map(str, one.effects)),
         fails=one.fails,
         then=then,

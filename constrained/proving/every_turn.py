@@ -39,12 +39,16 @@ class EveryTurn:
         self._key: Key = ()
         self._hearing = _Hearing({})
 
-    def failing(self, test: Test, is_meant: Meant | None) -> Found | None:
-        """The first turn, by the distance of its point, for which a test is false."""
+    def failing(self, test: Test, is_meant: Meant, *, is_by_name: bool) -> Found | None:
+        """The first turn, by the distance of its point, for which a test is false. ``is_by_name``: a move tells whether it is meant."""
         best: Found | None = None
         for members in self._members.values():
             for move in self.graph.turns[members[0]].moves:
-                best = self._first(test, is_meant, move, members, best[0] if best else len(self.graph.points)) or best
+                if not is_by_name or is_meant(0, move, 0):
+                    best = (
+                        self._first(test, None if is_by_name else is_meant, move, members, best[0] if best else len(self.graph.points))
+                        or best
+                    )
         return best
 
     def _first(self, test: Test, is_meant: Meant | None, move: int, members: list[int], below: int) -> Found | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from constrained.logic.state import State
-from constrained.proving.machine import Failure, GrownError, Machine, Turns
+from constrained.proving.machine import Failure, Machine, Turns
 from constrained.proving.memo import Key
 
 Progress = Callable[[int, int, int], None]  # points found, points explored, turns
@@ -70,13 +70,9 @@ def explore_graph(
 ) -> Graph:
     """Every point that can be reached from the starts, as far as the bounds allow."""
     began = time.monotonic()
-    while True:
-        try:
-            graph = _explored(machine, starts, most_points, began + most_seconds, progress)
-        except GrownError:
-            continue
-        graph.seconds = time.monotonic() - began
-        return graph
+    graph = _explored(machine, starts, most_points, began + most_seconds, progress)
+    graph.seconds = time.monotonic() - began
+    return graph
 
 
 def _explored(machine: Machine, starts: Sequence[State], most_points: int, until: float, progress: Progress | None) -> Graph:
@@ -111,7 +107,7 @@ def _expand(graph: Graph, number: int, known: dict[Key, int]) -> None:
         if outcome.error:
             graph.errors.append((number, branch, outcome.error))
     for move in turns.moves:
-        after = machine.after(point, move)
+        after = machine.after(point, turns, move)
         if isinstance(after, Failure):
             graph.failures.append((number, move, after.text))
             continue

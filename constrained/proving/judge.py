@@ -16,6 +16,7 @@ from constrained.proving.machine import Picks
 HIT, STOP = -1, -2
 Step = tuple[int, int]  # (point, move)
 Place = Callable[[int, int, int], int]  # (point, move, target) -> where in the turn, or -1
+Far = tuple[int, bytearray]  # (layer, 0 for each point that is far there)
 Rule = Callable[[int, int, int, int], int]  # (layer, point, move, target) -> next layer, HIT or STOP
 
 
@@ -54,18 +55,26 @@ class Judge:
 
     def _counterexample(self, one: Property) -> Witness | None:
         if one.kind == "always":
-            found = self._every.failing(one.test or bool, self._matcher(one.on) if one.on is not None else None)
+            meant = (lambda point, move, target: True) if one.on is None else self._matcher(one.on)
+            found = self._every.failing(one.test or bool, meant, is_by_name=not callable(one.on))
             return Witness((*self.graph.way(found[0]), found[:2]), *found[2:]) if found else None
         if one.kind == "eventually":
-            return self.far_from(self._matcher(one.then), one.within, self._matcher(one.first) if one.first is not None else None)
+            return self.far_from(one.then, one.within, one.first)
         first, then = self._places(one.first), self._places(one.then)
-        return self.search(_before(first, then) if one.kind == "before" else _never_after(first, then))
+        is_by_name = not (callable(one.first) or callable(one.then))
+        rule = _before(first, then) if one.kind == "before" else _never_after(first, then)
+        return self.search(rule, n_layers=2 if is_by_name else 0)
 
     # -- searches ------------------------------------------------------------------------------------
 
-    def search(self, rule: Rule, is_over: Callable[[int, int], bool] = lambda point, layer: False) -> Witness | None:
-        """A shortest conversation to a HIT, or to a point that ``is_over`` names, in the product of graph and layers."""
+    def search(self, rule: Rule, *, n_layers: int = 0, far: Far | None = None) -> Witness | None:
+        """A shortest conversation to a HIT, or to a point that is ``far``, in the product of graph and layers.
+
+        ``n_layers`` says that the rule looks at the layer, of so many, and the move alone: then most searches end early.
+        """
         graph = self.graph
+        if n_layers and not self._is_reached(rule, n_layers, far):
+            return None
         came: dict[tuple[int, int], tuple[tuple[int, int], int] | None] = {(point, 0): None for point in range(graph.starts)}
         level = list(came)
         while level:
@@ -74,7 +83,7 @@ class Judge:
                 point, layer = node
                 if point >= graph.n_explored:
                     continue
-                if is_over(point, layer):
+                if far is not None and layer == far[0] and not far[1][point]:
                     return Witness((*_way(came, node), *self._any_turn(point)))
                 for move, target in graph.steps(point):
                     after = rule(layer, point, move, target)
@@ -86,30 +95,58 @@ class Judge:
             level = following
         return None
 
-    def far_from(
-        self, wanted: Callable[[int, int, int], bool], within: int, after: Callable[[int, int, int], bool] | None
-    ) -> Witness | None:
-        """A shortest conversation to a point from which no ``wanted`` turn can be come to in time."""
-        near = self._near(wanted, within)
-        begins = 0 if after is None else 1
+    def _is_reached(self, rule: Rule, n_layers: int, far: Far | None) -> bool:
+        """Whether ``search`` would find something: the same walk, with no memory of the way."""
+        graph = self.graph
+        tables = [[rule(layer, 0, move, 0) for move in range(len(self.machine.moves))] for layer in range(n_layers)]
+        seen = [bytearray(len(graph.points)) for _ in tables]
+        seen[0][: graph.starts] = b"\1" * graph.starts
+        todo = [(point, 0) for point in range(graph.starts)]
+        while todo:
+            point, layer = todo.pop()
+            if point >= graph.n_explored:
+                continue
+            if far is not None and layer == far[0] and not far[1][point]:
+                return True
+            table = tables[layer]
+            for move, target in graph.steps(point):
+                after = table[move]
+                if after >= 0:
+                    if not seen[after][target]:
+                        seen[after][target] = 1
+                        todo.append((target, after))
+                elif after == HIT:
+                    return True
+        return False
+
+    def far_from(self, then: Event | None, within: int, first: Event | None) -> Witness | None:
+        """A shortest conversation to a point (once ``first`` has happened) from which no ``then`` can be come to in time."""
+        wanted, after = self._matcher(then), self._matcher(first)
+        is_by_name = not (callable(then) or callable(first))
+        near = self._near(wanted, within, is_by_name)
+        begins = 0 if first is None else 1
 
         def rule(layer: int, point: int, move: int, target: int) -> int:
             if layer == begins and wanted(point, move, target):
                 return STOP
-            return begins if layer == begins or (after is not None and after(point, move, target)) else 0
+            return begins if layer == begins or after(point, move, target) else 0
 
-        return self.search(rule, lambda point, layer: layer == begins and not near[point])
+        return self.search(rule, n_layers=begins + 1 if is_by_name else 0, far=(begins, near))
 
     def _any_turn(self, point: int) -> tuple[Step, ...]:
         """One turn at a point: whatever is said first when nothing special is heard."""
         return tuple((point, move) for move, _ in list(self.graph.steps(point))[:1])
 
-    def _near(self, wanted: Callable[[int, int, int], bool], within: int) -> bytearray:
+    def _near(self, wanted: Place, within: int, is_by_name: bool) -> bytearray:
         """1 for each point from which a wanted turn can be come to in time, or where that is not known."""
         graph = self.graph
-        near = bytearray(len(graph.points))
-        for point in range(len(graph.points)):
-            near[point] = point >= graph.n_explored or any(wanted(point, move, target) for move, target in graph.steps(point))
+        near = bytearray(b"\1") * len(graph.points)
+        known: dict[int, bool] = {}  # of the turns that many points have in common
+        for point, turns in enumerate(graph.turns):
+            is_near = known.get(turns.number) if is_by_name and not graph.failures else None
+            if is_near is None:
+                is_near = known[turns.number] = any(wanted(point, move, target) for move, target in graph.steps(point))
+            near[point] = is_near
         for _ in range(within - 1):
             before = bytes(near)
             for point in range(graph.n_explored):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from constrained.approval.in_force import Standing
 from constrained.errors import ConstrainedError
+from constrained.logic.course import heard_text
 from constrained.logic.effects import Effect
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
@@ -23,13 +24,10 @@ from constrained.memory import Memory
 from constrained.proving.domains import Domain
 from constrained.proving.memo import Fork, Key, Known, Memo, Values
 from constrained.proving.recall import Recall, reads_whole
-from constrained.proving.watch import HeardWatch, SaidWatch, StateWatch, plain_state
+from constrained.proving.watch import DoneWatch, HeardWatch, SaidWatch, StateWatch, plain_state
 
 Picks = tuple[tuple[str, Any], ...]
-
-
-class GrownError(Exception):
-    """It turned out to matter whether a response was said of which that was not kept: the exploration starts anew."""
+Changes = tuple[tuple[int, int], ...]  # (slot, number of its value)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +35,7 @@ class Move:
     """What may happen in a turn: something is said, and effects follow.
 
     Attributes:
-        said: every response of the turn, in order; ``chosen`` among them.
+        said: every response of the turn, in order; ``chosen`` at this ``place`` among them.
         is_forced: nothing but the fallback might be said.
         recall: number of the memory after it. fails: the host could not carry out the effects.
     """
@@ -48,6 +46,7 @@ class Move:
     effects: tuple[Effect, ...]
     is_forced: bool
     line: int
+    place: int
     recall: int = 0
     fails: bool = False
 
@@ -78,6 +77,13 @@ class Outcome:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An effect that could not run, though its option was allowed."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Turns:
     """All turns that one point of a conversation may take.
@@ -86,6 +92,7 @@ class Turns:
         branches: what may be heard, and what comes of it; the defaults first.
         moves: number of a move -> number of the first branch that allows it.
         places: number of a move -> its place among them. reads: slots that decide all this.
+        changes: number of a move -> what its effects change, where that is the same at every such point.
         has_errors: some turn cannot be taken.
     """
 
@@ -95,13 +102,7 @@ class Turns:
     places: dict[int, int]
     reads: frozenset[int]
     has_errors: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An effect that could not run, though its option was allowed."""
-
-    text: str
+    changes: dict[int, Changes | Failure] = field(default_factory=dict)
 
 
 class Machine:
@@ -122,6 +123,7 @@ class Machine:
         self.recall = Recall(policy)
         self.recall_slot = self.values.add_slot()
         self.said_slots: dict[str, int] = {}
+        self.done_slots: dict[str, int] = {}
         self.moves: list[Move] = []
         self.leaves: list[Turns] = []
         self.read_domains: set[str] = set()
@@ -131,16 +133,25 @@ class Machine:
         self._state_watch = StateWatch(policy.state_type, self._touch, is_plain=is_plain)
         self._heard_watch = HeardWatch(heard_type, self._choose, is_plain=is_plain) if heard_type else None
         self._watching = _watching(policy, self._state_watch, self._heard_watch)
-        self._forget()
-        for response_id in sorted(policy.once_ids) if self.recall.is_plain else ():
-            self._keep_said(response_id)
+        self._outcomes: Memo[Outcome] = Memo()
+        self._turns: Memo[Turns] = Memo()
+        self._changes_of: list[Memo[Any]] = []
+        self._reads: dict[int, tuple[int, tuple[Any, ...]]] = {}
+        self._point: Key = ()
+        self._forced: tuple[int, ...] = ()
+        self._picks: list[tuple[str, Any]] = []
+        self._said, self._done = SaidWatch(self._is_said), DoneWatch(self._is_done)
+        for response_id in self.recall.said:
+            self.said_slots[response_id] = self.values.add_slot()
+        for event in self.recall.done:
+            self.done_slots[event] = self.values.add_slot()
 
     # -- points --------------------------------------------------------------------------------------
 
     def point(self, state: State) -> Key:
         """Where a conversation begins in a state."""
         numbers = [self.values.number(self.slots[name], getattr(state, name)) for name in self.fields]
-        return (*numbers, 0, *(0 for _ in self.said_slots))
+        return (*numbers, 0, *(0 for _ in self.said_slots), *(0 for _ in self.done_slots))
 
     def state(self, point: Key) -> State:
         """The state at a point."""
@@ -160,11 +171,15 @@ class Machine:
             return turns
         return known.answer
 
-    def after(self, point: Key, number: int) -> Key | Failure:
-        """Where a move leads, or the effect that cannot run."""
-        changes = self._changes_of[number]
-        known = changes.find(point)
-        answer = known.answer if known is not None else self._ran(point, number)
+    def after(self, point: Key, turns: Turns, number: int) -> Key | Failure:
+        """Where a move leads from a point with these turns, or the effect that cannot run."""
+        answer = turns.changes.get(number)
+        if answer is None:
+            changes = self._changes_of[number]
+            known = changes.find(point)
+            answer = known.answer if known is not None else self._ran(point, number)
+            if turns.reads.issuperset(changes.slots(point)):
+                turns.changes[number] = answer
         if isinstance(answer, Failure):
             return answer
         after = list(point)
@@ -174,33 +189,20 @@ class Machine:
 
     # -- running the logic ---------------------------------------------------------------------------
 
-    def _forget(self) -> None:
-        """What was learnt about points of another length is of no use."""
-        self._outcomes: Memo[Outcome] = Memo()
-        self._turns: Memo[Turns] = Memo()
-        self._changes_of: list[Memo[Any]] = [Memo() for _ in self.moves]
-        self.leaves = []
-        self._reads: dict[int, tuple[int, tuple[Any, ...]]] = {}
-        self._point: Key = ()
-        self._forced: tuple[int, ...] = ()
-        self._picks: list[tuple[str, Any]] = []
-
     def _touch(self, name: str) -> None:
         slot = self.slots[name]
         if slot not in self._reads:
             self._reads[slot] = (self._point[slot], ())
 
     def _is_said(self, response_id: str) -> bool:
-        if response_id not in self.said_slots:
-            self._keep_said(response_id)
-            self._forget()
-            raise GrownError(response_id)
-        slot = self.said_slots[response_id]
+        return self._is_set(self.said_slots[response_id])
+
+    def _is_done(self, event: str) -> bool:
+        return self._is_set(self.done_slots[event])
+
+    def _is_set(self, slot: int) -> bool:
         self._reads.setdefault(slot, (self._point[slot], ()))
         return bool(self._point[slot])
-
-    def _keep_said(self, response_id: str) -> None:
-        self.said_slots[response_id] = self.values.add_slot()
 
     def _choose(self, name: str) -> Any:
         """The value of a field of what was heard: as the present branch has it, the first one where it is new."""
@@ -272,33 +274,34 @@ class Machine:
         except ConstrainedError as error:
             first = next(iter(getattr(error, "problems", ())), None)
             return Outcome((), error=first.message if first else error.message, line=first.line if first else 0)
-        return self._told(ran)
+        return self._told(ran, heard_text(heard))
 
     def _memory(self) -> Memory:
-        if self.recall.is_plain:
-            said: Any = SaidWatch(self._is_said)
-            return Memory.model_construct(said=said)
-        self._reads.setdefault(self.recall_slot, (self._point[self.recall_slot], ()))
-        return self.recall.memory(self._point[self.recall_slot])
+        number = self._point[self.recall_slot]
+        if not self.recall.is_plain:
+            self._reads.setdefault(self.recall_slot, (number, ()))
+        return self.recall.memory(number, self._said, self._done)
 
-    def _told(self, ran: Ran) -> Outcome:
+    def _told(self, ran: Ran, heard: str) -> Outcome:
         allowed = ran.allowed
         fallback = self.policy.catalog.fallback
         is_forced = len(allowed.options) == 1 and allowed.options[0].id == fallback
-        moves = []
+        moves, number = [], self._point[self.recall_slot]
         for option in allowed.options:
-            said = tuple(one.id for one in ran.said(option))
-            moves += [self._move(option, said, is_forced, recall, fails) for recall, fails in self.recall.after(ran, option)]
+            spoken = ran.said(option)
+            said, place = tuple(one.id for one in spoken), next(place for place, one in enumerate(spoken) if one is option)
+            ends = self.recall.after(number, ran, option, heard)
+            moves += [self._move(option, said, place, is_forced, recall, fails) for recall, fails in ends]
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 
-    def _move(self, option: Option, said: tuple[str, ...], is_forced: bool, recall: int, fails: bool) -> int:
+    def _move(self, option: Option, said: tuple[str, ...], place: int, is_forced: bool, recall: int, fails: bool) -> int:
         effects = tuple((one.name, repr(one.args), repr(sorted(one.kwargs.items()))) for one in option.effects)
-        key = (option.id, said, effects, is_forced, recall, fails)
+        key = (option.id, said, place, effects, is_forced, recall, fails)
         found = self._move_numbers.get(key)
         if found is None:
             found = self._move_numbers[key] = len(self.moves)
-            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, recall, fails))
+            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, place, recall, fails))
             self._changes_of.append(Memo())
         return found
 
@@ -311,6 +314,7 @@ class Machine:
         if not isinstance(answer, Failure):
             changed = [(self.slots[name], self.values.number(self.slots[name], value)) for name, value in answer.items()]
             changed += [(self.said_slots[one], 1) for one in move.said if one in self.said_slots]
+            changed += [(self.done_slots[one], 1) for one in move.done if one in self.done_slots]
             changed += [] if self.recall.is_plain else [(self.recall_slot, move.recall)]
             answer = tuple(changed)
         self._changes_of[number].keep(reads, answer)

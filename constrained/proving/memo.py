@@ -6,7 +6,7 @@ slots 2, 0 and 5 answers alike for every key that is alike in these, whatever el
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -91,6 +91,13 @@ class Memo(Generic[T]):
         while type(node) is Fork:
             node = node.ways.get(key[node.slot])
         return node  # type: ignore[return-value]  # what is no Fork is Known or None
+
+    def slots(self, key: Key) -> Iterator[int]:
+        """The slots that decide the answer for a key, as far as the function ran on one like it."""
+        node = self.root
+        while type(node) is Fork:
+            yield node.slot
+            node = node.ways.get(key[node.slot])
 
     def keep(self, reads: Reads, answer: T, domains: dict[int, tuple[Any, ...]] | None = None) -> None:
         """Notes the answer of a run that read these slots, with these numbers, in this order."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Hashable
+from typing import Any
 
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.run import Ran, told
-from constrained.memory import Memory
+from constrained.memory import Frame, Memory
 from constrained.proving.watch import WHOLE
 
 _WHOLE = WHOLE | {"vars"}
@@ -21,13 +22,20 @@ _WHOLE = WHOLE | {"vars"}
 class Recall:
     """The memories of one policy's conversations.
 
+    What was said and what was done are parts of a point of their own, as far as they matter (``said``, ``done``); a
+    memory of a number holds the rest: where procedures stand.
+
     Attributes:
-        is_plain: the policy asks of a conversation only what was said.
+        is_whole: an obligation counts turns: then a memory holds everything, and ``said`` and ``done`` are empty.
+        is_plain: there is but one memory.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.is_plain = not (policy.bodies or policy.obligations or policy.is_claiming)
+        self.is_whole = any(policy.asked_said.values())
+        self.is_plain = not (self.is_whole or policy.bodies)
+        self.said: tuple[str, ...] = () if self.is_whole else tuple(policy.asked_said)
+        self.done: tuple[str, ...] = () if self.is_whole else tuple(sorted(policy.claimed))
         self._numbers: dict[Hashable, int] = {}
         self._memories: list[Memory] = []
         self._silent: list[bool] = []
@@ -43,8 +51,12 @@ class Recall:
             self._silent.append(self._is_silent(memory))
         return found
 
-    def memory(self, number: int) -> Memory:
-        return self._memories[number]
+    def memory(self, number: int, said: Any, done: Any) -> Memory:
+        """The memory of a number, with what was said and done of elsewhere."""
+        found = self._memories[number]
+        if self.is_whole:
+            return found
+        return Memory.model_construct(said=said, done=done, number=found.number, running=found.running, outcomes=found.outcomes)
 
     def is_silent(self, number: int) -> bool:
         """Whether the next turn answers no message: a procedure goes on after an effect."""
@@ -56,22 +68,45 @@ class Recall:
             return False
         return not self.policy.bodies or field in self.policy.listens(self._memories[number])
 
-    def after(self, ran: Ran, option: Option) -> list[tuple[int, bool]]:
-        """(number of the memory, did the effects fail) for each way in which the turn may end."""
-        if self.is_plain:
-            return [(0, False)]
-        memory = ran.after(option).model_copy(update={"history": ()})
+    def after(self, number: int, ran: Ran, option: Option, heard: str) -> list[tuple[int, bool]]:
+        """(number of the memory, did the effects fail) for each way in which the turn may end that began with memory ``number``.
+
+        ``heard`` is what was heard in the turn, as JSON: events that were written before all of it was read tell less.
+        """
+        if self.is_plain or (option.running is None and not self.is_whole):  # nothing that runs has moved
+            return [(number, False)]
+        memory = self._after(number, ran, option)
+        memory = memory.model_copy(update={"running": tuple(_hearing(frame, memory.number, heard) for frame in memory.running)})
         if not option.effects:
             return [(self.number(memory), False)]
         names = [effect.name for effect in option.effects]
-        found = [(self.number(told(memory, done=names)), False)]
-        return [*found, (self.number(told(memory, failed=names)), True)] if ran.is_performing(option) else found
+        found = [(self.number(self._told(memory, done=names)), False)]
+        return [*found, (self.number(self._told(memory, failed=names)), True)] if ran.is_performing(option) else found
+
+    def _after(self, number: int, ran: Ran, option: Option) -> Memory:
+        if self.is_whole:
+            return ran.after(option).model_copy(update={"history": ()})
+        before = self._memories[number]
+        return before.model_copy(update={"number": before.number + 1, "running": option.running})
+
+    def _told(self, memory: Memory, **names: list[str]) -> Memory:
+        """What became of effects; what was done is kept elsewhere."""
+        after = told(memory, **names)
+        return after if self.is_whole else after.model_copy(update={"done": ()})
 
     def _is_silent(self, memory: Memory) -> bool:
         if self.is_plain or not memory.running:
             return False
         stands = self.policy.stands_at(memory)
         return stands is not None and stands.kind == "perform" and memory.running[-1].events[-1].number in dict(memory.outcomes)
+
+
+def _hearing(frame: Frame, number: int, heard: str) -> Frame:
+    """A frame whose event of that turn, if there is one, tells all that was heard."""
+    last = frame.events[-1]
+    if last.number != number or last.heard == heard:
+        return frame
+    return frame.model_copy(update={"events": (*frame.events[:-1], last.model_copy(update={"heard": heard}))})
 
 
 def reads_whole(policy: Policy) -> bool:

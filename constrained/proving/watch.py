@@ -128,6 +128,16 @@ class SaidWatch(Mapping[str, int]):
         return 1
 
 
+class DoneWatch:
+    """What the host told as done, as far as it is asked for."""
+
+    def __init__(self, is_done: Callable[[str], bool]) -> None:
+        self._is_done = is_done
+
+    def __contains__(self, event: object) -> bool:
+        return self._is_done(str(event))
+
+
 def plain_state(kind: type[State], values: Mapping[str, Any]) -> State:
     """A state with these values, which are not checked again."""
     made: State = _built(kind, dict(values))

@@ -264,7 +264,7 @@ async def list_models(request: Request) -> dict[str, Any]:
 )
 async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: Annotated[Id | None, Header()] = None) -> Response:
     service = _service(request)
-    if openai_api.is_after_tools(body):
+    if openai_api.is_after_tools(body) and not await _goes_on(body, request, idempotency_key):
         service.turns.packs.get(body.model.partition("@")[0])
         silent = openai_api.silent_chunks(body.model) if body.stream else None
         return _stream(silent) if silent else JSONResponse(openai_api.silence(body.model))
@@ -273,6 +273,12 @@ async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: 
         has_usage = bool(body.stream_options and body.stream_options.include_usage)
         return _stream(openai_api.chunks(reply, body.model, has_usage=has_usage))
     return JSONResponse(openai_api.completion(reply, body.model))
+
+
+async def _goes_on(body: openai_api.ChatRequest, request: Request, key: str | None) -> bool:
+    """Whether there is something to say to what the caller's tools did."""
+    service, named = _service(request), openai_api.conversation_of(body)
+    return named is not None and await service.at_desk(service.turns.goes_on, _tenant(request), named, key)
 
 
 def _stream(chunks: Any) -> Response:

@@ -34,6 +34,7 @@ def catalog_reply(turns: Turns, pack: str) -> CatalogReply:
         default_state=_default(policy.state_type),
         questions={name: one.text for name, one in questions.items()},
         rules=policy.rules,
+        source=policy.source,
         file=Path(policy.file).name,
         line=policy.line,
     )

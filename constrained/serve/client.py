@@ -7,6 +7,7 @@ with Client("http://127.0.0.1:8420", token) as client:
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import uuid
@@ -59,6 +60,22 @@ class Client:
         """
         request = TurnRequest(**{"idempotency_key": uuid.uuid4().hex, **values, "pack": pack, "message": message})
         return TurnReply.model_validate_json(self._asked("POST", "/v1/turns", request.model_dump(mode="json", exclude_unset=True)))
+
+    def turns(self, pack: str, message: str, **values: Any) -> Iterator[TurnReply]:
+        """The turn, and what a procedure has to say once the server ran its effects, each reply as it comes.
+
+        Effects that are handed over are the caller's: it tells what became of them with ``done`` and ``failed``.
+        """
+        key = values.pop("idempotency_key", None) or uuid.uuid4().hex
+        reply = self.turn(pack, message, **values, idempotency_key=key)
+        yield reply
+        kept = {name: value for name, value in values.items() if name not in ("state", "done", "failed")}
+        kept["conversation"] = reply.conversation
+        for number in itertools.count(1):
+            if not reply.goes_on or reply.effects_outcome == "handed_over":
+                return
+            reply = self.turn(pack, "", **kept, idempotency_key=f"{key}.{number}")
+            yield reply
 
     def fork(self, conversation: str, **values: Any) -> TurnReply:
         """A turn taken again in a new conversation; ``values`` are those of ForkRequest. Sent once: each is a new conversation."""

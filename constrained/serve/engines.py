@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,6 +13,7 @@ from constrained.errors import BusyError, DeadlineError
 
 RULES = "rules"  # the name under which a request asks for no model
 N_READERS = 2
+GIVES_WAY = 10  # how much lower an engine's threads stand with the scheduler than those that answer
 
 
 class SharedEngine:
@@ -60,6 +63,7 @@ class _Alone:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._lock = engine, threading.Lock()
+        self._seen = threading.local()
         self.can_read = isinstance(engine, Reads)
 
     @property
@@ -67,18 +71,28 @@ class _Alone:
         return self._engine.identity
 
     def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+        self._give_way()
         with self._lock:
             return self._engine.choose(choices, scene, deadline)
 
     def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+        self._give_way()
         with self._lock:
             if isinstance(self._engine, DecidesMany):
                 return self._engine.decide_many(asks, deadline)
             return [self._engine.choose(ask.choices, ask.scene, deadline) for ask in asks]
 
     def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+        self._give_way()
         with self._lock:
             return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Reads) else [None] * len(blanks)
+
+    def _give_way(self) -> None:
+        """Once for each thread, before it starts those of its own: who keeps a deadline need not wait for a core that computes."""
+        if sys.platform == "linux" and not hasattr(self._seen, "gives_way"):
+            self._seen.gives_way = True
+            thread = threading.get_native_id()  # on Linux a thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + GIVES_WAY))
 
 
 class NoTimeEngine:

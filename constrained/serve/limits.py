@@ -49,8 +49,11 @@ class Gate:
         return self.n_inside - self.n_running
 
     @asynccontextmanager
-    async def turn(self, tenant: str, name: str) -> AsyncIterator[None]:
-        """Inside, the turn runs; the next one of the same name waits. Raises RefusedError: 429 or 503."""
+    async def turn(self, tenant: str, name: str, until_s: float | None = None) -> AsyncIterator[bool]:
+        """Inside, the turn runs; the next one of the same name waits. Raises RefusedError: 429 or 503.
+
+        Gives whether it has a place among those that run: from ``until_s`` (monotonic) on it waits for none.
+        """
         line = self._lines.get((tenant, name)) or _Line()
         self._refuse(line)
         self._spend(tenant)
@@ -58,17 +61,28 @@ class Gate:
         line.n += 1
         self.n_inside += 1
         try:
-            async with line.lock, self._running:
-                self.n_running += 1
+            async with line.lock:
+                has_place = await self._waited(until_s)
+                self.n_running += has_place
                 try:
-                    yield
+                    yield has_place
                 finally:
-                    self.n_running -= 1
+                    if has_place:
+                        self.n_running -= 1
+                        self._running.release()
         finally:
             line.n -= 1
             self.n_inside -= 1
             if not line.n:
                 del self._lines[tenant, name]
+
+    async def _waited(self, until_s: float | None) -> bool:
+        """Whether a place among those that run came before ``until_s``."""
+        try:
+            async with asyncio.timeout(None if until_s is None else max(0.0, until_s - time.monotonic())):
+                return await self._running.acquire()
+        except TimeoutError:
+            return False
 
     def _refuse(self, line: _Line) -> None:
         limits = self._limits

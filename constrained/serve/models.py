@@ -262,7 +262,7 @@ class CatalogReply(CatalogEntry):
 
     Attributes:
         state_schema: JSON schema. default_state: None where a field has no default.
-        rules: the policy's source. file, line: where it is written.
+        rules: the policy's source. file, line: where it is written. source: of the whole file.
         questions: what is heard: field -> question.
     """
 
@@ -273,6 +273,7 @@ class CatalogReply(CatalogEntry):
     default_state: dict[str, Any] | None
     questions: dict[str, str]
     rules: str
+    source: str
     file: str
     line: int
 

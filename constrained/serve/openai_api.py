@@ -2,7 +2,8 @@
 
 ``model`` is a pack, or ``pack@engine``. The conversation is ``metadata.conversation`` or ``user``; without one, the
 transcript that is sent is all that the model reads of it. ``metadata.state`` is the state as JSON text. Effects are
-handed over: the caller runs them, as it runs tools.
+handed over: the caller runs them, as it runs tools; its tools' messages tell what became of them, which a procedure may
+wait for. A content that is the JSON of an object with ``error`` says that a tool failed.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class ChatMessage(_Asked):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
 
     @property
     def text(self) -> str:
@@ -75,23 +78,31 @@ class ChatRequest(_Asked):
 
 
 def is_after_tools(request: ChatRequest) -> bool:
-    """Whether the transcript ends with what the caller's tools did: the reply was said before them, nothing follows it."""
+    """Whether the transcript ends with what the caller's tools did: only a procedure has something to say to that."""
     return request.messages[-1].role in ("tool", "function")
 
 
+def conversation_of(request: ChatRequest) -> str | None:
+    """The one that the request names."""
+    return (request.metadata and request.metadata.conversation) or _id(request.user)
+
+
 def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str | None) -> Job:
-    """The turn that a transcript asks for: its last message of the user. Raises RefusedError."""
+    """The turn that a transcript asks for: its last message of the user, none after tools. Raises RefusedError."""
     pack, _, engine = request.model.partition("@")
     policy = turns.packs.get(pack)
     users = [index for index, message in enumerate(request.messages) if message.role == "user"]
     if not users:
         raise RefusedError(422, "the transcript holds no message of the user", hint="add one with the role user", param="messages")
     metadata = request.metadata or ChatMetadata()
-    conversation = metadata.conversation or _id(request.user)
+    conversation, end = conversation_of(request), len(request.messages) if is_after_tools(request) else users[-1]
+    done, failed = _told_by_tools(request.messages[:end])
     try:
         asked = TurnRequest(
             pack=pack,
-            message=request.messages[users[-1]].text,
+            message="" if is_after_tools(request) else request.messages[end].text,
+            done=done,
+            failed=failed,
             conversation=conversation,
             engine=engine or None,
             state=_state(metadata.state),
@@ -152,6 +163,32 @@ def models(turns: Turns) -> dict[str, Any]:
 
 
 # -- from a transcript ---------------------------------------------------------------------------------------
+
+
+def _told_by_tools(messages: Sequence[ChatMessage]) -> tuple[list[str], list[str]]:
+    """Names of the effects that the tools at the end of a transcript ran, and of those that failed."""
+    names = {str(call.get("id")): _name_of(call) for message in messages for call in message.tool_calls or ()}
+    done: list[str] = []
+    failed: list[str] = []
+    for message in reversed(messages):
+        if message.role == "tool" and message.tool_call_id in names:
+            (failed if _is_error(message.text) else done).append(names[message.tool_call_id])
+        elif message.role != "tool" and message.text.strip():
+            break
+    return done[::-1], failed[::-1]
+
+
+def _name_of(call: dict[str, Any]) -> str:
+    function = call.get("function")
+    return str(function.get("name")) if isinstance(function, dict) else ""
+
+
+def _is_error(content: str) -> bool:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and bool(found.get("error"))
 
 
 def _memory(policy: Policy, messages: Sequence[ChatMessage]) -> Memory:

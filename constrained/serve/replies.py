@@ -26,12 +26,12 @@ from constrained.serve.models import (
 from constrained.turn import Turn
 
 
-def reply_of(turn: Turn, policy: Policy, *, pack: str, engine: str, outcome: EffectsOutcome, degraded: str) -> TurnReply:
+def reply_of(turn: Turn, policy: Policy, *, conversation: str, pack: str, engine: str, outcome: EffectsOutcome, degraded: str) -> TurnReply:
     """The reply before its effects ran; ``finished`` adds what became of them, and the record's place in the log."""
     record, decision = turn.record, turn.decision
     return TurnReply.model_construct(
         turn_id=turn.id,
-        conversation=record.conversation,
+        conversation=conversation,
         number=record.number,
         pack=pack,
         engine=engine,
@@ -50,7 +50,7 @@ def reply_of(turn: Turn, policy: Policy, *, pack: str, engine: str, outcome: Eff
         obligations=_obligations(turn, policy),
         goes_on=turn.goes_on,
         state_before=record.state,
-        state_after=None,
+        state_after=None if turn.effects else record.state,
         timings_ms=record.timings_ms,
         record=record.model_dump(mode="json"),
     )

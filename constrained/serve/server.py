@@ -18,6 +18,7 @@ from constrained.serve.reload import Reloader
 from constrained.serve.service import Service
 from constrained.serve.settings import ServerSettings
 from constrained.serve.sidecar import Watch, parent_watch, remove_port_file, write_port_file
+from constrained.serve.warming import steady, warm
 
 HEAD_S = 10.0  # in which a connection must have sent the head of its first request
 
@@ -29,10 +30,11 @@ except ModuleNotFoundError:  # the parser in Python is slower, and does as well
 
 
 class _Impatient(HttpProtocol):
-    """Closes connections that open and then say nothing, or dribble."""
+    """Closes connections that open and then say nothing, or dribble. Sends at once: a reply does not wait for its head's receipt."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio skips sockets made elsewhere
         self.loop.call_later(HEAD_S, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
@@ -81,9 +83,14 @@ def run(
     port_file: Path | None = None,
     parent: int | None = None,
     is_watching: bool = True,
+    is_warm: bool = False,
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serves until a signal, or the end of ``parent``. ``ready`` is called with the address once it is reached there."""
+    """Serves until a signal, or the end of ``parent``. ``ready`` is called with the address once it is reached there.
+
+    Args:
+        is_warm: take a turn of each pack with each engine before the first request.
+    """
     service: Service = app.state.service
     url = address(bound)
 
@@ -94,6 +101,9 @@ def run(
         ready(url)
 
     watches: list[Watch] = []
+    if is_warm:
+        warm(service.turns)
+    steady()
     server = Server(configured(app, settings), service, started)
     try:
         server.run(sockets=[bound])

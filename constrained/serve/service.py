@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import Job, Taken, Turns
 
 T = TypeVar("T")
+N_LATE = 4
 
 
 class Service:
@@ -26,6 +28,7 @@ class Service:
         self.gate, self.events = Gate(limits), Events(limits)
         telemetry.waiting(lambda: self.gate.n_waiting)
         self._threads = ThreadPoolExecutor(limits.n_running, thread_name_prefix="constrained-turn")
+        self._late = ThreadPoolExecutor(N_LATE, thread_name_prefix="constrained-late")  # whose time ended before they had a place
         self._desk = ThreadPoolExecutor(2, thread_name_prefix="constrained-desk")  # what is no turn does not wait for turns
         self._taking: set[asyncio.Task[TurnReply]] = set()
 
@@ -38,8 +41,8 @@ class Service:
 
     async def _take(self, job: Job, headers: Mapping[str, str] | None) -> TurnReply:
         try:
-            async with self.gate.turn(job.tenant, job.conversation):
-                taken = await self._watched(job, headers)
+            async with self.gate.turn(job.tenant, job.conversation, self.turns.until_s(job)) as has_place:
+                taken = await self._watched(job, headers, self._threads if has_place else self._late)
         except RefusedError as error:
             self.telemetry.refused({429: "rate", 503: "busy"}.get(error.status, "request"))
             raise
@@ -47,13 +50,15 @@ class Service:
             self.events.turn(job.tenant, taken.reply)
         return taken.reply
 
-    async def _watched(self, job: Job, headers: Mapping[str, str] | None) -> Taken:
+    async def _watched(self, job: Job, headers: Mapping[str, str] | None, threads: ThreadPoolExecutor) -> Taken:
         named = {"pack": job.pack if job.pack in self.turns.packs.names else "(unknown)", "conversation": job.conversation}
         with self.telemetry.turn(**named, tenant=job.tenant, headers=headers) as watch:
             watch.begin()
-            taken = await asyncio.get_running_loop().run_in_executor(self._threads, self.turns.take, job)
+            taken = await asyncio.get_running_loop().run_in_executor(threads, self.turns.take, job)
             if taken.turn is not None:
                 watch.done(taken.turn, taken.reply.source, degraded=bool(taken.reply.degraded))
+                if not taken.turn.effects:  # the rules of a late turn choose none
+                    self.turns.margin.took(time.monotonic() - taken.decided_s)
             return taken
 
     async def at_desk(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -86,7 +91,8 @@ class Service:
         self.drain()
         if self._taking:
             await asyncio.wait(self._taking, timeout=self.turns.settings.drain_s)
-        self._threads.shutdown(wait=not self._taking, cancel_futures=True)
+        for threads in (self._threads, self._late):
+            threads.shutdown(wait=not self._taking, cancel_futures=True)
         self._desk.shutdown()
         for engine in self.turns.engines.values():
             close = getattr(engine, "close", None)

@@ -167,11 +167,13 @@ class TurnWatch:
         """The reply is about to be released. ``degraded``: a model was asked and did not answer, the rules chose."""
         facts = _facts(turn, self, source, degraded, time.perf_counter() - self._start_s)
         stages_ms = self._stages(turn.trace.timings_ms)
-        self._span.set_attributes(facts.attributes())
+        if self._span.is_recording():
+            self._span.set_attributes(facts.attributes())
         telemetry = self._telemetry
         telemetry._told(facts, stages_ms)
-        content = _content(turn) if telemetry.content else {}
-        telemetry._log.info("turn", extra={"facts": facts.logged(stages_ms) | self._traced() | content})
+        if telemetry._log.isEnabledFor(logging.INFO):
+            content = _content(turn) if telemetry.content else {}
+            telemetry._log.info("turn", extra={"facts": facts.logged(stages_ms) | self._traced() | content})
 
     def failed(self, error: BaseException) -> None:
         """No reply was released. The text of the error is kept out of metrics and traces: it may quote the message."""
@@ -189,6 +191,8 @@ class TurnWatch:
         stages = {"wait": (begin_ns - self._start_ns) / 1e6, **timings_ms}
         left_ms = (time.time_ns() - self._start_ns) / 1e6 - sum(stages.values())
         stages["commit"] = max(0.0, left_ms)
+        if not self._span.is_recording():
+            return stages
         at_ns = self._start_ns
         for stage, took_ms in stages.items():
             span = self._telemetry.tracer.start_span(f"constrained.{stage}", start_time=at_ns)

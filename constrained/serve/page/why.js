@@ -12,7 +12,7 @@ export function drawWhy(page, act) {
   const take = turn?.takes[turn.take];
   const open = new Set([...$("why").querySelectorAll("details[open][data-name]")].map((one) => one.dataset.name));
   const sections = take
-    ? [funnel(page, take), heard(take), options(page, take), kept(page, take), drawState(page, take, act), drawConfidence(page, act), logic(page, take), drawTimes(take), drawRecord(take)]
+    ? [funnel(page, take), procedure(page, take), heard(take), options(page, take), kept(page, take), drawState(page, take, act), drawConfidence(page, act), logic(page, take), drawTimes(take), drawRecord(take)]
     : [funnel(page, null), drawState(page, null, act), logic(page, null)];
   $("why").replaceChildren(...sections.filter(Boolean));
   for (const one of $("why").querySelectorAll("details[data-name]")) one.open = open.has(one.dataset.name);
@@ -120,6 +120,19 @@ function measure(reply, option, kind, isPair) {
   const line = bar(option.probability, kind);
   if (reply.decision.threshold > 0) line.append(h("span", { class: "threshold", "--at": reply.decision.threshold, title: `threshold ${percent(reply.decision.threshold)}` }));
   return h("div", { class: "measure" }, letter, line, h("span", { class: "share" }, percent(option.probability)));
+}
+
+// -- the step of a procedure ---------------------------------------------------------------------
+
+function procedure(page, take) {
+  const one = take.reply.record.procedure;
+  if (!one) return null;
+  const row = (when, id, line, note) => h("li", {}, h("div", { class: "row-head" }, h("b", {}, when), id && h("code", { class: "id" }, id), note && h("span", { class: "note" }, note)), line && codeLine(page, line));
+  const answer = one.answer && one.answer !== "over" ? `went on with: ${words(one.answer)}` : one.step && !one.answer ? "not answered yet: it stays there" : "";
+  return section("Where the procedure stands", `${words(one.name)}, version ${one.version}. It waits at one step at a time, and only what is written there takes it on.`,
+    h("ul", { class: "rows procedure" },
+      one.step ? row("Stood at", one.step, one.line, answer) : row("Began", "", "", "with this turn"),
+      one.next_step ? row("Now waits at", one.next_step, one.next_line) : row("Now", "", "", "it is over")));
 }
 
 // -- the line of logic ---------------------------------------------------------------------------
