@@ -7,7 +7,7 @@ letters by leaving the message out of what describes its response. The same rows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,7 @@ def fit_mixture(
     ids: Sequence[str],
     settings: Fitting,
     *,
+    described: frozenset[str] = frozenset(),
     unlabelled: Sequence[str] = (),
     read: Read | None = None,
     told: Callable[[str, int, int], object] = lambda stage, done, total: None,
@@ -94,6 +95,7 @@ def fit_mixture(
     Args:
         rows: messages and the ids that answer them; what a response is for counts as one more message of it.
         candidates: one per response, the fallback left out unless rows show it, as an engine sees them. ids: theirs, in order.
+        described: messages among the rows that only tell what a response is for: they are always learned from.
         unlabelled: messages of which nobody knows what answers them.
         read: scores of the engine's own rule, to be weighed too.
     """
@@ -102,7 +104,6 @@ def fit_mixture(
     told("vectors", 0, len(known) + len(unlabelled))
     states = vectors(encoder, [row.message for row in known]).cpu()
     labels = torch.tensor([place[row.id] for row in known])
-    described = {_told(one) for one in candidates}
     judged = _judged(known, labels, described, settings)
     if len(judged) >= FEWEST:
         strength, scores = _cross_validated(states, labels, judged, len(ids), settings)
@@ -120,11 +121,7 @@ def fit_mixture(
     return Mixed(Mixture(tuple(ids), weights, bias, vector, letters, base, rest), held_out, right, strength, judges)
 
 
-def _told(candidate: Candidate) -> str:
-    return candidate.when or candidate.name
-
-
-def _judged(rows: Sequence[Row], labels: Tensor, described: set[str], settings: Fitting) -> list[int]:
+def _judged(rows: Sequence[Row], labels: Tensor, described: frozenset[str], settings: Fitting) -> list[int]:
     """Indices of messages that can be left out: their response has another one. In an order drawn by the seed."""
     real = [index for index, row in enumerate(rows) if row.message not in described]
     counts = np.bincount(labels[real].numpy(), minlength=int(labels.max()) + 1) if real else np.zeros(1)
@@ -195,7 +192,11 @@ def _weighed(
         letters.append(letters_of(rows[judged[at]].message, _without(candidates, rows[judged[at]].message, right[at])))
     vector, letter = pool_weights([[scores[at] for at in some], letters], right)
     both = [vector * scores[at] + letter * letters[at] for at in some]
-    judges = {"vector": _accuracy([scores[at] for at in some], right), "letters": _accuracy(letters, right), "mixture": _accuracy(both, right)}
+    judges = {
+        "vector": _accuracy([scores[at] for at in some], right),
+        "letters": _accuracy(letters, right),
+        "mixture": _accuracy(both, right),
+    }
     if read is None:
         return vector, letter, 0.0, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
     share, base, judges = _with_base(rows, judged, both, right, candidates, settings, read, told, judges)
@@ -241,8 +242,6 @@ def _with_base(
 
 def _without(candidates: Sequence[Candidate], message: str, label: int) -> list[Candidate]:
     """The candidates, as if the message were not among the examples of the one that answers it."""
-    from dataclasses import replace
-
     one = candidates[label]
     kept = replace(one, examples=tuple(example for example in one.examples if example != message))
     return [*candidates[:label], kept, *candidates[label + 1 :]]
