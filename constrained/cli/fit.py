@@ -80,7 +80,7 @@ def read_messages(file: Path) -> tuple[str, ...]:
         try:
             found.append(str(json.loads(text)["message"]))
         except (ValueError, TypeError, KeyError):
-            problems.append(Problem(str(file), number, "there is no message here", 'each line is like {"message": "..."}'))
+            problems.append(Problem(str(file), number, 1, "there is no message here", 'each line is like {"message": "..."}'))
     if problems:
         raise DataError(f"{file} holds lines without a message", problems)
     return tuple(dict.fromkeys(found))

@@ -36,6 +36,7 @@ def overlap(message: str, candidates: Sequence[Sequence[str]]) -> list[float]:
     return [values[0] + sum(values) / len(values) if values else 0.0 for values in nearest]
 
 
+@lru_cache(maxsize=100_000)
 def lettered(line: str) -> str:
     """A line as the runs of four letters that its words hold: what is misspelt or inflected still shares most of them."""
     words = [f" {word} " for word in _WORD.findall(line.lower())]

@@ -160,12 +160,12 @@ def plain_rows(catalog: Catalog, more: Sequence[Row] = ()) -> tuple[tuple[Row, .
     """
     rows = rows_of(catalog, more)
     told = {response.when or response.key for response in catalog.responses.values() if response.id != catalog.fallback}
-    shared = _shared_words(sorted(told))
+    shared = shared_words(sorted(told))
     plain = {text: " ".join(text.split()[shared:]) for text in told}
     return tuple(replace(row, message=plain.get(row.message, row.message)) for row in rows), frozenset(plain.values())
 
 
-def _shared_words(texts: Sequence[str]) -> int:
+def shared_words(texts: Sequence[str]) -> int:
     """How many words all of them begin with; never all the words of one."""
     split = [text.split() for text in texts]
     most = min((len(words) - 1 for words in split), default=0) if len(split) > 1 else 0

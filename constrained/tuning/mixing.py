@@ -149,7 +149,7 @@ def _folded(states: Tensor, labels: Tensor, judged: Sequence[int], fold: np.ndar
     scores = np.zeros((len(judged), n))
     targets = one_hot(labels, n)
     for number in np.unique(fold):
-        left_out = [judged[at] for at in np.flatnonzero(fold == number)]
+        left_out = [judged[at] for at in np.flatnonzero(fold == number).tolist()]
         kept = torch.ones(len(labels), dtype=torch.bool)
         kept[left_out] = False
         weights, bias = softmax_regression(states[kept], targets[kept], strength)
