@@ -34,6 +34,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Labelled messages: .jsonl or .csv with message, expects; state, heard, locale, group.")],
     model: Annotated[str, typer.Option(help="A model's short name, hub id, folder or GGUF file.")] = DEFAULT_MODEL,
     adapter: Annotated[Path | None, typer.Option(help="A folder that constrained tune wrote.")] = None,
+    fitted: Annotated[Path | None, typer.Option(help="A folder that constrained fit wrote.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="The fallback is said below this probability.")] = 0.3,
     heard_given: Annotated[bool, typer.Option("--heard-given", help="Hear what the file says: measures the choice alone.")] = False,
@@ -57,7 +58,7 @@ def evaluate(
     policy = load_policy(name)
     examples = _thinned(read_examples(data, policy), limit)
     _check_protected(policy, protected or [])
-    engine = None if rules else load_engine(model, adapter)
+    engine = None if rules else load_engine(model, adapter, fitted)
     start = time.perf_counter()
     outcomes = _taken(policy, engine, examples, threshold, heard_given, batch)
     told = setting(policy, engine.identity if engine else {"engine": "none"}, data, threshold, heard_given, time.perf_counter() - start)

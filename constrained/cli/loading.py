@@ -27,10 +27,10 @@ def fetch(name: str) -> str:
         return str(models.get_model(name, report))
 
 
-def load_engine(name: str, adapter: Path | None = None) -> Engine:
+def load_engine(name: str, adapter: Path | None = None, fitted: Path | None = None) -> Engine:
     """The engine of a model that is on this machine. Raises EngineError, with the command that gets the model."""
     with loading(f"loading {name}"):
-        return engines.load_engine(name, adapter)
+        return engines.load_engine(name, adapter, fitted)
 
 
 def load_vllm(model: str, urls: list[str], *, served_as: str | None = None) -> Engine:

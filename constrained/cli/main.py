@@ -15,6 +15,7 @@ from constrained.cli import (
     diff,
     draw,
     evaluate,
+    fit,
     list_packs,
     model,
     new,
@@ -51,6 +52,7 @@ app.command("approve")(approve.approve)
 app.command("recall")(approve.recall)
 app.command("diff")(diff.diff)
 app.command("eval")(evaluate.evaluate)
+app.command("fit")(fit.fit)
 app.command("replay")(replay.replay_log)
 app.command("schema")(schema.schema)
 app.command("serve")(serve.serve)

@@ -26,6 +26,7 @@ def play(
     why: Annotated[bool, typer.Option("--why", help="Show what was heard, allowed and blocked, and by which line.")] = False,
     model: Annotated[str, typer.Option(help="A model's short name, hub id, folder or GGUF file.")] = DEFAULT_MODEL,
     adapter: Annotated[Path | None, typer.Option(help="A folder that constrained tune wrote.")] = None,
+    fitted: Annotated[Path | None, typer.Option(help="A folder that constrained fit wrote.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     locale: Annotated[str | None, typer.Option(help="BCP 47 tag of the language to answer in.")] = None,
     log: Annotated[Path | None, typer.Option(help="Append every turn to this file (JSON lines), for: constrained replay")] = None,
@@ -37,7 +38,7 @@ def play(
     """Talk with a pack; reads a pipe too, one message a line."""
     policy = load_policy(name)
     begin = policy.state_type.from_json(state) if state is not None else policy.state_type.default()
-    engine = None if rules else load_engine(model, adapter)
+    engine = None if rules else load_engine(model, adapter, fitted)
     talk(Dialogue(policy, engine=engine, log=log, locale=locale, channel=channel, jurisdiction=jurisdiction, drafts=drafts), begin, why=why)
 
 

@@ -37,5 +37,12 @@ def overlap(message: str, candidates: Sequence[Sequence[str]]) -> list[float]:
 
 
 @lru_cache(maxsize=100_000)
+def lettered(line: str) -> str:
+    """A line as the runs of four letters that its words hold: what is misspelt or inflected still shares most of them."""
+    words = [f" {word} " for word in _WORD.findall(line.lower())]
+    return " ".join(word[at : at + 4].replace(" ", "_") for word in words for at in range(max(1, len(word) - 3)))
+
+
+@lru_cache(maxsize=100_000)
 def _words(line: str) -> Counter[str]:
     return Counter(_WORD.findall(line.lower()))

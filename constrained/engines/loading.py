@@ -20,13 +20,13 @@ ENVIRONMENT = {
 }
 
 
-def load_engine(model: str | Path, adapter: str | Path | None = None) -> Engine:
+def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: str | Path | None = None) -> Engine:
     """A TransformersEngine for a known model's name, a folder, a GGUF file or a hub id.
 
     Args:
-        adapter: the folder that ``constrained tune`` wrote.
+        adapter: the folder that ``constrained tune`` wrote. fitted: the one that ``constrained fit`` wrote.
 
-    Raises ModelNotFoundError, with the command that gets the model, AdapterError or EngineError.
+    Raises ModelNotFoundError, with the command that gets the model, AdapterError, CalibrationError or EngineError.
     """
     name = str(model)
     if models.known_model(name) and models.locate_model(name) is None:
@@ -43,7 +43,7 @@ def load_engine(model: str | Path, adapter: str | Path | None = None) -> Engine:
                 f"a model needs a package that is not installed: {error.name}",
                 hint="pip install 'constrained[transformers]'; without a model the rules alone choose",
             ) from error
-        return TransformersEngine(name, adapter=adapter)
+        return TransformersEngine(name, adapter=adapter, fitted=fitted)
 
 
 def load_vllm(model: str | Path, urls: Sequence[str], *, served_as: str | None = None) -> Engine:

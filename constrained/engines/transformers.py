@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from constrained.choice import Ask, Blank, Choice, Deadline, Distribution, Scene
-from constrained.decoding import reading
+from constrained.decoding import mixture, reading
 from constrained.decoding.adapter import Manifest, attach, read_manifest
 from constrained.decoding.calibration import Calibration
 from constrained.decoding.contexts import ContextFolder, Contexts
@@ -39,10 +39,11 @@ class TransformersEngine:
         rule: how candidates are scored; the channel by default (docs/choosing.md tells why).
         calibration: temperatures and the weight of "none of these"; the rule's own when None.
         adapter: a folder that ``constrained tune`` wrote. Options are then chosen by what it learned; ``rule`` hears the questions.
+        fitted: a folder that ``constrained fit`` wrote: likewise, by what was fitted. Not both.
 
     Raises:
         ModelNotFoundError: no such model here. EngineError: it could not be loaded.
-        AdapterError: the adapter belongs to another model, or is not whole.
+        AdapterError, CalibrationError: the adapter, or what was fitted, belongs to another model, or is not whole.
     """
 
     def __init__(
@@ -54,12 +55,12 @@ class TransformersEngine:
         rule: ScoreRule | None = None,
         calibration: Calibration | None = None,
         adapter: str | Path | None = None,
+        fitted: str | Path | None = None,
     ) -> None:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         network, tokenizer = _load(str(model), device, _dtype(dtype, device))
         self._start(str(model), network, tokenizer, rule, calibration)
-        if adapter is not None:
-            self._adapt(Path(adapter), calibration)
+        self._learned(adapter, fitted, calibration)
         self.reader.contexts = Contexts(self.reader.model, folder=self._folder())
 
     @classmethod
@@ -71,17 +72,17 @@ class TransformersEngine:
         rule: ScoreRule | None = None,
         calibration: Calibration | None = None,
         adapter: str | Path | None = None,
+        fitted: str | Path | None = None,
     ) -> TransformersEngine:
         """An engine around a model that the caller loaded."""
         engine = cls.__new__(cls)
         engine._start(type(network).__name__, network, tokenizer, rule, calibration)
-        if adapter is not None:
-            engine._adapt(Path(adapter), calibration)
+        engine._learned(adapter, fitted, calibration)
         return engine
 
     def _start(self, name: str, network: Any, tokenizer: Any, rule: ScoreRule | None, calibration: Calibration | None) -> None:
         self.rule: ScoreRule = rule or Channel()
-        self.manifest: Manifest | None = None
+        self.manifest: Manifest | mixture.FitManifest | None = None
         self.calibration = calibration or self.rule.calibration
         lm = LanguageModel(network)
         self.reader = Reader(lm, Tokens(tokenizer))
@@ -97,22 +98,44 @@ class TransformersEngine:
             "scoring": "tree" if self.reader.has_tree else "rows" if lm.has_cache else "rows without cache",
         }
 
+    def _learned(self, adapter: str | Path | None, fitted: str | Path | None, calibration: Calibration | None) -> None:
+        if adapter is not None and fitted is not None:
+            raise EngineError("an adapter and what was fitted both choose the options", hint="give one of the two")
+        if adapter is not None:
+            self._adapt(Path(adapter), calibration)
+        if fitted is not None:
+            self._fit(Path(fitted), calibration)
+
+    def _fit(self, folder: Path, calibration: Calibration | None) -> None:
+        """Options by the mixture that was fitted, if it belongs to this model, rule and prompt."""
+        found, manifest = mixture.read(folder)
+        manifest.check_engine(self.identity["weights"], self.reader.tokens.hash, self.rule.name)
+        encoder = load_encoder(manifest.encoder, self.reader.model.device) if manifest.encoder else self.states
+        manifest.check_encoder(encoder)
+        self.use(fitted_rule(encoder, found, self.rule), manifest, calibration)
+
+    @property
+    def states(self) -> Encoder:
+        """The model itself as a maker of vectors."""
+        return LanguageStates(self.reader.model, self.reader.tokens)
+
     def _adapt(self, folder: Path, calibration: Calibration | None) -> None:
         """Options by the adapter's head; the contexts of questions stay those of the model without it."""
         manifest = read_manifest(folder)
         self._identity["weights"] = self.reader.model.weights_hash()
-        encoder: Encoder = LanguageStates(self.reader.model, self.reader.tokens)
+        encoder = self.states
         if manifest.kind == "encoder":
             encoder = load_encoder(manifest.base, self.reader.model.device)
         self.use(Tuned(encoder, attach(folder, manifest, encoder), self.rule), manifest, calibration)
 
-    def use(self, rule: Tuned, manifest: Manifest, calibration: Calibration | None = None) -> None:
-        """Chooses by an adapter from now on. The weights are named as they were before it."""
+    def use(self, rule: Tuned, manifest: Manifest | mixture.FitManifest, calibration: Calibration | None = None) -> None:
+        """Chooses by an adapter, or by what was fitted, from now on. The weights are named as they were before it."""
         self.rule, self.manifest, self.calibration = rule, manifest, calibration or rule.calibration
-        self._identity |= {"adapter": manifest.hash, "rule": rule.name, "calibration": self.calibration.hash}
+        learned = "adapter" if isinstance(manifest, Manifest) else "fitted"
+        self._identity |= {learned: manifest.hash, "rule": rule.name, "calibration": self.calibration.hash}
 
     def check_catalog(self, name: str, digest: str) -> None:
-        """Raises AdapterError when there is an adapter, and it was tuned on another catalog."""
+        """Raises AdapterError or CalibrationError when what was learned was learned on another catalog."""
         if self.manifest is not None:
             self.manifest.check_catalog(name, digest)
 
@@ -165,6 +188,11 @@ class TransformersEngine:
             raise EngineError(f"the model gave scores that are not finite for {choice.name!r}", hint="try dtype='float32'")
         weights = self.calibration.probabilities(found.scores, choice)
         return Distribution(tuple(weights.tolist()), found.mode, tuple(found.scores.tolist()), found.decoding)
+
+
+def fitted_rule(encoder: Encoder, found: mixture.Mixture, base: ScoreRule) -> Tuned:
+    """The rule that chooses options by what was fitted."""
+    return Tuned(encoder, found, base, letters=found.letters, mixed=found.base, kind="fitted")
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def tune(
     Raises TuningError: ``check`` holds a message to learn from, or the run could not be ended. SampleError: too few responses.
     """
     rows = rows_of(policy.catalog, [Row(one.message, one.expects[0]) for one in more])
-    _check_apart(rows, check)
+    check_apart(rows, check)
     before = _taken(policy, engine, check, "before", told) if is_before_checked else []
     tuned: Encoder = load_encoder(encoder) if encoder else LanguageStates(engine.reader.model, engine.reader.tokens)
     base = encoder or engine.identity["model"]
@@ -151,7 +151,7 @@ def _written(
     )
 
 
-def _check_apart(rows: Sequence[Row], check: Sequence[Example]) -> None:
+def check_apart(rows: Sequence[Row], check: Sequence[Example]) -> None:
     """Nothing is measured on what was learned."""
     known = {" ".join(row.message.casefold().split()) for row in rows}
     shared = next((one for one in check if " ".join(one.message.casefold().split()) in known), None)

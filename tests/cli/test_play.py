@@ -30,7 +30,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A script in place of the model; the names of the models that were asked for."""
     asked: list[str] = []
 
-    def load(name: str, adapter: object = None) -> Engine:
+    def load(name: str, adapter: object = None, fitted: object = None) -> Engine:
         asked.append(name)
         return ScriptedEngine(SCRIPT)
 

@@ -24,7 +24,7 @@ def data(tmp_path: Path) -> Path:
 def test_a_measurement_and_a_second_one_against_it(
     run: Run, desk: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "load_engine", lambda name, adapter=None: Counting())
+    monkeypatch.setattr(evaluate, "load_engine", lambda name, adapter=None, fitted=None: Counting())
     first, page = tmp_path / "first.json", tmp_path / "page.html"
     done = run("eval", "library", "--data", str(data), "--json", str(first))
     assert done.status == 0, done.err

@@ -1,24 +1,37 @@
-"""Rule ``tuned``: how near a message's vector is to each response's, as tuning taught it. Knows a Reader, no policy.
+"""Rule ``tuned``: how near a message's vector is to each response, as tuning or fitting taught it. Knows a Reader, no policy.
 
-The message goes through the network once, however many options there are. Questions are heard by another rule, with the
-adapter turned off.
+The message goes through the network once, however many options there are. Beside the vector, shared runs of letters and
+the scores of another rule may have a weight. Questions are heard by that other rule, with an adapter turned off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
 from constrained.choice import Ask, Candidate, Choice, Deadline, Decoding
-from constrained.decoding.adapter import adapted
+from constrained.decoding.adapter import adapted, changes
 from constrained.decoding.calibration import Calibration
-from constrained.decoding.head import Head
 from constrained.decoding.reader import Reader
-from constrained.decoding.rules.rule import Found, ScoreRule
-from constrained.decoding.shortlist import overlap
+from constrained.decoding.rules.rule import Floats, Found, ScoreRule
+from constrained.decoding.shortlist import lettered, overlap
 from constrained.decoding.states import Encoder, vectors
+
+N_READ = 8  # options that the other rule reads: the right one is among them nearly always, and the cost does not grow
+
+
+class Responses(Protocol):
+    """What scores responses by a message's vector: a Head, or a Mixture."""
+
+    @property
+    def temperature(self) -> float: ...
+    def scores(self, states: Tensor) -> Floats: ...
+    def of(self, row: Floats, ids: Sequence[str], is_rest: Sequence[bool]) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +42,24 @@ class Tuned:
     No Fuss Distance Metric Learning using Proxies, ICCV 2017, for how it is learned.
 
     Attributes:
-        encoder: makes vectors of messages; its network has the adapter. head: the responses' vectors.
+        encoder: makes vectors of messages; its network may have an adapter. head: what is known of the responses.
         base: hears the questions, and tells options apart that are one response with two fillings of its slots.
-        words: nats that a unit of BM25 between message and option adds.
+        letters: nats that a unit of BM25 over runs of four letters, between message and option, adds.
+        mixed: weight of ``base``'s scores of the N_READ nearest options; the others get the least of these. 0: it is not asked.
+        kind: the name that a record tells.
     """
 
     encoder: Encoder
-    head: Head
+    head: Responses
     base: ScoreRule
-    words: float = 0.0
+    letters: float = 0.0
+    mixed: float = 0.0
+    kind: str = "tuned"
 
     @property
     def name(self) -> str:
-        return "tuned" + (f"-words-{self.words:g}" if self.words else "") + f", {self.base.name}"
+        parts = (("letters", self.letters), ("mixed", self.mixed))
+        return self.kind + "".join(f"-{name}-{value:.4g}" for name, value in parts if value) + f", {self.base.name}"
 
     @property
     def calibration(self) -> Calibration:
@@ -49,45 +67,85 @@ class Tuned:
 
     def scores(self, reader: Reader, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[Found]]:
         rows = self._rows([ask.scene.message for ask in asks if _options(ask)], deadline)
-        based = iter(self._based(reader, asks, deadline))
-        return [
-            [self._found(reader, ask, choice, rows, deadline) if choice.kind == "option" else next(based) for choice in ask.choices]
-            for ask in asks
-        ]
+        near = [[self._near(ask, choice, rows) for choice in ask.choices if choice.kind == "option"] for ask in asks]
+        based = iter(self._based(reader, asks, near, deadline))
+        return [self._of_ask(reader, ask, iter(mine), based, deadline) for ask, mine in zip(asks, near, strict=True)]
 
-    def _rows(self, messages: Sequence[str], deadline: Deadline | None) -> dict[str, np.ndarray]:
+    def _of_ask(self, reader: Reader, ask: Ask, near: Iterator[Floats], based: Iterator[Found], deadline: Deadline | None) -> list[Found]:
+        found = []
+        for choice in ask.choices:
+            if choice.kind != "option":
+                found.append(next(based))
+                continue
+            scores = next(near)
+            if self.mixed:
+                scores = scores + self.mixed * _spread(next(based), _nearest(scores, choice), len(scores))
+            found.append(self._found(reader, ask, choice, scores, deadline))
+        return found
+
+    def _rows(self, messages: Sequence[str], deadline: Deadline | None) -> dict[str, Floats]:
         """message -> [id] scores; each message is read once."""
         distinct = list(dict.fromkeys(messages))
         if not distinct:
             return {}
-        with adapted(self.encoder.network):
+        network = self.encoder.network
+        with adapted(network) if changes(network) else nullcontext():
             states = vectors(self.encoder, distinct, deadline)
         return dict(zip(distinct, self.head.scores(states), strict=True))
 
-    def _based(self, reader: Reader, asks: Sequence[Ask], deadline: Deadline | None) -> list[Found]:
-        """What is not an option, in its order, all in the passes of ``base``."""
-        others = [replace(ask, choices=[choice for choice in ask.choices if choice.kind != "option"]) for ask in asks]
-        put = [ask for ask in others if ask.choices]
-        return [found for row in self.base.scores(reader, put, deadline) for found in row] if put else []
+    def _near(self, ask: Ask, choice: Choice, rows: dict[str, Floats]) -> Floats:
+        """[candidate] nats by the message's vector, and by the letters that it shares with what describes the option."""
+        candidates = choice.candidates
+        found = self.head.of(rows[ask.scene.message], [_id(one) for one in candidates], [one.rest for one in candidates])
+        return found + self.letters * letters_of(ask.scene.message, candidates) if self.letters else found
 
-    def _found(self, reader: Reader, ask: Ask, choice: Choice, rows: dict[str, np.ndarray], deadline: Deadline | None) -> Found:
-        message, candidates = ask.scene.message, choice.candidates
-        scores = self.head.of(rows[message], [_id(one) for one in candidates], [one.rest for one in candidates])
-        if self.words:
-            told = [() if one.rest else (one.when, *one.examples) for one in candidates]
-            scores = scores + self.words * np.asarray(overlap(message, told))
-        for twins in _twins(candidates):
+    def _based(self, reader: Reader, asks: Sequence[Ask], near: Sequence[Sequence[Floats]], deadline: Deadline | None) -> list[Found]:
+        """What ``base`` is asked, in its order, all in the same passes."""
+        put = []
+        for ask, scores in zip(asks, near, strict=True):
+            mine = iter(scores)
+            choices = [choice if choice.kind != "option" else self._read(choice, next(mine)) for choice in ask.choices]
+            put.append(replace(ask, choices=[choice for choice in choices if choice.candidates]))
+        asked = [ask for ask in put if ask.choices]
+        return [found for row in self.base.scores(reader, asked, deadline) for found in row] if asked else []
+
+    def _read(self, choice: Choice, scores: Floats) -> Choice:
+        """The choice among the nearest options; without candidates where ``base`` has no weight."""
+        return replace(choice, candidates=tuple(choice.candidates[index] for index in _nearest(scores, choice)) if self.mixed else ())
+
+    def _found(self, reader: Reader, ask: Ask, choice: Choice, scores: Floats, deadline: Deadline | None) -> Found:
+        for twins in _twins(choice.candidates):
             scores[twins] += self._apart(reader, ask, choice, twins, deadline)
-        n_tokens = len(self.encoder.rows([message])[0])
-        return Found(scores, "exact", Decoding("the message is read once", n_tokens, 1, n_tokens, n_tokens, len(candidates)))
+        n_tokens = len(self.encoder.rows([ask.scene.message])[0])
+        return Found(scores, "exact", Decoding("the message is read once", n_tokens, 1, n_tokens, n_tokens, len(scores)))
 
-    def _apart(self, reader: Reader, ask: Ask, choice: Choice, twins: list[int], deadline: Deadline | None) -> np.ndarray:
+    def _apart(self, reader: Reader, ask: Ask, choice: Choice, twins: list[int], deadline: Deadline | None) -> Floats:
         """[twin] nats, the best one's 0: what ``base`` makes of one response's fillings among themselves."""
         alone = replace(choice, candidates=tuple(choice.candidates[index] for index in twins))
         found = self.base.scores(reader, [replace(ask, choices=[alone])], deadline)[0][0]
         if found.scores is None:
             return np.asarray([0.0 if index == found.picked else -1.0 for index in range(len(twins))])
         return np.asarray(found.scores - found.scores.max())
+
+
+def letters_of(message: str, candidates: Sequence[Candidate]) -> Floats:
+    """[candidate] BM25 over runs of four letters, of the message with what describes the candidate; 0 for "none of these"."""
+    told = [() if one.rest else tuple(lettered(line) for line in (one.when or one.name, *one.examples)) for one in candidates]
+    return np.asarray(overlap(lettered(message), told))
+
+
+def _nearest(scores: Floats, choice: Choice) -> list[int]:
+    rest = [index for index, candidate in enumerate(choice.candidates) if candidate.rest]
+    return sorted({*np.argsort(-scores, kind="stable")[:N_READ].tolist(), *rest})
+
+
+def _spread(found: Found, read: list[int], n: int) -> Floats:
+    """[candidate] the scores of those that were read; all others' are the least of these."""
+    if found.scores is None:
+        return np.asarray([0.0 if place == read[found.picked or 0] else -1.0 for place in range(n)])
+    whole = np.full(n, found.scores.min())
+    whole[read] = found.scores
+    return whole
 
 
 def _options(ask: Ask) -> bool:

@@ -1,0 +1,321 @@
+"""Fits a mixture of judges to messages: the linear map, how much each judge counts, "none of these". Knows arrays and text, no policy.
+
+Every weight is chosen on scores that a message got while it was left out: of the linear map by cross-validation, of the
+letters by leaving the message out of what describes its response. The same rows and seed give the same mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize, one_hot
+
+from constrained.choice import Candidate
+from constrained.decoding.mixture import Mixture
+from constrained.decoding.rules.tuned import N_READ, letters_of
+from constrained.decoding.states import Encoder, vectors
+from constrained.errors import TuningError
+from constrained.tuning.linear import Floats, pool_weights, softmax_regression
+from constrained.tuning.rows import Row
+
+REST_QUANTILE = 0.75
+SCALE = 20.0  # nats that a cosine of 1 is worth, where there are too few messages to learn it
+LETTERS = 0.02  # likewise, of a unit of BM25 over runs of letters
+FEWEST = 40  # messages that weights can be chosen on
+
+Read = Callable[[str, Sequence[Candidate]], Floats]
+"""The engine's own scores of candidates for a message: [candidate] nats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How a mixture is fitted; the defaults were chosen on BANKING77's dev part (benchmarks/LOG.md).
+
+    Attributes:
+        folds: of the cross-validation. strengths: of the data against the ridge penalty, tried in turn.
+        n_weighed: messages that weights are chosen on, drawn by ``seed``; n_read: of these, how many the engine's own rule reads.
+        rounds: times that messages without labels are labelled and learned from. unlabelled: what one counts, against 1.
+        balance: 0 to 1, how far the labels given to them are evened out: 1 where every response is asked for equally often.
+    """
+
+    folds: int = 5
+    strengths: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0)
+    n_weighed: int = 1000
+    n_read: int = 120
+    rounds: int = 2
+    unlabelled: float = 0.3
+    balance: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises TuningError for numbers that nothing can be fitted with."""
+        if self.folds < 2 or not self.strengths or min(self.strengths) <= 0 or self.n_weighed < FEWEST or not 0 <= self.balance <= 1:
+            raise TuningError("nothing can be fitted with these settings", hint="two folds at least, strengths above 0, balance 0 to 1")
+
+    def told(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixed:
+    """What was fitted, and what it was chosen on.
+
+    Attributes:
+        held_out: [message][candidate] probabilities that messages got while they were left out; right: [message] place of
+            the right one. Empty where there were too few messages.
+        judges: accuracy of each judge alone, and of the mixture, on these.
+    """
+
+    mixture: Mixture
+    held_out: tuple[Floats, ...]
+    right: tuple[int, ...]
+    strength: float
+    judges: Mapping[str, float]
+
+
+def fit_mixture(
+    encoder: Encoder,
+    rows: Sequence[Row],
+    candidates: Sequence[Candidate],
+    ids: Sequence[str],
+    settings: Fitting,
+    *,
+    described: frozenset[str] = frozenset(),
+    unlabelled: Sequence[str] = (),
+    read: Read | None = None,
+    told: Callable[[str, int, int], object] = lambda stage, done, total: None,
+) -> Mixed:
+    """Fits what there is.
+
+    Args:
+        rows: messages and the ids that answer them; what a response is for counts as one more message of it.
+        candidates: one per response, the fallback left out unless rows show it, as an engine sees them. ids: theirs, in order.
+        described: messages among the rows that only tell what a response is for: they are always learned from.
+        unlabelled: messages of which nobody knows what answers them.
+        read: scores of the engine's own rule, to be weighed too.
+    """
+    place = {name: index for index, name in enumerate(ids)}
+    known = [row for row in rows if row.id in place]
+    told("vectors", 0, len(known) + len(unlabelled))
+    states = vectors(encoder, [row.message for row in known]).cpu()
+    labels = torch.tensor([place[row.id] for row in known])
+    judged = _judged(known, labels, described, settings)
+    if len(judged) >= FEWEST:
+        strength, scores = _cross_validated(states, labels, judged, len(ids), settings)
+        weights, bias = softmax_regression(states, one_hot(labels, len(ids)), strength)
+    else:
+        strength, scores = 0.0, np.zeros((0, len(ids)))
+        weights, bias = _means(states, labels, len(ids)), torch.zeros(len(ids))
+    mixed = _weighed(known, judged, scores, candidates, place, settings, read, told)
+    if unlabelled:
+        found = vectors(encoder, unlabelled).cpu()
+        weights, bias = _self_trained(states, labels, found, unlabelled, candidates, weights, bias, strength, mixed, settings)
+    vector, letters, base, held_out, right, judges = mixed
+    mixture = Mixture(tuple(ids), weights, bias, vector, letters, base)
+    rest = _rest(mixture, states, labels)
+    return Mixed(Mixture(tuple(ids), weights, bias, vector, letters, base, rest), held_out, right, strength, judges)
+
+
+def _judged(rows: Sequence[Row], labels: Tensor, described: frozenset[str], settings: Fitting) -> list[int]:
+    """Indices of messages that can be left out: their response has another one. In an order drawn by the seed."""
+    real = [index for index, row in enumerate(rows) if row.message not in described]
+    counts = np.bincount(labels[real].numpy(), minlength=int(labels.max()) + 1) if real else np.zeros(1)
+    kept = [index for index in real if counts[int(labels[index])] > 1]
+    return [kept[at] for at in np.random.default_rng(settings.seed).permutation(len(kept))]
+
+
+def _cross_validated(states: Tensor, labels: Tensor, judged: Sequence[int], n: int, settings: Fitting) -> tuple[float, Floats]:
+    """The strength under which left-out messages are likeliest, and [judged, id] their scores there."""
+    fold = np.empty(len(judged), dtype=int)
+    by_label: dict[int, list[int]] = {}
+    for at, index in enumerate(judged):
+        by_label.setdefault(int(labels[index]), []).append(at)
+    start = 0
+    for group in by_label.values():  # each fold leaves out about as many of every response
+        fold[group] = (np.arange(len(group)) + start) % settings.folds
+        start += len(group)
+    found = {strength: _folded(states, labels, judged, fold, n, strength) for strength in settings.strengths}
+    right = labels[list(judged)].numpy()
+    best = min(found, key=lambda strength: _loss(found[strength], right))
+    return best, found[best]
+
+
+def _folded(states: Tensor, labels: Tensor, judged: Sequence[int], fold: np.ndarray, n: int, strength: float) -> Floats:
+    scores = np.zeros((len(judged), n))
+    targets = one_hot(labels, n)
+    for number in np.unique(fold):
+        left_out = [judged[at] for at in np.flatnonzero(fold == number).tolist()]
+        kept = torch.ones(len(labels), dtype=torch.bool)
+        kept[left_out] = False
+        weights, bias = softmax_regression(states[kept], targets[kept], strength)
+        scores[fold == number] = (states[left_out].float() @ weights.T + bias).double().numpy()
+    return scores
+
+
+def _loss(scores: Floats, right: np.ndarray) -> float:
+    """Mean negative log-likelihood at the temperature that suits best."""
+    (weight,) = pool_weights([list(scores)], right.tolist())
+    return float(-_log_softmax(weight * scores)[np.arange(len(right)), right].mean())
+
+
+def _means(states: Tensor, labels: Tensor, n: int) -> Tensor:
+    total = torch.zeros(n, states.shape[1]).index_add_(0, labels, states.float())
+    return SCALE * normalize(total, dim=-1)
+
+
+Weighed = tuple[float, float, float, tuple[Floats, ...], tuple[int, ...], Mapping[str, float]]
+
+
+def _weighed(
+    rows: Sequence[Row],
+    judged: Sequence[int],
+    scores: Floats,
+    candidates: Sequence[Candidate],
+    place: Mapping[str, int],
+    settings: Fitting,
+    read: Read | None,
+    told: Callable[[str, int, int], object],
+) -> Weighed:
+    """Weights of vector, letters and base, and what left-out messages then get."""
+    if len(scores) == 0:
+        return 1.0, LETTERS, 0.0, (), (), {}
+    some = list(range(min(len(judged), settings.n_weighed)))
+    right = [place[rows[judged[at]].id] for at in some]
+    letters = []
+    for at in some:
+        told("letters", at, len(some))
+        letters.append(letters_of(rows[judged[at]].message, _without(candidates, rows[judged[at]].message, right[at])))
+    vector, letter = pool_weights([[scores[at] for at in some], letters], right)
+    both = [vector * scores[at] + letter * letters[at] for at in some]
+    judges = {
+        "vector": _accuracy([scores[at] for at in some], right),
+        "letters": _accuracy(letters, right),
+        "mixture": _accuracy(both, right),
+    }
+    if read is None:
+        return vector, letter, 0.0, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
+    share, base, judges = _with_base(rows, judged, both, right, candidates, settings, read, told, judges)
+    both = [share * one for one in both]
+    return share * vector, share * letter, base, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
+
+
+def _with_base(
+    rows: Sequence[Row],
+    judged: Sequence[int],
+    both: Sequence[Floats],
+    right: Sequence[int],
+    candidates: Sequence[Candidate],
+    settings: Fitting,
+    read: Read,
+    told: Callable[[str, int, int], object],
+    judges: Mapping[str, float],
+) -> tuple[float, float, Mapping[str, float]]:
+    """Weights of what was mixed so far and of the engine's own scores, over the nearest candidates of some messages."""
+    near, own, labels = [], [], []
+    total = min(settings.n_read, len(both))
+    for at in range(total):
+        told("read", at, total)
+        nearest = sorted(np.argsort(-both[at], kind="stable")[:N_READ].tolist())
+        if right[at] not in nearest:
+            continue
+        message = rows[judged[at]].message
+        apart = _without(candidates, message, right[at])
+        near.append(both[at][nearest])
+        own.append(read(message, [apart[index] for index in nearest]))
+        labels.append(nearest.index(right[at]))
+    if len(labels) < FEWEST:
+        return 1.0, 0.0, judges
+    share, base = pool_weights([near, own], labels)
+    mixed = [share * one + base * other for one, other in zip(near, own, strict=True)]
+    alone = {
+        f"among the {N_READ} nearest, the engine's rule": _accuracy(own, labels),
+        f"among the {N_READ} nearest, without it": _accuracy(near, labels),
+        f"among the {N_READ} nearest, with it": _accuracy(mixed, labels),
+    }
+    return share, base, {**judges, **alone}
+
+
+def _without(candidates: Sequence[Candidate], message: str, label: int) -> list[Candidate]:
+    """The candidates, as if the message were not among the examples of the one that answers it."""
+    one = candidates[label]
+    kept = replace(one, examples=tuple(example for example in one.examples if example != message))
+    return [*candidates[:label], kept, *candidates[label + 1 :]]
+
+
+def _self_trained(
+    states: Tensor,
+    labels: Tensor,
+    found: Tensor,
+    messages: Sequence[str],
+    candidates: Sequence[Candidate],
+    weights: Tensor,
+    bias: Tensor,
+    strength: float,
+    mixed: Weighed,
+    settings: Fitting,
+) -> tuple[Tensor, Tensor]:
+    """The map learned anew with messages that the mixture labelled, in shares (Nigam et al., Machine Learning 39, 2000)."""
+    vector, letter = mixed[0], mixed[1]
+    n, scale = len(candidates), 1.0 if strength == 0 else vector
+    spelt = letter * np.stack([letters_of(message, candidates) for message in messages])
+    counts = torch.cat([torch.ones(len(labels)), torch.full((len(found),), settings.unlabelled)])
+    for _ in range(settings.rounds):
+        shares = _balanced(scale * (found @ weights.T + bias).double().numpy() + spelt, settings.balance)
+        if strength == 0:
+            weights = _prototypes(states, labels, found, torch.from_numpy(shares).float(), n)
+            bias = torch.from_numpy(_prior(found, weights, settings.balance)).float()
+        else:
+            targets = torch.cat([one_hot(labels, n).double(), torch.from_numpy(shares)])
+            weights, bias = softmax_regression(torch.cat([states, found]), targets, strength, counts)
+    return weights, bias
+
+
+def _prototypes(states: Tensor, labels: Tensor, found: Tensor, shares: Tensor, n: int) -> Tensor:
+    """[id, hidden] between what a response is for and the messages that it seems to answer."""
+    told = normalize(torch.zeros(n, states.shape[1]).index_add_(0, labels, states.float()), dim=-1)
+    seen = normalize((shares**2).T @ found.float(), dim=-1)
+    return SCALE * normalize(0.3 * told + 0.7 * seen, dim=-1)
+
+
+def _prior(found: Tensor, weights: Tensor, balance: float) -> Floats:
+    """[id] nats that take back by how much a response is picked too often."""
+    scores = (found @ weights.T).double().numpy()
+    return -_offsets(scores, balance)
+
+
+def _balanced(scores: Floats, balance: float) -> Floats:
+    """[message, id] shares, of which each response has a more equal part the nearer ``balance`` is to 1."""
+    return np.asarray(np.exp(_log_softmax(scores - _offsets(scores, balance))))
+
+
+def _offsets(scores: Floats, balance: float) -> Floats:
+    """[id] log of how much more often than the others a response is picked, to the power of ``balance``.
+
+    Source: Zhou et al., Batch Calibration, ICLR 2024, section 3, repeated until it holds.
+    """
+    offsets = np.zeros(scores.shape[1])
+    for _ in range(50 if balance else 0):
+        mean = np.exp(_log_softmax(scores - offsets)).mean(axis=0)
+        offsets += 0.5 * np.log(np.maximum(mean, 1e-12) * len(mean))
+    return balance * offsets
+
+
+def _rest(mixture: Mixture, states: Tensor, labels: Tensor) -> float:
+    """The score of "none of these" where no message shows what it is: what most messages give the nearest wrong response."""
+    scores = mixture.scores(states)
+    scores[np.arange(len(labels)), labels.numpy()] = -np.inf
+    return float(np.quantile(scores.max(axis=1), REST_QUANTILE))
+
+
+def _accuracy(rows: Sequence[Floats], right: Sequence[int]) -> float:
+    return float(np.mean([int(row.argmax()) == label for row, label in zip(rows, right, strict=True)]))
+
+
+def _log_softmax(scores: Floats) -> Floats:
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
