@@ -192,7 +192,7 @@ def _weighed(
         letters.append(letters_of(rows[judged[at]].message, _without(candidates, rows[judged[at]].message, right[at])))
     vector, letter = pool_weights([[scores[at] for at in some], letters], right)
     both = [vector * scores[at] + letter * letters[at] for at in some]
-    judges = {
+    judges: Mapping[str, float] = {
         "vector": _accuracy([scores[at] for at in some], right),
         "letters": _accuracy(letters, right),
         "mixture": _accuracy(both, right),
