@@ -17,7 +17,7 @@ PARTS = {
     "prove": ("packs", "star", "repeat"),
     "choice": ("golden", "test", "dev", "rules"),
     "serve": ("rules", "deadlines", "kills"),
-    "fit": ("none", "few", "all", "butler"),
+    "fit": ("none", "few", "all", "butler", "clinc"),
     "audit": ("turns", "stores", "re-decide", "verify"),
 }
 OPTIONAL = ("vllm-choice", "vllm-token")  # a large installation and a minute to start: only when they are named

@@ -45,7 +45,7 @@ class Fitting:
 
     folds: int = 5
     strengths: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0)
-    n_weighed: int = 1000
+    n_weighed: int = 500
     n_read: int = 120
     rounds: int = 2
     unlabelled: float = 0.3
