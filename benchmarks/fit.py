@@ -19,6 +19,7 @@ from benchmarks.harness import Bench, NoDeviceError
 from benchmarks.options import PARTS
 from benchmarks.sets import Row as Labelled
 from benchmarks.sets import Set, load
+from benchmarks.sets.splitting import bare
 from constrained.calibration import conformal
 from constrained.evaluation.metrics import auroc, ece
 
@@ -228,17 +229,20 @@ def _butler(bench: Bench, encoder: Any) -> None:
     from constrained.tuning.rows import Row
 
     found = load("butler", None, bench.seed)
-    asked = {label: (*found.examples.get(label, ()), *(row.message for row in found.dev if row.label == label)) for label in found.labels}
+    given = {label: (*found.examples.get(label, ()), *(row.message for row in found.dev if row.label == label)) for label in found.labels}
+    asked = {
+        label: tuple({bare(one): one for one in messages}.values()) for label, messages in given.items()
+    }  # a double would tell the answer
     n_asked = sum(len(one) for one in asked.values() if len(one) > 1)
     for case, rows in (("questions alone", False), ("questions and replies", True)):
         candidates = [
             Candidate(f"{at}:{label}", "", when=found.texts[label] if rows else "", examples=asked[label])
             for at, label in enumerate(found.labels)
         ]
-        given = [Row(message, label) for label in found.labels for message in asked[label]]
+        shown = [Row(message, label) for label in found.labels for message in asked[label]]
         told = [Row(found.texts[label], label) for label in found.labels] if rows else []
         settings = replace(Fitting(seed=bench.seed), folds=n_asked, strengths=(30.0,))
-        fitted = fit_mixture(encoder, given + told, candidates, found.labels, settings, described=frozenset(row.message for row in told))
+        fitted = fit_mixture(encoder, shown + told, candidates, found.labels, settings, described=frozenset(row.message for row in told))
         for judge, share in fitted.judges.items():
             is_aim = judge == "mixture" and rows
             bench.add(f"butler, left out one by one, {case}", f"R@1, {judge}", share, "share", at_least=AIMS["butler"] if is_aim else None)

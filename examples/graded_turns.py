@@ -1,4 +1,4 @@
-"""A reward in Python grades Brom's replies, and the model comes to tell a rumour where it bade good evening before."""
+"""A reward in Python grades Brom's replies, and the model comes to speak of the cellar where it bade good evening before."""
 
 import torch
 
@@ -19,11 +19,11 @@ nothing_heard = ScriptedEngine({"Good evening, innkeeper.": {}})  # no threat, n
 
 
 def reward(turn) -> float:
-    """Every rumour is worth one."""
-    return float(turn.response_id.startswith("rumour"))
+    """To speak of the cellar is worth one."""
+    return float(turn.response_id == "cellar_noise")
 
 
-rounds = reinforce(tavern, learner, nothing_heard, [Episode(("Good evening, innkeeper.",))], reward, rounds=12, rate=5e-4)
-print("a rumour is likely:", rounds[0].reward > 0.5, "before,", rounds[-1].reward > 0.5, "after")
+rounds = reinforce(tavern, learner, nothing_heard, [Episode(("Good evening, innkeeper.",))], reward, rounds=6, rate=5e-4)
+print("the cellar is likely:", rounds[0].reward > 0.5, "before,", rounds[-1].reward > 0.5, "after")
 
-# a rumour is likely: False before, True after
+# the cellar is likely: False before, True after

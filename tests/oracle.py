@@ -61,6 +61,20 @@ def check(turn: Turn, may: Sayable) -> None:
     assert turn.record.text == turn.text
 
 
+def check_spelt(policy: Policy, turn: Turn, locale: str) -> None:
+    """Asserts that the turn says the approved texts of what it names, in that order, with something in their holes and nothing between."""
+    parts = [re.sub(r"\\\{\w+\\\}", r"[^{}]+?", re.escape(_source(policy, one, locale))) for one in turn.said]
+    assert re.fullmatch("\n".join(parts), turn.text), f"{turn.text!r} is not what {turn.said} say"
+    assert turn.response_id in turn.said
+    assert turn.record.text == turn.text
+
+
+def _source(policy: Policy, response_id: str, locale: str) -> str:
+    response = policy.catalog[response_id]
+    at = next(one for one in (locale, locale.split("-")[0], policy.catalog.locale) if one in response.texts)
+    return str(response.texts[at].source)
+
+
 def filled(policy: Policy, response_id: str, slots: Mapping[str, Any], locale: str) -> str:
     response = policy.catalog[response_id]
     at = next(one for one in (locale, locale.split("-")[0], policy.catalog.locale) if one in response.texts)

@@ -85,7 +85,8 @@ def test_nothing_to_test_is_an_error(tmp_path, monkeypatch):
     assert CliRunner().invoke(app, ["test", "nowhere.yaml"]).exit_code != 0
 
 
-def test_the_plugin_collects_dialogues_where_the_project_names_them(pytester):
+def test_the_plugin_collects_dialogues_where_the_project_names_them(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # where the package is installed, its plugin is there by itself
     write(pytester.path, GOOD + BAD)
     pytester.runpytest_inprocess("-p", "constrained.dialogues.plugin", "dialogues").assert_outcomes()
     pytester.makeini("[pytest]\nconstrained_dialogues = dialogues/*.yaml\n")
