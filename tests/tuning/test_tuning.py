@@ -189,9 +189,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_an_adapter_that_is_loaded_chooses_as_the_one_that_was_tuned(inn: Any, made: Path, tmp_path: Path) -> None:
+def test_an_adapter_that_is_loaded_chooses_as_the_one_that_was_tuned(inn: Any, tmp_path: Path) -> None:
     first, _ = tuned(tmp_path)
-    second = engine(adapter=made)
+    second = engine(adapter=tmp_path)
     for message in ("what about the key", "hello", "a bed"):
         answers = [Dialogue(inn, engine=one).reply(message).decision.probabilities for one in (first, second)]
         assert answers[0] == pytest.approx(answers[1], rel=1e-4)
