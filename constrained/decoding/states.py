@@ -75,10 +75,11 @@ class SentenceStates:
 
     def __init__(self, network: Any, tokenizer: Any) -> None:
         self.network, self._tokenizer = network.eval(), tokenizer
+        self._tokenizer_hash = Tokens(tokenizer).hash  # as it was loaded: cutting long texts changes what it tells of itself
 
     @property
     def tokenizer_hash(self) -> str:
-        return Tokens(self._tokenizer).hash
+        return self._tokenizer_hash
 
     def rows(self, texts: Sequence[str]) -> list[list[int]]:
         found: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)["input_ids"] if texts else []

@@ -66,7 +66,8 @@ class Mixed:
     """What was fitted, and what it was chosen on.
 
     Attributes:
-        held_out: [message][candidate] probabilities that messages got while they were left out; right: [message] place of
+        held_out: [message][candidate] probabilities that messages got while they were left out, among the nearest candidates
+            where the engine's own rule has a weight; right: [message] place of
             the right one. Empty where there were too few messages.
         judges: accuracy of each judge alone, and of the mixture, on these.
     """
@@ -199,12 +200,27 @@ def _weighed(
     }
     if read is None:
         return vector, letter, 0.0, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
-    share, base, judges = _with_base(rows, judged, both, right, candidates, settings, read, told, judges)
-    both = [share * one for one in both]
-    return share * vector, share * letter, base, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
+    near = _read(rows, judged, both, right, candidates, settings, read, told)
+    if len(near.labels) < FEWEST:
+        return vector, letter, 0.0, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
+    share, base = pool_weights([near.mixed, near.own], near.labels)
+    mixed = [share * one + base * other for one, other in zip(near.mixed, near.own, strict=True)]
+    alone = {"the engine's rule": near.own, "without it": near.mixed, "with it": mixed}
+    judges = {**judges, **{f"among the {N_READ} nearest, {name}": _accuracy(found, near.labels) for name, found in alone.items()}}
+    held_out = tuple(np.exp(_log_softmax(one[None])[0]) for one in mixed)
+    return share * vector, share * letter, base, held_out, tuple(near.labels), judges
 
 
-def _with_base(
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """The nearest candidates of some messages: scores of what was mixed so far, the engine's own, and the right one's place."""
+
+    mixed: list[Floats]
+    own: list[Floats]
+    labels: list[int]
+
+
+def _read(
     rows: Sequence[Row],
     judged: Sequence[int],
     both: Sequence[Floats],
@@ -213,10 +229,9 @@ def _with_base(
     settings: Fitting,
     read: Read,
     told: Callable[[str, int, int], object],
-    judges: Mapping[str, float],
-) -> tuple[float, float, Mapping[str, float]]:
-    """Weights of what was mixed so far and of the engine's own scores, over the nearest candidates of some messages."""
-    near, own, labels = [], [], []
+) -> _Near:
+    """What the engine's own rule makes of messages whose right response is among the nearest."""
+    near = _Near([], [], [])
     total = min(settings.n_read, len(both))
     for at in range(total):
         told("read", at, total)
@@ -225,19 +240,10 @@ def _with_base(
             continue
         message = rows[judged[at]].message
         apart = _without(candidates, message, right[at])
-        near.append(both[at][nearest])
-        own.append(read(message, [apart[index] for index in nearest]))
-        labels.append(nearest.index(right[at]))
-    if len(labels) < FEWEST:
-        return 1.0, 0.0, judges
-    share, base = pool_weights([near, own], labels)
-    mixed = [share * one + base * other for one, other in zip(near, own, strict=True)]
-    alone = {
-        f"among the {N_READ} nearest, the engine's rule": _accuracy(own, labels),
-        f"among the {N_READ} nearest, without it": _accuracy(near, labels),
-        f"among the {N_READ} nearest, with it": _accuracy(mixed, labels),
-    }
-    return share, base, {**judges, **alone}
+        near.mixed.append(both[at][nearest])
+        near.own.append(read(message, [apart[index] for index in nearest]))
+        near.labels.append(nearest.index(right[at]))
+    return near
 
 
 def _without(candidates: Sequence[Candidate], message: str, label: int) -> list[Candidate]:

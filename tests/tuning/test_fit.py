@@ -17,7 +17,9 @@ from constrained.choice import Ask, Candidate, Choice
 from constrained.cli import fit as command
 from constrained.cli.main import main
 from constrained.decoding import mixture
-from constrained.decoding.rules.tuned import N_READ, letters_of
+from constrained.decoding.mixture import Mixture
+from constrained.decoding.rules.tuned import N_READ, Tuned, letters_of
+from constrained.decoding.states import SentenceStates
 from constrained.errors import CalibrationError, DataError, EngineError, TuningError
 from constrained.evaluation.data import Example
 from constrained.tuning.fit import fit, plain_rows
@@ -25,7 +27,7 @@ from constrained.tuning.linear import pool_weights, softmax_regression
 from constrained.tuning.mixing import Fitting, _balanced, _judged, _without, fit_mixture
 from constrained.tuning.rows import Row
 from tests.engines.asked import SCENE
-from tests.tuning.conftest import EXAMPLES, desk, engine
+from tests.tuning.conftest import EXAMPLES, desk, engine, tokenizer
 
 WORDS = ("north", "south", "bread", "water", "sword", "shield", "candle", "rope")
 
@@ -123,6 +125,13 @@ def test_what_all_descriptions_begin_with_is_left_out() -> None:
     assert {row.message for row in rows} >= described
 
 
+def test_an_encoder_is_known_again_after_it_was_used() -> None:
+    encoder = SentenceStates(torch.nn.Linear(1, 1), tokenizer())
+    known = encoder.tokenizer_hash
+    encoder.rows(["a long message", "b"])
+    assert encoder.tokenizer_hash == known
+
+
 # -- a calibration --------------------------------------------------------------------------------------------
 
 
@@ -199,9 +208,6 @@ def test_only_the_nearest_are_read_by_the_engines_own_rule(inn: Any, tmp_path: P
         def scores(self, reader: Any, asks: Any, deadline: Any) -> Any:
             read.extend(len(choice.candidates) for ask in asks for choice in ask.choices)
             return engine().rule.scores(reader, asks, deadline)
-
-    from constrained.decoding.mixture import Mixture
-    from constrained.decoding.rules.tuned import Tuned
 
     made = engine()
     ids = tuple(f"r{index}" for index in range(30))
