@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from benchmarks.harness import Bench, BenchmarkError
 from benchmarks.star_flows import Replays, happy_dialogues, imported, read_tasks, star_folder
 
 PACKS = ("bank_disputes", "clinic_booking", "tavern")
-N_CONVERSATIONS, N_TURNS, N_TIMES = 200, 3, 8  # of the part repeat
+N_CONVERSATIONS, N_TURNS, N_TIMES, N_AT_ONCE = 200, 3, 8, 8  # of the part repeat
 
 
 def run(bench: Bench) -> None:
@@ -102,7 +103,10 @@ def _star_rows(bench: Bench, case: str, counts: Counter[tuple[str, str]]) -> Non
 
 
 def _repeat(bench: Bench) -> None:
-    """Conversations of messages out of golden dialogues, each several times with the model, in another order each time."""
+    """Conversations of messages out of golden dialogues, each several times with the model.
+
+    N_AT_ONCE of them share the engine's batches, in another order each time: with other neighbours, as at a server.
+    """
     from constrained.errors import ConstrainedError
 
     n_conversations = 2 if bench.is_smoke else bench.options.n_prompts or N_CONVERSATIONS
@@ -116,21 +120,27 @@ def _repeat(bench: Bench) -> None:
     for time_number in range(N_TIMES):
         order = list(outcomes)
         Random(bench.seed + time_number).shuffle(order)
-        for number in order:
-            outcomes[number].append(_outcome(*talks[number], engine))
+        with ThreadPoolExecutor(1 if bench.is_smoke else N_AT_ONCE) as pool:
+            found = pool.map(lambda number: _outcome(*talks[number], engine), order)
+            for number, outcome in zip(order, found, strict=True):
+                outcomes[number].append(outcome)
         bench.tell(f"{time_number + 1} of {N_TIMES} times, {time.perf_counter() - began:.0f} s")
-    n_same = sum(len(set(found)) == 1 for found in outcomes.values())
-    case = f"{n_conversations} conversations of {N_TURNS} turns, {N_TIMES} times each"
+    n_same = sum(len(set(every)) == 1 for every in outcomes.values())
+    case = f"{n_conversations} conversations of {N_TURNS} turns, {N_TIMES} times each, {N_AT_ONCE} at once"
     bench.add(case, "the same text, effects and state every time", n_same / len(talks), "share", reference="conversations", at_least=1.0)
     bench.add(case, "a turn with the model", (time.perf_counter() - began) / (len(talks) * N_TIMES * N_TURNS), "s")
 
 
 def _engine(bench: Bench) -> Any:
+    from constrained.engines.batching import BatchingEngine
     from constrained.engines.loading import load_engine
     from constrained.models import DEFAULT_MODEL
     from constrained.testing import RandomEngine
 
-    return RandomEngine(bench.seed) if bench.is_smoke else load_engine(bench.options.model or DEFAULT_MODEL)
+    if bench.is_smoke:
+        return RandomEngine(bench.seed)
+    engine: Any = load_engine(bench.options.model or DEFAULT_MODEL)
+    return BatchingEngine(engine)
 
 
 def _talks(n: int, seed: int) -> Iterator[tuple[Any, Any, tuple[str, ...]]]:
