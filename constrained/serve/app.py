@@ -60,7 +60,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         401: "No token, or a wrong one.",
         403: "Called by a name that is not the server's, or not the operator.",
         404: "There is no such pack, conversation or turn.",
-        408: "The body came too slowly.",
+        408: "The body came too slowly, or a typed question allows less time than its answer needs.",
         409: "The key or the conversation belongs to another request or pack.",
         413: "The body is too large.",
         422: "A value is not what it must be.",

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Scene, checked
 from constrained.dialogue import clean_message
-from constrained.errors import EngineError
+from constrained.errors import DeadlineError, EngineError
 from constrained.serve.errors import RefusedError
 from constrained.serve.models import Seconds
 
@@ -116,11 +116,21 @@ def engine_of(engines: Mapping[str, Engine | None], wanted: str | None) -> tuple
 
 
 def answer(name: str, engine: Engine, request: SystemOneRequest, within_s: float) -> SystemOneReply:
-    """Asks the engine once for all questions. Raises EngineError, DeadlineError or RefusedError; guesses nothing."""
+    """Asks the engine once for all questions; guesses nothing.
+
+    Raises:
+        EngineError: the engine failed. DeadlineError: it took longer than the server grants.
+        RefusedError: a question it cannot be asked, or more haste than it can make (408: the caller's to change).
+    """
     choices = [_choice(key, question) for key, question in request.questions.items()]
     deadline = Deadline.after(within_s if request.within is None else request.within)
     try:
         found = checked(engine.choose(choices, _scene(request), deadline), [len(one.candidates) for one in choices])
+    except DeadlineError as error:
+        if request.within is None or request.within >= within_s:
+            raise
+        hint = "give more time, or leave `within` out"
+        raise RefusedError(408, f"no answer within {request.within:g} s", hint=hint, param="within") from error
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise EngineError(f"the engine failed: {type(error).__name__}", hint="the server's log tells more") from error
     answers = {key: _answer(question, distribution) for (key, question), distribution in zip(request.questions.items(), found, strict=True)}

@@ -21,6 +21,7 @@ from benchmarks.sets.wording import identifier, named
 from constrained.catalog.load import load_catalog
 from constrained.evaluation.data import read_examples
 from constrained.logic.allow import allow
+from constrained.memory import Memory
 from constrained.packs import load_policy_file
 from tests.strategies import DATA
 
@@ -111,7 +112,7 @@ def test_the_pack_that_is_written_can_be_loaded_and_measured(name: str, tmp_path
         assert [one.expects for one in examples] == [row.rights or (catalog_file.fallback,) for row in rows]
         for example, row in list(zip(examples, rows, strict=True))[:40]:
             state = example.state or policy.state_type.default()
-            allowed = allow(policy, state, None, said={}, locale="en", today=date(2026, 1, 1))
+            allowed = allow(policy, state, None, Memory(), locale="en", today=date(2026, 1, 1))
             assert {option.id for option in allowed.options} == (set(row.allowed) if row.allowed else set(found.labels)) | {
                 catalog_file.fallback
             }

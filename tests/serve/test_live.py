@@ -176,6 +176,8 @@ def test_typed_questions(server):
     assert 0 <= found["yes"]["noul"] <= 1
     refused = httpx.post(f"{server.url}/v1/systemone", json={**body, "model": "rules"}, headers=BEARER, trust_env=False)
     assert refused.status_code == 503
+    hasty = httpx.post(f"{server.url}/v1/systemone", json={**body, "within": 0}, headers=BEARER, trust_env=False)
+    assert (hasty.status_code, hasty.json()["error"]["param"]) == (408, "within")  # the caller's to change, not the operator's
 
 
 def test_a_drain_finishes_what_runs_and_takes_nothing_new(policies):
