@@ -16,7 +16,7 @@ from benchmarks.harness import Bench, BenchmarkError, NoDeviceError, Row
 from benchmarks.options import Options, add_options, options_of
 
 SUITES = (
-    *("core", "decoding", "agreement", "choice", "calibration", "floors", "fit", "tune", "procedures", "prove"),
+    *("core", "decoding", "agreement", "choice", "calibration", "floors", "rules", "fit", "tune", "procedures", "prove"),
     *("audit", "serve", "gpu"),
 )
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted

@@ -18,6 +18,7 @@ PARTS = {
     "choice": ("golden", "test", "dev", "rules"),
     "serve": ("rules", "deadlines", "kills"),
     "fit": ("none", "few", "all", "butler", "clinc"),
+    "rules": ("none", "few", "peers"),
     "audit": ("turns", "stores", "re-decide", "verify"),
 }
 OPTIONAL = ("vllm-choice", "vllm-token")  # a large installation and a minute to start: only when they are named
@@ -62,7 +63,7 @@ class Options:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the suites that have parts, and of agreement."""
     group = parser.add_argument_group("which part of a suite is to run (by default all of it)")
-    group.add_argument("--parts", nargs="+", choices=[part for parts in PARTS.values() for part in parts], default=())
+    group.add_argument("--parts", nargs="+", choices=sorted({part for parts in PARTS.values() for part in parts}), default=())
     group.add_argument("--sizes", nargs="+", type=int, default=(), metavar="N", help=f"lines of a list (by default {_listed(SIZES)})")
     group.add_argument("--kinds", nargs="+", choices=KINDS, default=(), help=f"of lists (by default {_listed(KINDS)})")
     group.add_argument("--peers", nargs="+", choices=sorted(SPECS), default=(), metavar="PEER", help=_listed(sorted(SPECS)))

@@ -2,8 +2,22 @@
 
 from constrained.calibration.bounds import Interval, clopper_pearson
 from constrained.calibration.conformal import Conformal, conformal
+from constrained.calibration.priors import batch, contextual, evened
 from constrained.calibration.protected import Protected, protected
 from constrained.calibration.selective import Selective, threshold
 from constrained.calibration.temperature import temperature
 
-__all__ = ["Conformal", "Interval", "Protected", "Selective", "clopper_pearson", "conformal", "protected", "temperature", "threshold"]
+__all__ = [
+    "Conformal",
+    "Interval",
+    "Protected",
+    "Selective",
+    "batch",
+    "clopper_pearson",
+    "conformal",
+    "contextual",
+    "evened",
+    "protected",
+    "temperature",
+    "threshold",
+]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
+from constrained.calibration import evened
 from constrained.choice import Candidate
 from constrained.decoding.mixture import Mixture
 from constrained.decoding.rules.tuned import N_READ, letters_of
@@ -291,24 +292,12 @@ def _prototypes(states: Tensor, labels: Tensor, found: Tensor, shares: Tensor, n
 def _prior(found: Tensor, weights: Tensor, balance: float) -> Floats:
     """[id] nats that take back by how much a response is picked too often."""
     scores = (found @ weights.T).double().numpy()
-    return -_offsets(scores, balance)
+    return -balance * evened(scores)
 
 
 def _balanced(scores: Floats, balance: float) -> Floats:
     """[message, id] shares, of which each response has a more equal part the nearer ``balance`` is to 1."""
-    return np.asarray(np.exp(_log_softmax(scores - _offsets(scores, balance))))
-
-
-def _offsets(scores: Floats, balance: float) -> Floats:
-    """[id] log of how much more often than the others a response is picked, to the power of ``balance``.
-
-    Source: Zhou et al., Batch Calibration, ICLR 2024, section 3, repeated until it holds.
-    """
-    offsets = np.zeros(scores.shape[1])
-    for _ in range(50 if balance else 0):
-        mean = np.exp(_log_softmax(scores - offsets)).mean(axis=0)
-        offsets += 0.5 * np.log(np.maximum(mean, 1e-12) * len(mean))
-    return balance * offsets
+    return np.asarray(np.exp(_log_softmax(scores - balance * evened(scores))))
 
 
 def _rest(mixture: Mixture, states: Tensor, labels: Tensor) -> float:
