@@ -18,6 +18,7 @@ PARTS = {
     "choice": ("golden", "test", "dev", "rules"),
     "serve": ("rules", "deadlines", "kills"),
     "fit": ("none", "few", "all", "butler", "clinc"),
+    "tune": ("few", "all", "clinc"),
     "rules": ("none", "few", "peers"),
     "audit": ("turns", "stores", "re-decide", "verify"),
 }
