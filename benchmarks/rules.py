@@ -65,7 +65,7 @@ class _Ablation:
     """Scores of all rules over the same messages: [message, label] nats each."""
 
     def __init__(self, bench: Bench, engine: Any, found: Set, part: str) -> None:
-        self.bench, self.engine, self.found = bench, engine, found
+        self.bench, self.engine, self.found, self.part = bench, engine, found, part
         self.asked = _some(found.dev, bench.options.n_prompts or N_MESSAGES, bench.seed)
         name = "banking77" if not bench.is_smoke else "made up"
         self.case = f"{name}, {'no' if part == 'none' else 'ten'} examples"
@@ -89,10 +89,11 @@ class _Ablation:
 
         self.bench.add(self.case, "messages", len(self.asked), "messages")
         bare, listing = PromptPlan(has_rules=False, has_listing=False), PromptPlan(has_rules=False)
-        self._direct("key", bare, "key")
-        self._direct("when", bare, "when")
-        self._direct("text", bare, "text")
-        self._direct("key", listing, "key, all listed in the prompt")
+        if self.part == "none" or self.bench.is_smoke:  # examples change nothing here
+            self._direct("key", bare, "key")
+            self._direct("when", bare, "when")
+            self._direct("text", bare, "text")
+            self._direct("key", listing, "key, all listed in the prompt")
         channel = self._measured("channel", lambda message: self._scored(Channel("exact", words=0.0), replace(self.scene, message=message)))
         self._told("channel, batch calibration", batch(channel))
         if self.found.shown:
