@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from constrained.errors import ConstrainedError
 from constrained.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from constrained.serve.packs import Packs
     from constrained.serve.settings import ServerSettings
 
 
@@ -27,6 +28,8 @@ def serve(
     ] = "transformers",
     vllm_url: Annotated[list[str] | None, typer.Option(help="A vLLM server, or a router; give several to use them all.")] = None,
     served_as: Annotated[str | None, typer.Option(help="The name under which vLLM serves the model, where it is another one.")] = None,
+    fitted: Annotated[list[Path] | None, typer.Option(help="A folder that constrained fit wrote; one for each pack.")] = None,
+    adapter: Annotated[list[Path] | None, typer.Option(help="A folder that constrained tune wrote; likewise.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on. One that others reach needs --tokens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8420,
@@ -80,7 +83,9 @@ def serve(
     log_as_json(level=logging.INFO if verbose else logging.WARNING)
     bound = listen(settings)
     packs = Packs.named(tuple(names))
-    app = create_app(settings, packs, _engines(model or [DEFAULT_MODEL], rules, vllm_url, served_as))
+    models = model or [DEFAULT_MODEL]
+    engines = _engines(models, rules, vllm_url, served_as)
+    app = create_app(settings, packs, engines, own=_own(models[0], engines, fitted or [], adapter or [], packs))
     token = next(iter(known))
     run(
         app,
@@ -149,6 +154,29 @@ def _engines(names: list[str], rules: bool, urls: list[str] | None, served_as: s
     if rules:
         return {}
     return {name: load_vllm(name, urls, served_as=served_as) if urls else load_engine(name) for name in names}
+
+
+def _own(model: str, engines: dict[str, Engine], fitted: list[Path], adapters: list[Path], packs: Packs) -> dict[str, Engine]:
+    """Pack -> the first model, choosing by what it learned of this pack's catalog; an adapter has a copy of the network.
+
+    Raises CalibrationError or AdapterError for what was learned by another model.
+    """
+    first: Any = engines.get(model)
+    if (fitted or adapters) and not hasattr(first, "with_fitted"):
+        raise ConstrainedError("--fitted and --adapter need a model in this process", hint="leave out --rules, --engine and --vllm-url")
+    made: list[tuple[Path, Any]] = [(folder, first.with_fitted(folder)) for folder in fitted]
+    made += [(folder, load_engine(model, folder)) for folder in adapters]
+    found: dict[str, Engine] = {}
+    for folder, engine in made:
+        catalog = engine.manifest.catalog
+        pack = next((name for name in packs.names if packs.get(name).catalog.name == catalog), None)
+        if pack is None:
+            hint = f"serve it too: constrained serve {' '.join(packs.names)} {catalog}"
+            raise ConstrainedError(f"{folder} belongs to {catalog!r}, which is not served", hint=hint)
+        if pack in found:
+            raise ConstrainedError(f"{folder} is the second one that belongs to {catalog!r}", hint="give one of them")
+        found[pack] = engine
+    return found
 
 
 def _say(url: str, token: str, settings: ServerSettings) -> None:

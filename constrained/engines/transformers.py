@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,18 @@ class TransformersEngine:
         encoder = load_encoder(manifest.encoder, self.reader.model.device) if manifest.encoder else self.states
         manifest.check_encoder(encoder)
         self.use(fitted_rule(encoder, found, self.rule), manifest, calibration)
+
+    def with_fitted(self, folder: str | Path) -> TransformersEngine:
+        """Another engine on the same network, which chooses by what ``constrained fit`` wrote; both may be asked from any thread.
+
+        Raises CalibrationError when it was fitted to another model, or is not whole.
+        """
+        if self.manifest is not None:
+            raise EngineError("this engine chooses by what was learned already", hint="take one that was loaded without it")
+        other = copy.copy(self)
+        other._identity = dict(self.identity)
+        other._fit(Path(folder), None)
+        return other
 
     @property
     def states(self) -> Encoder:

@@ -98,16 +98,22 @@ router = APIRouter(route_class=_StrictRoute, responses=REFUSALS)
 
 
 def create_app(
-    settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine] | None = None, telemetry: Telemetry | None = None
+    settings: ServerSettings,
+    packs: Packs,
+    engines: Mapping[str, Engine] | None = None,
+    telemetry: Telemetry | None = None,
+    own: Mapping[str, Engine] | None = None,
 ) -> FastAPI:
     """A server's app. ``app.state.service`` holds what it runs on.
 
     Args:
         engines: name -> engine, the first one asked unless a request names another. Each is shared by all conversations.
+        own: pack -> engine that stands in for the first one there, such as ``engine.with_fitted(folder)``.
 
+    Raises CalibrationError when an engine of a pack's own was fitted to another catalog.
     Raises ConstrainedError when the conversations or the records cannot be kept.
     """
-    service = Service(_turns(settings, packs, engines or {}), telemetry or Telemetry())
+    service = Service(_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -127,7 +133,7 @@ def create_app(
     return app
 
 
-def _turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine]) -> Turns:
+def _turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], own: Mapping[str, Engine]) -> Turns:
     limits = settings.limits
     place = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
     for name in packs.names:
@@ -135,7 +141,9 @@ def _turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine]
     journal = Journal.at(settings.log, settings.seal)
     sessions = Sessions(settings.database, pool_size=limits.n_running + 4)
     shared = {name: SharedEngine(engine) for name, engine in engines.items()}
-    turns = Turns(settings, packs, shared, sessions, journal)
+    turns = Turns(settings, packs, shared, sessions, journal, {pack: SharedEngine(engine) for pack, engine in own.items()})
+    for name in packs.names:
+        turns.check_own(name, packs.get(name))
     n_settled = turns.settle_all()
     if n_settled:
         log.warning("a crash interrupted %d turns; they are completed", n_settled)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
+from constrained.choice import Ask, Blank, Bound, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
 from constrained.errors import BusyError, DeadlineError
 
 RULES = "rules"  # the name under which a request asks for no model
@@ -50,6 +50,10 @@ class SharedEngine:
         reading.add_done_callback(lambda _: self._n_reads.release())
         return _in_time(reading, deadline)
 
+    def check_catalog(self, name: str, digest: str) -> None:
+        """Raises AdapterError or CalibrationError where the engine learned on another catalog."""
+        self._alone.check_catalog(name, digest)
+
     def close(self, patience_s: float = 5.0) -> None:
         """Ends the threads; one that hangs in the engine is left behind."""
         self._readers.shutdown(wait=False, cancel_futures=True)
@@ -86,6 +90,10 @@ class _Alone:
         self._give_way()
         with self._lock:
             return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Reads) else [None] * len(blanks)
+
+    def check_catalog(self, name: str, digest: str) -> None:
+        if isinstance(self._engine, Bound):
+            self._engine.check_catalog(name, digest)
 
     def _give_way(self) -> None:
         """Once for each thread, before it starts those of its own: who keeps a deadline need not wait for a core that computes."""

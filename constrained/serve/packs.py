@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,12 +47,17 @@ class Packs:
         """Packs whose files are not what they were when last looked at, the refused ones included."""
         return [name for name in self._policies if digest(name) != self._seen[name]]
 
-    def reload(self, name: str) -> Policy:
-        """Takes over what the pack's files are now, if its check passes. Raises ConstrainedError; the old version then stays."""
+    def reload(self, name: str, check: Callable[[Policy], object] = lambda policy: None) -> Policy:
+        """Takes over what the pack's files are now, if its check passes. Raises ConstrainedError; the old version then stays.
+
+        Args:
+            check: what else must hold of the new version; raises ConstrainedError.
+        """
         with self._lock:
             seen = digest(name)
             self._seen[name] = seen
             policy = checked(name)
+            check(policy)
             if digest(name) != seen:
                 raise PackError(f"the files of {name!r} changed while they were checked", name=name, hint="they are looked at again")
             self._policies[name] = policy

@@ -29,7 +29,8 @@ class Reloader:
     def reload(self, name: str) -> bool:
         """Whether the pack was taken over."""
         try:
-            policy = self._service.turns.packs.reload(name)
+            turns = self._service.turns
+            policy = turns.packs.reload(name, lambda found: turns.check_own(name, found))
         except ConstrainedError as error:
             log.warning("%s is not reloaded: %s", name, error)
             self._tell("reload_refused", name, error.message, is_accepted=False)

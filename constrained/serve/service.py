@@ -94,7 +94,7 @@ class Service:
         for threads in (self._threads, self._late):
             threads.shutdown(wait=not self._taking, cancel_futures=True)
         self._desk.shutdown()
-        for engine in self.turns.engines.values():
+        for engine in (*self.turns.engines.values(), *self.turns.own.values()):
             close = getattr(engine, "close", None)
             if close is not None:
                 await asyncio.to_thread(close)

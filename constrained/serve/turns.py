@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from constrained.audit.record import Outcome, Record
-from constrained.choice import Engine
+from constrained.choice import Bound, Engine
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError, EngineError, OutcomeError, StateError
 from constrained.logic.policy import Policy
@@ -83,11 +83,21 @@ class Turns:
 
     Args:
         engines: name -> engine; the first is used where a request names none. ``rules`` is always there.
+        own: pack -> engine that stands in for the first one there: what was fitted to this pack.
     """
 
-    def __init__(self, settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], sessions: Sessions, journal: Journal) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        packs: Packs,
+        engines: Mapping[str, Engine],
+        sessions: Sessions,
+        journal: Journal,
+        own: Mapping[str, Engine] | None = None,
+    ) -> None:
         self.settings, self.packs, self.sessions, self.journal = settings, packs, sessions, journal
         self.engines: dict[str, Engine | None] = {**engines, RULES: None}
+        self.own = dict(own or {})
         self.margin = Margin()
         self._counts: dict[str, int] = {}  # conversations of a tenant, as far as this process knows
 
@@ -137,7 +147,7 @@ class Turns:
         Raises RefusedError and what ``Dialogue.reply`` raises; nothing was released then.
         """
         policy = self.packs.get(job.pack)
-        engine_name, engine = self._engine(job.settings)
+        engine_name, engine = self.engine(job.settings.engine, job.pack)
         with self.sessions.held(job.tenant, job.conversation) as book:
             repeated = self._repeated(book, job)
             if repeated is not None:
@@ -339,12 +349,20 @@ class Turns:
             raise _missing(conversation)
         return stored
 
-    def _engine(self, settings: Settings) -> tuple[str, Engine | None]:
-        name = settings.engine or next(iter(self.engines))
+    def engine(self, wanted: str | None, pack: str) -> tuple[str, Engine | None]:
+        """The engine of this name, or the first; and the name. Raises RefusedError where there is none."""
+        first = next(iter(self.engines))
+        name = wanted or first
         if name not in self.engines:
             hint = f"there are {', '.join(self.engines)}"
             raise RefusedError(422, f"there is no engine {name!r}", hint=hint, param="engine")
-        return name, self.engines[name]
+        return name, self.own.get(pack, self.engines[name]) if name == first else self.engines[name]
+
+    def check_own(self, pack: str, policy: Policy) -> None:
+        """Raises AdapterError or CalibrationError where the pack's own engine was fitted to another catalog than this policy's."""
+        own = self.own.get(pack)
+        if isinstance(own, Bound):
+            own.check_catalog(policy.catalog.name, policy.catalog.hash)
 
 
 def _state(policy: Policy, job: Job, stored: Stored | None) -> State:

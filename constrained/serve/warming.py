@@ -19,10 +19,10 @@ log = logging.getLogger("constrained.serve")
 
 def warm(turns: Turns) -> None:
     """What fails here is told and left: the turns say what to do about it."""
-    for engine_name, engine in turns.engines.items():
+    for engine_name in turns.engines:
         for pack in turns.packs.names:
-            dialogue = Dialogue(turns.packs.get(pack), engine=engine, drafts=True)
             try:
+                dialogue = Dialogue(turns.packs.get(pack), engine=turns.engine(engine_name, pack)[1], drafts=True)
                 dialogue.reply(MESSAGE, within=WARMING_S)
             except ConstrainedError as error:
                 log.warning("%s is not warm with %s: %s", pack, engine_name, type(error).__name__)

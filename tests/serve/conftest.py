@@ -41,8 +41,8 @@ def start(policies: Mapping[str, Any]) -> Iterator[Start]:
     """``start({"random": engine}, log=PATH, limits=Limits(...))``: a client with the token of the tests."""
     with ExitStack() as stack:
 
-        def run(engines: Mapping[str, Any] | None = None, **changes: Any) -> TestClient:
-            app = create_app(settings(**changes), Packs(policies), engines or {})
+        def run(engines: Mapping[str, Any] | None = None, own: Mapping[str, Any] | None = None, **changes: Any) -> TestClient:
+            app = create_app(settings(**changes), Packs(policies), engines or {}, own=own)
             client = TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False)
             return stack.enter_context(client)
 

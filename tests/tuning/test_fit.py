@@ -191,6 +191,20 @@ def test_an_adapter_and_a_mixture_are_not_both_used(tmp_path: Path) -> None:
         engine(adapter=tmp_path, fitted=tmp_path)
 
 
+def test_one_network_chooses_by_what_was_fitted_and_without_it(inn: Any, tmp_path: Path) -> None:
+    fitted(tmp_path / "fitted")
+    plain = engine()
+    other = plain.with_fitted(tmp_path / "fitted")
+    assert other.reader is plain.reader  # and its lock
+    assert "fitted" in other.identity
+    assert "fitted" not in plain.identity
+    alone = engine(fitted=tmp_path / "fitted")
+    said = [Dialogue(desk(), engine=one, drafts=True).reply("a sword").decision.probabilities for one in (other, alone, plain)]
+    assert said[0] == said[1] != said[2]
+    with pytest.raises(EngineError, match="already"):
+        other.with_fitted(tmp_path / "fitted")
+
+
 def test_a_response_that_was_never_fitted_is_refused(inn: Any, tmp_path: Path) -> None:
     made, _ = fitted(tmp_path)
     choice = Choice("reply", "option", (Candidate("0:room", "a"), Candidate("1:cellar", "b")))
