@@ -17,6 +17,7 @@ from constrained.catalog.response import Catalog
 from constrained.choice import Ask, Candidate, Choice, Scene
 from constrained.decoding import mixture
 from constrained.decoding.states import encoder_hash
+from constrained.dialogue import Dialogue
 from constrained.engines.encoders import load_encoder
 from constrained.engines.transformers import TransformersEngine, fitted_rule
 from constrained.errors import SampleError
@@ -94,7 +95,8 @@ def fit(
     base, weights = engine.rule, engine.identity["weights"]
     read = _reader(policy, engine) if is_mixed else None
     ids = [_id(one) for one in candidates]
-    mixed = fit_mixture(judge, rows, candidates, ids, settings, described=described, unlabelled=unlabelled, read=read, told=told)
+    among: dict[str, Any] = {"rest": next((one for one in _candidates(catalog) if one.rest), None), "n_allowed": _n_allowed(policy)}
+    mixed = fit_mixture(judge, rows, candidates, ids, settings, described=described, unlabelled=unlabelled, read=read, told=told, **among)
     kept: dict[str, Any] = {
         "catalog": catalog.name,
         "catalog_hash": catalog.hash,
@@ -184,6 +186,12 @@ def _candidates(catalog: Catalog) -> list[Candidate]:
         )
         for index, response in enumerate(catalog.responses.values())
     ]
+
+
+def _n_allowed(policy: Policy) -> int:
+    """How many responses a turn leaves besides the fallback: as many as at the beginning of a conversation."""
+    begun = Dialogue(policy, drafts=True).reply("")
+    return max(2, sum(option.id != policy.catalog.fallback for option in begun.record.options))
 
 
 def _id(candidate: Candidate) -> str:

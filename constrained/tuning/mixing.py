@@ -7,7 +7,7 @@ letters by leaving the message out of what describes its response. The same rows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from constrained.tuning.linear import Floats, pool_weights, softmax_regression
 from constrained.tuning.rows import Row
 
 REST_QUANTILE = 0.75
+OUTSIDE = 0.1  # share of messages that nothing allowed answers, as long as nobody counted them
 SCALE = 20.0  # nats that a cosine of 1 is worth, where there are too few messages to learn it
 LETTERS = 0.02  # likewise, of a unit of BM25 over runs of letters
 FEWEST = 40  # messages that weights can be chosen on
@@ -67,9 +68,9 @@ class Mixed:
     """What was fitted, and what it was chosen on.
 
     Attributes:
-        held_out: [message][candidate] probabilities that messages got while they were left out, among the nearest candidates
-            where the engine's own rule has a weight; right: [message] place of
-            the right one. Empty where there were too few messages.
+        held_out: [message][candidate] probabilities that messages got while they were left out; where the engine's own rule has a
+            weight, of those that it read, among as many candidates as a turn leaves. right: [message] place of the right one.
+            Empty where there were too few messages.
         judges: accuracy of each judge alone, and of the mixture, on these.
     """
 
@@ -90,6 +91,8 @@ def fit_mixture(
     described: frozenset[str] = frozenset(),
     unlabelled: Sequence[str] = (),
     read: Read | None = None,
+    rest: Candidate | None = None,
+    n_allowed: int | None = None,
     told: Callable[[str, int, int], object] = lambda stage, done, total: None,
 ) -> Mixed:
     """Fits what there is.
@@ -99,7 +102,8 @@ def fit_mixture(
         candidates: one per response, the fallback left out unless rows show it, as an engine sees them. ids: theirs, in order.
         described: messages among the rows that only tell what a response is for: they are always learned from.
         unlabelled: messages of which nobody knows what answers them.
-        read: scores of the engine's own rule, to be weighed too.
+        read: scores of the engine's own rule, to be weighed too. rest: "none of these", as it reads it.
+        n_allowed: responses that a turn usually leaves to choose among; all when None.
     """
     place = {name: index for index, name in enumerate(ids)}
     known = [row for row in rows if row.id in place]
@@ -113,14 +117,15 @@ def fit_mixture(
     else:
         strength, scores = 0.0, np.zeros((0, len(ids)))
         weights, bias = _means(states, labels, len(ids)), torch.zeros(len(ids))
-    mixed = _weighed(known, judged, scores, candidates, place, settings, read, told)
+    turns = _turns([place[row.id] for row in known], len(ids), n_allowed or len(ids), settings.seed)
+    mixed = _weighed(known, judged, scores, candidates, turns, settings, read, rest, told)
     if unlabelled:
         found = vectors(encoder, unlabelled).cpu()
         weights, bias = _self_trained(states, labels, found, unlabelled, candidates, weights, bias, strength, mixed, settings)
-    vector, letters, base, held_out, right, judges = mixed
-    mixture = Mixture(tuple(ids), weights, bias, vector, letters, base)
-    rest = _rest(mixture, states, labels)
-    return Mixed(Mixture(tuple(ids), weights, bias, vector, letters, base, rest), held_out, right, strength, judges)
+    mixture = Mixture(tuple(ids), weights, bias, mixed.vector, mixed.letters, mixed.base, mixed.rest)
+    if np.isnan(mixed.rest):
+        mixture = replace(mixture, rest=_nearest_wrong(mixture, states, labels, turns))
+    return Mixed(mixture, mixed.held_out, mixed.right, strength, mixed.judges)
 
 
 def _judged(rows: Sequence[Row], labels: Tensor, described: frozenset[str], settings: Fitting) -> list[int]:
@@ -170,7 +175,36 @@ def _means(states: Tensor, labels: Tensor, n: int) -> Tensor:
     return SCALE * normalize(total, dim=-1)
 
 
-Weighed = tuple[float, float, float, tuple[Floats, ...], tuple[int, ...], Mapping[str, float]]
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What a message might be asked among: responses that are allowed, and the place of the right one there."""
+
+    allowed: np.ndarray
+    right: int
+
+
+def _turns(labels: Sequence[int], n: int, n_allowed: int, seed: int) -> list[_Turn]:
+    """[message] its own response and as many others as a turn leaves, drawn by the seed."""
+    chance, found = np.random.default_rng(seed), []
+    for label in labels:
+        others = np.delete(np.arange(n), label)
+        drawn = chance.permutation(others)[: max(n_allowed, 2) - 1]
+        allowed = np.sort(np.append(drawn, label))
+        found.append(_Turn(allowed, int(np.searchsorted(allowed, label))))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """Weights of the judges, the score of "none of these", and what left-out messages then get."""
+
+    vector: float
+    letters: float
+    base: float
+    rest: float
+    held_out: tuple[Floats, ...] = ()
+    right: tuple[int, ...] = ()
+    judges: Mapping[str, float] = field(default_factory=dict)
 
 
 def _weighed(
@@ -178,73 +212,101 @@ def _weighed(
     judged: Sequence[int],
     scores: Floats,
     candidates: Sequence[Candidate],
-    place: Mapping[str, int],
+    turns: Sequence[_Turn],
     settings: Fitting,
     read: Read | None,
+    rest: Candidate | None,
     told: Callable[[str, int, int], object],
-) -> Weighed:
-    """Weights of vector, letters and base, and what left-out messages then get."""
+) -> _Weighed:
     if len(scores) == 0:
-        return 1.0, LETTERS, 0.0, (), (), {}
+        return _Weighed(1.0, LETTERS, 0.0, float("nan"))
     some = list(range(min(len(judged), settings.n_weighed)))
-    right = [place[rows[judged[at]].id] for at in some]
+    asked = [turns[judged[at]] for at in some]
+    right = [int(turn.allowed[turn.right]) for turn in asked]
     letters = []
     for at in some:
         told("letters", at, len(some))
         letters.append(letters_of(rows[judged[at]].message, _without(candidates, rows[judged[at]].message, right[at])))
     vector, letter = pool_weights([[scores[at] for at in some], letters], right)
     both = [vector * scores[at] + letter * letters[at] for at in some]
-    judges: Mapping[str, float] = {
+    judges: dict[str, float] = {
         "vector": _accuracy([scores[at] for at in some], right),
         "letters": _accuracy(letters, right),
         "mixture": _accuracy(both, right),
     }
-    if read is None:
-        return vector, letter, 0.0, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
-    near = _read(rows, judged, both, right, candidates, settings, read, told)
-    if len(near.labels) < FEWEST:
-        return vector, letter, 0.0, tuple(np.exp(_log_softmax(one[None])[0]) for one in both), tuple(right), judges
-    share, base = pool_weights([near.mixed, near.own], near.labels)
-    mixed = [share * one + base * other for one, other in zip(near.mixed, near.own, strict=True)]
-    alone = {"the engine's rule": near.own, "without it": near.mixed, "with it": mixed}
-    judges = {**judges, **{f"among the {N_READ} nearest, {name}": _accuracy(found, near.labels) for name, found in alone.items()}}
-    held_out = tuple(np.exp(_log_softmax(one[None])[0]) for one in mixed)
-    return share * vector, share * letter, base, held_out, tuple(near.labels), judges
+    if read is None or len(some) < FEWEST:
+        among = [row[turn.allowed] for row, turn in zip(both, asked, strict=True)]
+        outside = _outside(among, [turn.right for turn in asked], np.zeros(len(asked)))
+        return _Weighed(vector, letter, 0.0, outside, tuple(map(_softmax, both)), tuple(right), judges)
+    heard = _read([rows[index].message for index in judged], both, asked, candidates, settings, read, rest, told)
+    share, base = pool_weights([heard.mixed, heard.own], heard.labels)
+    mixed = [share * one + base * other for one, other in zip(heard.mixed, heard.own, strict=True)]
+    alone = {"the engine's rule": heard.own, "without it": heard.mixed, "with it": mixed}
+    judges |= {f"of {len(mixed)} messages that it read, {name}": _accuracy(found, heard.labels) for name, found in alone.items()}
+    outside = _outside(mixed, heard.labels, base * np.asarray(heard.rest))
+    return _Weighed(share * vector, share * letter, base, outside, tuple(map(_softmax, mixed)), tuple(heard.labels), judges)
 
 
 @dataclass(frozen=True, slots=True)
-class _Near:
-    """The nearest candidates of some messages: scores of what was mixed so far, the engine's own, and the right one's place."""
+class _Heard:
+    """What the engine's own rule made of some messages, as at a turn: it reads the nearest candidates of those allowed.
+
+    Attributes:
+        mixed: [message][allowed] scores of what was mixed so far. own: the rule's; the least of them for what it did not read.
+        labels: places of the right one. rest: its score of "none of these".
+    """
 
     mixed: list[Floats]
     own: list[Floats]
     labels: list[int]
+    rest: list[float]
 
 
 def _read(
-    rows: Sequence[Row],
-    judged: Sequence[int],
+    messages: Sequence[str],
     both: Sequence[Floats],
-    right: Sequence[int],
+    turns: Sequence[_Turn],
     candidates: Sequence[Candidate],
     settings: Fitting,
     read: Read,
+    rest: Candidate | None,
     told: Callable[[str, int, int], object],
-) -> _Near:
-    """What the engine's own rule makes of messages whose right response is among the nearest."""
-    near = _Near([], [], [])
+) -> _Heard:
+    heard = _Heard([], [], [], [])
     total = min(settings.n_read, len(both))
     for at in range(total):
         told("read", at, total)
-        nearest = sorted(np.argsort(-both[at], kind="stable")[:N_READ].tolist())
-        if right[at] not in nearest:
-            continue
-        message = rows[judged[at]].message
-        apart = _without(candidates, message, right[at])
-        near.mixed.append(both[at][nearest])
-        near.own.append(read(message, [apart[index] for index in nearest]))
-        near.labels.append(nearest.index(right[at]))
-    return near
+        turn, mixed = turns[at], both[at][turns[at].allowed]
+        nearest = np.argsort(-mixed, kind="stable")[:N_READ]
+        apart = _without(candidates, messages[at], int(turn.allowed[turn.right]))
+        found = read(messages[at], [*(apart[index] for index in turn.allowed[nearest]), *([rest] if rest else [])])
+        own = np.full(len(mixed), found.min())
+        own[nearest] = found[: len(nearest)]
+        heard.mixed.append(mixed)
+        heard.own.append(own)
+        heard.labels.append(turn.right)
+        heard.rest.append(float(found[-1]) if rest else 0.0)
+    return heard
+
+
+def _outside(rows: Sequence[Floats], labels: Sequence[int], own: Floats) -> float:
+    """The score of "none of these" under which what is right is likeliest: the response where it is allowed, "none" where it is not.
+
+    Args:
+        rows: [message][allowed] nats. labels: places of the right one. own: [message] what is added to the score.
+    """
+    inside = np.asarray([np.logaddexp.reduce(row) for row in rows])
+    without = np.asarray([np.logaddexp.reduce(np.delete(row, label)) for row, label in zip(rows, labels, strict=True)])
+
+    def slope(rest: float) -> float:
+        return float((OUTSIDE * _sigmoid(without - rest - own) - (1 - OUTSIDE) * _sigmoid(rest + own - inside)).sum())
+
+    low = float(min(inside.min(), without.min()) - own.max()) - 50.0
+    high = float(max(inside.max(), without.max()) - own.min()) + 50.0
+    for _ in range(60):  # the slope falls
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
+    return (low + high) / 2
 
 
 def _without(candidates: Sequence[Candidate], message: str, label: int) -> list[Candidate]:
@@ -263,13 +325,12 @@ def _self_trained(
     weights: Tensor,
     bias: Tensor,
     strength: float,
-    mixed: Weighed,
+    mixed: _Weighed,
     settings: Fitting,
 ) -> tuple[Tensor, Tensor]:
     """The map learned anew with messages that the mixture labelled, in shares (Nigam et al., Machine Learning 39, 2000)."""
-    vector, letter = mixed[0], mixed[1]
-    n, scale = len(candidates), 1.0 if strength == 0 else vector
-    spelt = letter * np.stack([letters_of(message, candidates) for message in messages])
+    n, scale = len(candidates), 1.0 if strength == 0 else mixed.vector
+    spelt = mixed.letters * np.stack([letters_of(message, candidates) for message in messages])
     counts = torch.cat([torch.ones(len(labels)), torch.full((len(found),), settings.unlabelled)])
     for _ in range(settings.rounds):
         shares = _balanced(scale * (found @ weights.T + bias).double().numpy() + spelt, settings.balance)
@@ -300,15 +361,23 @@ def _balanced(scores: Floats, balance: float) -> Floats:
     return np.asarray(np.exp(_log_softmax(scores - balance * evened(scores))))
 
 
-def _rest(mixture: Mixture, states: Tensor, labels: Tensor) -> float:
-    """The score of "none of these" where no message shows what it is: what most messages give the nearest wrong response."""
+def _nearest_wrong(mixture: Mixture, states: Tensor, labels: Tensor, turns: Sequence[_Turn]) -> float:
+    """The score of "none of these" where too few messages can be left out: what most of them give the nearest wrong response."""
     scores = mixture.scores(states)
     scores[np.arange(len(labels)), labels.numpy()] = -np.inf
-    return float(np.quantile(scores.max(axis=1), REST_QUANTILE))
+    return float(np.quantile([row[turn.allowed].max() for row, turn in zip(scores, turns, strict=True)], REST_QUANTILE))
 
 
 def _accuracy(rows: Sequence[Floats], right: Sequence[int]) -> float:
     return float(np.mean([int(row.argmax()) == label for row, label in zip(rows, right, strict=True)]))
+
+
+def _sigmoid(values: Floats) -> Floats:
+    return np.asarray(np.exp(-np.logaddexp(0.0, -values)))
+
+
+def _softmax(row: Floats) -> Floats:
+    return np.asarray(np.exp(_log_softmax(row[None])[0]))
 
 
 def _log_softmax(scores: Floats) -> Floats:

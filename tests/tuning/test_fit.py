@@ -24,7 +24,7 @@ from constrained.errors import CalibrationError, DataError, EngineError, TuningE
 from constrained.evaluation.data import Example
 from constrained.tuning.fit import fit, plain_rows
 from constrained.tuning.linear import pool_weights, softmax_regression
-from constrained.tuning.mixing import Fitting, _balanced, _judged, _without, fit_mixture
+from constrained.tuning.mixing import Fitting, _balanced, _judged, _outside, _turns, _without, fit_mixture
 from constrained.tuning.rows import Row
 from tests.engines.asked import SCENE
 from tests.tuning.conftest import EXAMPLES, desk, engine, tokenizer
@@ -94,6 +94,36 @@ def test_weights_of_judges_are_those_of_a_grid() -> None:
     found = pool_weights(judges, labels)
     grid = min(loss(a, b) for a in np.arange(0.5, 3, 0.1) for b in np.arange(0.5, 3, 0.1))
     assert loss(*found) <= grid + 1e-3
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 20), st.integers(2, 6))
+def test_nothing_fits_as_often_as_is_likeliest(seed: int, n_rows: int, n: int) -> None:
+    """Brute force: no other score of "none of these" makes what is right likelier, allowed in nine of ten cases."""
+    chance = np.random.default_rng(seed)
+    rows, labels = [chance.normal(size=n) * 3 for _ in range(n_rows)], chance.integers(0, n, n_rows).tolist()
+    own = chance.normal(size=n_rows)
+
+    def likely(rest: float) -> float:
+        total = 0.0
+        for row, label, more in zip(rows, labels, own, strict=True):
+            others = [one for at, one in enumerate(row) if at != label]
+            whole = np.exp(row).sum() + np.exp(rest + more)
+            total += 0.9 * (row[label] - np.log(whole)) + 0.1 * (rest + more - np.log(np.exp(others).sum() + np.exp(rest + more)))
+        return float(total)
+
+    found = _outside(rows, labels, own)
+    assert all(likely(found) >= likely(found + step) - 1e-9 for step in (-3.0, -0.1, 0.1, 3.0))
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=20), st.integers(1, 12), st.integers(0, 99))
+def test_a_message_is_weighed_among_as_many_responses_as_a_turn_leaves(labels: list[int], n_allowed: int, seed: int) -> None:
+    turns = _turns(labels, 9, n_allowed, seed)
+    for label, turn in zip(labels, turns, strict=True):
+        assert turn.allowed[turn.right] == label
+        assert sorted(set(turn.allowed.tolist())) == turn.allowed.tolist()
+        assert len(turn.allowed) == min(max(n_allowed, 2), 9)
+    assert [turn.allowed.tolist() for turn in turns] == [turn.allowed.tolist() for turn in _turns(labels, 9, n_allowed, seed)]
 
 
 def test_a_message_that_is_judged_is_not_among_the_examples() -> None:
