@@ -1,7 +1,8 @@
 """Suite ``fit``: what judges weighed on a set's own examples reach on its dev part, with a sentence encoder and without a gradient.
 
 Beside them, on the same vectors: the nearest example, and logistic regression, the floor that a trained classifier sets.
-``--parts`` picks among few (ten examples a response, two draws), none (descriptions alone), all, butler, clinc (out of scope).
+``--parts`` picks among few (ten examples a response, two draws), none (descriptions alone), all, butler, clinc
+(out of scope), read (the language model's own rule as one more judge).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ N_SPLITS = 20
 FLOOR_STRENGTH = 10.0  # the better one of 1, 10 and 30 for the floor
 AIMS = {"none": 0.65, "few": 0.88, "all": 0.94, "butler": 0.45, "clinc": 0.95}
 N_DECISIONS = 30
+N_READ = 385  # messages, five of each topic
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +46,8 @@ def run(bench: Bench) -> None:
             _butler(bench, encoder)
         if part == "clinc":
             _clinc(bench, encoder)
+        if part == "read":
+            _read(bench, encoder)
         for draw in {"few": (0, 1), "none": (0,), "all": (0,)}.get(part, ()):
             _banking(bench, encoder, part, draw)
     return None
@@ -112,6 +117,47 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, unlabelled: Sequ
     _sure(bench, case, vector + mixture.letters * letters, found)
     seconds = [_timed(encoder, mixture, candidates, row.message) for row in found.dev[:N_DECISIONS]]
     bench.add(case, "time of one decision", 1000 * float(np.median(seconds)), "ms")
+
+
+def _read(bench: Bench, encoder: Any) -> None:
+    """The model's own rule as one more judge, as ``constrained fit`` has it where nothing else is asked for; ten examples a topic."""
+    from benchmarks.rules import some
+    from constrained.choice import Ask, Candidate, Choice, Scene
+    from constrained.engines.transformers import TransformersEngine, fitted_rule
+    from constrained.models import get_model
+    from constrained.tuning.mixing import Fitting, fit_mixture
+    from constrained.tuning.rows import Row
+
+    found = load("banking77", 10, bench.seed)
+    when = _plain(found.when)
+    candidates = [
+        Candidate(f"{at}:{label}", "", when=found.when[label], examples=found.examples[label]) for at, label in enumerate(found.labels)
+    ]
+    rows = [Row(row.message, row.label) for row in found.shown] + [Row(when[label], label) for label in found.labels]
+    engine = TransformersEngine(bench.options.model or get_model())
+    scene = Scene("read", "", "", "", (), tuple(row.message for row in found.shown), "", (), "", "en")
+
+    def scores(rule: Any, message: str, among: Sequence[Candidate]) -> Floats:
+        asked = Ask([Choice("topic", "option", tuple(among))], replace(scene, message=message))
+        told: Floats = rule.scores(engine.reader, [asked], None)[0][0].scores
+        return told
+
+    start, described = time.perf_counter(), frozenset(when.values())
+    own = partial(scores, engine.rule)
+    fitted = fit_mixture(encoder, rows, candidates, found.labels, Fitting(seed=bench.seed), described=described, read=own)
+    case = f"banking77, 10 examples, draw {bench.seed}, with the model's own rule"
+    bench.add(case, "time of fitting", time.perf_counter() - start, "s")
+    asked = replace(found, dev=tuple(some(found.dev, bench.options.n_prompts or N_READ, bench.seed)))
+    bench.add(case, "messages", len(asked.dev), "messages")
+    bench.add(case, "weight of the model's own rule", fitted.mixture.base, "nats a nat")
+    alone = fit_mixture(encoder, rows, candidates, found.labels, Fitting(seed=bench.seed), described=described).mixture
+    for name, mixture in (("without it", alone), ("with it", fitted.mixture)):
+        start = time.perf_counter()
+        rule = fitted_rule(encoder, mixture, engine.rule)
+        both = np.stack([scores(rule, row.message, candidates) for row in asked.dev])
+        _told(bench, case, name, both, asked, at_least=AIMS["few"] if mixture is fitted.mixture else None)
+        bench.add(case, f"time of one decision, {name}", 1000 * (time.perf_counter() - start) / len(asked.dev), "ms")
+    _sure(bench, case, both, asked)
 
 
 def _plain(when: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ PARTS = {
     "prove": ("packs", "star", "repeat"),
     "choice": ("golden", "test", "dev", "rules"),
     "serve": ("rules", "deadlines", "kills"),
-    "fit": ("none", "few", "all", "butler", "clinc"),
+    "fit": ("none", "few", "all", "butler", "clinc", "read"),
     "tune": ("few", "all", "clinc"),
     "rules": ("none", "few", "peers"),
     "audit": ("turns", "stores", "re-decide", "verify"),

@@ -66,7 +66,7 @@ class _Ablation:
 
     def __init__(self, bench: Bench, engine: Any, found: Set, part: str) -> None:
         self.bench, self.engine, self.found, self.part = bench, engine, found, part
-        self.asked = _some(found.dev, bench.options.n_prompts or N_MESSAGES, bench.seed)
+        self.asked = some(found.dev, bench.options.n_prompts or N_MESSAGES, bench.seed)
         name = "banking77" if not bench.is_smoke else "made up"
         self.case = f"{name}, {'no' if part == 'none' else 'ten'} examples"
         self.candidates = [_candidate(found, at) for at in range(len(found.labels))]
@@ -192,7 +192,7 @@ def _peers(bench: Bench, engine: Any, found: Set) -> None:
     from constrained.models import get_model
 
     reader, names = engine.reader, [_name(label) for label in found.labels]
-    asked = _some(found.dev, bench.options.n_prompts or N_MESSAGES, bench.seed)
+    asked = some(found.dev, bench.options.n_prompts or N_MESSAGES, bench.seed)
     static = f"{PERSONA}\n\nThe topics: {', '.join(names)}."
     prompts = []
     for row in asked:
@@ -234,7 +234,7 @@ def _name(label: str) -> str:
     return label.replace("_", " ")
 
 
-def _some(rows: Sequence[Row], n: int, seed: int) -> list[Row]:
+def some(rows: Sequence[Row], n: int, seed: int) -> list[Row]:
     """``n`` messages, as equally many of each label as there can be."""
     drawn = [rows[at] for at in np.random.default_rng(seed).permutation(len(rows))]
     count: dict[str, int] = {}
