@@ -47,7 +47,8 @@ def run(bench: Bench) -> None:
         if part == "clinc":
             _clinc(bench, encoder)
         if part == "read":
-            _read(bench, encoder)
+            for shots in (0, 10):
+                _read(bench, encoder, shots)
         for draw in {"few": (0, 1), "none": (0,), "all": (0,)}.get(part, ()):
             _banking(bench, encoder, part, draw)
     return None
@@ -119,8 +120,8 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, unlabelled: Sequ
     bench.add(case, "time of one decision", 1000 * float(np.median(seconds)), "ms")
 
 
-def _read(bench: Bench, encoder: Any) -> None:
-    """The model's own rule as one more judge, as ``constrained fit`` has it where nothing else is asked for; ten examples a topic."""
+def _read(bench: Bench, encoder: Any, shots: int) -> None:
+    """The model's own rule as one more judge, as ``constrained fit`` has it where nothing else is asked for."""
     from benchmarks.rules import some
     from constrained.choice import Ask, Candidate, Choice, Scene
     from constrained.engines.transformers import TransformersEngine, fitted_rule
@@ -128,10 +129,11 @@ def _read(bench: Bench, encoder: Any) -> None:
     from constrained.tuning.mixing import Fitting, fit_mixture
     from constrained.tuning.rows import Row
 
-    found = load("banking77", 10, bench.seed)
+    found = load("banking77", shots, bench.seed)
     when = _plain(found.when)
     candidates = [
-        Candidate(f"{at}:{label}", "", when=found.when[label], examples=found.examples[label]) for at, label in enumerate(found.labels)
+        Candidate(f"{at}:{label}", "", when=found.when[label], examples=found.examples.get(label, ()))
+        for at, label in enumerate(found.labels)
     ]
     rows = [Row(row.message, row.label) for row in found.shown] + [Row(when[label], label) for label in found.labels]
     engine = TransformersEngine(bench.options.model or get_model())
@@ -145,7 +147,7 @@ def _read(bench: Bench, encoder: Any) -> None:
     start, described = time.perf_counter(), frozenset(when.values())
     own = partial(scores, engine.rule)
     fitted = fit_mixture(encoder, rows, candidates, found.labels, Fitting(seed=bench.seed), described=described, read=own)
-    case = f"banking77, 10 examples, draw {bench.seed}, with the model's own rule"
+    case = f"banking77, {f'{shots} examples, draw {bench.seed}' if shots else 'no examples'}, with the model's own rule"
     bench.add(case, "time of fitting", time.perf_counter() - start, "s")
     asked = replace(found, dev=tuple(some(found.dev, bench.options.n_prompts or N_READ, bench.seed)))
     bench.add(case, "messages", len(asked.dev), "messages")
@@ -155,7 +157,7 @@ def _read(bench: Bench, encoder: Any) -> None:
         start = time.perf_counter()
         rule = fitted_rule(encoder, mixture, engine.rule)
         both = np.stack([scores(rule, row.message, candidates) for row in asked.dev])
-        _told(bench, case, name, both, asked, at_least=AIMS["few"] if mixture is fitted.mixture else None)
+        _told(bench, case, name, both, asked, at_least=AIMS["few" if shots else "none"] if mixture is fitted.mixture else None)
         bench.add(case, f"time of one decision, {name}", 1000 * (time.perf_counter() - start) / len(asked.dev), "ms")
     _sure(bench, case, both, asked)
 
