@@ -29,7 +29,7 @@ from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
 from constrained.choice import Bound, Choice, Deadline, Distribution, Engine, Reads, Scene, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
-from constrained.logic.allow import most_salient, rest_of
+from constrained.logic.allow import likeliest, most_salient, rest_of
 from constrained.logic.clauses import Place
 from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
@@ -301,8 +301,7 @@ class Dialogue:
             return believed(heard_type, wanted, read, taken.message)
 
     def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
-        best = options[answer.best]
-        probability = answer.probabilities[answer.best]
+        best, probability = likeliest(options, answer.probabilities)
         fallback = rest_of(options, self.catalog.fallback)
         abstained = fallback is not None and best is not fallback and probability < self.threshold
         chosen = fallback if abstained and fallback is not None else best

@@ -15,7 +15,7 @@ from constrained.approval.in_force import OPEN, Standing
 from constrained.audit.record import OptionEntry, Record, to_json
 from constrained.audit.replay import allowed_then, by_rules
 from constrained.errors import ConstrainedError
-from constrained.logic.allow import rest_of
+from constrained.logic.allow import likeliest, rest_of
 from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
 from constrained.verify import compose
@@ -140,7 +140,7 @@ def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) 
     unscored = tuple(option.id for option, probability in zip(options, known, strict=True) if probability is None)
     if not scored:
         return by_rules(record, options), unscored
-    probability, best = max(scored, key=lambda one: one[0])
+    best, probability = likeliest([option for _, option in scored], [share for share, _ in scored])
     fallback = rest_of(options, policy.catalog.fallback)
     return (fallback if fallback is not None and probability < threshold else best), unscored
 

@@ -15,7 +15,7 @@ from constrained.approval.in_force import Standing
 from constrained.approval.live import standing_at
 from constrained.audit.record import Record, portable, to_json, versions
 from constrained.errors import ConstrainedError, ReplayError
-from constrained.logic.allow import allow, most_salient, rest_of
+from constrained.logic.allow import allow, likeliest, most_salient, rest_of
 from constrained.logic.options import Allowed, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.memory import Memory
@@ -139,7 +139,7 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
         if len(probabilities) != len(allowed.options):
             return  # told already: the options differ
         expected = _by_probabilities(policy, record, allowed.options, probabilities)
-        yield from _difference("abstained", record.decision.abstained, expected is not _best(allowed.options, probabilities))
+        yield from _difference("abstained", record.decision.abstained, expected is not likeliest(allowed.options, probabilities)[0])
     if expected is not chosen:
         yield Difference("choice", record.decision.chosen, expected.id)
 
@@ -152,15 +152,11 @@ def by_rules(record: Record, options: Sequence[Option]) -> Option:
 
 
 def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Option:
-    best = _best(options, probabilities)
+    best, probability = likeliest(options, probabilities)
     fallback = rest_of(options, policy.catalog.fallback)
-    if fallback is not None and best is not fallback and max(probabilities) < record.decision.threshold:
+    if fallback is not None and best is not fallback and probability < record.decision.threshold:
         return fallback
     return best
-
-
-def _best(options: Sequence[Option], probabilities: Sequence[float]) -> Option:
-    return options[max(range(len(options)), key=probabilities.__getitem__)]
 
 
 def _difference(what: str, recorded: Any, replayed: Any) -> Iterator[Difference]:

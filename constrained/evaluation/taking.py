@@ -14,6 +14,7 @@ from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Distri
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError
 from constrained.evaluation.data import Example
+from constrained.logic.allow import likeliest
 from constrained.logic.policy import Policy
 from constrained.memory import Memory
 from constrained.testing import ScriptedEngine
@@ -60,6 +61,7 @@ class Outcome:
         said: the id that was chosen, the fallback after an abstention. spoken: all that was, obligations included.
         is_asked: whether a model chose.
         heard: question -> how it was heard, of those that were asked; empty where the file does not tell.
+        likeliest: index of what would be said without a threshold; the most probable option when None.
     """
 
     example: Example
@@ -71,11 +73,12 @@ class Outcome:
     abstained: bool
     is_asked: bool = True
     heard: Mapping[str, HeardAs] = field(default_factory=dict)
+    likeliest: int | None = None
 
     @property
     def best(self) -> int:
-        """Index of the most probable option."""
-        return max(range(len(self.options)), key=self.probabilities.__getitem__)
+        """Index of what would be said without a threshold."""
+        return self.likeliest if self.likeliest is not None else max(range(len(self.options)), key=self.probabilities.__getitem__)
 
 
 class _PutOff(ConstrainedError):
@@ -187,7 +190,9 @@ def _outcome(example: Example, turn: Turn, engine: _Answered | None) -> Outcome:
     scores = engine.answers[-1][0].scores if asked and engine is not None else ()
     heard = dict(_heard(example, turn))
     probabilities = decision.probabilities if asked else alone
-    return Outcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard)
+    first, _ = likeliest(decision.options, probabilities)
+    best = next(at for at, option in enumerate(decision.options) if option is first)
+    return Outcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard, best)
 
 
 def _heard(example: Example, turn: Turn) -> Iterator[tuple[str, HeardAs]]:

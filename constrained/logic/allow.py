@@ -88,6 +88,20 @@ def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
     return min(best, key=lambda option: said.get(option.response.id, 0)) if said else best[0]
 
 
+def likeliest(options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
+    """What a model's probabilities choose, and how probable its intent is.
+
+    Options whose responses answer the same, by the same words in ``when``, are one intent: their probabilities add up, so that several ways
+    to say one thing do not lose against one way to say another. The most probable of the intent is said; the first of equals.
+    """
+    intents = [option.response.when.strip().casefold() or option.id for option in options]
+    shares: dict[str, float] = {}
+    for intent, probability in zip(intents, probabilities, strict=True):
+        shares[intent] = shares.get(intent, 0.0) + probability
+    best = max(range(len(options)), key=lambda index: (shares[intents[index]], probabilities[index]))
+    return options[best], shares[intents[best]]
+
+
 def rest_of(options: Sequence[Option], fallback: str) -> Option | None:
     """What is said when the model abstains: a procedure's own words for it, else the fallback, where it is allowed."""
     return next((one for one in options if one.is_rest), None) or next((one for one in options if one.id == fallback), None)

@@ -13,12 +13,18 @@ from hypothesis import strategies as st
 
 from constrained import Allowed, Option, Policy, PolicyError, SlotError
 from constrained.catalog import render
-from constrained.logic.allow import LAST, allow, most_salient
+from constrained.catalog.response import Response, Source
+from constrained.logic.allow import LAST, allow, likeliest, most_salient
 from constrained.memory import Memory
 from tests.logic.packs import make, marked_lines, module_of
 
 TODAY = dt.date(2026, 3, 2)
 DAYS = (TODAY, dt.date(2000, 1, 1), dt.date(3000, 1, 1))  # an approval that is over is refused when the catalog is loaded
+
+
+def option(name: str, when: str) -> Option:
+    return Option(Response(name, {}, {}, when, name), {}, "Hello.", "en", Source())
+
 
 # A policy that plays a program: so hypothesis can write policies, and each is still checked against its catalog.
 RESPONSES: dict[str, Any] = {
@@ -182,6 +188,33 @@ def test_the_rules_choose_the_most_specific_then_the_least_recent_then_the_first
     chosen = most_salient(options, said)
     ranked = sorted(options, key=lambda option: (-option.specificity, said.get(option.id, 0)))
     assert chosen is ranked[0]
+
+
+@given(data=st.data())
+def test_the_likeliest_intent_is_answered_by_its_likeliest_option(data: st.DataObject) -> None:
+    """Whatever ways there are to say a thing, together they are as likely as one way would be."""
+    whens = data.draw(
+        st.lists(st.sampled_from(["the user greets", "The user greets ", "the user leaves", "it rains"]), min_size=1, max_size=6)
+    )
+    weights = data.draw(st.lists(st.floats(0.01, 1), min_size=len(whens), max_size=len(whens)))
+    probabilities = [weight / sum(weights) for weight in weights]
+    options = [option(f"one_{at}", when) for at, when in enumerate(whens)]
+    best, share = likeliest(options, probabilities)
+    totals: dict[str, float] = {}
+    for when, probability in zip(whens, probabilities, strict=True):
+        totals[when.strip().lower()] = totals.get(when.strip().lower(), 0) + probability
+    mine = best.response.when.strip().lower()
+    assert share == pytest.approx(max(totals.values()))
+    assert totals[mine] == pytest.approx(share)
+    assert probabilities[options.index(best)] == max(
+        p for p, when in zip(probabilities, whens, strict=True) if when.strip().lower() == mine
+    )
+
+
+def test_two_ways_to_greet_do_not_lose_against_one_way_to_leave() -> None:
+    options = [option("hello", "the user greets"), option("good_day", "the user greets"), option("bye", "the user leaves")]
+    best, share = likeliest(options, [0.35, 0.25, 0.4])
+    assert (best.id, share) == ("hello", pytest.approx(0.6))
 
 
 def test_without_options_there_is_nothing_to_choose() -> None:
