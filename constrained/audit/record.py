@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_jsonable_python
 
-FORMAT = 4
-READABLE = (1, 2, 3, 4)  # formats that this version reads
+FORMAT = 5
+READABLE = (1, 2, 3, 4, 5)  # formats that this version reads
 
 
 class _Entry(BaseModel):

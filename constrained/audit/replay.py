@@ -21,6 +21,8 @@ from constrained.logic.policy import Policy
 from constrained.memory import Memory
 from constrained.verify import compose, verify
 
+POOLED = 5  # format of records from which on responses of one intent share their probability
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -139,7 +141,7 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
         if len(probabilities) != len(allowed.options):
             return  # told already: the options differ
         expected = _by_probabilities(policy, record, allowed.options, probabilities)
-        yield from _difference("abstained", record.decision.abstained, expected is not likeliest(allowed.options, probabilities)[0])
+        yield from _difference("abstained", record.decision.abstained, expected is not _best(record, allowed.options, probabilities)[0])
     if expected is not chosen:
         yield Difference("choice", record.decision.chosen, expected.id)
 
@@ -152,11 +154,18 @@ def by_rules(record: Record, options: Sequence[Option]) -> Option:
 
 
 def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Option:
-    best, probability = likeliest(options, probabilities)
+    best, probability = _best(record, options, probabilities)
     fallback = rest_of(options, policy.catalog.fallback)
     if fallback is not None and best is not fallback and probability < record.decision.threshold:
         return fallback
     return best
+
+
+def _best(record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
+    if record.format >= POOLED:
+        return likeliest(options, probabilities)
+    best = max(range(len(options)), key=probabilities.__getitem__)
+    return options[best], probabilities[best]
 
 
 def _difference(what: str, recorded: Any, replayed: Any) -> Iterator[Difference]:

@@ -38,7 +38,8 @@ class BatchingEngine:
     """
 
     def __init__(self, engine: BatchEngine, *, max_batch: int = 64, max_waiting: int = 256) -> None:
-        self._engine, self._max_batch = engine, max_batch
+        self._engine = engine
+        self._max_batch = max_batch if getattr(engine, "is_shared", True) else 1  # what is computed one by one is answered one by one
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(max_waiting)
         self._closing = threading.Lock()
         self._is_closed = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import TIMEOUT_MAX
 from typing import Any
@@ -130,6 +131,9 @@ class TransformersEngine:
         other = copy.copy(self)
         other._identity = dict(self.identity)
         other._fit(Path(folder), None)
+        learned = other.calibration
+        other.calibration = replace(self.calibration, temperature_option=learned.temperature_option, rest_option=learned.rest_option)
+        other._identity["calibration"] = other.calibration.hash
         return other
 
     @property

@@ -70,7 +70,7 @@ def _row(outcome: Outcome, index: int, compared: Mapping[str, Sequence[float]]) 
         "expects": list(outcome.example.expects),
         "said": outcome.said,
         "best": outcome.options[outcome.best],
-        "confidence": round(outcome.probabilities[outcome.best], 9),
+        "confidence": round(outcome.confidence, 9),
         "abstained": outcome.abstained,
         "n_options": len(outcome.options),
         "judged": {name: values[index] for name, values in compared.items()},

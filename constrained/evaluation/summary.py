@@ -96,11 +96,11 @@ class Judged:
 def judged(outcomes: Sequence[Outcome], fallback: str) -> Judged:
     """What is compared in all figures."""
     rights = [tuple(i for i, option in enumerate(one.options) if option in one.example.expects) for one in outcomes]
-    answers = [_best_answer(one, fallback) for one in outcomes]
+    answers = [one.answer(fallback) for one in outcomes]
     rows = [one.probabilities for one in outcomes]
     return Judged(
         outcomes=tuple(outcomes),
-        confidence=np.asarray([one.probabilities[one.best] for one in outcomes]),
+        confidence=np.asarray([one.confidence for one in outcomes]),
         is_right=np.asarray([one.options[one.best] in one.example.expects for one in outcomes]),
         is_said_right=np.asarray([one.said in one.example.expects for one in outcomes]),
         in_scope=np.asarray([fallback not in one.example.expects for one in outcomes]),
@@ -109,15 +109,6 @@ def judged(outcomes: Sequence[Outcome], fallback: str) -> Judged:
         brier=metrics.brier(rows, rights),
         nll=metrics.nll(rows, rights),
     )
-
-
-def _best_answer(outcome: Outcome, fallback: str) -> tuple[str, float]:
-    """The most probable option that is not the fallback; no id and 0 where there is none."""
-    found = [
-        (probability, option) for option, probability in zip(outcome.options, outcome.probabilities, strict=True) if option != fallback
-    ]
-    best = max(found, key=lambda one: one[0], default=(0.0, ""))
-    return best[1], best[0]
 
 
 def summarise(outcomes: Sequence[Outcome], fallback: str, protected: Iterable[str] = ()) -> Summary:

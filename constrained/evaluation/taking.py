@@ -14,7 +14,7 @@ from constrained.choice import Ask, Blank, Choice, Deadline, DecidesMany, Distri
 from constrained.dialogue import Dialogue
 from constrained.errors import ConstrainedError
 from constrained.evaluation.data import Example
-from constrained.logic.allow import likeliest
+from constrained.logic.allow import intent_of, pooled
 from constrained.logic.policy import Policy
 from constrained.memory import Memory
 from constrained.testing import ScriptedEngine
@@ -61,7 +61,7 @@ class Outcome:
         said: the id that was chosen, the fallback after an abstention. spoken: all that was, obligations included.
         is_asked: whether a model chose.
         heard: question -> how it was heard, of those that were asked; empty where the file does not tell.
-        likeliest: index of what would be said without a threshold; the most probable option when None.
+        intents: one per option: responses that answer the same share theirs. Its own for each id when empty.
     """
 
     example: Example
@@ -73,12 +73,32 @@ class Outcome:
     abstained: bool
     is_asked: bool = True
     heard: Mapping[str, HeardAs] = field(default_factory=dict)
-    likeliest: int | None = None
+    intents: tuple[str, ...] = ()
 
     @property
     def best(self) -> int:
         """Index of what would be said without a threshold."""
-        return self.likeliest if self.likeliest is not None else max(range(len(self.options)), key=self.probabilities.__getitem__)
+        return self._likeliest()[0]
+
+    @property
+    def confidence(self) -> float:
+        """The probability that a threshold is held against: of the best option's intent."""
+        return self._likeliest()[1]
+
+    def answer(self, fallback: str) -> tuple[str, float]:
+        """What would be said if the fallback were not allowed, and its probability; no id and 0 where there is nothing else."""
+        places = [index for index, name in enumerate(self.options) if name != fallback]
+        if not places:
+            return "", 0.0
+        best, share = self._likeliest(places)
+        return self.options[best], share
+
+    def _likeliest(self, places: Sequence[int] | None = None) -> tuple[int, float]:
+        among = range(len(self.options)) if places is None else places
+        intents = self.intents or self.options
+        ids, probabilities = [self.options[index] for index in among], [self.probabilities[index] for index in among]
+        best, share = pooled(ids, [intents[index] for index in among], probabilities)
+        return among[best], share
 
 
 class _PutOff(ConstrainedError):
@@ -190,9 +210,8 @@ def _outcome(example: Example, turn: Turn, engine: _Answered | None) -> Outcome:
     scores = engine.answers[-1][0].scores if asked and engine is not None else ()
     heard = dict(_heard(example, turn))
     probabilities = decision.probabilities if asked else alone
-    first, _ = likeliest(decision.options, probabilities)
-    best = next(at for at, option in enumerate(decision.options) if option is first)
-    return Outcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard, best)
+    intents = tuple(map(intent_of, decision.options))
+    return Outcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard, intents)
 
 
 def _heard(example: Example, turn: Turn) -> Iterator[tuple[str, HeardAs]]:

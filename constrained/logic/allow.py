@@ -89,17 +89,31 @@ def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
 
 
 def likeliest(options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
-    """What a model's probabilities choose, and how probable its intent is.
+    """What a model's probabilities choose, and how probable its intent is; see ``pooled``."""
+    best, share = pooled([option.id for option in options], list(map(intent_of, options)), probabilities)
+    return options[best], share
 
-    Options whose responses answer the same, by the same words in ``when``, are one intent: their probabilities add up, so that several ways
-    to say one thing do not lose against one way to say another. The most probable of the intent is said; the first of equals.
+
+def intent_of(option: Option) -> str:
+    """Responses that answer the same, by the same words in ``when``, have one intent."""
+    return option.response.when.strip().casefold() or option.id
+
+
+def pooled(ids: Sequence[str], intents: Sequence[str], probabilities: Sequence[float]) -> tuple[int, float]:
+    """Index of the option that is said, and the probability of its intent.
+
+    The probabilities of responses of one intent add up, so that several ways to say one thing do not lose against one way to say
+    another; of a response with several fillings of its slots only the most probable one counts, since these say different things. The most
+    probable option of the intent is said; the first of equals.
     """
-    intents = [option.response.when.strip().casefold() or option.id for option in options]
+    ways: dict[tuple[str, str], float] = {}
+    for name, intent, probability in zip(ids, intents, probabilities, strict=True):
+        ways[intent, name] = max(ways.get((intent, name), 0.0), probability)
     shares: dict[str, float] = {}
-    for intent, probability in zip(intents, probabilities, strict=True):
+    for (intent, _), probability in ways.items():
         shares[intent] = shares.get(intent, 0.0) + probability
-    best = max(range(len(options)), key=lambda index: (shares[intents[index]], probabilities[index]))
-    return options[best], shares[intents[best]]
+    best = max(range(len(ids)), key=lambda index: (shares[intents[index]], probabilities[index]))
+    return best, shares[intents[best]]
 
 
 def rest_of(options: Sequence[Option], fallback: str) -> Option | None:

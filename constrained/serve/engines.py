@@ -69,6 +69,7 @@ class _Alone:
         self._engine, self._lock = engine, threading.Lock()
         self._seen = threading.local()
         self.can_read = isinstance(engine, Reads)
+        self.is_shared = getattr(engine, "is_shared", True)
 
     @property
     def identity(self) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from constrained.decoding.states import encoder_hash
 from constrained.dialogue import Dialogue
 from constrained.engines.encoders import load_encoder
 from constrained.engines.transformers import TransformersEngine, fitted_rule
-from constrained.errors import SampleError
+from constrained.errors import ConstrainedError, SampleError
 from constrained.evaluation.data import Example
 from constrained.evaluation.metrics import ece
 from constrained.evaluation.summary import judged, summarise
@@ -188,9 +188,12 @@ def _candidates(catalog: Catalog) -> list[Candidate]:
     ]
 
 
-def _n_allowed(policy: Policy) -> int:
-    """How many responses a turn leaves besides the fallback: as many as at the beginning of a conversation."""
-    begun = Dialogue(policy, drafts=True).reply("")
+def _n_allowed(policy: Policy) -> int | None:
+    """How many responses a turn leaves besides the fallback: as many as at its beginning, if it can begin without facts."""
+    try:
+        begun = Dialogue(policy, drafts=True).reply("")
+    except ConstrainedError:  # it needs facts that only its host knows
+        return None
     return max(2, sum(option.id != policy.catalog.fallback for option in begun.record.options))
 
 

@@ -57,7 +57,14 @@ class Fitting:
 
     def __post_init__(self) -> None:
         """Raises TuningError for numbers that nothing can be fitted with."""
-        if self.folds < 2 or not self.strengths or min(self.strengths) <= 0 or self.n_weighed < FEWEST or not 0 <= self.balance <= 1:
+        if (
+            self.folds < 2
+            or not self.strengths
+            or min(self.strengths) <= 0
+            or self.n_weighed < FEWEST
+            or self.n_read < 1
+            or not 0 <= self.balance <= 1
+        ):
             raise TuningError("nothing can be fitted with these settings", hint="two folds at least, strengths above 0, balance 0 to 1")
 
     def told(self) -> dict[str, Any]:
@@ -118,7 +125,9 @@ def fit_mixture(
     else:
         strength, scores = 0.0, np.zeros((0, len(ids)))
         weights, bias = _means(states, labels, len(ids)), torch.zeros(len(ids))
-    turns = _turns([place[row.id] for row in known], len(ids), n_allowed or len(ids), settings.seed)
+    always = next((at for at, one in enumerate(candidates) if one.rest), None)
+    rest = None if always is not None else rest  # where messages show what it is, it is a response like the others
+    turns = _turns([place[row.id] for row in known], len(ids), n_allowed or len(ids), settings.seed, always)
     mixed = _weighed(known, judged, scores, candidates, turns, settings, read, rest, told)
     if unlabelled:
         found = vectors(encoder, unlabelled).cpu()
@@ -184,13 +193,14 @@ class _Turn:
     right: int
 
 
-def _turns(labels: Sequence[int], n: int, n_allowed: int, seed: int) -> list[_Turn]:
-    """[message] its own response and as many others as a turn leaves, drawn by the seed."""
+def _turns(labels: Sequence[int], n: int, n_allowed: int, seed: int, always: int | None = None) -> list[_Turn]:
+    """[message] its own response, the one that is allowed ``always``, and as many others as a turn leaves, drawn by the seed."""
     chance, found = np.random.default_rng(seed), []
     for label in labels:
-        others = np.delete(np.arange(n), label)
+        fixed = [label] if always is None or always == label else [label, always]
+        others = np.delete(np.arange(n), fixed)
         drawn = chance.permutation(others)[: max(n_allowed, 2) - 1]
-        allowed = np.sort(np.append(drawn, label))
+        allowed = np.sort(np.append(drawn, fixed))
         found.append(_Turn(allowed, int(np.searchsorted(allowed, label))))
     return found
 

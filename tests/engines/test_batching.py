@@ -123,3 +123,12 @@ def test_what_the_engine_reads_of_a_message_passes_through(counting):
     counting.read = lambda blanks, scene, deadline=None: [scene.message for _ in blanks]
     with BatchingEngine(counting) as engine:
         assert engine.read(blanks, scene("AB")) == ["AB"]
+
+
+def test_what_is_computed_one_by_one_is_answered_one_by_one(counting):
+    counting.is_shared = False
+    counting.gate.set()
+    with ThreadPoolExecutor(8) as pool, BatchingEngine(counting, max_batch=4) as engine:
+        found = list(pool.map(lambda n: engine.choose([choice(9)], scene(str(n)))[0].best, range(8)))
+    assert found == list(range(8))
+    assert set(counting.sizes) == {1}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from constrained import Allowed, Option, Policy, PolicyError, SlotError
 from constrained.catalog import render
 from constrained.catalog.response import Response, Source
-from constrained.logic.allow import LAST, allow, likeliest, most_salient
+from constrained.logic.allow import LAST, allow, likeliest, most_salient, pooled
 from constrained.memory import Memory
 from tests.logic.packs import make, marked_lines, module_of
 
@@ -215,6 +215,12 @@ def test_two_ways_to_greet_do_not_lose_against_one_way_to_leave() -> None:
     options = [option("hello", "the user greets"), option("good_day", "the user greets"), option("bye", "the user leaves")]
     best, share = likeliest(options, [0.35, 0.25, 0.4])
     assert (best.id, share) == ("hello", pytest.approx(0.6))
+
+
+def test_two_fillings_of_a_response_do_not_pass_a_threshold_together() -> None:
+    """They say different things: which one is meant is what the threshold asks."""
+    assert pooled(["pay", "pay", "hi"], ["to pay", "to pay", "to greet"], [0.46, 0.44, 0.1]) == (0, 0.46)
+    assert pooled(["pay", "pay", "hi"], ["to pay", "to pay", "to greet"], [0.3, 0.3, 0.4]) == (2, 0.4)
 
 
 def test_without_options_there_is_nothing_to_choose() -> None:

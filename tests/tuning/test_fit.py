@@ -17,6 +17,7 @@ from constrained.choice import Ask, Candidate, Choice
 from constrained.cli import fit as command
 from constrained.cli.main import main
 from constrained.decoding import mixture
+from constrained.decoding.calibration import Calibration
 from constrained.decoding.mixture import Mixture
 from constrained.decoding.rules.tuned import N_READ, Tuned, letters_of
 from constrained.decoding.states import SentenceStates
@@ -233,6 +234,8 @@ def test_one_network_chooses_by_what_was_fitted_and_without_it(inn: Any, tmp_pat
     assert said[0] == said[1] != said[2]
     with pytest.raises(EngineError, match="already"):
         other.with_fitted(tmp_path / "fitted")
+    warm = engine(calibration=Calibration(temperature_heard=3.3))
+    assert warm.with_fitted(tmp_path / "fitted").calibration.temperature_heard == 3.3  # questions are heard as before
 
 
 def test_a_response_that_was_never_fitted_is_refused(inn: Any, tmp_path: Path) -> None:
