@@ -7,6 +7,7 @@ before any score was seen; ``dev`` (messages for choosing settings), ``rules`` (
 from __future__ import annotations
 
 import statistics
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,15 +54,31 @@ class HeardAsIntended:
 
 
 def run(bench: Bench) -> None:
-    """Every pack and part with the default rule beside the sentence encoder; then the rules, on dev alone."""
+    """Every pack and part with the default rule beside the sentence encoder; then the rules, on dev alone. ``fitted`` where it is named."""
     engine: Engine = RandomEngine(bench.seed) if bench.is_smoke else _engine()
     encoder = None if bench.is_smoke else _encoder(bench)
     parts = bench.options.parts or ("golden", "test", "dev", "rules")
     for pack in PACKS:
-        for part in (one for one in parts if one != "rules"):
+        for part in (one for one in parts if one not in ("rules", "fitted")):
             _measure(bench, pack, part, engine, encoder)
+        if "fitted" in parts and not bench.is_smoke:
+            _fitted(bench, pack, engine)
     if "rules" in parts and not bench.is_smoke:
         _compare_rules(bench, engine)
+
+
+def _fitted(bench: Bench, pack: str, engine: Any) -> None:
+    """The default rule and the same mixed with a sentence encoder by ``fit``, on messages that neither was made with."""
+    from constrained.tuning.fit import fit
+    from constrained.tuning.mixing import Fitting
+
+    with tempfile.TemporaryDirectory() as folder:
+        default = _share(_given(bench, pack, "test", engine))
+        other: Any = _engine()
+        report = fit(load_policy(pack), other, Path(folder), Fitting(seed=bench.seed), encoder="minilm")
+        bench.add(f"{pack} test", "time of fitting", report.seconds, "s")
+        bench.add(f"{pack} test", "picked as intended, heard given, default rule", default, "share")
+        bench.add(f"{pack} test", "picked as intended, heard given, fitted", _share(_given(bench, pack, "test", other)), "share")
 
 
 def _measure(bench: Bench, pack: str, part: str, engine: Engine, encoder: Engine | None) -> None:

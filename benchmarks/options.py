@@ -15,7 +15,7 @@ PARTS = {
     "decoding": ("passes", "channel", "peers"),
     "gpu": ("mask",),
     "prove": ("packs", "star", "repeat"),
-    "choice": ("golden", "test", "dev", "rules"),
+    "choice": ("golden", "test", "dev", "rules", "fitted"),
     "serve": ("rules", "deadlines", "kills"),
     "fit": ("none", "few", "all", "butler", "clinc", "read"),
     "tune": ("few", "all", "clinc"),
