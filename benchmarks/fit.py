@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import scope
+from benchmarks import out_of_scope
 from benchmarks.harness import Bench, NoDeviceError
 from benchmarks.options import PARTS
 from benchmarks.sets import Row as Labelled
@@ -243,9 +243,10 @@ def _clinc(bench: Bench, encoder: Any) -> None:
     from constrained.tuning.rows import Row
 
     found = load("clinc150", None, bench.seed)
-    labels = (*found.labels, scope.REST)
-    examples = {**found.examples, scope.REST: tuple(row.message for row in found.oos_train)}
-    candidates = [Candidate(f"{at}:{one}", "", examples=examples.get(one, ()), rest=one == scope.REST) for at, one in enumerate(labels)]
+    rest = out_of_scope.REST
+    labels = (*found.labels, rest)
+    examples = {**found.examples, rest: tuple(row.message for row in found.oos_train)}
+    candidates = [Candidate(f"{at}:{one}", "", examples=examples.get(one, ()), rest=one == rest) for at, one in enumerate(labels)]
     rows = [Row(message, one) for one in labels for message in examples.get(one, ())]
     start = time.perf_counter()
     fitted = fit_mixture(encoder, rows, candidates, labels, replace(Fitting(seed=bench.seed), folds=3, strengths=(10.0, 30.0)))
@@ -253,7 +254,7 @@ def _clinc(bench: Bench, encoder: Any) -> None:
     bench.add(case, "time of fitting", time.perf_counter() - start, "s")
     scores = fitted.mixture.scores(vectors(encoder, [row.message for row in (*found.dev, *found.oos)]))
     scores += fitted.mixture.letters * np.stack([letters_of(row.message, candidates) for row in (*found.dev, *found.oos)])
-    scope.told(bench, case, "the mixture", scores, found, at_least=AIMS["clinc"])
+    out_of_scope.told(bench, case, "the mixture", scores, found, at_least=AIMS["clinc"])
 
 
 def _butler(bench: Bench, encoder: Any) -> None:

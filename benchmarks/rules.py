@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import Bench
 from benchmarks.options import PARTS
 from benchmarks.sets import Row, Set, load
-from constrained.calibration import batch, contextual
+from constrained.calibration import batch_calibration, contextual_calibration
 from constrained.choice import Ask, Candidate, Choice, Scene
 
 N_MESSAGES = 154  # two of each topic
@@ -95,7 +95,7 @@ class _Ablation:
             self._direct("text", bare, "text")
             self._direct("key", listing, "key, all listed in the prompt")
         channel = self._measured("channel", lambda message: self._scored(Channel("exact", words=0.0), replace(self.scene, message=message)))
-        self._told("channel, batch calibration", batch(channel))
+        self._told("channel, batch calibration", batch_calibration(channel))
         if self.found.shown:
             nearest = self._nearest()
             near = self._direct("key", bare, f"key, {N_NEAREST} nearest examples in the prompt", nearest)
@@ -114,8 +114,8 @@ class _Ablation:
         free = np.stack([self._scored(plain, replace(self.scene, message=text)) for text in FREE])
         self._told(f"{name}, mean", raw / np.asarray(lengths))
         self._told(f"{name}, PMI", raw - prior)
-        self._told(f"{name}, contextual calibration", contextual(raw, free))
-        self._told(f"{name}, batch calibration", batch(raw))
+        self._told(f"{name}, contextual calibration", contextual_calibration(raw, free))
+        self._told(f"{name}, batch calibration", batch_calibration(raw))
         return np.asarray(raw - prior)
 
     def _before(self, message: str, nearest: Nearest | None) -> Scene:

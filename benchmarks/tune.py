@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import scope
+from benchmarks import out_of_scope
 from benchmarks.harness import Bench, NoDeviceError
 from benchmarks.sets import Row as Labelled
 from benchmarks.sets import Set, load
@@ -86,7 +86,7 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, epochs: int, bas
     from constrained.tuning.training import Run
 
     rows = [Row(row.message, row.label) for row in found.shown] + [Row(found.when[label], label) for label in found.labels]
-    rows += [Row(row.message, scope.REST) for row in found.oos_train]
+    rows += [Row(row.message, out_of_scope.REST) for row in found.oos_train]
     settings = (Settings.for_encoder() if base == "encoder" else Settings()).changed(epochs=epochs, seed=bench.seed)
     torch.manual_seed(bench.seed)
     start = time.perf_counter()
@@ -101,9 +101,8 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, epochs: int, bas
         scores = _judged(learner, found)
         _told(bench, case, "tuned", scores, found, at_least=None if found.oos else target)
         if found.oos:
-            scope.told(
-                bench, case, "tuned", _judged(learner, found, (*found.dev, *found.oos), (*found.labels, scope.REST)), found, at_least=target
-            )
+            both = _judged(learner, found, (*found.dev, *found.oos), (*found.labels, out_of_scope.REST))
+            out_of_scope.told(bench, case, "tuned", both, found, at_least=target)
         bench.add(case, "time of one decision", 1000 * _seconds(learner, found.dev), "ms")
 
 

@@ -2,7 +2,7 @@
 
 from constrained.calibration.bounds import Interval, clopper_pearson
 from constrained.calibration.conformal import Conformal, conformal
-from constrained.calibration.priors import batch, contextual, evened
+from constrained.calibration.priors import batch_calibration, contextual_calibration, evened
 from constrained.calibration.protected import Protected, protected
 from constrained.calibration.selective import Selective, threshold
 from constrained.calibration.temperature import temperature
@@ -12,10 +12,10 @@ __all__ = [
     "Interval",
     "Protected",
     "Selective",
-    "batch",
+    "batch_calibration",
     "clopper_pearson",
     "conformal",
-    "contextual",
+    "contextual_calibration",
     "evened",
     "protected",
     "temperature",

@@ -43,6 +43,12 @@ def softmax(scores: Floats) -> Floats:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
+def log_softmax(scores: Floats) -> Floats:
+    """[row, option] in nats, so that nothing becomes zero."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
 def _slope(scores: Floats, labels: Ints, sharpness: float) -> float:
     """By how much the negative log-likelihood rises with the sharpness: expected less actual score."""
     probabilities = softmax(scores * sharpness)

@@ -54,6 +54,7 @@ class Cascade:
         if not stages:
             raise EngineError("a cascade of no engines answers nothing", hint="give at least one Stage")
         self.stages = tuple(stages)
+        self.is_shared = all(getattr(stage.engine, "is_shared", True) for stage in self.stages)  # see TransformersEngine
 
     @property
     def identity(self) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from constrained.candidates import examples as examples_of
 from constrained.catalog.response import Catalog
 from constrained.choice import Ask, Candidate, Choice, Scene
 from constrained.decoding import mixture
-from constrained.decoding.states import encoder_hash
+from constrained.decoding.states import Encoder, encoder_hash
 from constrained.dialogue import Dialogue
 from constrained.engines.encoders import load_encoder
 from constrained.engines.transformers import TransformersEngine, fitted_rule
@@ -92,21 +92,11 @@ def fit(
     shown = {row.id for row in rows}
     candidates = [one for one in _candidates(catalog) if _id(one) in shown]
     judge = load_encoder(encoder, engine.reader.model.device) if encoder else engine.states
-    base, weights = engine.rule, engine.identity["weights"]
-    read = _reader(policy, engine) if is_mixed else None
+    base, read = engine.rule, _reader(policy, engine) if is_mixed else None
     ids = [_id(one) for one in candidates]
     among: dict[str, Any] = {"rest": next((one for one in _candidates(catalog) if one.rest), None), "n_allowed": _n_allowed(policy)}
     mixed = fit_mixture(judge, rows, candidates, ids, settings, described=described, unlabelled=unlabelled, read=read, told=told, **among)
-    kept: dict[str, Any] = {
-        "catalog": catalog.name,
-        "catalog_hash": catalog.hash,
-        "encoder": os.path.abspath(encoder) if os.path.isdir(encoder) else encoder,
-        "encoder_weights": encoder_hash(judge),
-        "encoder_tokenizer": judge.tokenizer_hash,
-        "model_weights": weights if mixed.mixture.base else "",
-        "model_tokenizer": engine.reader.tokens.hash if mixed.mixture.base else "",
-        "rule": base.name if mixed.mixture.base else "",
-        "figures": _figures(mixed),
+    kept = _belongs(policy, engine, judge, encoder, mixed) | {
         "settings": settings.told(),
         "renew": renew or f"constrained fit {policy.name}",
     }
@@ -128,6 +118,22 @@ def fit(
         promises=promises,
         refused=refused,
     )
+
+
+def _belongs(policy: Policy, engine: TransformersEngine, judge: Encoder, encoder: str, mixed: Mixed) -> dict[str, Any]:
+    """What a manifest says that the mixture belongs to, and its figures; of the engine only where its own rule has a weight."""
+    has_base = bool(mixed.mixture.base)
+    return {
+        "catalog": policy.catalog.name,
+        "catalog_hash": policy.catalog.hash,
+        "encoder": os.path.abspath(encoder) if os.path.isdir(encoder) else encoder,
+        "encoder_weights": encoder_hash(judge),
+        "encoder_tokenizer": judge.tokenizer_hash,
+        "model_weights": engine.identity["weights"] if has_base else "",
+        "model_tokenizer": engine.reader.tokens.hash if has_base else "",
+        "rule": engine.rule.name if has_base else "",
+        "figures": _figures(mixed),
+    }
 
 
 def promised(outcomes: Sequence[Outcome], fallback: str) -> tuple[dict[str, Any], tuple[str, ...]]:

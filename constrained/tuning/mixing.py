@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from constrained.calibration import evened
+from constrained.calibration.temperature import log_softmax, softmax
 from constrained.choice import Candidate
 from constrained.decoding.mixture import Mixture
 from constrained.decoding.rules.tuned import N_READ, letters_of
@@ -177,7 +178,7 @@ def _folded(states: Tensor, labels: Tensor, judged: Sequence[int], fold: np.ndar
 def _loss(scores: Floats, right: np.ndarray) -> float:
     """Mean negative log-likelihood at the temperature that suits best."""
     (weight,) = pool_weights([list(scores)], right.tolist())
-    return float(-_log_softmax(weight * scores)[np.arange(len(right)), right].mean())
+    return float(-log_softmax(weight * scores)[np.arange(len(right)), right].mean())
 
 
 def _means(states: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -245,17 +246,17 @@ def _weighed(
         "letters": _accuracy(letters, right),
         "mixture": _accuracy(both, right),
     }
-    if read is None or len(some) < FEWEST:
+    if read is None:
         among = [row[turn.allowed] for row, turn in zip(both, asked, strict=True)]
         outside = _outside(among, [turn.right for turn in asked], np.zeros(len(asked)))
-        return _Weighed(vector, letter, 0.0, outside, tuple(map(_softmax, both)), tuple(right), judges)
+        return _Weighed(vector, letter, 0.0, outside, _shares(both), tuple(right), judges)
     heard = _read([rows[index].message for index in judged], both, asked, candidates, settings, read, rest, told)
     share, base = pool_weights([heard.mixed, heard.own], heard.labels)
     mixed = [share * one + base * other for one, other in zip(heard.mixed, heard.own, strict=True)]
     alone = {"the engine's rule": heard.own, "without it": heard.mixed, "with it": mixed}
     judges |= {f"of {len(mixed)} messages that it read, {name}": _accuracy(found, heard.labels) for name, found in alone.items()}
     outside = _outside(mixed, heard.labels, base * np.asarray(heard.rest))
-    return _Weighed(share * vector, share * letter, base, outside, tuple(map(_softmax, mixed)), tuple(heard.labels), judges)
+    return _Weighed(share * vector, share * letter, base, outside, _shares(mixed), tuple(heard.labels), judges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +370,7 @@ def _prior(found: Tensor, weights: Tensor, balance: float) -> Floats:
 
 def _balanced(scores: Floats, balance: float) -> Floats:
     """[message, id] shares, of which each response has a more equal part the nearer ``balance`` is to 1."""
-    return np.asarray(np.exp(_log_softmax(scores - balance * evened(scores))))
+    return softmax(scores - balance * evened(scores))
 
 
 def _nearest_wrong(mixture: Mixture, states: Tensor, labels: Tensor, turns: Sequence[_Turn]) -> float:
@@ -387,10 +388,5 @@ def _sigmoid(values: Floats) -> Floats:
     return np.asarray(np.exp(-np.logaddexp(0.0, -values)))
 
 
-def _softmax(row: Floats) -> Floats:
-    return np.asarray(np.exp(_log_softmax(row[None])[0]))
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+def _shares(rows: Sequence[Floats]) -> tuple[Floats, ...]:
+    return tuple(softmax(row[None])[0] for row in rows)

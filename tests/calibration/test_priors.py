@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.calibration import batch, contextual, evened
+from constrained.calibration import batch_calibration, contextual_calibration, evened
 
 nats = st.floats(-20, 20)
 SOME = st.integers(1, 6)
@@ -29,7 +29,12 @@ def shares(scores):
 @given(tables(), st.data())
 def test_both_are_what_their_papers_say(scores, data):
     free = np.asarray(data.draw(st.lists(st.lists(nats, min_size=scores.shape[1], max_size=scores.shape[1]), min_size=1, max_size=3)))
-    for found, seen in ((contextual(scores, free), free), (batch(scores), scores), (batch(scores, free), free)):
+    pairs = (
+        (contextual_calibration(scores, free), free),
+        (batch_calibration(scores), scores),
+        (batch_calibration(scores, free), free),
+    )
+    for found, seen in pairs:
         told = shares(seen)
         for row, share in zip(found, shares(scores), strict=True):
             for at, one in enumerate(share):
@@ -40,8 +45,8 @@ def test_both_are_what_their_papers_say(scores, data):
 @given(tables(n_rows=st.just(1)), st.data())
 def test_a_label_that_is_likely_anyway_gains_nothing_by_it(scores, data):
     usual = np.asarray([data.draw(st.lists(nats, min_size=scores.shape[1], max_size=scores.shape[1]))])
-    shifted = contextual(scores + usual, np.zeros_like(scores) + usual)
-    plain = contextual(scores, np.zeros_like(scores))
+    shifted = contextual_calibration(scores + usual, np.zeros_like(scores) + usual)
+    plain = contextual_calibration(scores, np.zeros_like(scores))
     assert np.allclose(shifted - shifted.mean(), plain - plain.mean(), atol=1e-6)
 
 

@@ -21,13 +21,14 @@ from constrained.decoding.calibration import Calibration
 from constrained.decoding.mixture import Mixture
 from constrained.decoding.rules.tuned import N_READ, Tuned, letters_of
 from constrained.decoding.states import SentenceStates
-from constrained.errors import CalibrationError, DataError, EngineError, TuningError
+from constrained.errors import CalibrationError, DataError, EngineError, StateError, TuningError
 from constrained.evaluation.data import Example
-from constrained.tuning.fit import fit, plain_rows
+from constrained.tuning.fit import _n_allowed, fit, plain_rows
 from constrained.tuning.linear import pool_weights, softmax_regression
 from constrained.tuning.mixing import Fitting, _balanced, _judged, _outside, _turns, _without, fit_mixture
 from constrained.tuning.rows import Row
 from tests.engines.asked import SCENE
+from tests.logic.packs import make
 from tests.tuning.conftest import EXAMPLES, desk, engine, tokenizer
 
 WORDS = ("north", "south", "bread", "water", "sword", "shield", "candle", "rope")
@@ -220,6 +221,17 @@ def test_other_weights_or_another_file_are_refused(inn: Any, tmp_path: Path) -> 
 def test_an_adapter_and_a_mixture_are_not_both_used(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="both"):
         engine(adapter=tmp_path, fitted=tmp_path)
+
+
+def test_a_policy_that_cannot_begin_without_facts_can_be_fitted(tmp_path: Path) -> None:
+    policy = make(
+        tmp_path,
+        "\nclass Purse(State):\n    gold: int\n\n\n@policy('shop')\ndef desk(state: Purse):\n    yield say('hello')\n",
+        hello="Hello.",
+    )
+    with pytest.raises(StateError):
+        policy.state_type.default()
+    assert _n_allowed(policy) is None
 
 
 def test_one_network_chooses_by_what_was_fitted_and_without_it(inn: Any, tmp_path: Path) -> None:
