@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -94,9 +94,13 @@ class Intended:
 class Conversation:
     """One conversation of a log, with turn ids made of its name and the place of the turn."""
 
-    def __init__(self, policy, name, log, state, *, now, engine=None, **settings):
+    def __init__(self, policy, name, log, state, *, now, engine=None, minutes=1, **settings):
         self.engine, self.state, self.n_turns, self.n_effects, self.name = engine, state, 0, 0, name
-        self.dialogue = Dialogue(policy, engine=engine, log=log, conversation=name, now=lambda: now, **settings)
+        self.begins, self.minutes = now, minutes
+        self.dialogue = Dialogue(policy, engine=engine, log=log, conversation=name, now=self.now, **settings)
+
+    def now(self):
+        return self.begins + timedelta(minutes=self.minutes * self.n_turns)
 
     def reply(self, message, answers=None):
         self.n_turns += 1
@@ -157,7 +161,7 @@ def play_sealed(log) -> None:
     """Two conversations of a desk whose values are marked sensitive, one of the clinic; one person is erased."""
     desk = load_policy_file(DESK_LOGIC)
     for name in ("card, to be erased", "card, kept"):
-        talk = Conversation(desk, name, log, desk.state_type.default(), now=APPROVED_AT, engine=Intended(), drafts=True)
+        talk = Conversation(desk, name, log, desk.state_type.default(), now=APPROVED_AT, engine=Intended(), minutes=6, drafts=True)
         for message, answers in [
             ("My card is gone", {"lost": True, "reply": "blocked"}),
             ("And I have a cold", {"ill": True, "reply": "well"}),

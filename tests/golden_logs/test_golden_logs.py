@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import re
+import runpy
 import shutil
 
 import pytest
@@ -153,6 +154,12 @@ def test_what_is_written_today_verifies_and_replays_strictly(played, script):
 
 
 @each_script
+def test_the_old_verifier_accepts_what_is_written_today(played, script):
+    verifier = runpy.run_path(str(FOLDER / "bundle" / "verify.py"))
+    assert "in an unbroken chain" in verifier["check_log"](map(verifier["fact"], existing(played(script)).lines()), [])
+
+
+@each_script
 @pytest.mark.parametrize("is_old", [True, False], ids=["old", "new"])
 def test_the_prompt_hash_is_over_what_the_model_was_given(golden, played, script, is_old):
     state_type, history = load_policy(script.pack).state_type, {}
@@ -196,6 +203,7 @@ def test_old_sealed_records_open_and_replay(golden, tmp_path):
     records = opened(path, keys_in(tmp_path / "keys"))
     n_erased = len(list(read_log(path))) - len(records)
     assert n_erased == 3
+    assert any(record.memory.get("clock") for record in records)
     for policy in (load_policy_file(DESK_LOGIC), load_policy("clinic_booking")):
         own = [record for record in records if record.versions["policy"].startswith(f"{policy.name} ")]
         assert own

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from constrained import State, Understanding, effect, must, policy, question, say
+from constrained import State, Understanding, effect, every, must, policy, question, say
 
 Marked = Field(json_schema_extra={"sensitive": True})
 
@@ -31,7 +31,7 @@ def block(state: Holder, card: str) -> Holder:
     return state.model_copy(update={"is_blocked": True})
 
 
-@policy("card_desk")
+@policy("card_desk", obligations=[every("reminder", minutes=10)])
 def desk(state: Holder, heard: Heard):
     """Blocks a lost card; says which card it speaks of."""
     yield must("notice", card=state.card)
