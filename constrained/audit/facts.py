@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import chain, islice
+import itertools
 from typing import Any
 
 from constrained.audit import verifier
@@ -20,11 +20,11 @@ WORTH = 20 * BLOCK  # a shorter log is read before other processes have started
 def facts(lines: Iterable[bytes], processes: int | None = None) -> Iterator[Any]:
     """``verifier.fact`` of each line, in order. Raises ``verifier.Bad`` at the first line that is not sound in itself."""
     rest, processes = iter(lines), processes or _processes()
-    first = list(islice(rest, WORTH)) if processes > 1 else []
+    first = list(itertools.islice(rest, WORTH)) if processes > 1 else []
     if len(first) < WORTH:
-        yield from map(verifier.fact, chain(first, rest))
+        yield from map(verifier.fact, itertools.chain(first, rest))
     else:
-        yield from _by_many(chain(first, rest), processes)
+        yield from _by_many(itertools.chain(first, rest), processes)
 
 
 def _processes() -> int:
@@ -37,7 +37,7 @@ def _by_many(lines: Iterator[bytes], processes: int) -> Iterator[Any]:
     """Few blocks are on their way at a time, so that memory does not grow with the log."""
     waiting: deque[Future[list[Any]]] = deque()
     with ProcessPoolExecutor(processes) as pool:
-        while block := list(islice(lines, BLOCK)):
+        while block := list(itertools.islice(lines, BLOCK)):
             waiting.append(pool.submit(_block, block))
             if len(waiting) > 3 * processes:
                 yield from _sound(waiting.popleft().result())
