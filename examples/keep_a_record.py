@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from logic.ferry import ferrywoman
+from ferry import ferrywoman
 
 from constrained import Dialogue
 from constrained.audit.log import read_log
