@@ -3,8 +3,6 @@
 from constrained import Dialogue, State, Understanding, effect, policy, say
 from constrained.hear import amount
 
-PRICE = 2
-
 
 class Traveller(State):  # what is true: only this program changes it
     silver: int = 3
@@ -22,7 +20,7 @@ def pay(state: Traveller, price: int) -> Traveller:
 @policy("ferry.yaml")  # the words, in a file beside this one
 def ferrywoman(state: Traveller, heard: Heard):
     """Maud takes what is offered, from two silver on."""
-    price = max(heard.offer or PRICE, PRICE)
+    price = max(heard.offer or 2, 2)
     yield say("river")
     if state.silver >= price:
         yield say("carry", price=price).then(pay, price)

@@ -5,9 +5,7 @@ from pathlib import Path
 
 from ferry import ferrywoman
 
-from constrained import Dialogue
-from constrained.audit.log import read_log
-from constrained.audit.replay import replay
+from constrained import Dialogue, read_log, replay
 from constrained.testing import ScriptedEngine
 
 with tempfile.TemporaryDirectory() as folder:
