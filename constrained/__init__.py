@@ -46,8 +46,10 @@ from constrained.logic.understanding import Hearing, Understanding, amount, choi
 from constrained.memory import Memory
 
 if TYPE_CHECKING:
-    from constrained.audit.log import JsonLinesLog, MemoryLog
+    from constrained.audit.log import JsonLinesLog, MemoryLog, read_log
     from constrained.audit.record import Record
+    from constrained.audit.replay import replay
+    from constrained.audit.stores import open_log
     from constrained.catalog.load import load_catalog
     from constrained.catalog.response import Catalog, Response
     from constrained.dialogue import Dialogue
@@ -67,6 +69,9 @@ _LAZY = {
     "list_packs": "constrained.packs",
     "load_catalog": "constrained.catalog.load",
     "load_policy": "constrained.packs",
+    "open_log": "constrained.audit.stores",
+    "read_log": "constrained.audit.log",
+    "replay": "constrained.audit.replay",
 }
 
 __all__ = [
@@ -142,11 +147,14 @@ __all__ = [
     "never_after",
     "once",
     "only",
+    "open_log",
     "pattern",
     "perform",
     "policy",
     "procedure",
     "question",
+    "read_log",
+    "replay",
     "say",
     "score",
     "start",

@@ -2,7 +2,7 @@
 
 import time
 
-from logic.ferry import ferrywoman
+from ferry import ferrywoman
 
 from constrained import Dialogue
 from constrained.testing import RandomEngine

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from logic.ferry import ferrywoman
+from ferry import ferrywoman
 
 from constrained import Dialogue
 from constrained.testing import ScriptedEngine

@@ -1,8 +1,9 @@
 """The host keeps the state: an effect runs when the host says so, once, and only while its precondition holds."""
 
-from logic.ferry import Traveller, ferrywoman
+from ferry import Traveller, ferrywoman
 
-from constrained import Dialogue, EffectError
+from constrained import Dialogue
+from constrained.errors import EffectError
 from constrained.testing import ScriptedEngine
 
 maud = Dialogue(ferrywoman, engine=ScriptedEngine(["carry"]))

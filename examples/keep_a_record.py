@@ -3,11 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from logic.ferry import ferrywoman
+from ferry import ferrywoman
 
-from constrained import Dialogue
-from constrained.audit.log import read_log
-from constrained.audit.replay import replay
+from constrained import Dialogue, read_log, replay
 from constrained.testing import ScriptedEngine
 
 with tempfile.TemporaryDirectory() as folder:

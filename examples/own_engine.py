@@ -1,6 +1,6 @@
 """An engine of one's own has one method: probabilities over candidates. Here: how many words a message shares with examples."""
 
-from logic.ferry import ferrywoman
+from ferry import ferrywoman
 
 from constrained import Dialogue
 from constrained.choice import Distribution

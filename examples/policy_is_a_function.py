@@ -1,6 +1,6 @@
 """A policy is a pure function of state and heard: call it, and look at what it offers. No model, no dialogue."""
 
-from logic.ferry import Traveller, ferrywoman
+from ferry import Traveller, ferrywoman
 
 for silver in (0, 2):
     offers = ferrywoman(Traveller(silver=silver))

@@ -12,25 +12,10 @@ from typing import Any, Literal, Self
 
 from pydantic import NonNegativeInt, model_validator
 
-from constrained import (
-    Offer,
-    State,
-    Understanding,
-    ask,
-    before_commitment,
-    confirm,
-    date,
-    effect,
-    entity,
-    must,
-    only,
-    perform,
-    policy,
-    question,
-    say,
-    start,
-    tell,
-)
+from constrained import Offer, State, Understanding, effect, must, only, policy, say
+from constrained.hear import date, entity, question
+from constrained.obligations import before_commitment
+from constrained.steps import ask, confirm, perform, start, tell
 
 EMERGENCY_NUMBER, CRISIS_LINE, DESK_PHONE = "911", "988", "555-0142"
 VISIT_PRICE, VIDEO_PRICE, LATE_FEE = Decimal(120), Decimal(75), Decimal(40)

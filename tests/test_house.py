@@ -1,4 +1,4 @@
-"""The house: light imports, import rules, the README's code and tree, versions, and what no file may hold."""
+"""The house: light imports, import rules, the README's code, versions, and what no file may hold."""
 
 from __future__ import annotations
 
@@ -55,11 +55,6 @@ def test_every_module_says_its_role_in_its_first_sentence(path: Path) -> None:
     assert re.match(r"\S.{10,}?[.:](\s|$)", text, re.DOTALL), f"{path} opens without a sentence that says its role"
 
 
-def test_the_tree_of_the_readme_is_current() -> None:
-    done = python("tools/tree.py", "--check")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     released = re.search(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
@@ -102,10 +97,39 @@ def test_every_ignore_has_its_reason_beside_it() -> None:
     assert not found
 
 
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_can_be_read_at_once() -> None:
+    assert len(README.splitlines()) <= 150
+
+
 def test_the_code_of_the_readme_is_that_of_the_examples() -> None:
     """The examples run in the tests, so what the README shows runs too."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(?:yaml|python)\n# (\S+)\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == readme.count("```yaml") + readme.count("```python") >= 3
+    blocks = re.findall(r"^```(?:yaml|python)\n# (\S+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == README.count("```") // 2 - README.count("```console") >= 3
     for name, text in blocks:
         assert text == (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    """Targets of make, extras of the package, commands of ``constrained``."""
+    from typer.main import get_command
+
+    from constrained.cli.main import app
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE) for line in block.splitlines()]
+    assert lines
+    for line in lines:
+        installed = re.fullmatch(r'pip install "?constrained(?:\[(\w+)\])?"?', line.partition("  #")[0].strip())
+        made = re.match(r"make (\w+)", line)
+        assert (installed and (not installed[1] or installed[1] in extras)) or (made and f"\n{made[1]}:" in makefile), line
+    for name in re.findall(r"`constrained (\w+)", README):
+        assert name in get_command(app).commands, name  # type: ignore[attr-defined]  # a group, whatever typer calls it
+
+
+def test_the_files_that_the_readme_names_are_there() -> None:
+    for name in re.findall(r"\]\(([^):]+)\)", README):
+        assert (ROOT / name).exists(), name

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Literal
 
 from constrained.catalog.frozen import FrozenDict
@@ -161,6 +163,21 @@ class Catalog:
     is_approval_required: bool = False
     documents: Mapping[str, PolicyDocument] = FrozenDict()
     review: ReviewRules = ReviewRules()
+
+    @classmethod
+    def load(cls, path: str | Path, *, today: date | None = None) -> Catalog:
+        """Loads a catalog file.
+
+        Args:
+            path: a YAML file; a relative path is one from the working directory.
+            today: the day on which approvals must not have ended; now, in UTC, when None.
+
+        Raises:
+            CatalogError: ``problems`` holds everything that is wrong, with file, line, column and a hint.
+        """
+        # Reading needs YAML and the file format, and builds on this module: both are imported when they are first used.
+        catalog: Catalog = importlib.import_module("constrained.catalog.load").load_catalog(path, today=today)
+        return catalog
 
     def __getitem__(self, response_id: str) -> Response:
         return self.responses[response_id]

@@ -288,8 +288,9 @@ def policy(
     """Registers a function ``(state, heard)`` or ``(state)`` that yields offers, and matches it against its catalog.
 
     Args:
-        catalog: a Catalog, a path to a YAML file, or a name: ``catalogs/NAME.yaml`` in the parent of the logic
-            file's folder, then in the working directory, then among the packs shipped with the package.
+        catalog: a Catalog (``Catalog.load(path)``); a path that ends in ``.yaml`` or ``.yml``: looked up beside the logic file,
+            then in the working directory; or a name: ``catalogs/NAME.yaml`` in the parent of the logic file's folder, then
+            in the working directory, then among the packs shipped with the package.
         obligations: what must be said, or never, over the whole conversation: ``at_start``, ``before``, ``after``...
         events: names that the host commits besides effects, for claims.
         version, keeps, changed, remind: of the procedures that it starts; see ``procedure``.

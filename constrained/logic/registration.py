@@ -35,24 +35,23 @@ def catalog_of(given: str | Path | Catalog, file: Path) -> tuple[str, Catalog]:
     """Name and catalog of what a decorator was given."""
     if isinstance(given, Catalog):
         return given.name, given
-    from constrained.catalog.load import load_catalog
-
     if not isinstance(given, str | Path):
         raise PolicyError(f"@policy takes a name, a path or a Catalog, not {type(given).__name__}", hint='@policy("tavern")')
     if isinstance(given, Path) or given.endswith((".yaml", ".yml")):
-        loaded = load_catalog(existing(Path(given), file))
+        loaded = Catalog.load(existing(Path(given), file))
         return loaded.name, loaded
     from constrained.folders import catalog_path
 
-    return given, load_catalog(catalog_path(given, beside=file.resolve().parent.parent))
+    return given, Catalog.load(catalog_path(given, beside=file.resolve().parent.parent))
 
 
 def existing(path: Path, file: Path) -> Path:
-    """A relative path is looked up in the working directory, then beside the logic file."""
-    beside = file.resolve().parent / path
-    if not path.is_file() and not beside.is_file():
-        raise PackError(f"there is no catalog {path}", name=str(path), searched=(Path.cwd(), beside.parent), hint="check the path")
-    return path if path.is_file() else beside
+    """A relative path is looked up beside the logic file, then in the working directory. Raises PackError."""
+    folder = file.resolve().parent
+    found = next((one for one in (folder / path, path) if one.is_file()), None)  # an absolute path stays as it is behind a folder
+    if found is None:
+        raise PackError(f"there is no catalog {path}", name=str(path), searched=(folder, Path.cwd()), hint="check the path")
+    return found
 
 
 def parameters_of(

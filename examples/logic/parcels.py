@@ -1,6 +1,7 @@
 """Which order a customer means."""
 
-from constrained import State, Understanding, pattern, policy, say
+from constrained import State, Understanding, policy, say
+from constrained.hear import pattern
 
 
 class Desk(State):

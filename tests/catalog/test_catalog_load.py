@@ -42,6 +42,17 @@ def tavern(tmp_path: Path) -> Catalog:
     return load_catalog(path, today=TODAY)
 
 
+def test_a_catalog_loads_itself_with_the_same_errors(tavern: Catalog, tmp_path: Path) -> None:
+    loaded = Catalog.load(tavern.path, today=TODAY)
+    assert (loaded.hash, loaded.path) == (tavern.hash, tavern.path)
+    with pytest.raises(CatalogError) as of_function:
+        load_catalog(tmp_path / "nowhere.yaml")
+    with pytest.raises(CatalogError) as of_class:
+        Catalog.load(tmp_path / "nowhere.yaml")
+    assert str(of_class.value) == str(of_function.value)
+    assert of_class.value.problems == of_function.value.problems
+
+
 def test_a_file_becomes_values(tavern: Catalog) -> None:
     assert (tavern.name, tavern.version, tavern.locale, tavern.fallback) == ("tavern", 3, "en", "pardon")
     assert (tavern.speaker, tavern.persona) == ("Brom, the innkeeper", "Gruff, fair, hates haggling.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -354,6 +356,50 @@ def test_a_catalog_may_be_a_path(given: str, tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "catalogs" / "shop.yaml"
     body = GOOD.replace('policy("shop")', f"policy({given})")
     assert make(tmp_path, f"from pathlib import Path\nPATH = {str(path)!r}\n{body}").name == "shop"
+
+
+@pytest.mark.parametrize("given", ["'words.yaml'", "Path('words.yaml')"])
+def test_a_relative_path_is_looked_up_beside_the_logic_file_then_in_the_working_directory(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    there.mkdir()
+    here.mkdir()
+    path = write(here, "from pathlib import Path\n" + GOOD.replace('"shop"', given))
+    beside = path.with_name("words.yaml")
+    (here / "catalogs" / "shop.yaml").rename(beside)
+    (there / "words.yaml").write_bytes(beside.read_bytes())
+    monkeypatch.chdir(there)
+    assert Path(load(str(path), "desk").catalog.path).resolve() == beside
+    beside.unlink()
+    assert Path(load(str(path), "desk").catalog.path).resolve() == there / "words.yaml"
+    (there / "words.yaml").unlink()
+    with pytest.raises(PackError, match=r"there is no catalog words\.yaml") as caught:
+        load(str(path), "desk")
+    assert caught.value.searched == (path.parent, there)
+
+
+PROCEDURE = """
+@procedure({given})
+async def desk(state: Shop):
+    await tell("hello")
+    await tell("price", price=PRICE)
+    await tell("bye")
+"""
+
+
+@pytest.mark.parametrize(
+    "given", ['"shop"', '"../catalogs/shop.yaml"', 'Catalog.load(Path(__file__).parents[1] / "catalogs" / "shop.yaml")']
+)
+@pytest.mark.parametrize("kind", ["policy", "procedure"])
+def test_a_logic_file_finds_its_catalog_from_any_working_directory(given: str, kind: str, tmp_path: Path) -> None:
+    body = GOOD.replace('"shop"', given) if kind == "policy" else PROCEDURE.format(given=given)
+    imports = "from pathlib import Path\nfrom constrained import Catalog, procedure\nfrom constrained.steps import tell\n"
+    path = write(tmp_path, f"{imports}{body}\nprint(desk.catalog.name, len(desk.catalog.responses))\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run([sys.executable, path], cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "shop 4\n"), done.stderr
 
 
 def test_a_path_that_is_not_there_is_told(tmp_path: Path) -> None:

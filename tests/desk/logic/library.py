@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import NonNegativeInt
 
-from constrained import State, Understanding, amount, choice, date, effect, entity, must, only, policy, question, say, score
+from constrained import State, Understanding, effect, must, only, policy, say
+from constrained.hear import amount, choice, date, entity, question, score
 
 MOST = 3
 

@@ -1,0 +1,12 @@
+"""What a message may be asked: the fields of an ``Understanding``, and ``Hearing``, the answer to one of them.
+
+``question`` (yes or no), ``choice`` (one of a few), ``score`` (a number on a scale), ``amount``, ``date`` and ``entity`` (what the
+message names), ``pattern`` and ``grammar`` (a text of a given form). The model answers by choosing among answers that Python
+proposes; what it cannot tell is None, or no.
+"""
+
+from __future__ import annotations
+
+from constrained.logic.understanding import Hearing, amount, choice, date, entity, grammar, pattern, question, score
+
+__all__ = ["Hearing", "amount", "choice", "date", "entity", "grammar", "pattern", "question", "score"]
