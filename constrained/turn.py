@@ -55,18 +55,13 @@ class Trace:
     timings_ms: Mapping[str, float]
 
 
-class _Once:
-    """A latch: the first ``take`` is True, every later one False; safe between threads."""
+class _Latch:
+    """Says whether the effects of a turn are over with: ``closed_by`` is empty until then. Hold ``lock`` to read or close it."""
 
-    __slots__ = ("_lock", "_taken")
+    __slots__ = ("closed_by", "lock")
 
     def __init__(self) -> None:
-        self._lock, self._taken = threading.Lock(), False
-
-    def take(self) -> bool:
-        with self._lock:
-            taken, self._taken = self._taken, True
-            return not taken
+        self.lock, self.closed_by = threading.RLock(), ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +89,23 @@ class Turn:
     trace: Trace
     record: Record
     goes_on: bool = False
-    _once: _Once = field(default_factory=_Once, repr=False, compare=False)
+    _latch: _Latch = field(default_factory=_Latch, repr=False, compare=False)
     _tell: Callable[[tuple[OutcomeEntry, ...]], object] | None = field(default=None, repr=False, compare=False)
 
     def apply(self, state: Any) -> Any:
-        """Runs the effects on ``state`` and returns the state after them. Only the first call does.
+        """Runs the effects on ``state`` and returns the state after them; at most once, whatever thread asks.
 
-        All preconditions are checked again, before the first effect runs. What became of them goes into the log.
+        All preconditions are checked again, before the first effect runs. Where one fails, nothing runs, the log gets an entry
+        that says so, and ``apply`` may be called again with another state; the log holds one entry for each such call. As soon as
+        the first effect has been started, or after ``failed``, every further call raises EffectError and changes nothing: no
+        effect, no entry in the log, no change of the conversation's memory.
 
-        Raises EffectError when one fails (nothing was run), when the effects of this turn ran before, or when one effect
-        makes a later one impossible (the error names what ran); OutcomeError when they ran and the log could not tell.
+        Raises EffectError when a precondition fails (nothing was run), when the effects of this turn ran before, or when one
+        effect makes a later one impossible (the error names what ran); OutcomeError when they ran and the log could not tell.
         """
-        failing = first_failing(self.effects, state)
-        if failing is not None:
-            self._report(0, f"the precondition of {failing} no longer held")
-            raise EffectError(
-                f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
-                effect=str(failing),
-                hint="the state changed since the reply; take the turn again with the present state",
-            )
-        if self.effects and not self._once.take():
-            raise EffectError(
-                f"the effects of turn {self.id} ran before",
-                effect=", ".join(map(str, self.effects)),
-                hint="call turn.apply once and keep the state that it returns",
-            )
+        if not self.effects:
+            return state
+        self._start(state)
         state = self._run(state)
         try:
             self._report(len(self.effects))
@@ -128,9 +115,41 @@ class Turn:
         return state
 
     def failed(self, why: str) -> None:
-        """The host tells that it could not carry out the effects; none was run, and none can be from here on."""
-        if self.effects and self._once.take():
+        """The host tells that it could not carry out the effects; none was run, and none can be from here on.
+
+        Raises EffectError, and changes nothing, when the effects ran before or when this was told before.
+        """
+        if self.effects:
+            with self._latch.lock:
+                self._refuse_twice()
+                self._latch.closed_by = "were told as failed before"
             self._report(0, why)
+
+    def _start(self, state: Any) -> None:
+        """Closes the latch. Raises EffectError where it is closed, or where a precondition fails: then it stays open.
+
+        The lock is held until a refusal is reported: otherwise another thread's success could stand before it in the log.
+        """
+        with self._latch.lock:
+            self._refuse_twice()
+            failing = first_failing(self.effects, state)
+            if failing is None:
+                self._latch.closed_by = "ran before"
+                return
+            self._report(0, f"the precondition of {failing} no longer held")
+        raise EffectError(
+            f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
+            effect=str(failing),
+            hint="the state changed since the reply; take the turn again with the present state",
+        )
+
+    def _refuse_twice(self) -> None:
+        if self._latch.closed_by:
+            raise EffectError(
+                f"the effects of turn {self.id} {self._latch.closed_by}",
+                effect=", ".join(map(str, self.effects)),
+                hint="call turn.apply once and keep the state that it returns",
+            )
 
     def _run(self, state: Any) -> Any:
         for number, effect in enumerate(self.effects):
