@@ -21,7 +21,7 @@ class Decision:
 
     Attributes:
         probabilities: one per option, in order; empty when no model was asked (``mode="rules"``).
-        chosen: index into ``options`` of what is said; the fallback when ``abstained``.
+        chosen: the one of ``options`` that is said; the fallback when ``abstained``.
         margin: probability of the best option minus the second best.
         abstained: the best option's probability was below ``threshold``; the fallback is said.
         why: one sentence for people.
