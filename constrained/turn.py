@@ -9,6 +9,7 @@ from typing import Any
 
 from constrained.audit.record import OutcomeEntry, Record
 from constrained.choice import Decoding, Mode
+from constrained.effect_runner import outcome_entries, run_effects
 from constrained.errors import ConstrainedError, EffectError, OutcomeError
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.options import Allowed, Option
@@ -106,13 +107,19 @@ class Turn:
         if not self.effects:
             return state
         self._start(state)
-        state = self._run(state)
+        ran = run_effects(self.effects, state)
+        if ran.error is not None:
+            try:
+                self._report(ran.outcomes(_detail(ran.error)))
+            except ConstrainedError as error:
+                raise error from ran.error
+            raise ran.error
         try:
-            self._report(len(self.effects))
+            self._report(ran.outcomes())
         except ConstrainedError as error:
             message = f"the effects of turn {self.id} ran, but the log could not tell: {error.message}"
-            raise OutcomeError(message, state=state, hint="go on with the state in this error; see to the log") from error
-        return state
+            raise OutcomeError(message, state=ran.state, hint="go on with the state in this error; see to the log") from error
+        return ran.state
 
     def failed(self, why: str) -> None:
         """The host tells that it could not carry out the effects; none was run, and none can be from here on.
@@ -123,7 +130,7 @@ class Turn:
             with self._latch.lock:
                 self._refuse_twice()
                 self._latch.closed_by = "were told as failed before"
-            self._report(0, why)
+            self._report(outcome_entries(self.effects, 0, why))
 
     def _start(self, state: Any) -> None:
         """Closes the latch. Raises EffectError where it is closed, or where a precondition fails: then it stays open.
@@ -136,7 +143,7 @@ class Turn:
             if failing is None:
                 self._latch.closed_by = "ran before"
                 return
-            self._report(0, f"the precondition of {failing} no longer held")
+            self._report(outcome_entries(self.effects, 0, f"the precondition of {failing} no longer held"))
         raise EffectError(
             f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
             effect=str(failing),
@@ -151,24 +158,11 @@ class Turn:
                 hint="call turn.apply once and keep the state that it returns",
             )
 
-    def _run(self, state: Any) -> Any:
-        for number, effect in enumerate(self.effects):
-            try:
-                if not effect.holds(state):
-                    ran = ", ".join(map(str, self.effects[:number]))
-                    hint = "yield effects on one option that can run one after the other"
-                    raise EffectError(f"the precondition of {effect} does not hold after {ran} ran", effect=str(effect), hint=hint)
-                state = effect.kind.run(state, *effect.args, **effect.kwargs)
-            except Exception as error:  # an effect is the host's code: what it raised, it gets
-                self._report(number, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-                raise
-        return state
+    def _report(self, outcomes: tuple[OutcomeEntry, ...]) -> None:
+        if self._tell is not None:
+            self._tell(outcomes)
 
-    def _report(self, n_done: int, failure: str = "") -> None:
-        """Tells the log what became of each effect: the first ones are done, the next one failed, the others were not run."""
-        if self._tell is not None and self.effects:
-            told = [OutcomeEntry(effect=str(effect), status="done") for effect in self.effects[:n_done]]
-            left = [OutcomeEntry(effect=str(effect), status="not_run") for effect in self.effects[n_done:]]
-            if left:
-                left[0] = OutcomeEntry(effect=left[0].effect, status="failed", detail=failure)
-            self._tell((*told, *left))
+
+def _detail(error: Exception) -> str:
+    """Type and first line of what an effect raised."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
