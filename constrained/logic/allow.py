@@ -62,19 +62,19 @@ def allow(
         SlotError: a slot value that may not be said.
     """
     policy = policy.serving(memory)
-    desk = _desk(policy, locale, today, standing)
+    builder = _builder_of(policy, locale, today, standing)
     sorted_out = _SortedOut(memory)
-    known, say, is_claiming = desk.known, sorted_out.says.append, policy.is_claiming
+    known, say, is_claiming = builder.known, sorted_out.says.append, policy.is_claiming
     for offer in offers_at(policy, state, heard, memory):
         entry = known.get(id(offer))
-        outcome = entry[1] if entry is not None else desk.outcome(offer, state)
+        outcome = entry[1] if entry is not None else builder.outcome(offer, state)
         if type(outcome) is Option and offer.kind == "say" and not offer.is_once and not is_claiming:  # by far the most
             say(outcome)
         else:
             sorted_out.add(offer, outcome)
     clauses = policy.obligations_at(place or Place(standing.channel, standing.jurisdiction))
     schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
-    return sorted_out.allowed(desk, schedule)
+    return sorted_out.allowed(builder, schedule)
 
 
 def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
@@ -149,24 +149,26 @@ class _SortedOut:
         elif type(outcome) is Blocked:
             self.blocked.append(outcome)
 
-    def allowed(self, desk: _Desk, schedule: Schedule | None = None) -> Allowed:
+    def allowed(self, builder: _OptionBuilder, schedule: Schedule | None = None) -> Allowed:
         obligations = tuple(self._distinct_obligations())
         if self.closed_by is None:
-            options = self._with_fallback(self.says, obligations, desk.fallback)
+            options = self._with_fallback(self.says, obligations, builder.fallback)
         else:
             reason = f"{self.closed_by} allows only what it names"
             self.blocked += [Blocked(option.id, option.source, reason) for option in self.says]
             options = self._distinct(self.onlys, obligations)
         if schedule is not None:
-            options = self._scheduled(options, obligations, desk, schedule)
+            options = self._scheduled(options, obligations, builder, schedule)
         if not options:
-            last = [desk.last_resort()]
-            options = last if schedule is None else self._scheduled(last, obligations, desk, schedule)
+            last = [builder.last_resort()]
+            options = last if schedule is None else self._scheduled(last, obligations, builder, schedule)
             if not options:
-                raise desk.nothing_left(self.blocked[-1])
+                raise builder.nothing_left(self.blocked[-1])
         return Allowed(tuple(options), obligations, tuple(self.blocked))
 
-    def _scheduled(self, options: Sequence[Option], obligations: tuple[Obligation, ...], desk: _Desk, schedule: Schedule) -> list[Option]:
+    def _scheduled(
+        self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: _OptionBuilder, schedule: Schedule
+    ) -> list[Option]:
         """The options with what the obligations of the conversation add to each; those that would break one are blocked."""
         kept = []
         for option in options:
@@ -175,7 +177,7 @@ class _SortedOut:
             spoken += [one.response for one in around if one.is_after]
             found = schedule.of(spoken, [effect.name for effect in option.effects])
             added = [
-                desk.obligation(clause, is_after) for is_after in (False, True) for clause in (found.after if is_after else found.before)
+                builder.obligation(clause, is_after) for is_after in (False, True) for clause in (found.after if is_after else found.before)
             ]
             unsaid = next((one for one in added if isinstance(one, Blocked)), None)
             if found.broken is not None:
@@ -245,8 +247,8 @@ class _SortedOut:
 
 
 @dataclass(slots=True)
-class _Desk:
-    """A policy's catalog on one day in one locale and place: what may be said, and what became of plain offers before.
+class _OptionBuilder:
+    """Makes options, obligations and blocked offers from what a policy yields, for one locale, day and set of approvals; keeps plain ones.
 
     Attributes:
         origin: file and first line of the policy. conditions_by_line: of the policy.
@@ -376,21 +378,21 @@ _RENEW = "renew the approval, or add the text, in the catalog"
 
 
 # Beside the policies and not in them, since a policy is immutable. An entry goes with its policy: no builder may refer to one.
-_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, Standing], _Desk]] = WeakKeyDictionary()
+_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, Standing], _OptionBuilder]] = WeakKeyDictionary()
 _BUILDERS_LOCK = Lock()
 
 
-def _desk(policy: Policy, locale: str, today: date, standing: Standing) -> _Desk:
+def _builder_of(policy: Policy, locale: str, today: date, standing: Standing) -> _OptionBuilder:
     kept, key = _BUILDERS.get(policy), (locale, today, standing)
-    desk = kept.get(key) if kept is not None else None  # read without the lock: entries are never changed, only added and dropped
-    if desk is None:
-        desk = _Desk(policy.catalog, Source(policy.file, policy.line), policy.conditions_by_line, locale, today, standing)
+    builder = kept.get(key) if kept is not None else None  # needs no lock: entries are added and dropped, never changed
+    if builder is None:
+        builder = _OptionBuilder(policy.catalog, Source(policy.file, policy.line), policy.conditions_by_line, locale, today, standing)
         with _BUILDERS_LOCK:
             kept = _BUILDERS.setdefault(policy, {})
             if len(kept) >= _MOST_DAYS:
                 kept.clear()
-            desk = kept.setdefault(key, desk)
-    return desk
+            builder = kept.setdefault(key, builder)
+    return builder
 
 
 def _not_in_force(approval: Approval, today: date) -> str:

@@ -46,7 +46,7 @@ OnChange = Literal["refuse", "restart"]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PolicyTerms:
     """What a decorator says besides the function.
 
     Attributes:
@@ -65,7 +65,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class PolicySource:
     """A policy as it is written: the file and, in it, the main procedure and the policy function, where there are such."""
 
     script: Script
@@ -90,7 +90,7 @@ class Policy:
     """
 
     def __init__(
-        self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: Written, terms: Terms
+        self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: PolicySource, terms: PolicyTerms
     ) -> None:
         script, node = written.script, written.root
         kinds = list(written.parameters.values())
@@ -315,7 +315,7 @@ def policy(
         PolicyError: the function and the catalog do not fit, or the function is not pure; every reason at once.
         CatalogError: the catalog may not be used. PackError: there is no such catalog.
     """
-    terms = Terms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
+    terms = PolicyTerms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
 
     def register(function: Callable[..., Any]) -> Policy:
         if not isinstance(function, FunctionType):
@@ -326,7 +326,7 @@ def policy(
 
 
 def registered(
-    function: FunctionType, beside: FunctionType | None, catalog: str | Path | Catalog, terms: Terms, local_names: dict[str, Any]
+    function: FunctionType, beside: FunctionType | None, catalog: str | Path | Catalog, terms: PolicyTerms, local_names: dict[str, Any]
 ) -> Policy:
     """A policy out of its main function and the one beside it; they are one where there is no main procedure."""
     script, node = read(function)
@@ -356,7 +356,7 @@ def registered(
         beside,
         loaded,
         name,
-        Written(script, node, other if other is not node else None, tuple(functions), MappingProxyType(parameters)),
+        PolicySource(script, node, other if other is not node else None, tuple(functions), MappingProxyType(parameters)),
         terms,
     )
 
@@ -368,7 +368,7 @@ def _together(script: Script, *roots: FunctionNode | None) -> list[FunctionNode]
     return found
 
 
-def _claims(script: Script, node: FunctionNode, catalog: Catalog, terms: Terms) -> list[Problem]:
+def _claims(script: Script, node: FunctionNode, catalog: Catalog, terms: PolicyTerms) -> list[Problem]:
     """Every event that a response claims is one that can be committed."""
     names = {value.name for value in script.module_globals.values() if isinstance(value, EffectKind)} | set(terms.events)
     wrong = [response for response in catalog.responses.values() if response.claims and response.claims not in names]
@@ -376,7 +376,7 @@ def _claims(script: Script, node: FunctionNode, catalog: Catalog, terms: Terms) 
     return [script.problem(node, f"{one.id!r} claims {one.claims!r}, which nothing commits", hint) for one in wrong]
 
 
-def _keeps(script: Script, node: FunctionNode, parameters: dict[str, type], terms: Terms) -> list[Problem]:
+def _keeps(script: Script, node: FunctionNode, parameters: dict[str, type], terms: PolicyTerms) -> list[Problem]:
     """Older versions read the same State and Heard, and have versions of their own."""
     found = []
     for kept in terms.keeps:
@@ -398,7 +398,7 @@ def _begun(script: Script, functions: Sequence[FunctionNode], main: FunctionType
     return [*([main] if main is not None else []), *(one for one in found if isinstance(one, FunctionType))]
 
 
-def _specificity(written: Written) -> dict[int, int]:
+def _specificity(written: PolicySource) -> dict[int, int]:
     lines: dict[int, int] = {}
     for root in written.functions:
         if root in (written.root, written.policy) or isinstance(root, ast.AsyncFunctionDef):
