@@ -42,6 +42,7 @@ from constrained.turn import Decision, Trace, Turn
 from constrained.verify import compose, verify
 
 T = TypeVar("T", Record, Outcome)
+_GIVEN_UP = "the reply was cancelled before the commit; nothing was recorded"
 MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
 
 
@@ -116,7 +117,13 @@ class Dialogue:
             ApprovalError: nothing that is approved is left to say, or the approvals cannot be trusted.
             VerificationError: the text was not an approved rendering. In each case nothing was said.
         """
+        return self._reply(message, state, within, locale, threading.Lock())
+
+    def _reply(self, message: str, state: State | None, within: float | None, locale: str | None, claim: threading.Lock) -> Turn:
+        """``reply``. It commits only if it acquires ``claim``; an ``areply`` that is cancelled before then holds it already."""
         with self._lock:
+            if claim.locked():
+                raise asyncio.CancelledError(_GIVEN_UP)
             taken = self._take(message, state, within, locale)
             with _timed(taken, "hear"):
                 heard, hearings, is_late = self._hear(taken)
@@ -127,11 +134,24 @@ class Dialogue:
             with _timed(taken, "verify"):
                 text = compose(decision.chosen, ran.allowed.obligations)
                 verify(text, decision.chosen, ran.allowed, self.catalog, taken.today, taken.standing, self._memory.done)
+            if not claim.acquire(blocking=False):
+                raise asyncio.CancelledError(_GIVEN_UP)
             return self._commit(taken, heard, hearings, ran, decision, text)
 
     async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
-        """``reply`` for asynchronous hosts; the model runs in a worker thread."""
-        return await asyncio.to_thread(self.reply, message, state, within=within, locale=locale)
+        """``reply`` for asynchronous hosts; the model runs in a worker thread.
+
+        Cancelled before the commit, the turn leaves no trace: no record, and the memory as it was. Once the commit has begun it is
+        carried through: CancelledError is raised all the same, with a note that says so, and ``memory()`` and the log tell whether
+        the turn counts. The engine is not interrupted: the next turn waits until it has answered.
+        """
+        claim = threading.Lock()
+        try:
+            return await asyncio.to_thread(self._reply, message, state, within, locale, claim)
+        except (asyncio.CancelledError, GeneratorExit) as error:
+            if not claim.acquire(blocking=False):
+                error.add_note("the commit of this turn had begun: the log and Dialogue.memory() tell whether it counts")
+            raise
 
     def memory(self) -> Memory:
         """What the conversation carries to its next turn; ``Dialogue(..., memory=...)`` goes on from it in any process."""

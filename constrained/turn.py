@@ -9,6 +9,7 @@ from typing import Any
 
 from constrained.audit.record import OutcomeEntry, Record
 from constrained.choice import Decoding, Mode
+from constrained.effect_runner import outcome_entries, run_effects
 from constrained.errors import ConstrainedError, EffectError, OutcomeError
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.options import Allowed, Option
@@ -21,7 +22,7 @@ class Decision:
 
     Attributes:
         probabilities: one per option, in order; empty when no model was asked (``mode="rules"``).
-        chosen: index into ``options`` of what is said; the fallback when ``abstained``.
+        chosen: the one of ``options`` that is said; the fallback when ``abstained``.
         margin: probability of the best option minus the second best.
         abstained: the best option's probability was below ``threshold``; the fallback is said.
         why: one sentence for people.
@@ -55,18 +56,13 @@ class Trace:
     timings_ms: Mapping[str, float]
 
 
-class _Once:
-    """A latch: the first ``take`` is True, every later one False; safe between threads."""
+class _Latch:
+    """Says whether the effects of a turn are over with: ``closed_by`` is empty until then. Hold ``lock`` to read or close it."""
 
-    __slots__ = ("_lock", "_taken")
+    __slots__ = ("closed_by", "lock")
 
     def __init__(self) -> None:
-        self._lock, self._taken = threading.Lock(), False
-
-    def take(self) -> bool:
-        with self._lock:
-            taken, self._taken = self._taken, True
-            return not taken
+        self.lock, self.closed_by = threading.RLock(), ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,62 +90,79 @@ class Turn:
     trace: Trace
     record: Record
     goes_on: bool = False
-    _once: _Once = field(default_factory=_Once, repr=False, compare=False)
+    _latch: _Latch = field(default_factory=_Latch, repr=False, compare=False)
     _tell: Callable[[tuple[OutcomeEntry, ...]], object] | None = field(default=None, repr=False, compare=False)
 
     def apply(self, state: Any) -> Any:
-        """Runs the effects on ``state`` and returns the state after them. Only the first call does.
+        """Runs the effects on ``state`` and returns the state after them; at most once, whatever thread asks.
 
-        All preconditions are checked again, before the first effect runs. What became of them goes into the log.
+        All preconditions are checked again, before the first effect runs. Where one fails, nothing runs, the log gets an entry
+        that says so, and ``apply`` may be called again with another state; the log holds one entry for each such call. As soon as
+        the first effect has been started, or after ``failed``, every further call raises EffectError and changes nothing: no
+        effect, no entry in the log, no change of the conversation's memory.
 
-        Raises EffectError when one fails (nothing was run), when the effects of this turn ran before, or when one effect
-        makes a later one impossible (the error names what ran); OutcomeError when they ran and the log could not tell.
+        Raises EffectError when a precondition fails (nothing was run), when the effects of this turn ran before, or when one
+        effect makes a later one impossible (the error names what ran); OutcomeError when they ran and the log could not tell.
         """
-        failing = first_failing(self.effects, state)
-        if failing is not None:
-            self._report(0, f"the precondition of {failing} no longer held")
+        if not self.effects:
+            return state
+        self._start(state)
+        ran = run_effects(self.effects, state)
+        if ran.error is not None:
+            try:
+                self._report(ran.outcomes(_detail(ran.error)))
+            except ConstrainedError as error:
+                raise error from ran.error
+            raise ran.error
+        try:
+            self._report(ran.outcomes())
+        except ConstrainedError as error:
+            message = f"the effects of turn {self.id} ran, but the log could not tell: {error.message}"
+            raise OutcomeError(message, state=ran.state, hint="go on with the state in this error; see to the log") from error
+        return ran.state
+
+    def failed(self, why: str) -> None:
+        """The host tells that it could not carry out the effects; none was run, and none can be from here on.
+
+        Raises EffectError, and changes nothing, when the effects ran before or when this was told before.
+        """
+        if self.effects:
+            with self._latch.lock:
+                self._refuse_twice()
+                self._latch.closed_by = "were told as failed before"
+            self._report(outcome_entries(self.effects, 0, why))
+
+    def _start(self, state: Any) -> None:
+        """Closes the latch. Raises EffectError where it is closed, or where a precondition fails: then it stays open.
+
+        The lock is held until a refusal is reported: otherwise another thread's success could stand before it in the log.
+        """
+        with self._latch.lock:
+            self._refuse_twice()
+            failing = first_failing(self.effects, state)
+            if failing is None:
+                self._latch.closed_by = "ran before"
+                return
+            self._report(outcome_entries(self.effects, 0, f"the precondition of {failing} no longer held"))
+        raise EffectError(
+            f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
+            effect=str(failing),
+            hint="the state changed since the reply; take the turn again with the present state",
+        )
+
+    def _refuse_twice(self) -> None:
+        if self._latch.closed_by:
             raise EffectError(
-                f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
-                effect=str(failing),
-                hint="the state changed since the reply; take the turn again with the present state",
-            )
-        if self.effects and not self._once.take():
-            raise EffectError(
-                f"the effects of turn {self.id} ran before",
+                f"the effects of turn {self.id} {self._latch.closed_by}",
                 effect=", ".join(map(str, self.effects)),
                 hint="call turn.apply once and keep the state that it returns",
             )
-        state = self._run(state)
-        try:
-            self._report(len(self.effects))
-        except ConstrainedError as error:
-            message = f"the effects of turn {self.id} ran, but the log could not tell: {error.message}"
-            raise OutcomeError(message, state=state, hint="go on with the state in this error; see to the log") from error
-        return state
 
-    def failed(self, why: str) -> None:
-        """The host tells that it could not carry out the effects; none was run, and none can be from here on."""
-        if self.effects and self._once.take():
-            self._report(0, why)
+    def _report(self, outcomes: tuple[OutcomeEntry, ...]) -> None:
+        if self._tell is not None:
+            self._tell(outcomes)
 
-    def _run(self, state: Any) -> Any:
-        for number, effect in enumerate(self.effects):
-            try:
-                if not effect.holds(state):
-                    ran = ", ".join(map(str, self.effects[:number]))
-                    hint = "yield effects on one option that can run one after the other"
-                    raise EffectError(f"the precondition of {effect} does not hold after {ran} ran", effect=str(effect), hint=hint)
-                state = effect.kind.run(state, *effect.args, **effect.kwargs)
-            except Exception as error:  # an effect is the host's code: what it raised, it gets
-                self._report(number, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-                raise
-        return state
 
-    def _report(self, n_done: int, failure: str = "") -> None:
-        """Tells the log what became of each effect: the first ones are done, the next one failed, the others were not run."""
-        if self._tell is not None and self.effects:
-            told = [OutcomeEntry(effect=str(effect), status="done") for effect in self.effects[:n_done]]
-            left = [OutcomeEntry(effect=str(effect), status="not_run") for effect in self.effects[n_done:]]
-            if left:
-                left[0] = OutcomeEntry(effect=left[0].effect, status="failed", detail=failure)
-            self._tell((*told, *left))
+def _detail(error: Exception) -> str:
+    """Type and first line of what an effect raised."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

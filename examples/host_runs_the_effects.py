@@ -8,13 +8,12 @@ from constrained.testing import ScriptedEngine
 
 maud = Dialogue(ferrywoman, engine=ScriptedEngine(["carry"]))
 turn = maud.reply("Take me over!", Traveller(silver=3))
-print(turn.apply(Traveller(silver=3)))
-for state in (Traveller(silver=3), Traveller(silver=1)):
+for silver in (1, 3, 3):
     try:
-        turn.apply(state)
+        print(turn.apply(Traveller(silver=silver)))
     except EffectError as error:
         print(error.message.replace(turn.id, "..."))
 
+# the precondition of pay(2) no longer holds; no effect of turn ... was run
 # silver=1
 # the effects of turn ... ran before
-# the precondition of pay(2) no longer holds; no effect of turn ... was run

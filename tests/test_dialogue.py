@@ -185,6 +185,111 @@ def test_asynchronous_hosts_wait_without_blocking(desk):
     assert sorted(turn.record.number for turn in turns) == [1, 2, 3, 4, 5]
 
 
+class Held(ScriptedEngine):
+    """Answers once it is released."""
+
+    def __init__(self):
+        super().__init__(lambda message: "hours")
+        self.is_asked, self.is_released, self.n_asked = threading.Event(), threading.Event(), 0
+
+    def choose(self, choices, scene, deadline=None):
+        self.n_asked += 1
+        self.is_asked.set()
+        assert self.is_released.wait(30)
+        return super().choose(choices, scene, deadline)
+
+
+class WatchedLock:
+    """A lock that tells when somebody wants it."""
+
+    def __init__(self):
+        self._lock, self.is_wanted = threading.Lock(), threading.Event()
+
+    def __enter__(self):
+        self.is_wanted.set()
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
+
+
+async def cancelled(task):
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    return getattr(caught.value, "__notes__", [])
+
+
+def test_a_reply_that_is_cancelled_before_the_commit_leaves_no_trace(desk):
+    engine = Held()
+    dialogue = desk(engine)
+    before = dialogue.memory()
+
+    async def talk():
+        task = asyncio.create_task(dialogue.areply("hello"))
+        await asyncio.to_thread(engine.is_asked.wait, 30)
+        notes = await cancelled(task)
+        engine.is_released.set()
+        return notes, await asyncio.to_thread(dialogue.memory)  # waits until the worker thread is done
+
+    notes, after = asyncio.run(talk())
+    assert (notes, after, dialogue.log.records) == ([], before, ())
+    turn = dialogue.reply("hello")
+    assert (turn.record.number, turn.response_id) == (1, "hours")
+
+
+def test_a_reply_that_is_cancelled_while_it_waits_for_another_asks_no_model(desk):
+    engine = Held()
+    dialogue = desk(engine)
+    dialogue._lock = WatchedLock()
+
+    async def talk():
+        first = asyncio.create_task(dialogue.areply("hello"))
+        await asyncio.to_thread(engine.is_asked.wait, 30)
+        dialogue._lock.is_wanted.clear()
+        second = asyncio.create_task(dialogue.areply("hello"))
+        await asyncio.to_thread(dialogue._lock.is_wanted.wait, 30)
+        await cancelled(second)
+        engine.is_released.set()
+        return await first
+
+    turn = asyncio.run(talk())  # ends when the worker threads are done
+    n_asked = engine.n_asked
+    assert [one.turn_id for one in dialogue.log.records] == [turn.id]
+    dialogue.reply("hello")
+    assert engine.n_asked == 2 * n_asked
+    assert [one.number for one in dialogue.log.records] == [1, 2]
+
+
+class HeldLog(MemoryLog):
+    """Takes a record once it is released."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_asked, self.is_released = threading.Event(), threading.Event()
+
+    def append(self, entry):
+        self.is_asked.set()
+        assert self.is_released.wait(30)
+        return super().append(entry)
+
+
+def test_a_reply_that_is_cancelled_after_the_commit_began_is_committed_and_the_error_says_so(desk):
+    log = HeldLog()
+    dialogue = desk(scripted("welcome"), log=log)
+
+    async def talk():
+        task = asyncio.create_task(dialogue.areply("hello"))
+        await asyncio.to_thread(log.is_asked.wait, 30)
+        notes = await cancelled(task)
+        log.is_released.set()
+        return notes, await asyncio.to_thread(dialogue.memory)
+
+    notes, memory = asyncio.run(talk())
+    assert "had begun" in notes[0]
+    assert [one.number for one in log.records] == [memory.number] == [1]
+
+
 def test_a_fork_goes_on_from_here_and_leaves_the_first_alone(desk):
     dialogue = desk(scripted("welcome"))
     dialogue.reply("hello")

@@ -110,9 +110,9 @@ def test_slots_or_locales_that_the_template_does_not_know_are_refused(library, t
 
 @pytest.fixture
 def dialogue(library):
-    library.cache.clear()  # what was rendered before a renderer was broken
+    constrained.logic.allow._BUILDERS.pop(library, None)  # what was rendered before a renderer was broken
     yield Dialogue(library, engine=ScriptedEngine(lambda message: "welcome"))
-    library.cache.clear()
+    constrained.logic.allow._BUILDERS.pop(library, None)
 
 
 def nothing_is_said(dialogue):
@@ -136,7 +136,7 @@ def test_a_broken_renderer_gets_nothing_said(dialogue, monkeypatch):
     module = importlib.import_module("constrained.catalog.render")
     render = module.render
     for broken in (lambda *_: "Anything the model likes.", lambda *_: render(*_) + ".", lambda *_: ""):
-        dialogue.policy.cache.clear()
+        constrained.logic.allow._BUILDERS.pop(dialogue.policy, None)
         monkeypatch.setattr(module, "render", broken)
         monkeypatch.setattr(constrained.logic.allow, "render", broken)
         nothing_is_said(dialogue)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from constrained.approval.in_force import OPEN, Standing
 from constrained.catalog.render import render, resolve_locale
-from constrained.catalog.response import Approval, Response, Source
+from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
 from constrained.logic.clauses import Clause, Place, Schedule
 from constrained.logic.effects import Effect, first_failing
@@ -60,19 +62,19 @@ def allow(
         SlotError: a slot value that may not be said.
     """
     policy = policy.serving(memory)
-    desk = _desk(policy, locale, today, standing)
+    builder = _builder_of(policy, locale, today, standing)
     sorted_out = _SortedOut(memory)
-    known, say, is_claiming = desk.known, sorted_out.says.append, policy.is_claiming
+    known, say, is_claiming = builder.known, sorted_out.says.append, policy.is_claiming
     for offer in offers_at(policy, state, heard, memory):
         entry = known.get(id(offer))
-        outcome = entry[1] if entry is not None else desk.outcome(offer, state)
+        outcome = entry[1] if entry is not None else builder.outcome(offer, state)
         if type(outcome) is Option and offer.kind == "say" and not offer.is_once and not is_claiming:  # by far the most
             say(outcome)
         else:
             sorted_out.add(offer, outcome)
     clauses = policy.obligations_at(place or Place(standing.channel, standing.jurisdiction))
     schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
-    return sorted_out.allowed(desk, schedule)
+    return sorted_out.allowed(builder, schedule)
 
 
 def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
@@ -147,24 +149,26 @@ class _SortedOut:
         elif type(outcome) is Blocked:
             self.blocked.append(outcome)
 
-    def allowed(self, desk: _Desk, schedule: Schedule | None = None) -> Allowed:
+    def allowed(self, builder: _OptionBuilder, schedule: Schedule | None = None) -> Allowed:
         obligations = tuple(self._distinct_obligations())
         if self.closed_by is None:
-            options = self._with_fallback(self.says, obligations, desk.fallback)
+            options = self._with_fallback(self.says, obligations, builder.fallback)
         else:
             reason = f"{self.closed_by} allows only what it names"
             self.blocked += [Blocked(option.id, option.source, reason) for option in self.says]
             options = self._distinct(self.onlys, obligations)
         if schedule is not None:
-            options = self._scheduled(options, obligations, desk, schedule)
+            options = self._scheduled(options, obligations, builder, schedule)
         if not options:
-            last = [desk.last_resort()]
-            options = last if schedule is None else self._scheduled(last, obligations, desk, schedule)
+            last = [builder.last_resort()]
+            options = last if schedule is None else self._scheduled(last, obligations, builder, schedule)
             if not options:
-                raise desk.nothing_left(self.blocked[-1])
+                raise builder.nothing_left(self.blocked[-1])
         return Allowed(tuple(options), obligations, tuple(self.blocked))
 
-    def _scheduled(self, options: Sequence[Option], obligations: tuple[Obligation, ...], desk: _Desk, schedule: Schedule) -> list[Option]:
+    def _scheduled(
+        self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: _OptionBuilder, schedule: Schedule
+    ) -> list[Option]:
         """The options with what the obligations of the conversation add to each; those that would break one are blocked."""
         kept = []
         for option in options:
@@ -173,7 +177,7 @@ class _SortedOut:
             spoken += [one.response for one in around if one.is_after]
             found = schedule.of(spoken, [effect.name for effect in option.effects])
             added = [
-                desk.obligation(clause, is_after) for is_after in (False, True) for clause in (found.after if is_after else found.before)
+                builder.obligation(clause, is_after) for is_after in (False, True) for clause in (found.after if is_after else found.before)
             ]
             unsaid = next((one for one in added if isinstance(one, Blocked)), None)
             if found.broken is not None:
@@ -243,15 +247,18 @@ class _SortedOut:
 
 
 @dataclass(slots=True)
-class _Desk:
-    """A policy's catalog on one day in one locale and place: what may be said, and what became of plain offers before.
+class _OptionBuilder:
+    """Makes options, obligations and blocked offers from what a policy yields, for one locale, day and set of approvals; keeps plain ones.
 
     Attributes:
+        origin: file and first line of the policy. conditions_by_line: of the policy.
         known: id(offer) -> (the offer, its outcome), for offers without slots and effects, which ``options`` makes once.
             The offer is kept, so that its id stays its own.
     """
 
-    policy: Policy
+    catalog: Catalog
+    origin: Source
+    conditions_by_line: Mapping[int, int]
     locale: str
     today: date
     standing: Standing
@@ -259,10 +266,9 @@ class _Desk:
     fallback: Option | Blocked = field(init=False)
 
     def __post_init__(self) -> None:
-        response = self.policy.catalog[self.policy.catalog.fallback]
-        source = Source(self.policy.file, self.policy.line)
+        response = self.catalog[self.catalog.fallback]
         reason = self._unsayable(response)
-        self.fallback = Blocked(response.id, source, reason) if reason else self._option(response, {}, source, (), LAST)
+        self.fallback = Blocked(response.id, self.origin, reason) if reason else self._option(response, {}, self.origin, (), LAST)
 
     def outcome(self, offer: Offer, state: State) -> Outcome:
         outcome = self._outcome(offer, state)
@@ -273,7 +279,7 @@ class _Desk:
     def last_resort(self) -> Option:
         """The fallback, when nothing else may be said. Raises ApprovalError or PolicyError when it may not be said either."""
         if isinstance(self.fallback, Blocked):
-            response = self.policy.catalog[self.fallback.response_id]
+            response = self.catalog[self.fallback.response_id]
             message = f"nothing may be said: the fallback {response.id!r} {self.fallback.reason}"
             raise self._withheld(response, self.fallback.source, message)
         return self.fallback
@@ -281,7 +287,7 @@ class _Desk:
     def _outcome(self, offer: Offer, state: State) -> Outcome:
         response = self._response(offer)
         unsayable = self._unsayable(response)
-        if offer.kind == "must" and response.id == self.policy.catalog.fallback:
+        if offer.kind == "must" and response.id == self.catalog.fallback:
             raise _stopped(offer.source, f"the fallback {response.id!r} cannot be an obligation", "it is an option of every turn")
         if unsayable and offer.kind == "must":
             raise self._withheld(response, offer.source, f"the obligation {response.id!r} {unsayable}; nothing is said without it")
@@ -293,8 +299,7 @@ class _Desk:
         if offer.kind == "must":
             locale, text = self._rendered(response, offer.slots, offer.source)
             return Obligation(response, offer.slots, text, locale, offer.source, offer.is_after)
-        here = offer.source.file == self.policy.file
-        return self._option(response, offer.slots, offer.source, offer.effects, self.policy.specificity(offer.source.line) if here else 0)
+        return self._option(response, offer.slots, offer.source, offer.effects, self._n_conditions(offer.source))
 
     def _of_procedure(self, offer: Offer, way: Way, unsayable: str, state: State) -> Outcome:
         """What a procedure says as one option: its first response, and with it those that follow in the same turn."""
@@ -305,8 +310,8 @@ class _Desk:
             reason = reason or (f"goes on with {one.response_id!r}, which {why_not}" if why_not else "")
         if reason:
             return Blocked(offer.response_id, offer.source, reason)
-        line = self.policy.specificity(offer.source.line) if offer.source.file == self.policy.file else 0
-        option = self._option(self._response(offer), offer.slots, offer.source, effects, line + way.weight)
+        specificity = self._n_conditions(offer.source) + way.weight
+        option = self._option(self._response(offer), offer.slots, offer.source, effects, specificity)
         follows = tuple(self._follow(one) for one in way.follows)
         return _around(option, follows, way.running, way.is_rest, way.is_assumed)
 
@@ -317,7 +322,7 @@ class _Desk:
 
     def obligation(self, clause: Clause, is_after: bool) -> Obligation | Blocked:
         """What an obligation of the conversation puts into the turn."""
-        response, slots = self.policy.catalog[clause.response_id], dict(clause.slots)
+        response, slots = self.catalog[clause.response_id], dict(clause.slots)
         reason = self._unsayable(response)
         if reason:
             return Blocked(response.id, clause.source, reason)
@@ -329,11 +334,15 @@ class _Desk:
         hint = "obligations that forbid the fallback conflict; see constrained prove"
         return _stopped(blocked.source, f"nothing may be said: {blocked.response_id!r}: {blocked.reason}", hint)
 
+    def _n_conditions(self, source: Source) -> int:
+        """Number of conditions on the way to a line of the policy; 0 for a line elsewhere."""
+        return self.conditions_by_line.get(source.line, 0) if source.file == self.origin.file else 0
+
     def _response(self, offer: Offer) -> Response:
-        response = self.policy.catalog.responses.get(offer.response_id)
+        response = self.catalog.responses.get(offer.response_id)
         if response is None:
-            hint = closest(str(offer.response_id), self.policy.catalog.responses) or f"add it to the catalog {self.policy.catalog.name!r}"
-            raise _stopped(offer.source, f"the catalog {self.policy.catalog.name!r} has no response {offer.response_id!r}", hint)
+            hint = closest(str(offer.response_id), self.catalog.responses) or f"add it to the catalog {self.catalog.name!r}"
+            raise _stopped(offer.source, f"the catalog {self.catalog.name!r} has no response {offer.response_id!r}", hint)
         return response
 
     def _option(self, response: Response, slots: Mapping[str, Any], source: Source, effects: Any, specificity: int) -> Option:
@@ -341,7 +350,7 @@ class _Desk:
         return Option(response, slots, text, locale, source, effects, specificity)
 
     def _rendered(self, response: Response, slots: Mapping[str, Any], source: Source) -> tuple[str, str]:
-        locale = resolve_locale(response, self.locale, self.policy.catalog.locale)
+        locale = resolve_locale(response, self.locale, self.catalog.locale)
         try:
             return locale or "", render(response, slots, locale or "")
         except SlotError as error:
@@ -350,7 +359,7 @@ class _Desk:
             ) from error
 
     def _unsayable(self, response: Response) -> str:
-        locale = resolve_locale(response, self.locale, self.policy.catalog.locale)
+        locale = resolve_locale(response, self.locale, self.catalog.locale)
         if locale is None:
             return f"has no text in {self.locale!r}"
         ended = _not_in_force(response.approval, self.today) if response.approval else ""
@@ -358,23 +367,32 @@ class _Desk:
 
     def _withheld(self, response: Response, source: Source, message: str) -> ConstrainedError:
         """The error for what would have to be said, and may not: ApprovalError where the ledger or a changed document is why."""
-        locale = resolve_locale(response, self.locale, self.policy.catalog.locale)
+        locale = resolve_locale(response, self.locale, self.catalog.locale)
         if locale is None or not self.standing.why_not(response, locale, self.today):
             return _stopped(source, message, _RENEW)
-        hint = f"see what is open with: constrained approve {self.policy.catalog.name}"
+        hint = f"see what is open with: constrained approve {self.catalog.name}"
         return ApprovalError(message, file=source.file, line=source.line, hint=hint)
 
 
 _RENEW = "renew the approval, or add the text, in the catalog"
 
 
-def _desk(policy: Policy, locale: str, today: date, standing: Standing) -> _Desk:
-    desk: _Desk | None = policy.cache.get((locale, today, standing))
-    if desk is None:
-        if len(policy.cache) >= _MOST_DAYS:
-            policy.cache.clear()
-        desk = policy.cache[locale, today, standing] = _Desk(policy, locale, today, standing)
-    return desk
+# Beside the policies and not in them, since a policy is immutable. An entry goes with its policy: no builder may refer to one.
+_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, Standing], _OptionBuilder]] = WeakKeyDictionary()
+_BUILDERS_LOCK = Lock()
+
+
+def _builder_of(policy: Policy, locale: str, today: date, standing: Standing) -> _OptionBuilder:
+    kept, key = _BUILDERS.get(policy), (locale, today, standing)
+    builder = kept.get(key) if kept is not None else None  # needs no lock: entries are added and dropped, never changed
+    if builder is None:
+        builder = _OptionBuilder(policy.catalog, Source(policy.file, policy.line), policy.conditions_by_line, locale, today, standing)
+        with _BUILDERS_LOCK:
+            kept = _BUILDERS.setdefault(policy, {})
+            if len(kept) >= _MOST_DAYS:
+                kept.clear()
+            builder = kept.setdefault(key, builder)
+    return builder
 
 
 def _not_in_force(approval: Approval, today: date) -> str:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from itertools import islice
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any, Literal
 
 from constrained.catalog.response import Catalog, Source
@@ -46,7 +46,7 @@ OnChange = Literal["refuse", "restart"]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PolicyTerms:
     """What a decorator says besides the function.
 
     Attributes:
@@ -65,18 +65,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class PolicySource:
     """A policy as it is written: the file and, in it, the main procedure and the policy function, where there are such."""
 
     script: Script
     root: FunctionNode
     policy: FunctionNode | None
     functions: tuple[FunctionNode, ...]
-    parameters: dict[str, type]
+    parameters: Mapping[str, type]
 
 
 class Policy:
-    """A policy with its catalog; made by ``@policy`` or ``@procedure``. Immutable.
+    """A policy with its catalog; made by ``@policy`` or ``@procedure``. Immutable: setting an attribute raises AttributeError.
+
+    Two policies are equal when they are one object. What ``cached_property`` adds later follows from the attributes.
 
     Attributes:
         state_type: the State that it reads; ``heard_type``: the Understanding, or None when it reads none.
@@ -84,10 +86,11 @@ class Policy:
         file: path of the logic file; ``line``: where the function begins.
         main: name of the procedure that every conversation runs; empty for a policy of one step. bodies: all procedures.
         terms: what the decorator says besides; ``version`` is the procedures'.
+        conditions_by_line: line of the logic file -> number of conditions on the way to it; lines without any may be left out.
     """
 
     def __init__(
-        self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: Written, terms: Terms
+        self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: PolicySource, terms: PolicyTerms
     ) -> None:
         script, node = written.script, written.root
         kinds = list(written.parameters.values())
@@ -100,7 +103,6 @@ class Policy:
         self.source = script.text
         self.rules = "\n\n\n".join(_text_of(script, one) for one in (node, written.policy) if one is not None)
         self.hash = text_hash(script.text)
-        self.cache: dict[Any, Any] = {}  # of ``allow``: what became of offers without slots
         self.function_name = function.__name__
         self.terms, self.version = terms, terms.version
         self.main = "" if function is beside else function.__name__
@@ -109,8 +111,23 @@ class Policy:
         self.is_reminding = terms.is_reminding
         self._function = function
         self._beside = beside
-        self._lines = _specificity(written)
+        self.conditions_by_line: Mapping[int, int] = MappingProxyType(_specificity(written))
         update_wrapper(self, function)
+        self.__dict__["_is_sealed"] = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "_is_sealed" in self.__dict__:
+            raise AttributeError(f"a policy cannot be changed: {name}")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a policy cannot be changed: {name}")
+
+    def __replace__(self, **changes: Any) -> Policy:
+        """A second policy with other attributes, as ``copy.replace`` of Python 3.13 makes it; nothing is checked or read anew."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__ | changes)
+        return twin
 
     def __call__(self, state: State, heard: Understanding | None = None) -> tuple[Offer, ...]:
         """What may be said in the first turn, in order. Raises PolicyError, with file and line, for anything but offers."""
@@ -133,7 +150,7 @@ class Policy:
 
     def specificity(self, line: int) -> int:
         """Number of conditions on the way to a line of the logic file; 0 for a line outside the policy."""
-        return self._lines.get(line, 0)
+        return self.conditions_by_line.get(line, 0)
 
     def impurities(self) -> list[Problem]:
         """What the policy does that a pure function does not, as far as its text tells."""
@@ -178,10 +195,10 @@ class Policy:
         return self.terms.obligations
 
     @cached_property
-    def bodies(self) -> dict[str, Body]:
+    def bodies(self) -> Mapping[str, Body]:
         """The procedures by name: the main one, and those that are started. Read once the file has been executed."""
         main = self._function if self.main else None
-        return {one.__name__: self._body(one) for one in _begun(self.script, self.written.functions, main)}
+        return MappingProxyType({one.__name__: self._body(one) for one in _begun(self.script, self.written.functions, main)})
 
     @cached_property
     def once_ids(self) -> frozenset[str]:
@@ -190,9 +207,9 @@ class Policy:
         return frozenset(name for one in made if any(link == "once" for link, _ in one.links) for name in one.ids or self.catalog.responses)
 
     @cached_property
-    def asked_said(self) -> dict[str, int]:
+    def asked_said(self) -> Mapping[str, int]:
         """Ids of which it matters whether they were said, with the number of turns that an obligation counts back, or 0."""
-        return asked_said(self)
+        return MappingProxyType(asked_said(self))
 
     @cached_property
     def claimed(self) -> frozenset[str]:
@@ -299,7 +316,7 @@ def policy(
         PolicyError: the function and the catalog do not fit, or the function is not pure; every reason at once.
         CatalogError: the catalog may not be used. PackError: there is no such catalog.
     """
-    terms = Terms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
+    terms = PolicyTerms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
 
     def register(function: Callable[..., Any]) -> Policy:
         if not isinstance(function, FunctionType):
@@ -310,7 +327,7 @@ def policy(
 
 
 def registered(
-    function: FunctionType, beside: FunctionType | None, catalog: str | Path | Catalog, terms: Terms, local_names: dict[str, Any]
+    function: FunctionType, beside: FunctionType | None, catalog: str | Path | Catalog, terms: PolicyTerms, local_names: dict[str, Any]
 ) -> Policy:
     """A policy out of its main function and the one beside it; they are one where there is no main procedure."""
     script, node = read(function)
@@ -336,7 +353,12 @@ def registered(
     if problems:
         raise PolicyError(f"the policy {function.__name__} does not fit the catalog {loaded.name!r}", problems)
     return Policy(
-        function, beside, loaded, name, Written(script, node, other if other is not node else None, tuple(functions), parameters), terms
+        function,
+        beside,
+        loaded,
+        name,
+        PolicySource(script, node, other if other is not node else None, tuple(functions), MappingProxyType(parameters)),
+        terms,
     )
 
 
@@ -347,7 +369,7 @@ def _together(script: Script, *roots: FunctionNode | None) -> list[FunctionNode]
     return found
 
 
-def _claims(script: Script, node: FunctionNode, catalog: Catalog, terms: Terms) -> list[Problem]:
+def _claims(script: Script, node: FunctionNode, catalog: Catalog, terms: PolicyTerms) -> list[Problem]:
     """Every event that a response claims is one that can be committed."""
     names = {value.name for value in script.module_globals.values() if isinstance(value, EffectKind)} | set(terms.events)
     wrong = [response for response in catalog.responses.values() if response.claims and response.claims not in names]
@@ -355,7 +377,7 @@ def _claims(script: Script, node: FunctionNode, catalog: Catalog, terms: Terms) 
     return [script.problem(node, f"{one.id!r} claims {one.claims!r}, which nothing commits", hint) for one in wrong]
 
 
-def _keeps(script: Script, node: FunctionNode, parameters: dict[str, type], terms: Terms) -> list[Problem]:
+def _keeps(script: Script, node: FunctionNode, parameters: dict[str, type], terms: PolicyTerms) -> list[Problem]:
     """Older versions read the same State and Heard, and have versions of their own."""
     found = []
     for kept in terms.keeps:
@@ -377,7 +399,7 @@ def _begun(script: Script, functions: Sequence[FunctionNode], main: FunctionType
     return [*([main] if main is not None else []), *(one for one in found if isinstance(one, FunctionType))]
 
 
-def _specificity(written: Written) -> dict[int, int]:
+def _specificity(written: PolicySource) -> dict[int, int]:
     lines: dict[int, int] = {}
     for root in written.functions:
         if root in (written.root, written.policy) or isinstance(root, ast.AsyncFunctionDef):

@@ -21,7 +21,7 @@ from typing import Any
 from constrained.catalog.response import Catalog
 from constrained.errors import PolicyError, Problem
 from constrained.logic.clauses import Clause
-from constrained.logic.policy import OnChange, Policy, Terms, registered
+from constrained.logic.policy import OnChange, Policy, PolicyTerms, registered
 from constrained.logic.registration import read
 
 
@@ -53,7 +53,7 @@ def procedure(
         PolicyError: the functions and the catalog do not fit, or they are not pure; every reason at once.
         CatalogError: the catalog may not be used. PackError: there is no such catalog.
     """
-    terms = Terms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
+    terms = PolicyTerms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
 
     def register(function: Callable[..., Any]) -> Policy:
         if not isinstance(function, FunctionType):

@@ -7,9 +7,9 @@ it was said. The policy runs only where a point differs in something that it rea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from constrained.approval.in_force import Standing
@@ -350,7 +350,6 @@ def _gathered(number: int, branches: list[tuple[Picks, Outcome]], reads: frozens
 
 def _watching(policy: Policy, states: StateWatch, heards: HeardWatch | None) -> Policy:
     """The policy with procedures that hold watched values."""
-    watching = copy(policy)
     heard_type = heards.type if heards else None
-    watching.bodies = {name: replace(body, state_type=states.type, heard_type=heard_type) for name, body in policy.bodies.items()}
-    return watching
+    bodies = {name: replace(body, state_type=states.type, heard_type=heard_type) for name, body in policy.bodies.items()}
+    return policy.__replace__(bodies=MappingProxyType(bodies))

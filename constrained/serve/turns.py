@@ -25,6 +25,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.run import told
 from constrained.logic.state import State
 from constrained.memory import Memory
+from constrained.serve.effect_recovery import find_effects, recover_effects
 from constrained.serve.engines import RULES, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal
@@ -34,7 +35,6 @@ from constrained.serve.packs import Packs
 from constrained.serve.replies import finished, reply_of, seal_of, sealed
 from constrained.serve.sessions import DONE, PREPARED, STARTED, Book, Sessions, Stored, TurnRow
 from constrained.serve.settings import LOCAL, ServerSettings
-from constrained.serve.settle import effects_of, run
 from constrained.turn import Turn
 
 
@@ -305,17 +305,17 @@ class Turns:
     def _complete(self, book: Book, row: TurnRow, reply: TurnReply, record: Record, seal: Mapping[str, Any]) -> None:
         """Runs the effects that did not start before the crash, when the pack still gives them for this record."""
         try:
-            effects, state = effects_of(self.packs.get(reply.pack), record)
+            effects, state = find_effects(self.packs.get(reply.pack), record)
         except ConstrainedError as error:
             told = finished(reply, outcome="failed", error=f"not run: {error.message}", state_after=None)
             return self._close(book, row, told, seal)
 
         book.start(row.turn_id)
-        ran = run(effects, state)
+        ran, why = recover_effects(effects, state)
         at = datetime.now(UTC).isoformat()
-        self.journal.write(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=ran.entries))
-        after = None if ran.state is None else ran.state.model_dump(mode="json")
-        return self._close(book, row, finished(reply, outcome="failed" if ran.error else "ran", error=ran.error, state_after=after), seal)
+        self.journal.write(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=ran.outcomes(why)))
+        after = None if why else ran.state.model_dump(mode="json")
+        return self._close(book, row, finished(reply, outcome="failed" if why else "ran", error=why, state_after=after), seal)
 
     # -- conversations ---------------------------------------------------------------------------------------
 

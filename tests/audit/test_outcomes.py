@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Callable
+from threading import Thread
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from constrained import Dialogue, EffectError, MemoryLog, OutcomeError, State, effect, policy, say
+from constrained import Dialogue, EffectError, MemoryLog, OutcomeError, State, effect, load_catalog, policy, say
 from constrained.audit.record import Outcome
 from constrained.errors import AuditError
 from constrained.testing import ScriptedEngine
@@ -33,22 +37,21 @@ def ring(state: Till) -> Till:
     return state
 
 
-@pytest.fixture
-def talk(tmp_path) -> Any:
-    import json
-
-    from constrained import load_catalog
-
-    path = tmp_path / "till.yaml"
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory) -> Callable[[], Dialogue]:
+    path = tmp_path_factory.mktemp("till") / "till.yaml"
     path.write_text(json.dumps(CATALOG))
-    catalog = load_catalog(path)
 
-    @policy(catalog)
+    @policy(load_catalog(path))
     def till(state: Till):
         yield say("sold").then(pay, 3).then(ring).then(pay, 2)
 
-    log = MemoryLog()
-    return Dialogue(till, engine=ScriptedEngine(lambda message: "sold"), log=log)
+    return lambda: Dialogue(till, engine=ScriptedEngine(lambda message: "sold"), log=MemoryLog())
+
+
+@pytest.fixture
+def talk(begun) -> Dialogue:
+    return begun()
 
 
 def told(talk):
@@ -99,3 +102,74 @@ def test_a_turn_without_effects_tells_nothing(talk):
     turn = talk.reply("hm", Till())
     assert turn.apply(Till()) == Till()
     assert len(talk.log.entries) == 1
+
+
+def attempt(turn, how, money):
+    """What a call returned or raised, as text."""
+    try:
+        return turn.failed("the till is shut") if how == "failed" else turn.apply(Till(money=money))
+    except (EffectError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+calls = st.tuples(st.sampled_from(("apply", "failed")), st.sampled_from((1, 4, 8, 10)))  # refused, impossible after pay(3), raises, runs
+
+
+@given(first=calls, later=st.lists(calls, min_size=1, max_size=4))
+def test_once_the_effects_are_over_nothing_changes_any_more(begun, first, later):
+    talk = begun()
+    turn = talk.reply("I'll take it", Till())
+    attempt(turn, *first)
+    if first == ("apply", 1):  # a refused call leaves the next one free
+        first, *later = later[0], *later[1:]
+        attempt(turn, *first)
+        if first == ("apply", 1):
+            return
+    entries, memory = list(talk.log.entries), talk.memory()
+    for call in later:
+        assert "EffectError: the effects of turn" in attempt(turn, *call)
+        assert (list(talk.log.entries), talk.memory()) == (entries, memory)
+
+
+def test_a_second_apply_whose_precondition_fails_is_no_failure(talk):
+    turn = talk.reply("I'll take it", Till())
+    turn.apply(Till())
+    memory = talk.memory()
+    with pytest.raises(EffectError, match="ran before"):
+        turn.apply(Till(money=1))
+    assert talk.memory() == memory
+    assert memory.outcomes == ((1, "done"),)
+    assert len(told(talk)) == 1
+
+
+def test_a_turn_told_as_failed_is_not_run_and_not_told_again(talk):
+    turn = talk.reply("I'll take it", Till())
+    turn.failed("the till is shut")
+    for call in (lambda: turn.failed("again"), lambda: turn.apply(Till()), lambda: turn.apply(Till(money=1))):
+        with pytest.raises(EffectError, match="were told as failed before"):
+            call()
+    (outcomes,) = told(talk)
+    assert [status for _, status, _ in outcomes] == ["failed", "not_run", "not_run"]
+
+
+def test_the_log_shows_each_refused_call_and_then_the_one_that_ran(talk):
+    turn = talk.reply("I'll take it", Till())
+    for _ in range(2):
+        with pytest.raises(EffectError, match="no longer holds"):
+            turn.apply(Till(money=1))
+    assert turn.apply(Till()) == Till(money=5)
+    assert [entry[0][1] for entry in told(talk)] == ["failed", "failed", "done"]
+    assert talk.memory().outcomes == ((1, "done"),)
+
+
+def test_whatever_threads_apply_the_last_entry_tells_what_became_of_the_effects(talk):
+    turn = talk.reply("I'll take it", Till())
+    threads = [Thread(target=attempt, args=(turn, "apply", money)) for money in (1, 10, 1, 10, 1, 10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = [entry[0][1] for entry in told(talk)]
+    assert statuses[-1] == "done"
+    assert statuses.count("done") == 1
+    assert talk.memory().outcomes == ((1, "done"),)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import weakref
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from constrained import Allowed, Option, Policy, PolicyError, SlotError
 from constrained.catalog import render
 from constrained.catalog.response import Response, Source
-from constrained.logic.allow import LAST, allow, likeliest, most_salient, pooled
+from constrained.logic.allow import _BUILDERS, LAST, allow, likeliest, most_salient, pooled
 from constrained.memory import Memory
 from tests.logic.packs import make, marked_lines, module_of
 
@@ -160,8 +162,21 @@ def test_what_was_kept_from_earlier_turns_changes_nothing(
     programs: Policy, program: list[dict[str, Any]], said: dict[str, int], locale: str, today: dt.date
 ) -> None:
     warm = turn(programs, program, said, locale, today)
-    programs.cache.clear()
+    _BUILDERS.pop(programs, None)
     assert turn(programs, program, said, locale, today) == warm
+
+
+def test_what_was_kept_goes_with_its_policy(programs: Policy) -> None:
+    policy = programs.__replace__()  # nothing else refers to it
+    n_kept = len(_BUILDERS)
+    allowed = turn(policy, [], {}, "en", TODAY)
+    assert len(_BUILDERS) == n_kept + 1
+    gone = weakref.ref(policy)
+    del policy
+    gc.collect()
+    assert allowed.options
+    assert gone() is None
+    assert len(_BUILDERS) == n_kept
 
 
 @given(program=steps, n_turns=st.integers(1, 12))

@@ -65,10 +65,7 @@ def with_obligations(desk, found):
     """The same policy with other obligations."""
     from dataclasses import replace
 
-    copy = object.__new__(type(desk))
-    copy.__dict__ = dict(desk.__dict__)
-    copy.terms = replace(desk.terms, obligations=tuple(found))
-    return copy
+    return desk.__replace__(terms=replace(desk.terms, obligations=tuple(found)))
 
 
 def kept(clause: Clause, desk, turns: list[tuple[list[str], list[str]]]) -> bool:

@@ -516,3 +516,31 @@ def test_the_shipped_packs_are_policies() -> None:
     from constrained import list_packs, load_policy
 
     assert [isinstance(load_policy(name), Policy) for name in list_packs()] == [True] * len(list_packs())
+
+
+def test_a_policy_cannot_be_changed(tmp_path):
+    found = make(tmp_path, GOOD)
+    assert found.bodies == {}
+    attributes = [*vars(found), *(name for name in dir(Policy) if not name.startswith("__")), "new"]
+    for name in attributes:
+        before = getattr(found, name, None)
+        with pytest.raises(AttributeError, match=f"a policy cannot be changed: {name}"):
+            setattr(found, name, before)
+        with pytest.raises(AttributeError, match=f"a policy cannot be changed: {name}"):
+            delattr(found, name)
+        assert getattr(found, name, None) == before
+    for name, value in vars(found).items():
+        assert name.startswith("__") or not isinstance(value, dict | list | set), name
+
+
+def test_a_policy_equals_itself_alone(tmp_path):
+    found = make(tmp_path, GOOD)
+    twin = found.__replace__()
+    assert found == found
+    assert found != twin
+    assert hash(found) == object.__hash__(found)
+    assert len({found, twin}) == 2
+    other = found.__replace__(name="other")
+    assert (found.name, other.name) == ("shop", "other")
+    with pytest.raises(AttributeError):
+        other.name = "shop"
