@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from constrained import _durable_files as files
 from constrained.audit.batch import GroupCommit, Placed, end, placed_after
 from constrained.audit.chain import START, Draft, Place, from_row
 from constrained.audit.record import Chained
@@ -199,12 +200,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _make(path: Path) -> None:
     """An empty file that only its owner reads; SQLite would make one that others can read."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        handle = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        os.close(files.open_file(path, os.O_RDWR | os.O_CREAT))
+        files.sync_folder(path.parent)
     except OSError as error:
         raise _failed(path, error) from error
 
