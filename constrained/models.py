@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from constrained._durable_files import move_folder_into_place
 from constrained.errors import EngineError, ModelNotFoundError
 
 DEFAULT_MODEL = "smollm2-135m"
@@ -211,7 +212,7 @@ def _largest(folder: Path) -> int:
 def _publish(converted: Path, folder: Path) -> None:
     """Moves the finished folder into place in one step; a process that was faster keeps its own."""
     try:
-        converted.rename(folder)
+        move_folder_into_place(converted, folder)
     except OSError as error:
         if not folder.is_dir():
             raise EngineError(f"{folder} cannot be written: {error.strerror}", hint=f"set {HOME_VARIABLE} to a folder that can") from error

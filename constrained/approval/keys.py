@@ -6,10 +6,10 @@ The library ``cryptography`` does the work; it is imported when a key is first r
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from constrained._durable_files import sync_folder, write_new
 from constrained.errors import KeyFileError
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ def _read(path: str | Path) -> bytes:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        write_new(path, content, mode)
+        sync_folder(path.parent)
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror or error}", file=str(path), hint="choose another folder") from error

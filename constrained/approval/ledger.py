@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from constrained import _durable_files as files
 from constrained.approval.keys import from_text, sign, to_text, verify
 from constrained.approval.people import People, is_same_name
 from constrained.errors import ApprovalError
@@ -204,7 +205,7 @@ def _ledger(path: str, content: bytes, entries: tuple[Entry, ...]) -> Ledger:
 def _content(path: Path) -> bytes:
     """The bytes of the ledger at a moment when nobody is in the middle of a line; none when there is no file."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place must not be waited for
+        handle = files.open_file(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe in its place must not be waited for
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return b""
@@ -212,8 +213,7 @@ def _content(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise _refused(path, 0, "is not a file", "put the ledger back from its history")
-        _lock(handle, is_exclusive=False)
-        with os.fdopen(handle, "rb", closefd=False) as file:
+        with files.hold_lock(handle, path, shared=True), os.fdopen(handle, "rb", closefd=False) as file:
             return _whole(file.read())
     finally:
         os.close(handle)
@@ -316,14 +316,14 @@ def _signed(
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = files.open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     except OSError as error:
         raise _refused(path, 0, f"cannot be written: {error.strerror or error}", "see that the catalog's folder is writable") from error
     try:
-        _lock(handle, is_exclusive=True)
-        yield handle
+        with files.hold_lock(handle, path):
+            yield handle
     finally:
-        os.close(handle)  # releases the lock too
+        os.close(handle)
 
 
 def _all(handle: int, path: str | Path) -> bytes:
@@ -338,12 +338,9 @@ def _all(handle: int, path: str | Path) -> bytes:
 def _write(handle: int, lines: bytes, size: int, path: str | Path) -> None:
     try:
         os.ftruncate(handle, size)  # a torn line goes
-        rest = lines
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
-        if not size:
-            _sync_folder(Path(path).parent)
+        files.write(handle, lines)
+        if not size:  # with a power cut the name of a new ledger could vanish, and a recall with it
+            files.sync_folder(Path(path).parent)
     except OSError as error:
         refused = _refused(path, 0, f"cannot be written: {error.strerror or error}", "nothing was signed; see that the disk is not full")
         try:
@@ -351,26 +348,6 @@ def _write(handle: int, lines: bytes, size: int, path: str | Path) -> None:
         except OSError as second:
             refused.add_note(f"what was written in part may count: {second}")
         raise refused from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the name of a new ledger durable: with a power cut it could vanish, and a recall with it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, *, is_exclusive: bool) -> None:
-    """Waits for the ledger's lock; closing the handle releases it."""
-    try:
-        import fcntl
-    except ImportError as error:  # not at import time: catalogs without a ledger work without it
-        raise ApprovalError(
-            "this system has no POSIX file locks, which a ledger needs", hint="keep the ledger on a POSIX system"
-        ) from error
-    fcntl.flock(handle, fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH)
 
 
 def _unsigned(content: Mapping[str, Any]) -> bytes:

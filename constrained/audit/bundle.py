@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from constrained._durable_files import flush_file, sync_folder, write_new
 from constrained.approval import keys
 from constrained.audit import verifier
 from constrained.audit.chain import canonical
@@ -96,7 +97,7 @@ def _written(
     content["README.txt"] = _README.format(key=fingerprint(key.public_key()), records=told, files=listed).encode()
     for name, data in content.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
+        write_new(folder / name, data, 0o666)
     _sign(folder, key, sorted([*content, *(["log.jsonl"] if proofs is None else [])]), now)
     return n_records
 
@@ -107,14 +108,17 @@ def _write_log(folder: Path, store: Readable) -> int:
         for line in store.lines():
             file.write(line)
             n_lines += 1
+    flush_file(folder / "log.jsonl")
     return n_lines
 
 
 def _sign(folder: Path, key: Ed25519PrivateKey, names: Sequence[str], now: datetime) -> None:
     files = {name: _hash(folder / name) for name in names}
     manifest = canonical({"files": files, "at": now.isoformat(), "key": fingerprint(key.public_key())}) + b"\n"
-    (folder / "manifest.json").write_bytes(manifest)
-    (folder / "manifest.sig").write_text(base64.b64encode(keys.sign(key, manifest)).decode())
+    write_new(folder / "manifest.json", manifest, 0o666)
+    write_new(folder / "manifest.sig", base64.b64encode(keys.sign(key, manifest)), 0o666)
+    for inside in {folder.parent, folder, *((folder / name).parent for name in names)}:
+        sync_folder(inside)
 
 
 def _hash(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Records in a file of JSON lines, one a line: survives a kill, is shared by threads and processes. Knows no dialogue."""
+"""Records in a file of JSON lines, one a line: survives a kill, is shared by threads and processes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from constrained import _durable_files as files
 from constrained.audit.chain import follows, from_line, refuse_unsealed, seal
 from constrained.audit.record import Chained
 from constrained.errors import AuditError
@@ -65,9 +66,8 @@ class JsonLinesFile:
             if number != len(kept) + 1:
                 return False
             os.ftruncate(handle, sum(map(len, kept)))  # a torn line goes
-            _write_all(handle, line)
-            os.fsync(handle)
-            _sync_folder(self.path.parent)
+            files.write(handle, line)
+            files.sync_folder(self.path.parent)
             return True
 
     @property
@@ -95,7 +95,7 @@ class JsonLinesLog(JsonLinesFile):
         with self._opened(os.O_CREAT) as handle:
             self._tail = self._present_tail(handle)
             if durable:
-                _sync_folder(self.path.parent)
+                files.sync_folder(self.path.parent)
 
     def append(self, record: T) -> T:
         """Writes the record as the next line; see ``Log.append``."""
@@ -111,12 +111,8 @@ class JsonLinesLog(JsonLinesFile):
     def _opened(self, flags: int = 0) -> Iterator[int]:
         """The file, locked against every other writer; whatever goes wrong with it is an AuditError."""
         try:
-            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
-            try:
-                _lock(handle, is_exclusive=True)
+            with files.open_locked(self.path, os.O_RDWR | os.O_APPEND | flags) as handle:
                 yield handle
-            finally:
-                os.close(handle)  # releases the lock too
         except OSError as error:
             line = self._tail.last.sequence + 1 if self._tail and self._tail.last else 1
             raise AuditError(
@@ -128,9 +124,7 @@ class JsonLinesLog(JsonLinesFile):
 
     def _write(self, handle: int, line: bytes, *, at: int) -> None:
         try:
-            _write_all(handle, line)
-            if self.durable:
-                os.fsync(handle)
+            files.write(handle, line, durable=self.durable)
         except OSError as error:
             self._take_back(handle, at, error)
             raise
@@ -151,7 +145,7 @@ class JsonLinesLog(JsonLinesFile):
             raise self._refused("not a regular file", "give a path to a file of its own")
         if tail is None:
             return self._read_tail(handle, status.st_size)
-        if os.pread(handle, len(tail.line), tail.size - len(tail.line)) != tail.line:
+        if files.read_at(handle, len(tail.line), tail.size - len(tail.line)) != tail.line:
             raise self._refused(
                 "the last record is not where it was written", "the file was cut, changed or replaced; keep it and find out why"
             )
@@ -186,13 +180,12 @@ class JsonLinesLog(JsonLinesFile):
     def _set_aside(self, handle: int, torn: bytes, size: int) -> None:
         """Moves a torn line out of the log. It is safe elsewhere before it is cut off here."""
         aside = self.path.with_name(self.path.name + ".torn")
-        target = os.open(aside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        target = files.open_file(aside, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            _write_all(target, torn + b"\n")
-            os.fsync(target)
+            files.write(target, torn + b"\n")
         finally:
             os.close(target)
-        _sync_folder(aside.parent)
+        files.sync_folder(aside.parent)
         os.ftruncate(handle, size)
         os.fsync(handle)
         logging.getLogger(__name__).warning("%s: a crash left %d bytes of a torn line; moved to %s", self.path, len(torn), aside)
@@ -204,7 +197,7 @@ class JsonLinesLog(JsonLinesFile):
         )
 
 
-def _lines(path: str | Path, number: int, at: int) -> Iterator[bytes]:
+def _lines(path: Path, number: int, at: int) -> Iterator[bytes]:
     """The lines of a file from line ``number`` on, which begins at the byte ``at``.
 
     Up to where the file ended when no writer was in the middle of a line. Raises AuditError.
@@ -229,24 +222,16 @@ def _lines(path: str | Path, number: int, at: int) -> Iterator[bytes]:
 def _locked(path: Path) -> Iterator[int]:
     """A file that is appended to, made when missing, locked against every other writer."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            _lock(handle, is_exclusive=True)
+        with files.open_locked(path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as handle:
             yield handle
-        finally:
-            os.close(handle)
     except OSError as error:
         raise AuditError(f"{path}: {error.strerror or error}", file=str(path), hint="see that the folder is writable") from error
 
 
-def _whole_size(path: str | Path) -> int:
+def _whole_size(path: Path) -> int:
     """The size of a log at a moment when no writer is in the middle of a line."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _lock(handle, is_exclusive=False)
+    with files.open_locked(path, os.O_RDONLY, shared=True) as handle:
         return os.fstat(handle).st_size
-    finally:
-        os.close(handle)
 
 
 def _ending(handle: int, size: int) -> tuple[bytes, bytes]:
@@ -255,33 +240,10 @@ def _ending(handle: int, size: int) -> tuple[bytes, bytes]:
     while start and block.count(b"\n") < 2:
         step = min(BLOCK, start)
         start -= step
-        block = os.pread(handle, step, start) + block
+        block = files.read_at(handle, step, start) + block
     whole, feed, torn = block.rpartition(b"\n")
     return whole.rpartition(b"\n")[2] + feed, torn
 
 
 def _count_lines(handle: int, size: int) -> int:
-    return sum(os.pread(handle, BLOCK, start).count(b"\n") for start in range(0, size, BLOCK))
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(handle, data) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable; a new file could else vanish with a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, *, is_exclusive: bool) -> None:
-    """Waits for the file's lock; closing the handle releases it, and so does the death of the process."""
-    try:
-        import fcntl
-    except ImportError as error:  # not at import time: rules and memory logs work without it
-        raise AuditError("this system has no POSIX file locks, which a shared log needs", hint="give Dialogue a Log of your own") from error
-    fcntl.flock(handle, fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH)
+    return sum(files.read_at(handle, BLOCK, start).count(b"\n") for start in range(0, size, BLOCK))

@@ -1,12 +1,11 @@
-"""Where copies go that nobody can change any more: a protocol for write-once stores, and a folder. Knows no record."""
+"""Where copies go that nobody can change any more: a protocol for write-once stores, and a folder."""
 
 from __future__ import annotations
 
-import os
-import uuid
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from constrained._durable_files import write_once
 from constrained.errors import AuditError
 
 
@@ -34,26 +33,13 @@ class FolderSink:
 
     def put(self, name: str, content: bytes) -> bool:
         path = self.folder / name
-        partial = path.with_name(f".{name}.{uuid.uuid4().hex}")
         try:
-            with open(partial, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.chmod(0o444)
-            os.link(partial, path)  # fails when the name is taken; a reader never sees half a file
+            write_once(path, content, 0o444)
         except FileExistsError:
             if path.read_bytes() != content:
                 hint = "keep both: one of them was written by somebody else, or the log was written anew"
                 raise AuditError(f"{path} holds something else already", file=str(path), hint=hint) from None
             return False
-        finally:
-            partial.unlink(missing_ok=True)
-        handle = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
         return True
 
 

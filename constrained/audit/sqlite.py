@@ -1,12 +1,12 @@
-"""Records in an SQLite file: durable, shared by threads and by processes of one machine. Knows no dialogue.
+"""Records in an SQLite file: durable, shared by threads and by processes of one machine.
 
 Write-ahead log, ``synchronous=FULL``: a transaction is on the disk when it ends. What many threads append at the same
-time shares one (``batch``). The lines are those of a JSON lines log, byte for byte.
+time shares one (``batch``). SQLite rolls back a transaction that a crash interrupted; no reply of it was released, since
+a reply is released after the commit. The lines are those of a JSON lines log, byte for byte.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import weakref
@@ -16,15 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from constrained import _durable_files as files
 from constrained.audit.batch import GroupCommit, Placed, end, placed_after
 from constrained.audit.chain import START, Draft, Place, from_row
 from constrained.audit.record import Chained
-from constrained.audit.wal import grow, unfinished
 from constrained.errors import AuditError
 
 T = TypeVar("T", bound=Chained)
 WAIT_S = 60.0  # for another process that writes
-GROW_AFTER = 64  # transactions: a log that is only used for a moment stays small
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (sequence INTEGER PRIMARY KEY, hash TEXT NOT NULL, line BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoints (number INTEGER PRIMARY KEY, line BLOB NOT NULL);
@@ -82,7 +81,6 @@ class SqliteLog(SqliteFile):
         self._held: list[sqlite3.Connection] = []  # the one connection that writes, when there is one
         weakref.finalize(self, end, self._held)
         self._file = 0  # its inode
-        self._n_written = 0  # transactions by the present connection
         self._last = START
         self._commit = GroupCommit(self._write, partial(end, self._held))
         _make(self.path)
@@ -104,14 +102,11 @@ class SqliteLog(SqliteFile):
         database = self._held[0] if self._held else self._open()
         try:
             database.execute("BEGIN IMMEDIATE")
-            self._n_written += 1
-            if self._n_written == GROW_AFTER:
-                grow(self._wal)
             placed = self._insert(database, drafts)
             database.execute("COMMIT")
         except BaseException as error:
             self._roll_back(database, error)
-            if isinstance(error, sqlite3.Error | OSError):
+            if isinstance(error, sqlite3.Error):
                 raise _failed(self.path, error) from error
             raise
         self._last = placed[-1][0]
@@ -162,7 +157,6 @@ class SqliteLog(SqliteFile):
         database = _connect(self.path)
         try:
             database.executescript(_SCHEMA)
-            self._tell_crash(database)
             question = "SELECT sequence, hash, CAST(line AS BLOB) FROM entries ORDER BY sequence DESC LIMIT 1"
             row = database.execute(question).fetchone()
             if row:
@@ -174,24 +168,8 @@ class SqliteLog(SqliteFile):
             database.close()
             raise
         self._held.append(database)
-        self._file, self._n_written = os.stat(self.path).st_ino, 0
+        self._file = os.stat(self.path).st_ino
         return database
-
-    @property
-    def _wal(self) -> Path:
-        return self.path.with_name(self.path.name + "-wal")
-
-    def _tell_crash(self, database: sqlite3.Connection) -> None:
-        """SQLite drops what a crash left unfinished without a word; it is told here, while no one else writes."""
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            n_bytes = unfinished(self._wal)
-        finally:
-            database.execute("ROLLBACK")
-        if n_bytes:
-            logging.getLogger(__name__).warning(
-                "%s: a crash left %d bytes of a transaction that was not finished; the log ends before it", self.path, n_bytes
-            )
 
 
 def reader(path: str | Path) -> sqlite3.Connection:
@@ -222,12 +200,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _make(path: Path) -> None:
     """An empty file that only its owner reads; SQLite would make one that others can read."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        handle = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        os.close(files.open_file(path, os.O_RDWR | os.O_CREAT))
+        files.sync_folder(path.parent)
     except OSError as error:
         raise _failed(path, error) from error
 

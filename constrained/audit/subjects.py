@@ -1,13 +1,14 @@
-"""One key per person, in a folder of small files: destroying the file makes what was sealed under it unreadable. Knows no record."""
+"""One key per person, in a folder of small files: destroying the file makes what was sealed under it unreadable."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
-import uuid
 from pathlib import Path
 
+from constrained import _durable_files as files
 from constrained.errors import AuditError
 
 N_BYTES = 32  # of a key (AES-256) and of the secret that pseudonyms are made with
@@ -47,18 +48,18 @@ class SubjectKeys:
         """Destroys a key: overwritten, then deleted. False when there is none."""
         path = self._path(pseudonym)
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            handle = files.open_file(path, os.O_WRONLY)
         except FileNotFoundError:
             return False
         try:
-            os.write(handle, bytes(N_BYTES))
-            os.fsync(handle)
+            try:
+                files.write(handle, bytes(N_BYTES))
+            finally:
+                os.close(handle)  # Windows deletes no file that is open
             path.unlink()
         except OSError as error:
             raise _failed(path, error) from error
-        finally:
-            os.close(handle)
-        _sync(path.parent)
+        files.sync_folder(path.parent)
         return True
 
     def _path(self, pseudonym: str) -> Path:
@@ -68,22 +69,13 @@ class SubjectKeys:
         found = _read(path)
         if found is not None:
             return found
-        partial = path.with_name(f".{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            os.write(handle, secrets.token_bytes(N_BYTES))
-            os.fsync(handle)
-            os.close(handle)
-            os.link(partial, path)  # whoever is first makes the key; a reader never sees half of one
-        except FileExistsError:
-            os.truncate(partial, 0)
+            with contextlib.suppress(FileExistsError):  # whoever is first makes the key
+                files.write_once(path, secrets.token_bytes(N_BYTES), 0o600)
+            files.sync_folder(path.parent.parent)  # the folder may be new itself, and what it holds would go with its name
         except OSError as error:
             raise _failed(path, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
-        for folder in (path.parent, path.parent.parent):  # the folder may be new itself, and what it holds would go with its name
-            _sync(folder)
         return self._made(path)
 
 
@@ -97,14 +89,6 @@ def _read(path: Path) -> bytes | None:
     if len(content) != N_BYTES or not any(content):
         raise AuditError(f"{path} is no key", file=str(path), hint="nothing was released; the folder of keys is damaged")
     return content
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _failed(path: Path, error: OSError) -> AuditError:

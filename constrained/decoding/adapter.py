@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from constrained._durable_files import move_into_place
 from constrained.decoding.head import Head
 from constrained.decoding.states import Encoder, encoder_hash
 from constrained.errors import AdapterError, EngineError
@@ -99,7 +100,7 @@ def write(folder: Path, encoder: Encoder, head: Head, **told: Any) -> Manifest:
     manifest = Manifest(files={name: _digest(folder / name) for name in (WEIGHTS, HEAD)}, **told)
     written = folder / f".{MANIFEST}"
     written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    written.replace(folder / MANIFEST)
+    move_into_place(written, folder / MANIFEST)
     return manifest
 
 

@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from constrained._durable_files import move_into_place
 from constrained.decoding import prompt
 from constrained.decoding.states import Encoder, encoder_hash
 from constrained.errors import CalibrationError
@@ -140,7 +141,7 @@ def write(folder: Path, mixture: Mixture, **told: Any) -> FitManifest:
     manifest = FitManifest(file=_digest(folder / MIXTURE), prompt=prompt_version(), **told)
     written = folder / f".{MANIFEST}"
     written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    written.replace(folder / MANIFEST)
+    move_into_place(written, folder / MANIFEST)
     return manifest
 
 

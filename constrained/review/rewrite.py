@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from constrained._durable_files import move_into_place
 from constrained.catalog.document import LOADER
 from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
@@ -109,7 +110,7 @@ def _replace(path: Path, source: str, before: Catalog, texts: Texts) -> Catalog:
             file.write(source)
         os.chmod(name, path.stat().st_mode & 0o777)
         after = _checked(Path(name), path, before, texts)
-        os.replace(name, path)
+        move_into_place(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
     return after

@@ -1,4 +1,4 @@
-"""One flush of a file to the disk for all threads that wait for one. Knows no record.
+"""One flush of a file to the disk for all threads that wait for one.
 
 A flush takes milliseconds and covers all that was written before it began: so threads that wrote at about the same
 time share one, and a server keeps its word at the rate of many turns a flush.
@@ -6,10 +6,10 @@ time share one, and a server keeps its word at the rate of many turns a flush.
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
+from constrained._durable_files import flush_file
 from constrained.errors import AuditError
 
 
@@ -49,11 +49,7 @@ class SharedFlush:
 
     def _flush(self) -> None:
         try:
-            handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            flush_file(self._path)
         except OSError as error:
             hint = "nothing was released; see to the disk"
             raise AuditError(f"{self._path} cannot be flushed: {error.strerror}", file=str(self._path), hint=hint) from error

@@ -1,4 +1,4 @@
-"""Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left. Knows no policy.
+"""Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left.
 
 with sessions.held(tenant, name) as book:      # no other turn of that name, in any process on the same PostgreSQL
     stored = book.find(conversation)
@@ -8,7 +8,6 @@ with sessions.held(tenant, name) as book:      # no other turn of that name, in 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -22,6 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, literal_column, select, text, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
 from constrained.memory import Memory
 from constrained.serve.durable import SharedFlush
@@ -125,7 +125,7 @@ class Sessions:
                 self._one.close()
             self._engine.dispose()
             if self._claim is not None:
-                os.close(self._claim)
+                files.release(self._claim)
                 self._claim = None
 
     # -- what the book is made of ------------------------------------------------------------------------
@@ -319,19 +319,18 @@ def _claimed(url: str) -> int | None:
     path = own_file(url)
     if path is None:
         return None
+    lock_file = path.with_name(path.name + ".lock")
     try:
-        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # what users wrote is for the owner only
+        for name in (lock_file, path):  # what users wrote is for the owner only
+            os.close(files.open_file(name, os.O_RDWR | os.O_CREAT))
     except OSError as error:
         hint = "see that the folder is there and writable"
         raise ConstrainedError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return files.claim(lock_file)
     except OSError as error:
-        os.close(handle)
         hint = "stop the other one, give --data another folder, or use PostgreSQL for several processes"
         raise ConstrainedError(f"another server keeps its conversations in {path}", hint=hint) from error
-    return handle
 
 
 _MINE = turns.c.tenant == bindparam("tenant")

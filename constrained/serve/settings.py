@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from constrained._durable_files import replace_file
+
 LOCAL = "local"  # the tenant of a server with one token
 LOOPBACK = frozenset({"localhost", "testserver"})
 
@@ -97,8 +99,7 @@ def kept_token(folder: Path) -> str:
     """The token of a data folder, made on first use and readable by its owner only: a restarted server keeps its clients."""
     path = folder / "token"
     if not path.is_file():
-        path.touch(mode=0o600)
-        path.write_text(new_token() + "\n", encoding="utf-8")
+        replace_file(path, f"{new_token()}\n".encode())
     return path.read_text(encoding="utf-8").strip()
 
 

@@ -1,24 +1,25 @@
-"""A server as a companion of a game: it tells where it listens, and ends with the process that started it. Knows no route."""
+"""A server as a companion of a game: it tells where it listens, and ends with the process that started it."""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from constrained._durable_files import IS_WINDOWS, replace_file
 
 INTERVAL_S = 0.5
+_SYNCHRONIZE, _ENDED, _ACCESS_DENIED = 0x0010_0000, 0, 5  # the right to wait for a process; the answer for an ended one; an error
 
 
 def write_port_file(path: Path, *, url: str, token: str) -> None:
     """Writes ``{"url", "port", "token", "pid"}``, readable by the owner only, in one step: a reader sees all of it or nothing."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     told = {"url": url, "port": int(url.rpartition(":")[2]), "token": token, "pid": os.getpid()}
-    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(json.dumps(told) + "\n")
-    scratch.replace(path)
+    replace_file(path, f"{json.dumps(told)}\n".encode())
 
 
 def remove_port_file(path: Path) -> None:
@@ -51,10 +52,29 @@ class Watch:
 
 def parent_watch(parent: int, stop: Callable[[], None]) -> Callable[[], None]:
     """A look that calls ``stop`` once the process ``parent`` is not our parent, or not there, any more."""
+    if IS_WINDOWS:
+        return _windows_watch(parent, stop)
     was_child = os.getppid() == parent
 
     def look() -> None:
         if (os.getppid() != parent) if was_child else not _lives(parent):
+            stop()
+
+    return look
+
+
+def _windows_watch(parent: int, stop: Callable[[], None]) -> Callable[[], None]:
+    """By a handle on the process: Windows never gives a child another parent, and ``os.kill(pid, 0)`` would send it Ctrl-C."""
+    windows: Any = ctypes  # what only Windows has is unknown to type checkers elsewhere
+    kernel = windows.WinDLL("kernel32", use_last_error=True)
+    kernel.OpenProcess.restype, kernel.WaitForSingleObject.restype = ctypes.c_void_p, ctypes.c_uint32
+    kernel.WaitForSingleObject.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+    handle = kernel.OpenProcess(_SYNCHRONIZE, False, parent)  # kept open: the number is given to no other process meanwhile
+
+    is_hidden = not handle and windows.get_last_error() == _ACCESS_DENIED
+
+    def look() -> None:
+        if not is_hidden and (not handle or kernel.WaitForSingleObject(handle, 0) == _ENDED):
             stop()
 
     return look

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from constrained._durable_files import move_into_place
 from constrained.decoding import adapter
 from constrained.errors import TuningError
 from constrained.tuning.learner import Learner
@@ -94,7 +95,7 @@ class Run:
         }
         written = self.folder / f".{CHECKPOINT}"
         torch.save(state, written)
-        written.replace(self.folder / CHECKPOINT)
+        move_into_place(written, self.folder / CHECKPOINT)
 
     # -- one step --------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import resource
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -178,7 +178,11 @@ def _difference(before: Sequence[Outcome], after: Sequence[Outcome], policy: Pol
 
 
 def _memory_mb() -> float:
-    """The largest that this process has been."""
+    """The largest that this process has been; NaN on Windows."""
+    if sys.platform == "win32":  # it has no such module
+        return math.nan
+    import resource
+
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
