@@ -15,12 +15,9 @@ from benchmarks.lines import data_folder
 from benchmarks.lists import entries
 from benchmarks.setting import Setting
 from benchmarks.timing import Spread
-from constrained.decoding.bounded import bounded
-from constrained.decoding.passes import TreePasses
-from constrained.decoding.prefix import score_prefixes
-from constrained.decoding.refine import refine
-from constrained.decoding.search import Objective
-from constrained.decoding.trie import TokenIndex, Trie
+from constrained.engines.decoding.exact import TreePasses
+from constrained.engines.decoding.search import Objective, bounded, refine, score_prefixes
+from constrained.engines.decoding.trie import TokenIndex, Trie
 
 NEUTRAL = "..."
 A_TRIE = 20  # random prompts over one random trie

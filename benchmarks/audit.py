@@ -36,9 +36,9 @@ def run(bench: Bench) -> None:
 
 def _turns(bench: Bench, folder: Path) -> None:
     """32 conversations, each in a thread of its own, as fast as they can; then each with pauses, as people do."""
-    from constrained import MemoryLog
-    from constrained.audit.sqlite import SqliteLog
     from constrained.packs import load_policy_file
+    from constrained.records.log import MemoryLog
+    from constrained.records.sqlite import SqliteLog
 
     policy = load_policy_file(write_desk(folder, 100, bench.seed))
     state = policy.state_type.from_json({"topic": 3})
@@ -95,7 +95,7 @@ class _Load:
 
 
 def _stores(bench: Bench, folder: Path) -> None:
-    from constrained.audit.stores import open_log
+    from constrained.records.stores import open_log
 
     places = {"JSON lines": str(folder / "many.jsonl"), "SQLite": str(folder / "many.db")}
     if os.environ.get(POSTGRES):
@@ -127,8 +127,8 @@ def _appended(log: Any, records: list[Any], n_threads: int, n_records: int) -> f
 
 
 def _check_chain(bench: Bench, place: str) -> None:
-    from constrained.audit import verifier
-    from constrained.audit.stores import existing
+    from constrained.records import verifier
+    from constrained.records.stores import existing
 
     verifier.check_log(map(verifier.fact, existing(place).lines()), [])
     bench.tell("the chain of that log is whole")
@@ -139,9 +139,10 @@ def _check_chain(bench: Bench, place: str) -> None:
 
 def _records(n_records: int, pack: str = "bank_disputes") -> list[Any]:
     """Turns of a pack, taken by the rules, through its golden dialogues again and again."""
-    from constrained import Dialogue, MemoryLog
-    from constrained.folders import find_pack
-    from constrained.golden import load_golden
+    from constrained import Dialogue
+    from constrained.pack_folders import find_pack
+    from constrained.quality.golden import load_golden
+    from constrained.records.log import MemoryLog
 
     log, goldens = MemoryLog(), load_golden(str(find_pack(pack).dialogues_path)).dialogues
     while True:
@@ -157,7 +158,7 @@ def _records(n_records: int, pack: str = "bank_disputes") -> list[Any]:
 @contextmanager
 def _file(folder: Path, n_records: int, pack: str) -> Iterator[Path]:
     """A log of so many records in JSON lines: real turns, each placed in the chain anew."""
-    from constrained.audit.chain import START, Draft
+    from constrained.records.chain import START, Draft
 
     path, before = folder / f"{n_records}.jsonl", START
     drafts = [Draft.of(record) for record in _records(min(n_records, 500), pack)]
@@ -173,9 +174,9 @@ def _file(folder: Path, n_records: int, pack: str) -> Iterator[Path]:
 
 def _redecide(bench: Bench, folder: Path) -> None:
     """From the file to the counts: every line read, its chain verified, its turn decided anew."""
-    from constrained.audit.log import read_log
-    from constrained.audit.redecide import compared, redecide
     from constrained.packs import load_policy
+    from constrained.records.redecide import compared, redecide
+    from constrained.records.stores import read_log
 
     n_turns = 50 if bench.is_smoke else 100_000
     policy = load_policy("bank_disputes")
@@ -197,9 +198,9 @@ def _verify_records(bench: Bench, folder: Path, n_records: int) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     from benchmarks.children import run_child
-    from constrained.audit import verifier
-    from constrained.audit.checkpoints import checkpoint
-    from constrained.audit.jsonl import JsonLinesFile
+    from constrained.records import verifier
+    from constrained.records.checkpoints import checkpoint
+    from constrained.records.jsonl import JsonLinesFile
 
     key = Ed25519PrivateKey.generate()
     (folder / "key.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))

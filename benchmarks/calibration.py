@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Bench, BenchmarkError, NoDeviceError
 from benchmarks.timing import Spread
-from constrained.calibration import conformal, temperature, threshold
-from constrained.calibration.conformal import Method
-from constrained.calibration.temperature import softmax
-from constrained.evaluation.metrics import Binning, brier, ece, nll
+from constrained.quality.calibration import softmax, temperature
+from constrained.quality.metrics import Binning, brier, ece, nll
+from constrained.quality.risk_control import Method, conformal, threshold
 
 N_SPLITS, N_HONEST = 20, 200
 ALPHAS = (0.05, 0.1)

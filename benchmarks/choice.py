@@ -17,10 +17,10 @@ import yaml
 
 from benchmarks.harness import Bench
 from benchmarks.machine import ROOT
-from constrained.choice import Choice, Deadline, Distribution, Engine, Scene
-from constrained.golden import GoldenDialogue, GoldenResult, GoldenTurn, load_golden, run_golden
+from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, Scene
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy
+from constrained.quality.golden import GoldenDialogue, GoldenResult, GoldenTurn, load_golden, run_golden
 from constrained.testing import RandomEngine, ScriptedEngine
 
 PACKS = ("tavern", "bank_disputes", "clinic_booking")
@@ -69,8 +69,8 @@ def run(bench: Bench) -> None:
 
 def _fitted(bench: Bench, pack: str, engine: Any) -> None:
     """The default rule and the same mixed with a sentence encoder by ``fit``, on messages that neither was made with."""
-    from constrained.tuning.fit import fit
-    from constrained.tuning.mixing import Fitting
+    from constrained.quality.fit import fit
+    from constrained.quality.mixing import Fitting
 
     with tempfile.TemporaryDirectory() as folder:
         default = _share(_given(bench, pack, "test", engine))
@@ -100,8 +100,8 @@ def _measure(bench: Bench, pack: str, part: str, engine: Engine, encoder: Engine
 
 def _compare_rules(bench: Bench, engine: Any) -> None:
     """Every rule over the same dev messages, heard given; the default rule's figure stands in the same table."""
-    from constrained.decoding.prompt import PromptPlan
-    from constrained.decoding.rules import Direct
+    from constrained.engines.decoding.direct_rule import Direct
+    from constrained.engines.decoding.prompts import PromptPlan
 
     bare, listing = PromptPlan(has_rules=False, has_listing=False), PromptPlan(has_rules=False)
     rules = [engine.rule]
@@ -181,8 +181,8 @@ def _share(values: Iterable[bool]) -> float:
 
 
 def _engine() -> Engine:
+    from constrained.engines.model_files import DEFAULT_MODEL, get_model
     from constrained.engines.transformers import TransformersEngine
-    from constrained.models import DEFAULT_MODEL, get_model
 
     return TransformersEngine(get_model(DEFAULT_MODEL))
 

@@ -87,7 +87,7 @@ def _ground(bench: Bench) -> Ground:
 
 
 def _default_model() -> str:
-    from constrained.models import get_model
+    from constrained.engines.model_files import get_model
 
     return str(get_model())
 

@@ -98,7 +98,7 @@ def _over(children: Sequence[Child], value: Callable[[Child], float]) -> Spread:
 
 def _model_name(bench: Bench) -> str:
     """The default model, fetched when it is missing."""
-    from constrained.models import DEFAULT_MODEL, get_model
+    from constrained.engines.model_files import DEFAULT_MODEL, get_model
 
     get_model()
     bench.versions["model"] = DEFAULT_MODEL
@@ -109,8 +109,9 @@ def _model_name(bench: Bench) -> str:
 
 
 def _turns(bench: Bench, folder: Path) -> None:
-    from constrained import JsonLinesLog, MemoryLog
     from constrained.packs import load_policy_file
+    from constrained.records.jsonl import JsonLinesLog
+    from constrained.records.log import MemoryLog
 
     n_responses = 100 if bench.is_smoke else 1_000
     policy = load_policy_file(write_desk(folder, n_responses, bench.seed))
@@ -165,7 +166,7 @@ class _RulesTurn:
 
 
 def _index(bench: Bench) -> None:
-    from constrained.decoding.trie import TokenIndex
+    from constrained.engines.decoding.trie import TokenIndex
 
     lines = made_lines(2_000 if bench.is_smoke else 100_000, bench.seed)
     rows = _tokenised(bench, lines)
@@ -182,7 +183,7 @@ def _index(bench: Bench) -> None:
 
 def _tokenised(bench: Bench, lines: list[str]) -> list[list[int]]:
     """The lines as token ids, each with the end token; how long that takes is told apart."""
-    from constrained.decoding.tokens import Tokens
+    from constrained.engines.decoding.tokens import Tokens
 
     tokens = Tokens(_tokenizer(bench))
     series = interleaved([{"tokenise": timed(lambda: tokens.plain_batch(lines))}] * (1 if bench.is_smoke else 3))["tokenise"]
@@ -197,7 +198,7 @@ def _tokenizer(bench: Bench) -> Any:
         return toy_tokenizer()
     from transformers import AutoTokenizer
 
-    from constrained.models import get_model
+    from constrained.engines.model_files import get_model
 
     return AutoTokenizer.from_pretrained(get_model())
 

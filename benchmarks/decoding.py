@@ -13,13 +13,11 @@ from benchmarks.harness import Bench
 from benchmarks.options import PARTS
 from benchmarks.setting import Prompt, Setting
 from benchmarks.timing import Measure, Series, interleaved, timed
-from constrained.choice import Candidate, Choice, Scene
-from constrained.decoding import prompt as prompts
-from constrained.decoding.channel import score_message, score_message_rows
-from constrained.decoding.contexts import Contexts
-from constrained.decoding.exact import score_rows, score_tree
-from constrained.decoding.passes import CHUNK_NODES
-from constrained.decoding.trie import TokenIndex
+from constrained.engines.decoding import prompts as prompts
+from constrained.engines.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.engines.decoding.exact import CHUNK_NODES, score_rows, score_tree
+from constrained.engines.decoding.trie import TokenIndex
+from constrained.engines.protocol import Candidate, Choice, Scene
 
 DTYPES = ("bfloat16", "float32")
 MOST_NATS = 1e-3  # between two ways to the same sum, in float32

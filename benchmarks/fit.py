@@ -23,8 +23,8 @@ from benchmarks.options import PARTS
 from benchmarks.sets import Row as Labelled
 from benchmarks.sets import Set, load
 from benchmarks.sets.splitting import bare
-from constrained.calibration import conformal
-from constrained.evaluation.metrics import ece
+from constrained.quality.metrics import ece
+from constrained.quality.risk_control import conformal
 
 N_UNLABELLED = 2_500
 N_SPLITS = 20
@@ -56,9 +56,9 @@ def run(bench: Bench) -> None:
 
 def _smoke(bench: Bench) -> None:
     from benchmarks.toy import toy_network, toy_tokenizer
-    from constrained.decoding.model import LanguageModel
-    from constrained.decoding.states import LanguageStates
-    from constrained.decoding.tokens import Tokens
+    from constrained.engines.decoding.encoder import LanguageStates
+    from constrained.engines.decoding.language_model import LanguageModel
+    from constrained.engines.decoding.tokens import Tokens
 
     labels = ("one", "two", "three")
     examples = {label: tuple(f"{label} {number}" for number in range(15)) for label in labels}
@@ -68,7 +68,7 @@ def _smoke(bench: Bench) -> None:
 
 
 def _encoder() -> Any:
-    from constrained.engines.encoders import load_encoder
+    from constrained.engines.decoding.encoder import load_encoder
     from constrained.errors import ModelNotFoundError
 
     try:
@@ -89,11 +89,11 @@ def _banking(bench: Bench, encoder: Any, part: str, draw: int) -> None:
 
 
 def _measure(bench: Bench, case: str, encoder: Any, found: Set, unlabelled: Sequence[str], part: str) -> None:
-    from constrained.choice import Candidate
-    from constrained.decoding.rules.tuned import letters_of
-    from constrained.decoding.states import vectors
-    from constrained.tuning.mixing import Fitting, fit_mixture
-    from constrained.tuning.rows import Row
+    from constrained.engines.decoding.encoder import vectors
+    from constrained.engines.decoding.fitted_rule import letters_of
+    from constrained.engines.protocol import Candidate
+    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.training import Row
 
     when = _plain(found.when)
     candidates = [
@@ -123,11 +123,11 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, unlabelled: Sequ
 def _read(bench: Bench, encoder: Any, shots: int) -> None:
     """The model's own rule as one more judge, as ``constrained fit`` has it where nothing else is asked for."""
     from benchmarks.rules import some
-    from constrained.choice import Ask, Candidate, Choice, Scene
+    from constrained.engines.model_files import get_model
+    from constrained.engines.protocol import Ask, Candidate, Choice, Scene
     from constrained.engines.transformers import TransformersEngine, fitted_rule
-    from constrained.models import get_model
-    from constrained.tuning.mixing import Fitting, fit_mixture
-    from constrained.tuning.rows import Row
+    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.training import Row
 
     found = load("banking77", shots, bench.seed)
     when = _plain(found.when)
@@ -164,15 +164,15 @@ def _read(bench: Bench, encoder: Any, shots: int) -> None:
 
 def _plain(when: Mapping[str, str]) -> dict[str, str]:
     """Without what all descriptions begin with, as ``constrained fit`` reads them."""
-    from constrained.tuning.fit import shared_words
+    from constrained.quality.fit import shared_words
 
     shared = shared_words(sorted(when.values()))
     return {label: " ".join(text.split()[shared:]) for label, text in when.items()}
 
 
 def _timed(encoder: Any, mixture: Any, candidates: Any, message: str) -> float:
-    from constrained.decoding.rules.tuned import letters_of
-    from constrained.decoding.states import vectors
+    from constrained.engines.decoding.encoder import vectors
+    from constrained.engines.decoding.fitted_rule import letters_of
 
     start = time.perf_counter()
     mixture.scores(vectors(encoder, [message]))[0] + mixture.letters * letters_of(message, candidates)
@@ -182,8 +182,8 @@ def _timed(encoder: Any, mixture: Any, candidates: Any, message: str) -> float:
 def _floors(bench: Bench, case: str, encoder: Any, found: Set, states: Any) -> None:
     import torch
 
-    from constrained.decoding.states import vectors
-    from constrained.tuning.linear import softmax_regression
+    from constrained.engines.decoding.encoder import vectors
+    from constrained.quality.linear import softmax_regression
 
     shown = vectors(encoder, [row.message for row in found.shown])
     labels = torch.tensor([found.labels.index(row.label) for row in found.shown])
@@ -236,17 +236,17 @@ def _sure(bench: Bench, case: str, scores: Floats, found: Set) -> None:
 
 def _clinc(bench: Bench, encoder: Any) -> None:
     """All examples, those out of scope as one more response; what is answered out of scope, as the threshold rises."""
-    from constrained.choice import Candidate
-    from constrained.decoding.rules.tuned import letters_of
-    from constrained.decoding.states import vectors
-    from constrained.tuning.mixing import Fitting, fit_mixture
-    from constrained.tuning.rows import Row
+    from constrained.engines.decoding.encoder import vectors
+    from constrained.engines.decoding.fitted_rule import letters_of
+    from constrained.engines.protocol import Candidate
+    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.training import Row
 
     found = load("clinc150", None, bench.seed)
     rest = out_of_scope.REST
     labels = (*found.labels, rest)
     examples = {**found.examples, rest: tuple(row.message for row in found.oos_train)}
-    candidates = [Candidate(f"{at}:{one}", "", examples=examples.get(one, ()), rest=one == rest) for at, one in enumerate(labels)]
+    candidates = [Candidate(f"{at}:{one}", "", examples=examples.get(one, ()), no_match=one == rest) for at, one in enumerate(labels)]
     rows = [Row(message, one) for one in labels for message in examples.get(one, ())]
     start = time.perf_counter()
     fitted = fit_mixture(encoder, rows, candidates, labels, replace(Fitting(seed=bench.seed), folds=3, strengths=(10.0, 30.0)))
@@ -259,9 +259,9 @@ def _clinc(bench: Bench, encoder: Any) -> None:
 
 def _butler(bench: Bench, encoder: Any) -> None:
     """Each question of a reply that has several, left out by itself; what the judges weigh is chosen on the same questions."""
-    from constrained.choice import Candidate
-    from constrained.tuning.mixing import Fitting, fit_mixture
-    from constrained.tuning.rows import Row
+    from constrained.engines.protocol import Candidate
+    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.training import Row
 
     found = load("butler", None, bench.seed)
     given = {label: (*found.examples.get(label, ()), *(row.message for row in found.dev if row.label == label)) for label in found.labels}

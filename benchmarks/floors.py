@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import Bench, NoDeviceError
 from benchmarks.sets import Row, Set, load
 from benchmarks.sets.star import TASKS
-from constrained.evaluation.metrics import auroc
+from constrained.quality.metrics import auroc
 
 SMOKE_TASKS = ("ride_status",)
 SHOTS: tuple[tuple[str, tuple[int | None, ...]], ...] = (("banking77", (10, None)), ("clinc150", (10, None)), ("nlupp", (None,)))

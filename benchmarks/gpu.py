@@ -26,9 +26,9 @@ from benchmarks.scene import rendered, scene_of
 from benchmarks.setting import QUESTIONS
 from benchmarks.shapes import SHAPES, TINY, Shape
 from benchmarks.timing import Series, Spread, interleaved, timed
-from constrained.choice import Ask
-from constrained.decoding.tokens import Tokens
-from constrained.decoding.trie import TokenIndex
+from constrained.engines.decoding.tokens import Tokens
+from constrained.engines.decoding.trie import TokenIndex
+from constrained.engines.protocol import Ask
 
 SUFFIX, BOUND, PLAIN = "a pass of the suffix", "max(F, new tokens x FLOP / peak)", "one plain pass over as many tokens"
 MOST_NATS_A_TOKEN = 0.5  # in bfloat16, between the tree and plain passes: more would be no rounding
@@ -246,7 +246,7 @@ def _pairs(one: Any, other: Any) -> Iterator[tuple[float, float]]:
 def _mask(bench: Bench) -> None:
     """A step: accept a token in each walk, then the mask of the tokens that may follow. Nothing goes through the host."""
     try:
-        from constrained.decoding.masks.trie import DeviceTrie, TrieMask
+        from constrained.engines.decoding.masks import DeviceTrie, TrieMask
     except ImportError as error:
         bench.tell(f"the mask of the trie is left out: {error}")
         return

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Bench
 from benchmarks.sets import Set
-from constrained.evaluation.metrics import auroc
+from constrained.quality.metrics import auroc
 
 REST = "none of these"  # the label of messages out of scope, where they are one more response
 RECALLS = (0.5, 0.8, 0.9)

@@ -33,10 +33,10 @@ def run(bench: Bench) -> None:
 
 
 def _packs(bench: Bench) -> None:
-    from constrained.folders import find_pack
+    from constrained.analysis.prover.proofs import prove
+    from constrained.analysis.prover.properties import properties_path, read_properties
+    from constrained.pack_folders import find_pack
     from constrained.packs import load_policy_file
-    from constrained.proving.folder import properties_path, read_properties
-    from constrained.proving.proofs import prove
 
     for name in PACKS:
         logic = find_pack(name).logic_path
@@ -134,7 +134,7 @@ def _repeat(bench: Bench) -> None:
 def _engine(bench: Bench) -> Any:
     from constrained.engines.batching import BatchingEngine
     from constrained.engines.loading import load_engine
-    from constrained.models import DEFAULT_MODEL
+    from constrained.engines.model_files import DEFAULT_MODEL
     from constrained.testing import RandomEngine
 
     if bench.is_smoke:
@@ -145,9 +145,9 @@ def _engine(bench: Bench) -> Any:
 
 def _talks(n: int, seed: int) -> Iterator[tuple[Any, Any, tuple[str, ...]]]:
     """(policy, state to begin with, messages): messages of a pack's golden dialogues, drawn anew."""
-    from constrained.folders import find_pack
-    from constrained.golden import load_golden
+    from constrained.pack_folders import find_pack
     from constrained.packs import load_policy
+    from constrained.quality.golden import load_golden
 
     draw = Random(seed)
     files = {name: load_golden(find_pack(name).dialogues_path or "") for name in PACKS}

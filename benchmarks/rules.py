@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.harness import Bench
 from benchmarks.options import PARTS
 from benchmarks.sets import Row, Set, load
-from constrained.calibration import batch_calibration, contextual_calibration
-from constrained.choice import Ask, Candidate, Choice, Scene
+from constrained.engines.protocol import Ask, Candidate, Choice, Scene
+from constrained.quality.calibration import batch_calibration, contextual_calibration
 
 N_MESSAGES = 154  # two of each topic
 N_NEAREST = 10  # examples in the prompt
@@ -43,8 +43,8 @@ def run(bench: Bench) -> None:
 
 
 def _engine(bench: Bench) -> Any:
+    from constrained.engines.model_files import get_model
     from constrained.engines.transformers import TransformersEngine
-    from constrained.models import get_model
 
     if bench.is_smoke:
         from benchmarks.toy import toy_network, toy_tokenizer
@@ -84,8 +84,8 @@ class _Ablation:
         )
 
     def run(self) -> None:
-        from constrained.decoding.prompt import PromptPlan
-        from constrained.decoding.rules import Channel
+        from constrained.engines.decoding.prompts import PromptPlan
+        from constrained.engines.decoding.rules import Channel
 
         self.bench.add(self.case, "messages", len(self.asked), "messages")
         bare, listing = PromptPlan(has_rules=False, has_listing=False), PromptPlan(has_rules=False)
@@ -104,7 +104,7 @@ class _Ablation:
 
     def _direct(self, surface: Any, plan: Any, name: str, nearest: Nearest | None = None) -> Floats:
         """The plain likelihood once; all that is taken off it follows. The scores with the prior of a neutral prompt off."""
-        from constrained.decoding.rules import Direct
+        from constrained.engines.decoding.direct_rule import Direct
 
         plain = Direct(surface, has_prior=False, plan=plan)
         raw = self._measured(f"{name}, sum", lambda message: self._scored(plain, self._before(message, nearest)))
@@ -147,7 +147,7 @@ class _Ablation:
 
     def _nearest(self) -> Nearest:
         """By the letters in common, so that nothing but the model itself is needed."""
-        from constrained.decoding.shortlist import lettered, overlap
+        from constrained.engines.decoding.prompts import lettered, overlap
 
         shown = self.found.shown
         lines = [(lettered(row.message),) for row in shown]
@@ -160,7 +160,7 @@ class _Ablation:
 
     def _prototypes(self) -> None:
         """The mean vector of what each topic has and is called, by the model's own states and by a sentence encoder."""
-        from constrained.engines.encoders import load_encoder
+        from constrained.engines.decoding.encoder import load_encoder
         from constrained.errors import ModelNotFoundError
 
         judges = {"the model's own states": self.engine.states}
@@ -175,7 +175,7 @@ class _Ablation:
         """[message, label] cosines."""
         from torch.nn.functional import normalize
 
-        from constrained.decoding.states import vectors
+        from constrained.engines.decoding.encoder import vectors
 
         means = [vectors(encoder, [one.name, *one.examples]).float().mean(dim=0) for one in self.candidates]
         asked = vectors(encoder, [row.message for row in self.asked]).float()
@@ -188,8 +188,8 @@ def _peers(bench: Bench, engine: Any, found: Set) -> None:
     from benchmarks.peers import Entry
     from benchmarks.peers.decision_pipeline import Peer as Pipeline
     from benchmarks.peers.outlines_walk import Peer as Outlines
-    from constrained.decoding.shortlist import lettered, overlap
-    from constrained.models import get_model
+    from constrained.engines.decoding.prompts import lettered, overlap
+    from constrained.engines.model_files import get_model
 
     reader, names = engine.reader, [_name(label) for label in found.labels]
     asked = some(found.dev, bench.options.n_prompts or N_MESSAGES, bench.seed)

@@ -7,10 +7,10 @@ from typing import Any
 
 from benchmarks.bed import Prompt
 from benchmarks.setting import STATIC
-from constrained.choice import Choice, Scene
-from constrained.decoding import prompt as prompts
-from constrained.decoding.prompt import PromptPlan
-from constrained.decoding.tokens import Tokens
+from constrained.engines.decoding import prompts as prompts
+from constrained.engines.decoding.prompts import PromptPlan
+from constrained.engines.decoding.tokens import Tokens
+from constrained.engines.protocol import Choice, Scene
 
 SPEAKER = "Alfred Munnery"
 PERSONA = "For thirty years you have been the butler of Grayling Hall. " + STATIC.partition("Grayling Hall. ")[2]

@@ -21,15 +21,15 @@ from pathlib import Path
 from benchmarks.harness import Bench
 from benchmarks.options import PARTS
 from benchmarks.served import MESSAGES, PACK, Hasty, Talk, serving, sound, take, together
-from constrained.dialogue import Dialogue
-from constrained.models import DEFAULT_MODEL
+from constrained.dialogue.dialogue import Dialogue
+from constrained.engines.model_files import DEFAULT_MODEL
 from constrained.packs import load_policy
 from constrained.serve.journal import Journal
-from constrained.serve.models import TurnRequest
 from constrained.serve.packs import Packs
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import ServerSettings
 from constrained.serve.turns import Turns
+from constrained.serve.wire import TurnRequest
 
 DEADLINE_S = 0.15
 WITHIN_S = (DEADLINE_S, 1.0, 5.0)

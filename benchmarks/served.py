@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Bench, BenchmarkError
-from constrained.audit.log import read_log
-from constrained.audit.replay import replay
-from constrained.folders import shipped_folder
+from constrained.pack_folders import shipped_folder
 from constrained.packs import load_policy
+from constrained.records.replay import replay
+from constrained.records.stores import read_log
 
 PACK = "tavern"
 MESSAGES = (

@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.harness import Bench
 from benchmarks.lines import butler_lines, made_lines
 from benchmarks.machine import ROOT
-from constrained.decoding.model import LanguageModel, Prefix
-from constrained.decoding.tokens import Tokens
+from constrained.engines.decoding.language_model import LanguageModel, Prefix
+from constrained.engines.decoding.tokens import Tokens
 
 PACKS = ("tavern", "bank_disputes", "clinic_booking")
 STATIC = (
@@ -93,7 +93,7 @@ def load(bench: Bench, dtype: str) -> Setting:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from constrained.models import DEFAULT_MODEL, get_model
+    from constrained.engines.model_files import DEFAULT_MODEL, get_model
 
     folder = get_model()
     bench.versions["model"] = DEFAULT_MODEL

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from constrained.errors import ConstrainedError
+from constrained.logic.memory import Memory
 from constrained.logic.policy import Policy
 from constrained.logic.run import run
-from constrained.memory import Memory
 from constrained.packs import load_policy_file
 
 DATA = "CONSTRAINED_DATA"  # the folder of the data sets; by default beside the repository
@@ -232,7 +232,7 @@ class Replays:
                 except ConstrainedError:  # a procedure that is over without a word goes nowhere
                     continue
                 for option in ran.allowed.options:
-                    if option.id == pick and not option.is_rest:
+                    if option.id == pick and not option.is_no_match:
                         yield ran.after(option).model_copy(update={"history": ()})
 
     def _why(self, pick: str, before: set[str], number: int) -> str:

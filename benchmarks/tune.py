@@ -22,7 +22,7 @@ from benchmarks import out_of_scope
 from benchmarks.harness import Bench, NoDeviceError
 from benchmarks.sets import Row as Labelled
 from benchmarks.sets import Set, load
-from constrained.evaluation.metrics import ece
+from constrained.quality.metrics import ece
 
 EPOCHS = {"model": 4, "encoder": 8}
 EPOCHS_ALL = 3  # where there are ten times as many messages
@@ -48,9 +48,9 @@ def run(bench: Bench) -> None:
 
 def _smoke(bench: Bench) -> None:
     from benchmarks.toy import toy_network, toy_tokenizer
-    from constrained.decoding.model import LanguageModel
-    from constrained.decoding.states import LanguageStates
-    from constrained.decoding.tokens import Tokens
+    from constrained.engines.decoding.encoder import LanguageStates
+    from constrained.engines.decoding.language_model import LanguageModel
+    from constrained.engines.decoding.tokens import Tokens
 
     labels = ("one", "two", "three")
     examples = {label: tuple(f"{label} {word}" for word in ("dog", "cat", "bird")) for label in labels}
@@ -61,11 +61,10 @@ def _smoke(bench: Bench) -> None:
 
 
 def _encoder(part: str) -> Any:
-    from constrained.decoding.states import LanguageStates
-    from constrained.engines.encoders import load_encoder
+    from constrained.engines.decoding.encoder import LanguageStates, load_encoder
+    from constrained.engines.model_files import DEFAULT_MODEL, get_model
     from constrained.engines.transformers import TransformersEngine
     from constrained.errors import ModelNotFoundError
-    from constrained.models import DEFAULT_MODEL, get_model
 
     if part == "model":
         reader = TransformersEngine(get_model(DEFAULT_MODEL)).reader
@@ -79,11 +78,8 @@ def _encoder(part: str) -> Any:
 def _measure(bench: Bench, case: str, encoder: Any, found: Set, epochs: int, base: str, target: float | None) -> None:
     import torch
 
-    from constrained.decoding.adapter import adapted
-    from constrained.tuning.learner import Learner
-    from constrained.tuning.rows import Row
-    from constrained.tuning.settings import Settings
-    from constrained.tuning.training import Run
+    from constrained.engines.decoding.adapter import adapted
+    from constrained.quality.training import Learner, Row, Run, Settings
 
     rows = [Row(row.message, row.label) for row in found.shown] + [Row(found.when[label], label) for label in found.labels]
     rows += [Row(row.message, out_of_scope.REST) for row in found.oos_train]
@@ -108,7 +104,7 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, epochs: int, bas
 
 def _judged(learner: Any, found: Set, asked: Sequence[Labelled] = (), labels: Sequence[str] = ()) -> Floats:
     """[message, label] nats, of the dev part and the set's labels unless others are asked for."""
-    from constrained.decoding.states import vectors
+    from constrained.engines.decoding.encoder import vectors
 
     states = vectors(learner.encoder, [row.message for row in asked or found.dev])
     scores: Floats = learner.logits(states).detach().double().cpu().numpy()
@@ -125,7 +121,7 @@ def _told(bench: Bench, case: str, name: str, scores: Floats, found: Set, *, at_
 
 
 def _seconds(learner: Any, rows: Sequence[Labelled]) -> float:
-    from constrained.decoding.states import vectors
+    from constrained.engines.decoding.encoder import vectors
 
     found = []
     for row in rows[:N_DECISIONS]:

@@ -11,7 +11,7 @@ from benchmarks.harness import Bench
 from benchmarks.peers import Answer, Entry, Spec, Surface
 from benchmarks.reference import Conditional, conditional, divergence, log_softmax
 from benchmarks.timing import Spread
-from constrained.decoding.tokens import Tokens
+from constrained.engines.decoding.tokens import Tokens
 
 BUDGETS = (4, 8, 16, 32, 64)  # max_tokens, besides the one that the walks were measured with
 

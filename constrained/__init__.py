@@ -1,175 +1,90 @@
-"""Replies that are always one of the approved responses. The public names; knows neither torch nor transformers."""
+"""Replies that are always one of the approved responses: the public names.
+
+Steps of procedures are in ``constrained.steps``, questions to a message in ``constrained.hear``, obligations of a
+conversation in ``constrained.obligations``, errors in ``constrained.errors``. Importing this package loads neither torch
+nor transformers; what needs more than the rules is loaded when it is first named.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from constrained.errors import (
-    AdapterError,
-    ApprovalError,
-    AuditError,
-    BusyError,
-    CalibrationError,
-    CatalogError,
-    ConstrainedError,
-    DataError,
-    DeadlineError,
-    EffectError,
-    EngineError,
-    GoldenError,
-    KeyFileError,
-    LocaleError,
-    MessageError,
-    ModelNotFoundError,
-    OutcomeError,
-    PackError,
-    PolicyError,
-    Problem,
-    ProcedureError,
-    PropertyError,
-    ReplayError,
-    SampleError,
-    SlotError,
-    StateError,
-    TuningError,
-    VerificationError,
-)
-from constrained.logic.clauses import Clause, after, at_start, before, before_commitment, every, never_after, once
-from constrained.logic.effects import Effect, EffectKind, effect
-from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, must, only, say
+from constrained.errors import ConstrainedError, NotReleasedError
+from constrained.logic.effects import Effect, effect
+from constrained.logic.memory import Memory
+from constrained.logic.options import must, only, say
 from constrained.logic.policy import Policy, policy
-from constrained.logic.procedure import procedure
 from constrained.logic.state import State
-from constrained.logic.steps import GaveUp, ask, choose, confirm, perform, start, tell
-from constrained.logic.understanding import Hearing, Understanding, amount, choice, date, entity, grammar, pattern, question, score
-from constrained.memory import Memory
+from constrained.procedures.procedure import procedure
+from constrained.understanding.hearing import Understanding
 
 if TYPE_CHECKING:
-    from constrained.audit.log import JsonLinesLog, MemoryLog, read_log
-    from constrained.audit.record import Record
-    from constrained.audit.replay import replay
-    from constrained.audit.stores import open_log
-    from constrained.catalog.load import load_catalog
     from constrained.catalog.response import Catalog, Response
-    from constrained.dialogue import Dialogue
+    from constrained.dialogue.dialogue import Dialogue
+    from constrained.dialogue.turn import Decision, Turn
+    from constrained.engines.protocol import Engine
     from constrained.packs import list_packs, load_policy
-    from constrained.turn import Decision, Trace, Turn
+    from constrained.records.record import Record
+    from constrained.records.replay import replay
+    from constrained.records.stores import open_log, read_log
 
 _LAZY = {
     "Catalog": "constrained.catalog.response",
-    "Decision": "constrained.turn",
-    "Dialogue": "constrained.dialogue",
-    "JsonLinesLog": "constrained.audit.log",
-    "MemoryLog": "constrained.audit.log",
-    "Record": "constrained.audit.record",
+    "Decision": "constrained.dialogue.turn",
+    "Dialogue": "constrained.dialogue.dialogue",
+    "Engine": "constrained.engines.protocol",
+    "Record": "constrained.records.record",
     "Response": "constrained.catalog.response",
-    "Trace": "constrained.turn",
-    "Turn": "constrained.turn",
+    "Turn": "constrained.dialogue.turn",
     "list_packs": "constrained.packs",
-    "load_catalog": "constrained.catalog.load",
     "load_policy": "constrained.packs",
-    "open_log": "constrained.audit.stores",
-    "read_log": "constrained.audit.log",
-    "replay": "constrained.audit.replay",
+    "open_log": "constrained.records.stores",
+    "read_log": "constrained.records.stores",
+    "replay": "constrained.records.replay",
 }
 
 __all__ = [
-    "AdapterError",
-    "Allowed",
-    "ApprovalError",
-    "AuditError",
-    "Blocked",
-    "BusyError",
-    "CalibrationError",
     "Catalog",
-    "CatalogError",
-    "Clause",
     "ConstrainedError",
-    "DataError",
-    "DeadlineError",
     "Decision",
     "Dialogue",
     "Effect",
-    "EffectError",
-    "EffectKind",
-    "EngineError",
-    "GaveUp",
-    "GoldenError",
-    "Hearing",
-    "JsonLinesLog",
-    "KeyFileError",
-    "LocaleError",
+    "Engine",
     "Memory",
-    "MemoryLog",
-    "MessageError",
-    "ModelNotFoundError",
-    "Obligation",
-    "Offer",
-    "Option",
-    "OutcomeError",
-    "PackError",
+    "NotReleasedError",
     "Policy",
-    "PolicyError",
-    "Problem",
-    "ProcedureError",
-    "PropertyError",
     "Record",
-    "ReplayError",
     "Response",
-    "SampleError",
-    "SlotError",
     "State",
-    "StateError",
-    "Trace",
-    "TuningError",
     "Turn",
     "Understanding",
-    "VerificationError",
-    "after",
-    "amount",
-    "ask",
-    "at_start",
-    "before",
-    "before_commitment",
-    "choice",
-    "choose",
-    "confirm",
-    "date",
+    "__version__",
     "effect",
-    "entity",
-    "every",
-    "grammar",
     "list_packs",
-    "load_catalog",
     "load_policy",
     "must",
-    "never_after",
-    "once",
     "only",
     "open_log",
-    "pattern",
-    "perform",
     "policy",
     "procedure",
-    "question",
     "read_log",
     "replay",
     "say",
-    "score",
-    "start",
-    "tell",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Names that cost import time, or that need the modules above first, are imported when they are used."""
-    if name not in _LAZY:
-        raise AttributeError(f"module 'constrained' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("constrained")
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'constrained' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(__all__)

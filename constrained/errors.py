@@ -1,4 +1,4 @@
-"""Every error that Constrained raises; knows no other module.
+"""Every error that Constrained raises.
 
     ConstrainedError
     ├── CatalogError        a catalog file that may not be used (all its problems at once)
@@ -68,6 +68,10 @@ class ConstrainedError(Exception):
 
     def __str__(self) -> str:
         return self.message + (f"\n    hint: {self.hint}" if self.hint else "")
+
+
+class NotReleasedError(ConstrainedError):
+    """Nothing was said: the parent of every error that ends a turn without a reply."""
 
 
 class _ProblemsError(ConstrainedError):

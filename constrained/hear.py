@@ -7,6 +7,6 @@ proposes; what it cannot tell is None, or no.
 
 from __future__ import annotations
 
-from constrained.logic.understanding import Hearing, amount, choice, date, entity, grammar, pattern, question, score
+from constrained.understanding.hearing import Hearing, amount, choice, date, entity, grammar, pattern, question, score
 
 __all__ = ["Hearing", "amount", "choice", "date", "entity", "grammar", "pattern", "question", "score"]

@@ -6,6 +6,6 @@ They are given to ``@policy`` and ``@procedure`` as ``obligations=(...)`` and ho
 
 from __future__ import annotations
 
-from constrained.logic.clauses import Clause, after, at_start, before, before_commitment, every, never_after, once
+from constrained.logic.obligations import Clause, after, at_start, before, before_commitment, every, never_after, once
 
 __all__ = ["Clause", "after", "at_start", "before", "before_commitment", "every", "never_after", "once"]

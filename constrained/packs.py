@@ -1,4 +1,4 @@
-"""Packs by name: from ``tavern`` to its Policy. Knows no engine and no dialogue.
+"""Packs by name: from ``tavern`` to its Policy.
 
 A logic file is executed once for each content (its catalog's included), under a module name of its own: two packs
 never collide, nothing is added to ``sys.path``, and a host that imported the file itself gets the classes it imported.
@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType
 
 from constrained.errors import ConstrainedError, PolicyError, Problem
-from constrained.folders import Pack, catalog_path, find_pack, folders, list_packs
 from constrained.logic.policy import Policy
+from constrained.pack_folders import Pack, catalog_path, find_pack, folders, list_packs
 
 __all__ = ["Pack", "catalog_path", "find_pack", "folders", "list_packs", "load_policy", "load_policy_file"]
 

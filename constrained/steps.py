@@ -7,6 +7,6 @@ They are described in ``docs/procedures.md``.
 
 from __future__ import annotations
 
-from constrained.logic.steps import GaveUp, ask, choose, confirm, perform, start, tell
+from constrained.procedures.steps import GaveUp, ask, choose, confirm, perform, start, tell
 
 __all__ = ["GaveUp", "ask", "choose", "confirm", "perform", "start", "tell"]

@@ -14,8 +14,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from constrained.choice import Blank, Candidate, Choice, Deadline, Distribution, Scene
-from constrained.dialogue import clean_message
+from constrained.dialogue.dialogue import clean_message
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, ExtractionField, Scene
 from constrained.errors import EngineError
 
 Answers = Mapping[str, Any] | str
@@ -42,7 +42,7 @@ class ScriptedEngine:
     def identity(self) -> Mapping[str, str]:
         return {"model": "scripted"}
 
-    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
         """What the script says of each; nothing of those that it does not name."""
         answers = self._answers([f"read {blank.name}" for blank in blanks], scene)
         found = {} if isinstance(answers, str) else answers
@@ -200,7 +200,7 @@ def _index(choice: Choice, answers: Mapping[str, Any], message: str) -> int:
     if choice.kind == "option" and "reply" not in answers:
         raise EngineError(f"the script does not say what to reply to {message!r}", hint=f'add "reply": {_listed(choice)}')
     if choice.name not in answers:
-        return next((index for index, candidate in enumerate(choice.candidates) if candidate.rest), 0)
+        return next((index for index, candidate in enumerate(choice.candidates) if candidate.no_match), 0)
     answer = answers["reply" if choice.kind == "option" else choice.name]
     found = next((index for index, candidate in enumerate(choice.candidates) if _means(candidate, choice, answer)), None)
     if found is None:
@@ -212,7 +212,7 @@ def _means(candidate: Candidate, choice: Choice, answer: Any) -> bool:
     if choice.kind == "option":
         return answer in (candidate.key, candidate.key.split(":", 1)[-1])
     if answer is None:
-        return candidate.rest
+        return candidate.no_match
     if isinstance(answer, int | Decimal) and not isinstance(answer, bool | enum.Enum):
         return _number(candidate.key) == answer
     return bool(_names(answer) & {_plain(candidate.key), _plain(candidate.text)})

@@ -10,23 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from constrained.approval.in_force import OPEN, Standing
+from constrained.approval.in_force import OPEN, ApprovalSnapshot
 from constrained.approval.ledger import ANY, covers
-from constrained.catalog.digest import version_hash
-from constrained.catalog.formats import spoken
-from constrained.catalog.response import Catalog, Response
+from constrained.catalog.render import spoken
+from constrained.catalog.response import Catalog, Response, version_hash
 from constrained.errors import SlotError, VerificationError
-from constrained.logic.options import Allowed, Obligation, Option, with_it
-
-SEPARATOR = "\n"
-
-
-def compose(chosen: Option, obligations: tuple[Obligation, ...]) -> str:
-    """The text of a turn: obligations before, the chosen option, obligations after, one a line; first the option's own."""
-    around = with_it(chosen, obligations)
-    before = [obligation.text for obligation in around if not obligation.is_after]
-    after = [obligation.text for obligation in around if obligation.is_after]
-    return SEPARATOR.join([*before, chosen.text, *after])
+from constrained.logic.options import SEPARATOR, Allowed, Obligation, Option
 
 
 def verify(
@@ -35,7 +24,7 @@ def verify(
     allowed: Allowed,
     catalog: Catalog,
     today: date,
-    standing: Standing = OPEN,
+    standing: ApprovalSnapshot = OPEN,
     done: Collection[str] = (),
 ) -> None:
     """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``,
@@ -62,7 +51,7 @@ def verify(
         )
 
 
-def _approved_bytes(said: Option | Obligation, catalog: Catalog, today: date, standing: Standing) -> bytes:
+def _approved_bytes(said: Option | Obligation, catalog: Catalog, today: date, standing: ApprovalSnapshot) -> bytes:
     response = catalog.responses.get(said.id)
     if response is None or response != said.response:
         raise VerificationError(f"{said.id!r} is not the catalog's response of that id", hint="nothing was sent")
@@ -74,7 +63,7 @@ def _approved_bytes(said: Option | Obligation, catalog: Catalog, today: date, st
     return _filled(response, said).encode()
 
 
-def _is_in_force(response: Response, locale: str, today: date, standing: Standing) -> bool:
+def _is_in_force(response: Response, locale: str, today: date, standing: ApprovalSnapshot) -> bool:
     """By the ledger's entries, backwards from the last recall: enough of the right people, here and today."""
     if response.id in standing.suspended:
         return False

@@ -1,7 +1,7 @@
 """A ferrywoman who carries whoever can pay: the whole of it, from the rules to silver that is spent."""
 
 from constrained import Dialogue, State, Understanding, effect, policy, say
-from constrained.hear import amount
+from constrained.understanding.hearing import amount
 
 
 class Traveller(State):  # what is true: only this program changes it
@@ -14,7 +14,7 @@ class Heard(Understanding):  # what was said: the model picks among the numbers 
 
 @effect(requires=lambda state, price: state.silver >= price)
 def pay(state: Traveller, price: int) -> Traveller:
-    return state.but(silver=state.silver - price)
+    return state.replace(silver=state.silver - price)
 
 
 @policy("ferry.yaml")  # the words, in a file beside this one

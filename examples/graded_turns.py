@@ -2,14 +2,12 @@
 
 import torch
 
-from constrained.decoding.states import LanguageStates
+from constrained.engines.decoding.encoder import LanguageStates
 from constrained.engines.transformers import TransformersEngine
 from constrained.packs import load_policy
+from constrained.quality.reward import Episode, reinforce
+from constrained.quality.training import Learner, Settings, rows_of
 from constrained.testing import ScriptedEngine
-from constrained.tuning.learner import Learner
-from constrained.tuning.reward import Episode, reinforce
-from constrained.tuning.rows import rows_of
-from constrained.tuning.settings import Settings
 
 tavern = load_policy("tavern")
 reader = TransformersEngine("smollm2-135m").reader

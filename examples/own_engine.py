@@ -3,7 +3,7 @@
 from ferry import ferrywoman
 
 from constrained import Dialogue
-from constrained.choice import Distribution
+from constrained.engines.protocol import Distribution
 
 
 class SharedWords:

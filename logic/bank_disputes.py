@@ -12,10 +12,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from constrained import Offer, State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, entity, question
-from constrained.obligations import at_start, before, before_commitment, once
-from constrained.steps import ask, choose, confirm, perform, start, tell
+from constrained import State, Understanding, effect, must, only, policy, say
+from constrained.logic.obligations import at_start, before, before_commitment, once
+from constrained.logic.options import Offer
+from constrained.procedures.steps import ask, choose, confirm, perform, start, tell
+from constrained.understanding.hearing import amount, entity, question
 
 DISPUTE_DAYS = 120  # to question a payment, counted from the day of the payment
 FRAUD_DAYS = 395  # to report a payment that the customer did not make
@@ -276,62 +277,62 @@ def may_refund_fee(state: Desk, transaction: str) -> bool:
 @effect
 def hand_over(state: Desk) -> Desk:
     """Passes the chat to a colleague of the disputes team."""
-    return state.but(with_colleague=True)
+    return state.replace(with_colleague=True)
 
 
 @effect
 def note_support(state: Desk) -> Desk:
     """Notes that the customer may need extra support."""
-    return state.but(support_noted=True)
+    return state.replace(support_noted=True)
 
 
 @effect(requires=lambda state: not state.identified)
 def send_request(state: Desk) -> Desk:
     """Sends the identity request to the banking app. Here a linked phone confirms it; a host asks its identity service."""
-    return state.but(request=Request.CONFIRMED if state.phone_linked else Request.SENT)
+    return state.replace(request=Request.CONFIRMED if state.phone_linked else Request.SENT)
 
 
 @effect(requires=lambda state: state.request is Request.CONFIRMED)
 def accept_identity(state: Desk) -> Desk:
     """Takes the customer as identified, after the app confirmed."""
-    return state.but(identified=True)
+    return state.replace(identified=True)
 
 
 @effect(requires=lambda state: not state.card_blocked)
 def block_card(state: Desk) -> Desk:
     """Blocks the card and orders a new one."""
-    return state.but(card_blocked=True)
+    return state.replace(card_blocked=True)
 
 
 @effect
 def look_at(state: Desk, transaction: str) -> Desk:
     """Keeps a payment in view, so that it need not be named again."""
-    return state.but(picked=transaction)
+    return state.replace(picked=transaction)
 
 
 @effect
 def drop(state: Desk) -> Desk:
     """Leaves the payment undisputed."""
-    return state.but(picked=None)
+    return state.replace(picked=None)
 
 
 @effect(requires=lambda state, transaction, reason, claim: may_file(state, transaction, reason) and claim > 0)
 def file_dispute(state: Desk, transaction: str, reason: Reason, claim: Decimal) -> Desk:
     """Files the dispute of ``claim`` with the card scheme."""
     case = Case(transaction=transaction, reason=reason, amount=claim, opened=state.today)
-    return state.but(cases=(*state.cases, case), picked=transaction)
+    return state.replace(cases=(*state.cases, case), picked=transaction)
 
 
 @effect(requires=lambda state, transaction, claim: state.identified and claim <= SMALL_AMOUNT)
 def credit_provisionally(state: Desk, transaction: str, claim: Decimal) -> Desk:
     """Credits the disputed amount until the case is decided."""
-    return state.but(cases=_with(state.cases, transaction, is_credited=True))
+    return state.replace(cases=_with(state.cases, transaction, is_credited=True))
 
 
 @effect(requires=lambda state, transaction: state.identified)
 def refer_to_specialist(state: Desk, transaction: str) -> Desk:
     """Gives the case to a specialist, who calls the customer."""
-    return state.but(cases=_with(state.cases, transaction, is_with_specialist=True))
+    return state.replace(cases=_with(state.cases, transaction, is_with_specialist=True))
 
 
 @effect(requires=may_refund_fee)
@@ -339,25 +340,25 @@ def refund_fee(state: Desk, transaction: str) -> Desk:
     """Gives a fee back."""
     changes = {"status": Status.REFUNDED, "refunded_on": state.today}
     rest = tuple(one.model_copy(update=changes) if one.id == transaction else one for one in state.transactions)
-    return state.but(transactions=rest, fees_refunded=state.fees_refunded + 1, picked=transaction)
+    return state.replace(transactions=rest, fees_refunded=state.fees_refunded + 1, picked=transaction)
 
 
 @effect(requires=lambda state, merchant: state.identified)
 def stop_merchant(state: Desk, merchant: str) -> Desk:
     """Refuses further card payments to a merchant."""
-    return state.but(stopped_merchants=state.stopped_merchants | {merchant})
+    return state.replace(stopped_merchants=state.stopped_merchants | {merchant})
 
 
 @effect(requires=lambda state, transaction: state.identified)
 def trace_refund(state: Desk, transaction: str) -> Desk:
     """Asks the payments team to look for a refund that has not arrived."""
-    return state.but(traced=state.traced | {transaction}, picked=transaction)
+    return state.replace(traced=state.traced | {transaction}, picked=transaction)
 
 
 @effect(requires=lambda state: state.identified)
 def log_complaint(state: Desk) -> Desk:
     """Registers a complaint about the bank; a second one on the same day changes nothing."""
-    return state.but(complaint_on=state.today)
+    return state.replace(complaint_on=state.today)
 
 
 def _with(cases: tuple[Case, ...], transaction: str, **changes: bool) -> tuple[Case, ...]:

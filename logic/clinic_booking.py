@@ -12,10 +12,11 @@ from typing import Any, Literal, Self
 
 from pydantic import NonNegativeInt, model_validator
 
-from constrained import Offer, State, Understanding, effect, must, only, policy, say
-from constrained.hear import date, entity, question
-from constrained.obligations import before_commitment
-from constrained.steps import ask, confirm, perform, start, tell
+from constrained import State, Understanding, effect, must, only, policy, say
+from constrained.logic.obligations import before_commitment
+from constrained.logic.options import Offer
+from constrained.procedures.steps import ask, confirm, perform, start, tell
+from constrained.understanding.hearing import date, entity, question
 
 EMERGENCY_NUMBER, CRISIS_LINE, DESK_PHONE = "911", "988", "555-0142"
 VISIT_PRICE, VIDEO_PRICE, LATE_FEE = Decimal(120), Decimal(75), Decimal(40)
@@ -197,35 +198,35 @@ def find(things: tuple[Any, ...], wanted: str | None) -> Any:
 @effect
 def route_emergency(state: Clinic, alert: Alert) -> Clinic:
     """Alerts the staff on duty; without a precondition, so that nothing can block it."""
-    return state.but(alert=alert, handed_over=True)
+    return state.replace(alert=alert, handed_over=True)
 
 
 @effect(requires=lambda state: state.alert is not None)
 def stand_down(state: Clinic) -> Clinic:
     """Opens the desk again; the staff stays informed."""
-    return state.but(alert=None)
+    return state.replace(alert=None)
 
 
 @effect
 def hand_over(state: Clinic) -> Clinic:
     """Calls a person into the chat."""
-    return state.but(handed_over=True)
+    return state.replace(handed_over=True)
 
 
 @effect
 def turn_to(state: Clinic, topic: Topic) -> Clinic:
-    return state.but(topic=topic)
+    return state.replace(topic=topic)
 
 
 @effect(requires=lambda state: not state.identified)
 def sign_in(state: Clinic) -> Clinic:
     """Opens the sign-in form. Here it succeeds at once; a host returns what its own check found."""
-    return state.but(identified=True)
+    return state.replace(identified=True)
 
 
 @effect(requires=lambda state, given: state.identified)
 def record_consent(state: Clinic, given: bool) -> Clinic:
-    return state.but(consent="given" if given else "refused")
+    return state.replace(consent="given" if given else "refused")
 
 
 @effect(requires=lambda state, time_id: state.is_open and find(state.free_times, time_id))
@@ -234,24 +235,24 @@ def book(state: Clinic, time_id: str) -> Clinic:
     taken = find(state.free_times, time_id)
     made = Appointment(id=taken.id, doctor=taken.doctor, start=taken.start)
     left = tuple(time for time in state.free_times if time is not taken)
-    return state.but(appointments=(*state.appointments, made), free_times=left)
+    return state.replace(appointments=(*state.appointments, made), free_times=left)
 
 
 @effect(requires=lambda state, appointment_id: state.is_open and find(state.upcoming, appointment_id))
 def cancel(state: Clinic, appointment_id: str) -> Clinic:
     """Cancels an appointment that has not begun."""
-    changed = tuple(one.but(status="cancelled") if one.id == appointment_id else one for one in state.appointments)
-    return state.but(appointments=changed)
+    changed = tuple(one.replace(status="cancelled") if one.id == appointment_id else one for one in state.appointments)
+    return state.replace(appointments=changed)
 
 
 @effect(requires=lambda state: state.is_open and not state.waiting)
 def add_to_waiting_list(state: Clinic) -> Clinic:
-    return state.but(waiting=True)
+    return state.replace(waiting=True)
 
 
 @effect(requires=lambda state: state.is_open and not state.reminders)
 def set_reminders(state: Clinic) -> Clinic:
-    return state.but(reminders=True)
+    return state.replace(reminders=True)
 
 
 def may_refill(state: Clinic, one: Prescription | None) -> bool:
@@ -263,8 +264,8 @@ def may_refill(state: Clinic, one: Prescription | None) -> bool:
 def order_refill(state: Clinic, medicine: str) -> Clinic:
     """Orders one refill at the pharmacy."""
     one = find(state.prescriptions, medicine)
-    ordered = one.but(ordered=True, refills_left=one.refills_left - 1)
-    return state.but(prescriptions=tuple(ordered if each is one else each for each in state.prescriptions), topic="medicines")
+    ordered = one.replace(ordered=True, refills_left=one.refills_left - 1)
+    return state.replace(prescriptions=tuple(ordered if each is one else each for each in state.prescriptions), topic="medicines")
 
 
 # -- facts that the rules read -----------------------------------------------------------------------

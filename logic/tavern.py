@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, choice, entity, question
-from constrained.steps import ask, perform, start, tell
+from constrained.procedures.steps import ask, perform, start, tell
+from constrained.understanding.hearing import amount, choice, entity, question
 
 SUPPER_PRICE = 3  # gold, for an ale and for a bowl of stew
 ROOM_PRICE = 8  # gold a night
@@ -159,136 +159,136 @@ class Heard(Understanding):
 @effect(requires=lambda state, gold: state.gold >= gold)
 def pay(state: Tavern, gold: int) -> Tavern:
     """Takes gold from the player's purse."""
-    return state.but(gold=state.gold - gold)
+    return state.replace(gold=state.gold - gold)
 
 
 @effect
 def earn(state: Tavern, gold: int) -> Tavern:
     """Puts gold into the player's purse."""
-    return state.but(gold=state.gold + gold)
+    return state.replace(gold=state.gold + gold)
 
 
 @effect(requires=lambda state, item: item not in state.belt)
 def give(state: Tavern, item: Item) -> Tavern:
     """Hangs an item on the player's belt."""
-    return state.but(belt=(*state.belt, item))
+    return state.replace(belt=(*state.belt, item))
 
 
 @effect(requires=lambda state, item: item in state.belt)
 def take(state: Tavern, item: Item) -> Tavern:
     """Takes an item off the player's belt."""
-    return state.but(belt=tuple(one for one in state.belt if one is not item))
+    return state.replace(belt=tuple(one for one in state.belt if one is not item))
 
 
 @effect
 def move(state: Tavern, place: Place) -> Tavern:
     """Shows the player to another place."""
-    return state.but(place=place)
+    return state.replace(place=place)
 
 
 @effect
 def ask_price(state: Tavern, gold: int) -> Tavern:
     """Names a price for the key; Brom keeps to it."""
-    return state.but(asking=gold)
+    return state.replace(asking=gold)
 
 
 @effect
 def offer_room(state: Tavern) -> Tavern:
     """Keeps the bed for the player to say yes to."""
-    return state.but(room=Room.OFFERED)
+    return state.replace(room=Room.OFFERED)
 
 
 @effect(requires=lambda state: state.room is not Room.RENTED)
 def rent_room(state: Tavern) -> Tavern:
     """Gives the bed to the player for the night."""
-    return state.but(room=Room.RENTED)
+    return state.replace(room=Room.RENTED)
 
 
 @effect(requires=lambda state: state.room is Room.RENTED)
 def sleep(state: Tavern) -> Tavern:
     """The next morning: the bed is free again, the night's grudges and brawls are forgotten."""
-    return state.but(day=state.day + 1, is_late=False, room=Room.FREE, place=Place.COUNTER, grudge=0, brawls=0)
+    return state.replace(day=state.day + 1, is_late=False, room=Room.FREE, place=Place.COUNTER, grudge=0, brawls=0)
 
 
 @effect(requires=lambda state: state.quest is Quest.UNKNOWN)
 def hint_quest(state: Tavern) -> Tavern:
     """The player knows of the noise in the cellar."""
-    return state.but(quest=Quest.TOLD)
+    return state.replace(quest=Quest.TOLD)
 
 
 @effect(requires=lambda state: state.quest is Quest.TOLD)
 def start_quest(state: Tavern) -> Tavern:
     """The player has promised to end it."""
-    return state.but(quest=Quest.TAKEN)
+    return state.replace(quest=Quest.TAKEN)
 
 
 @effect(requires=lambda state: Item.CELLAR_KEY in state.belt and Item.RAT_TAIL not in state.belt)
 def climb_down(state: Tavern) -> Tavern:
     """The player is in the cellar; Brom stays at the top of the stairs."""
-    return state.but(place=Place.CELLAR)
+    return state.replace(place=Place.CELLAR)
 
 
 @effect
 def climb_up(state: Tavern) -> Tavern:
     """The player is back at the counter."""
-    return state.but(place=Place.COUNTER)
+    return state.replace(place=Place.COUNTER)
 
 
 @effect(requires=lambda state: state.place is Place.CELLAR and Item.RAT_TAIL not in state.belt)
 def slay(state: Tavern) -> Tavern:
     """The fight. Here the player wins and comes up with the tail; a game puts its own fight in this place."""
-    return state.but(belt=(*state.belt, Item.RAT_TAIL), place=Place.COUNTER)
+    return state.replace(belt=(*state.belt, Item.RAT_TAIL), place=Place.COUNTER)
 
 
 @effect(requires=lambda state: state.quest is Quest.TAKEN)
 def finish_quest(state: Tavern) -> Tavern:
     """The cellar is quiet."""
-    return state.but(quest=Quest.DONE)
+    return state.replace(quest=Quest.DONE)
 
 
 @effect
 def tell_rumour(state: Tavern) -> Tavern:
     """One rumour fewer that Brom has not told."""
-    return state.but(rumours=state.rumours + 1)
+    return state.replace(rumours=state.rumours + 1)
 
 
 @effect
 def resent(state: Tavern, much: int) -> Tavern:
     """Brom takes offence, or more of it."""
     before = state.grudge if state.is_cross else 0
-    return state.but(grudge=min(WORST_GRUDGE, before + much), grudge_day=state.day)
+    return state.replace(grudge=min(WORST_GRUDGE, before + much), grudge_day=state.day)
 
 
 @effect
 def cool_down(state: Tavern, much: int) -> Tavern:
     """A turn passes, and with it some of the grudge."""
-    return state.but(grudge=max(0, state.grudge - much))
+    return state.replace(grudge=max(0, state.grudge - much))
 
 
 @effect
 def make_peace(state: Tavern) -> Tavern:
     """All is forgiven: no grudge, no cudgel, and the player is let in."""
     place = Place.COUNTER if state.place is Place.STREET else state.place
-    return state.but(grudge=0, cudgel_drawn=False, place=place)
+    return state.replace(grudge=0, cudgel_drawn=False, place=place)
 
 
 @effect(requires=lambda state: not state.cudgel_drawn)
 def draw_cudgel(state: Tavern) -> Tavern:
     """The brawl is on."""
-    return state.but(cudgel_drawn=True)
+    return state.replace(cudgel_drawn=True)
 
 
 @effect(requires=lambda state: state.cudgel_drawn)
 def put_cudgel_away(state: Tavern) -> Tavern:
     """The brawl is off; Brom remembers it for a while."""
-    return state.but(cudgel_drawn=False, grudge=2, grudge_day=state.day)
+    return state.replace(cudgel_drawn=False, grudge=2, grudge_day=state.day)
 
 
 @effect(requires=lambda state: state.place is not Place.STREET)
 def throw_out(state: Tavern) -> Tavern:
     """The player lands in the street."""
     brawls = state.brawls + 1 if state.grudge_day == state.day else 1
-    return state.but(place=Place.STREET, cudgel_drawn=False, grudge=WORST_GRUDGE, grudge_day=state.day, brawls=brawls)
+    return state.replace(place=Place.STREET, cudgel_drawn=False, grudge=WORST_GRUDGE, grudge_day=state.day, brawls=brawls)
 
 
 def key_offer(heard: Heard) -> int | None:

@@ -1,6 +1,6 @@
 """What no conversation with the disputes desk may come to, and the customers from whom every one of them is explored."""
 
-from constrained.proving import always, before, eventually, every, in_order, never_after, scope
+from constrained.analysis.prover.properties import always, before, eventually, every, in_order, never_after, scope
 
 TODAY = "2026-03-16"
 NEW = {"today": TODAY, "identified": False}

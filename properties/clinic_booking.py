@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from constrained.proving import always, before, eventually, in_order, never_after, scope
+from constrained.analysis.prover.properties import always, before, eventually, in_order, never_after, scope
 
 DIARY = {
     "doctors": [

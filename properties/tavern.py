@@ -1,6 +1,6 @@
 """What no conversation with Brom may come to: his prices, his temper and the three scenes in his cellar."""
 
-from constrained.proving import always, before, eventually, in_order, never_after, scope
+from constrained.analysis.prover.properties import always, before, eventually, in_order, never_after, scope
 
 EXPLORED = scope(
     starts=[

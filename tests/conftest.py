@@ -24,9 +24,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 def real_engine() -> Any:
     """The default model, loaded once for all tests that are marked ``model``."""
     pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
+    from constrained.engines.model_files import get_model
     from constrained.engines.transformers import TransformersEngine
     from constrained.errors import EngineError
-    from constrained.models import get_model
 
     try:
         model = get_model()

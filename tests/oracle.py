@@ -16,8 +16,9 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 
-from constrained import Offer, Policy
-from constrained.turn import Turn
+from constrained import Policy
+from constrained.dialogue.turn import Turn
+from constrained.logic.options import Offer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from constrained.audit.record import DecisionEntry, HeardEntry, OptionEntry, Record
+from constrained.records.record import DecisionEntry, HeardEntry, OptionEntry, Record
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("CONSTRAINED_DATA", ROOT.parent / "shared" / "data"))
@@ -124,7 +124,9 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from constrained import State, Understanding, amount, choice, date, effect, entity, must, only, policy, question, say, score
+from constrained import State, Understanding, effect, must, only, policy, say
+
+from constrained.hear import amount, choice, date, entity, question, score
 
 
 class Dish(Enum):
@@ -151,12 +153,12 @@ class Heard(Understanding):
 
 @effect(requires=lambda state, amount: 0 < amount <= state.gold)
 def pay(state: Random, amount: int) -> Random:
-    return state.but(gold=state.gold - amount)
+    return state.replace(gold=state.gold - amount)
 
 
 @effect(requires=lambda state: state.is_open)
 def close(state: Random) -> Random:
-    return state.but(is_open=False)
+    return state.replace(is_open=False)
 
 
 @policy("{name}")

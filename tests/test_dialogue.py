@@ -14,25 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import (
-    AuditError,
-    ConstrainedError,
-    DeadlineError,
-    Dialogue,
-    EffectError,
-    EngineError,
-    JsonLinesLog,
-    LocaleError,
-    MemoryLog,
-    MessageError,
-    State,
-    StateError,
-    load_policy,
-)
-from constrained.audit.log import read_log
-from constrained.choice import Deadline, Distribution
-from constrained.dialogue import MESSAGE_LIMIT, clean_message
-from constrained.memory import HISTORY_TURNS
+from constrained import ConstrainedError, Dialogue, State, load_policy
+from constrained.dialogue.dialogue import MESSAGE_LIMIT, clean_message
+from constrained.engines.protocol import Deadline, Distribution
+from constrained.errors import AuditError, DeadlineError, EffectError, EngineError, LocaleError, MessageError, StateError
+from constrained.logic.memory import HISTORY_TURNS
+from constrained.records.jsonl import JsonLinesLog
+from constrained.records.log import MemoryLog
+from constrained.records.stores import read_log
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.strategies import HOSTILE, record
 
@@ -472,7 +461,7 @@ def test_effects_run_once(payment, library):
     after = payment.apply(library.state_type(owed=3))
     assert (after.owed, after.visits) == (1, 1)
     with pytest.raises(EffectError, match="ran before"):
-        payment.apply(after.but(owed=3))
+        payment.apply(after.replace(owed=3))
 
 
 def test_effects_whose_precondition_no_longer_holds_do_not_run_and_may_run_later(payment, library):

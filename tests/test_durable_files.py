@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import _durable_files as files
-from constrained.serve import sidecar
+from constrained.serve import server
 from tests.strategies import ROOT
 
 
@@ -182,10 +182,10 @@ def test_on_windows_the_parent_is_watched_by_a_handle(
     def kill(*_: object) -> None:
         raise AssertionError("on Windows this ends the process, or sends it Ctrl-C")
 
-    monkeypatch.setattr(sidecar, "IS_WINDOWS", True)
+    monkeypatch.setattr(server, "IS_WINDOWS", True)
     monkeypatch.setattr(ctypes, "WinDLL", lambda *_, **__: Kernel(handle, answer), raising=False)
     monkeypatch.setattr(ctypes, "get_last_error", lambda: error, raising=False)
     monkeypatch.setattr(os, "kill", kill)
     stopped: list[bool] = []
-    sidecar.parent_watch(1, lambda: stopped.append(True))()
+    server.parent_watch(1, lambda: stopped.append(True))()
     assert bool(stopped) is stops

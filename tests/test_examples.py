@@ -22,7 +22,7 @@ def parameters() -> list[object]:
 def test_example(name: str, tmp_path: Path) -> None:
     text = (EXAMPLES / name).read_text(encoding="utf-8")
     if name in NEED_A_MODEL:
-        from constrained.models import get_model
+        from constrained.engines.model_files import get_model
 
         get_model()
     expected = [line.removeprefix("# ") for line in text.rpartition("\n\n# ")[2].splitlines()]

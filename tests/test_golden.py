@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from constrained import Problem, StateError
-from constrained.errors import GoldenError
-from constrained.golden import GoldenDialogue, load_golden, run_golden
+from constrained.errors import GoldenError, Problem, StateError
+from constrained.quality.golden import GoldenDialogue, load_golden, run_golden
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.conftest import DESK
 

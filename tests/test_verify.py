@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import constrained.dialogue
+import constrained.dialogue.dialogue
 import constrained.logic.allow
-from constrained import Dialogue, VerificationError
+from constrained import Dialogue
+from constrained.errors import VerificationError
 from constrained.logic.allow import allow
-from constrained.memory import Memory
+from constrained.logic.memory import Memory
+from constrained.logic.options import compose
 from constrained.testing import ScriptedEngine
-from constrained.verify import compose, verify
+from constrained.verify import verify
 
 DAY = dt.date(2026, 3, 2)
 SAID = "This conversation is recorded.\nThank you, €2.50 received.\nUntil next time."
@@ -154,7 +156,7 @@ def test_a_decision_for_something_else_gets_nothing_said(dialogue, monkeypatch):
 
 
 def test_texts_changed_in_memory_get_nothing_said(dialogue, monkeypatch):
-    real = constrained.dialogue.run
+    real = constrained.dialogue.dialogue.run
 
     def broken(*args, **kwargs):
         ran = real(*args, **kwargs)

@@ -101,13 +101,12 @@ def talk(windows: Windows) -> dict[str, object]:
 
     _durable_files.IS_WINDOWS = True
     from constrained import Dialogue
-    from constrained.audit.log import read_log
-    from constrained.audit.replay import replay
-    from constrained.audit.sink import FolderSink
-    from constrained.audit.stores import open_log
-    from constrained.audit.subjects import SubjectKeys
     from constrained.errors import ConstrainedError
     from constrained.packs import load_policy
+    from constrained.records.checkpoints import FolderSink
+    from constrained.records.replay import replay
+    from constrained.records.sealing import SubjectKeys
+    from constrained.records.stores import open_log, read_log
     from constrained.serve.sessions import Sessions
 
     policy, places = load_policy("tavern"), [FOLDER / "audit.jsonl", FOLDER / "audit.db"]

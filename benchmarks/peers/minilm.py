@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Scene
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Scene
 
 REST = 0.3  # cosine under which nothing fits
 
@@ -41,7 +41,7 @@ class MiniLM:
         return Distribution(tuple(float(index == best) for index in range(len(scores))), "exact", tuple(scores))
 
     def _score(self, candidate: Candidate, message: str) -> float:
-        if candidate.rest:
+        if candidate.no_match:
             return REST
         return max(float(self.embed(text) @ self.embed(message)) for text in (*candidate.examples, candidate.when))
 

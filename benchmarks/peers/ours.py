@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import PICKED, Answer, Entry, PeerUnsupportedError, Surface
 from benchmarks.scene import PLAN, scene_of
-from constrained.choice import Candidate, Choice
-from constrained.decoding.trie import TokenIndex
+from constrained.engines.decoding.trie import TokenIndex
+from constrained.engines.protocol import Candidate, Choice
 from constrained.engines.transformers import TransformersEngine
 
 TINY = 1e-300  # below which a probability has no logarithm
@@ -61,11 +61,12 @@ class Peer:
 
 def _rule(mode: str, surface: Surface, has_prior: bool) -> Any:
     """Raises PeerUnsupportedError for a mode that this version of the library does not have."""
-    from constrained.decoding.rules import Channel, Direct
+    from constrained.engines.decoding.direct_rule import Direct
+    from constrained.engines.decoding.rules import Channel
 
     if mode == "channel":
         return Channel()
-    if importlib.util.find_spec(f"constrained.decoding.{mode}") is None:
+    if importlib.util.find_spec(f"constrained.engines.decoding.{mode}") is None:
         raise PeerUnsupportedError(f"mode {mode!r} is not in this version of the library")
     try:
         return Direct(surface=surface, has_prior=has_prior, plan=PLAN, mode=mode)  # type: ignore[arg-type]  # a name from a table

@@ -1,4 +1,4 @@
-"""Ed25519 key pairs in PEM files, signatures, and a public key as one line of text. Knows no person and no ledger.
+"""Ed25519 key pairs in PEM files, signatures, and a public key as one line of text.
 
 The library ``cryptography`` does the work; it is imported when a key is first read or made.
 """
@@ -14,6 +14,7 @@ from constrained.errors import KeyFileError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 
 SCHEME = "ed25519:"  # how the text form of a public key begins; 32 bytes in base64 follow
 _N_BYTES = 32

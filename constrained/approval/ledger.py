@@ -1,4 +1,4 @@
-"""The ledger: a signed, append-only file of approvals, recalls and restorations beside a catalog. Knows no catalog.
+"""The ledger: a signed, append-only file of approvals, recalls and restorations beside a catalog.
 
 One entry a line, as canonical JSON. ``previous`` is the hash of the line before, ``signature`` is Ed25519 over all
 other fields: an entry cannot be changed, taken out, moved or put in without a key, or without breaking the chain.
@@ -29,6 +29,7 @@ from constrained.errors import ApprovalError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 
 FORMAT: Literal[1] = 1
 ANY = "*"  # every channel, every jurisdiction, every locale

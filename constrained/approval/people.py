@@ -1,4 +1,4 @@
-"""Who may approve, with which keys, and how many must: the file ``people.toml`` beside the catalogs. Knows no ledger.
+"""Who may approve, with which keys, and how many must: the file ``people.toml`` beside the catalogs.
 
 [rules]                         # what every approval needs
 approvers = 1

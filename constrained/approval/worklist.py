@@ -1,4 +1,4 @@
-"""What waits for a signature, and the entries that would settle it. Knows no key and no command line."""
+"""What waits for a signature, and the entries that would settle it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
 
-from constrained.approval.in_force import Findings, Standing, ends_on
-from constrained.approval.ledger import ANY, Draft, Entry, Kind, Ledger
-from constrained.approval.people import People
-from constrained.catalog.digest import version_hash
-from constrained.catalog.response import Catalog, Response
-from constrained.errors import ApprovalError
+from constrained.approval.documents import changed
+from constrained.approval.in_force import ApprovalSnapshot, Findings, ends_on, has_ledger
+from constrained.approval.ledger import ANY, Draft, Entry, Kind, Ledger, ledger_path, read_ledger
+from constrained.approval.people import People, load_people, people_path
+from constrained.catalog.response import Catalog, Response, version_hash
+from constrained.errors import ApprovalError, Problem
 
 SOON_DAYS = 30  # an approval that ends within so many days is warned of
 
@@ -62,7 +62,9 @@ class Terms:
         yield from product(self.channels or (None,), self.jurisdictions or (None,))
 
 
-def versions(catalog: Catalog, standing: Standing, today: date, ids: Collection[str] = (), locale: str | None = None) -> list[Version]:
+def versions(
+    catalog: Catalog, standing: ApprovalSnapshot, today: date, ids: Collection[str] = (), locale: str | None = None
+) -> list[Version]:
     """Every version of a catalog, or of some of its responses, with how it stands. Raises ApprovalError for an unknown id."""
     unknown = sorted(set(ids) - set(catalog.responses))
     if unknown:
@@ -83,7 +85,7 @@ def open_versions(
     """Versions that are not in force in at least one of the places, each once."""
     found: dict[tuple[str, str], Version] = {}
     for channel, jurisdiction in terms.places():
-        for one in versions(catalog, Standing(ledger, people, channel, jurisdiction), today, ids, locale):
+        for one in versions(catalog, ApprovalSnapshot(ledger, people, channel, jurisdiction), today, ids, locale):
             if one.reason:
                 found.setdefault((one.response.id, one.locale), one)
     order = list(catalog.responses)
@@ -161,7 +163,7 @@ def _gone(response_id: str, locale: str, terms: Terms) -> Draft:
     )
 
 
-def _version(response: Response, locale: str, standing: Standing, today: date) -> Version:
+def _version(response: Response, locale: str, standing: ApprovalSnapshot, today: date) -> Version:
     reason, found = standing.why_not(response, locale, today), standing.findings(response, locale)
     ends = ends_on(found, response, standing.people, today) if standing.people and not reason else None
     return Version(response, locale, reason, found, ends)
@@ -169,3 +171,76 @@ def _version(response: Response, locale: str, standing: Standing, today: date) -
 
 def _has_signed(version: Version, by: str, today: date) -> bool:
     return any(one.by == by and (one.last_day is None or one.last_day >= today) for one in version.findings.signed)
+
+
+# -- What a check tells about the approvals of a catalog: what waits, what ends soon, which documents changed. --
+
+
+def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[Problem]]:
+    """Problems (nothing can be said) and remarks (something cannot), each at the line of its response."""
+    problems: list[Problem] = []
+    remarks = list(_changed(catalog))
+    if not has_ledger(catalog):
+        return problems, remarks
+    try:
+        found = list(_best(catalog, today))
+    except ApprovalError as error:
+        return [Problem(error.file, error.line, 0, error.message, error.hint)], remarks
+    for version in found:
+        if version.reason:
+            is_fatal = version.response.id == catalog.fallback and version.locale == catalog.locale
+            (problems if is_fatal else remarks).append(_waits(version, catalog))
+        elif version.ends_soon(today):
+            message = f"the approval of {version.name} ends on {version.ends}"
+            remarks.append(
+                _problem(version.response, message, f"renew it in time: constrained approve {catalog.name} {version.response.id}")
+            )
+    return problems, remarks
+
+
+def n_in_force(catalog: Catalog, today: date) -> tuple[int, int] | None:
+    """How many versions are in force somewhere, of how many; None where no ledger is kept. Raises ApprovalError."""
+    if not has_ledger(catalog):
+        return None
+    found = list(_best(catalog, today))
+    return sum(not version.reason for version in found), len(found)
+
+
+def _best(catalog: Catalog, today: date) -> Iterator[Version]:
+    """Each version as it stands in the place where it stands best: one that is approved for one channel only is approved."""
+    if not catalog.path:
+        hint = "write the catalog into a file; the ledger lies beside it"
+        raise ApprovalError(f"approvals of {catalog.name!r} are required, and it has no file", file=catalog.name, hint=hint)
+    people = load_people(people_path(catalog.path), catalog.name)
+    ledger = read_ledger(ledger_path(catalog.path), people, catalog.name)
+    standings = [ApprovalSnapshot(ledger, people, channel, jurisdiction) for channel, jurisdiction in _places(ledger)]
+    for found in zip(*(versions(catalog, standing, today) for standing in standings), strict=True):
+        yield min(found, key=lambda version: bool(version.reason))
+
+
+def _places(ledger: Ledger) -> list[tuple[str | None, str | None]]:
+    """Everywhere, and each place that an approval names."""
+    named = {
+        (None if channel == ANY else channel, None if jurisdiction == ANY else jurisdiction)
+        for entry in ledger.entries
+        if entry.kind != "recall"
+        for channel in entry.channels
+        for jurisdiction in entry.jurisdictions
+    }
+    return [(None, None), *sorted(named - {(None, None)}, key=str)]
+
+
+def _waits(version: Version, catalog: Catalog) -> Problem:
+    hint = f"constrained approve {catalog.name} {version.response.id} --as PERSON" + (" --restore" if version.is_recalled else "")
+    return _problem(version.response, f"{version.name} {version.reason}", hint)
+
+
+def _changed(catalog: Catalog) -> Iterator[Problem]:
+    for one in changed(catalog):
+        stopped = "is suspended: " if one.is_suspended else "may be out of date: "
+        hint = f"read the passage; if the text is still right, write hash: {one.present}" if one.present else "correct document and passage"
+        yield _problem(one.response, f"{one.response.id!r} {stopped}{one.reason}", hint)
+
+
+def _problem(response: Response, message: str, hint: str) -> Problem:
+    return Problem(response.source.file, response.source.line, response.source.column, message, hint)

@@ -1,4 +1,4 @@
-"""What may be said: approved responses, loaded from YAML, checked as a whole, rendered. Knows no policy.
+"""What may be said: approved responses, loaded from YAML, checked as a whole, rendered.
 
     template -> response -> load -> render
 
@@ -18,6 +18,7 @@ from constrained.catalog.template import Hole, Template, TemplateSyntaxError, pa
 if TYPE_CHECKING:
     from constrained.catalog.load import catalog_from, load_catalog
     from constrained.catalog.schema import json_schema
+
 
 _LATER = {
     "catalog_from": "constrained.catalog.load",

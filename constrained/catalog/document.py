@@ -1,19 +1,105 @@
-"""YAML text becomes plain data with a place for every key and value. Knows nothing of catalogs.
-
-Scalars follow YAML 1.2: ``yes``, ``no`` and ``on`` are words, dates stay text. Keys are always text. Aliases
-and tags are refused, so that no file can grow while it is read.
-"""
+"""Where things stand in a catalog file, and the list of what is wrong there."""
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from constrained.catalog.problems import Path, Place, Report
+from constrained.errors import Problem
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """1-based line and column; ``text_column`` is where a one-line text begins, 0 when its columns are not plain."""
+
+    line: int = 0
+    column: int = 0
+    text_column: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects problems while a file is read, so that all are told at once.
+
+    Attributes:
+        keys, values: path -> place of a key and of its value; empty for data that came from no file.
+        bad: paths that were reported; what follows from them is not reported again.
+    """
+
+    file: str
+    keys: dict[Path, SourceLocation] = field(default_factory=dict)
+    values: dict[Path, SourceLocation] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    bad: set[Path] = field(default_factory=set)
+
+    def add(self, path: Path, message: str, hint: str = "", *, at_key: bool = False, character: int | None = None) -> None:
+        """Adds a problem of the value at ``path``, at the 0-based ``character`` of its text if given.
+
+        With ``at_key`` the problem stands at the key.
+        """
+        place = self.place(path, at_key=at_key)
+        column = place.column
+        if character is not None and place.text_column:
+            column = place.text_column + character
+        self.bad.add(path)
+        self.add_at(SourceLocation(place.line, column), message, hint)
+
+    def add_key(self, path: Path, message: str, hint: str = "") -> None:
+        """Adds a problem of the key at ``path``; its value is still checked."""
+        self.add_at(self.place(path, at_key=True), message, hint)
+
+    def add_at(self, place: SourceLocation, message: str, hint: str = "") -> None:
+        """Adds a problem that stands at a place rather than at a path."""
+        self.problems.append(Problem(self.file, place.line, place.column, message, hint))
+
+    def place(self, path: Path, *, at_key: bool = False) -> SourceLocation:
+        """Where ``path`` stands; what is not there stands where its nearest parent's key does."""
+        first, second = (self.keys, self.values) if at_key else (self.values, self.keys)
+        found = first.get(path) or second.get(path)
+        while found is None and path:
+            path = path[:-1]
+            found = self.keys.get(path) or self.values.get(path)
+        return found or SourceLocation()
+
+    def is_bad(self, path: Path) -> bool:
+        """Whether ``path`` or what it is part of was reported."""
+        return any(path[:length] in self.bad for length in range(len(path) + 1)) if self.bad else False
+
+    def has_bad(self, path: Path) -> bool:
+        """Whether ``path``, what it is part of, or any part of it was reported."""
+        return self.is_bad(path) or any(bad[: len(path)] == path for bad in self.bad)
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """A hint that names the nearest known word, else all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word[:80].lower(), names, n=1, cutoff=0.6) if isinstance(word, str) else []
+    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names[:30])}" if names else ""
+
+
+def named(path: Path) -> str:
+    """A path in a writer's words: ``'text.es' of 'greet'``, ``'version'``."""
+    rest = path
+    if len(path) > 1 and path[0] == "responses":
+        rest = path[2:]
+        if not rest:
+            return f"the response {path[1]!r}"
+    words = "".join(f"[{step}]" if isinstance(step, int) else f".{_short(step)}" for step in rest).removeprefix(".")
+    return f"'{words}'" + (f" of {_short(str(path[1]))!r}" if rest is not path else "")
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= 60 else word[:57] + "..."
+
+
+# -- YAML text becomes plain data with a place for every key and value. --
 
 DEPTH = 12  # a catalog needs 6, a dialogue a few more
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is about ten times faster
@@ -134,7 +220,7 @@ class _Reader:
     def _takes_key(self) -> bool:
         return bool(self._stack) and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is None
 
-    def _take_key(self, key: str, place: Place) -> None:
+    def _take_key(self, key: str, place: SourceLocation) -> None:
         top = self._stack[-1]
         if top.path is None or not isinstance(top.value, dict):
             top.key = _DETACHED
@@ -196,20 +282,20 @@ def _plain_value(text: str) -> Any:
     return text
 
 
-def _place(event: Any) -> Place:
-    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
+def _place(event: Any) -> SourceLocation:
+    return SourceLocation(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _text_place(event: Any) -> Place:
+def _text_place(event: Any) -> SourceLocation:
     """Place of a scalar; its characters have columns when it stands in one line without escapes."""
     start, end, quotes = event.start_mark, event.end_mark, 2 if event.style in ("'", '"') else 0
     is_exact = start.line == end.line and end.column - start.column == len(event.value) + quotes
-    return Place(start.line + 1, start.column + 1, start.column + 1 + quotes // 2 if is_exact else 0)
+    return SourceLocation(start.line + 1, start.column + 1, start.column + 1 + quotes // 2 if is_exact else 0)
 
 
-def _place_of(text: str, index: int) -> Place:
+def _place_of(text: str, index: int) -> SourceLocation:
     begin = text.rfind("\n", 0, index) + 1
-    return Place(text.count("\n", 0, index) + 1, index - begin + 1)
+    return SourceLocation(text.count("\n", 0, index) + 1, index - begin + 1)
 
 
 _YAML_HINTS = (
@@ -229,7 +315,13 @@ _YAML_HINTS = (
 def _add_yaml_error(report: Report, text: str, error: yaml.YAMLError) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     position = getattr(error, "position", None)
-    place = Place(mark.line + 1, mark.column + 1) if mark else _place_of(text, position) if isinstance(position, int) else Place(1, 1)
+    place = (
+        SourceLocation(mark.line + 1, mark.column + 1)
+        if mark
+        else _place_of(text, position)
+        if isinstance(position, int)
+        else SourceLocation(1, 1)
+    )
     reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it could not be read"
     hint = next((hint for part, hint in _YAML_HINTS if part in reason), "look for a missing quote or a wrong indent at or above this line")
     report.add_at(place, f"not valid YAML: {reason}", hint)

@@ -1,4 +1,4 @@
-"""Advice for the writers of a catalog: it may be used, but a model will choose worse. Knows no files."""
+"""Advice for the writers of a catalog: it may be used, but a model will choose worse."""
 
 from __future__ import annotations
 

@@ -1,28 +1,90 @@
-"""A catalog file becomes a Catalog, or every reason why not. Knows neither policies nor models.
-
-bytes -> text -> plain data with places -> CatalogFile -> responses -> Catalog
-"""
+"""Two responses that would be said in the same words: nobody could tell which one was."""
 
 from __future__ import annotations
 
+import itertools
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from constrained.catalog.clashes import add_clashes
-from constrained.catalog.digest import content_hash
-from constrained.catalog.document import plain_data, read_document
-from constrained.catalog.frozen import freeze
+from constrained.catalog.document import Report, SourceLocation, plain_data, read_document
 from constrained.catalog.locales import canonical_tag
-from constrained.catalog.problems import Place, Report
-from constrained.catalog.read import read_responses
-from constrained.catalog.read_review import read_documents, read_review
-from constrained.catalog.response import Catalog
+from constrained.catalog.read import read_documents, read_responses, read_review
+from constrained.catalog.response import Catalog, Response, Slot, content_hash, freeze
 from constrained.catalog.schema import CatalogFile
 from constrained.catalog.shape import shaped
+from constrained.catalog.template import Hole, Template
 from constrained.errors import CatalogError
+
+MOST_WORDINGS = 256  # of one template; a closed choice multiplies them
+
+
+def add_clashes(responses: Mapping[str, Response], report: Report) -> None:
+    """Adds a problem for every response whose wording another one before it has, in the same locale."""
+    first: dict[tuple[str, Any], str] = {}
+    for response in responses.values():
+        for locale, template in response.texts.items():
+            taken = _claim(first, response, locale, template)
+            if taken is not None:
+                at = ("responses", response.id, "text", locale)
+                line = responses[taken].source.line
+                other = f"{taken!r} (line {line})" if line else repr(taken)
+                report.add(
+                    at, f"{response.id!r} says in {locale!r} the same as {other}", "say it differently, or use one response for both"
+                )
+
+
+def _claim(first: dict[tuple[str, Any], str], response: Response, locale: str, template: Template) -> str | None:
+    """Notes every wording as this response's; the id of another response that had one before, if any."""
+    owners = {first.setdefault((locale, wording), response.id) for wording in _wordings(response, locale, template)}
+    return next(iter(sorted(owners - {response.id})), None)
+
+
+def _wordings(response: Response, locale: str, template: Template) -> Iterator[Any]:
+    """What a template can say, with white space folded; other slots stand for whatever fills them."""
+    if template.literal is not None:
+        yield (_folded(template.literal),)
+        return
+    choices = [_words(response.slots.get(part.name), locale) for part in template.parts if isinstance(part, Hole)]
+    count = 1
+    for words in choices:
+        count *= max(1, len(words))
+    if count > MOST_WORDINGS:
+        choices = [[] for _ in choices]
+    nothing: tuple[str | None, ...] = (None,)
+    for chosen in itertools.product(*(words or nothing for words in choices)):
+        yield _wording(response, template, iter(chosen))
+
+
+def _wording(response: Response, template: Template, words: Iterator[str | None]) -> Any:
+    pieces: list[Any] = [""]
+    order: dict[str, int] = {}
+    for part in template.parts:
+        word = part if isinstance(part, str) else next(words)
+        if word is not None:
+            pieces[-1] += word
+        elif isinstance(part, Hole):
+            slot = response.slots.get(part.name)
+            number = order.setdefault(part.name, len(order))
+            pieces += [(number, slot.kind, slot.currency) if slot else part.name, ""]
+    return tuple(_folded(piece) if isinstance(piece, str) else piece for piece in pieces)
+
+
+def _words(slot: Slot | None, locale: str) -> list[str]:
+    """The words of a choice slot; empty for other slots."""
+    if slot is None or slot.kind != "choice":
+        return []
+    return [words[locale] for words in slot.choices.values() if locale in words]
+
+
+def _folded(text: str) -> str:
+    """Texts are in NFC since they were read, so white space is all that is left to fold."""
+    return " ".join(text.split())
+
+
+# -- A catalog file becomes a Catalog, or every reason why not. --
 
 
 def load_catalog(path: str | Path, *, today: date | None = None) -> Catalog:
@@ -40,7 +102,7 @@ def load_catalog(path: str | Path, *, today: date | None = None) -> Catalog:
     data = read_document(text, report)
     if data is None:
         if not report.problems:
-            report.add_at(Place(1, 1), "the file holds no catalog", "write catalog:, version:, locale:, fallback: and responses:")
+            report.add_at(SourceLocation(1, 1), "the file holds no catalog", "write catalog:, version:, locale:, fallback: and responses:")
         raise _refused(report)
     return _catalog(data, report, today, str(path))
 
@@ -103,7 +165,7 @@ def _text(path: Path, report: Report) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - (content.rfind(b"\n", 0, error.start) + 1) + 1
-        report.add_at(Place(line, column), f"not UTF-8: the byte 0x{content[error.start]:02x}", "save the file as UTF-8")
+        report.add_at(SourceLocation(line, column), f"not UTF-8: the byte 0x{content[error.start]:02x}", "save the file as UTF-8")
         raise _refused(report) from None
 
 

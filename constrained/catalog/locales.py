@@ -1,4 +1,4 @@
-"""BCP 47 locale tags: canonical form and the tags to fall back on. Knows no texts."""
+"""BCP 47 locale tags: canonical form and the tags to fall back on."""
 
 from __future__ import annotations
 

@@ -1,16 +1,52 @@
-"""The values of a catalog: Response, Slot, Catalog. Knows neither YAML nor policies."""
+"""A dict that cannot change, for values that must not; knows nothing of what it holds."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NoReturn, TypeVar
 
-from constrained.catalog.frozen import FrozenDict
 from constrained.catalog.template import Template
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class FrozenDict(dict[Key, Value]):
+    """An immutable, hashable dict: lookups at the speed of dict, and it can be pickled and copied."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError("a catalog is immutable; load a changed file instead")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict has none because it changes
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+    def __copy__(self) -> FrozenDict[Key, Value]:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> FrozenDict[Key, Value]:
+        return self
+
+
+def freeze(mapping: Mapping[Key, Value]) -> Mapping[Key, Value]:
+    """``mapping`` as it is now; later changes to it do not show."""
+    return FrozenDict(mapping)
+
+
+# -- The values of a catalog: Response, Slot, Catalog. --
 
 SlotKind = Literal["integer", "decimal", "money", "date", "time", "text", "choice"]
 
@@ -184,3 +220,72 @@ class Catalog:
 
     def __contains__(self, response_id: object) -> bool:
         return response_id in self.responses
+
+
+# -- The content hash of a catalog: what is said and when, whatever the file looks like. --
+
+
+def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> str:
+    """``sha256:`` and hex digits over canonical JSON; the order of keys in a file does not matter."""
+    content = {**head, "responses": {response.id: _content(response) for response in responses.values()}}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(response: Response) -> dict[str, Any]:
+    approval = response.approval
+    content: dict[str, Any] = {
+        "texts": {locale: template.source for locale, template in response.texts.items()},
+        "slots": {slot.name: _slot(slot) for slot in response.slots.values()},
+        "when": response.when,
+        "key": response.key,
+        "examples": {locale: list(messages) for locale, messages in response.examples.items()},
+        "tags": sorted(response.tags),
+        "voice": response.voice,
+        "approval": approval and [approval.by, str(approval.on), approval.until and str(approval.until)],
+        "exact_locale": response.exact_locale,
+    }
+    if response.author:
+        content["author"] = response.author
+    if response.cites:
+        content["cites"] = _cites(response.cites)
+    if response.claims:
+        content["claims"] = response.claims
+    return content
+
+
+def version_hash(response: Response, locale: str) -> str:
+    """The version of a response in one locale: ``sha256:`` and hex digits over all that an approver signs for.
+
+    That is what is said (text, slots with their words, recording), what decides who must approve it (tags), the
+    passage that it rests on, with its file and what a change of it does, and the event that it claims. What only steers
+    the model (``when``, ``key``, examples) is no part of it.
+    """
+    cites = response.cites
+    content = {
+        "id": response.id,
+        "locale": locale,
+        "text": response.texts[locale].source,
+        "slots": {slot.name: _spoken_slot(slot, locale) for slot in response.slots.values()},
+        "voice": response.voice,
+        "tags": sorted(response.tags),
+        "cites": cites and _cites(cites),
+    }
+    if response.claims:
+        content["claims"] = response.claims
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def _cites(cites: Citation) -> list[str]:
+    return [cites.document, cites.passage, cites.hash, cites.file, cites.on_change]
+
+
+def _spoken_slot(slot: Slot, locale: str) -> list[Any]:
+    """A slot as far as it is said in ``locale``: a word changed in another locale is another version there, not here."""
+    return [slot.kind, slot.currency, {value: words.get(locale) for value, words in slot.choices.items()}, slot.max_length]
+
+
+def _slot(slot: Slot) -> list[Any]:
+    content = [slot.kind, slot.currency, {value: dict(words) for value, words in slot.choices.items()}, slot.max_length]
+    return [*content, "sensitive"] if slot.is_sensitive else content

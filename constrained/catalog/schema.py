@@ -1,4 +1,4 @@
-"""The catalog file format as pydantic models: shapes and descriptions. Knows no positions and no cross-checks.
+"""The catalog file format as pydantic models: shapes and descriptions.
 
 What spans several fields (an undeclared slot, two equal texts) is checked in ``read`` and ``clashes``.
 """

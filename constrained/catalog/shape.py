@@ -1,4 +1,4 @@
-"""Plain data becomes a CatalogFile; every misfit becomes a problem with its place. Knows no cross-checks.
+"""Plain data becomes a CatalogFile; every misfit becomes a problem with its place.
 
 Misfits are taken out and validation runs again, so that what is left can be checked further and a writer
 sees everything at once.
@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from constrained.catalog.problems import Path, Report, named, nearest
+from constrained.catalog.document import Path, Report, named, nearest
 from constrained.catalog.schema import (
     KINDS,
     TAGS,

@@ -10,7 +10,7 @@ import typer
 from constrained.approval.keys import new_pair, to_text
 from constrained.approval.ledger import ANY, Draft, append
 from constrained.approval.worklist import Terms, Version, open_versions, to_approve, to_recall
-from constrained.cli.catalogs import Desk, day, key_folder, key_path, open_desk, password, private_key, today
+from constrained.cli.desks import Desk, day, key_folder, key_path, open_desk, password, private_key, today
 from constrained.cli.screen import line
 from constrained.errors import ApprovalError, KeyFileError
 
@@ -72,7 +72,7 @@ def recall(
     log: Annotated[str | None, typer.Option(help="A log: the conversations that received the response are listed.")] = None,
 ) -> None:
     """Stop a response: from the next turn on, in servers that are running too."""
-    from constrained.cli.received import show_received
+    from constrained.cli.desks import show_received
 
     desk = open_desk(name, is_to_stop=True)
     terms = Terms(tuple(channel or ()), tuple(jurisdiction or ()), reason=reason)

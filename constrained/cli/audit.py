@@ -1,4 +1,4 @@
-"""``constrained audit``: verify, show, replay and sign a log, erase a person from it. Knows no model."""
+"""``constrained audit``: verify, show, replay and sign a log, erase a person from it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from constrained.audit import checkpoints, verifier
-from constrained.audit.jsonl import JsonLinesLog
-from constrained.audit.log import Readable, read_entries, read_log
-from constrained.audit.record import Chained, Record
-from constrained.audit.sealing import erase, unsealed
-from constrained.audit.sink import FolderSink, checkpoints_in
-from constrained.audit.stores import existing, is_postgres, open_log, sqlite_path
-from constrained.audit.subjects import SubjectKeys
 from constrained.cli import audit_reports
-from constrained.cli.files import write
 from constrained.cli.replay import replay_records
-from constrained.cli.screen import line, note
+from constrained.cli.screen import line, note, write
 from constrained.errors import AuditError
+from constrained.records import checkpoints, verifier
+from constrained.records.checkpoints import FolderSink, checkpoints_in
+from constrained.records.jsonl import JsonLinesLog
+from constrained.records.log import Readable
+from constrained.records.record import Chained, Record
+from constrained.records.sealing import SubjectKeys, erase, unsealed
+from constrained.records.stores import existing, is_postgres, open_log, read_entries, read_log, sqlite_path
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 
 LOG = Annotated[str, typer.Argument(help="A file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME.")]
 KEYS = Annotated[Path | None, typer.Option("--keys", help="The folder of the keys that content is sealed under.")]
@@ -208,7 +207,7 @@ def _is(entry: Chained, which: str) -> bool:
 
 
 def _view(entry: Chained, plain: bool, keys: SubjectKeys | None) -> dict[str, Any]:
-    from constrained.audit.redact import masked_value, redacted
+    from constrained.records.redact import masked_value, redacted
 
     if isinstance(entry, Record):
         entry = (unsealed(entry, keys) if keys else None) or entry

@@ -1,4 +1,4 @@
-"""``constrained audit`` for people who decide: re-decide, usage, report, export. Knows no store."""
+"""``constrained audit`` for people who decide: re-decide, usage, report, export."""
 
 from __future__ import annotations
 
@@ -13,26 +13,20 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from constrained.approval.in_force import OPEN, Standing
-from constrained.approval.live import Approvals, standing_at
-from constrained.audit.log import read_entries, read_log
-from constrained.audit.record import Chained, Record
-from constrained.audit.redecide import CHANGES, Comparison, compared
-from constrained.audit.redecide import redecide as decided_anew
-from constrained.audit.report import report
-from constrained.audit.sealing import unsealed
-from constrained.audit.signoff import sign_off_page, workbook
-from constrained.audit.stores import existing
-from constrained.audit.subjects import SubjectKeys
-from constrained.audit.usage import Use, usage
-from constrained.cli.catalogs import day
-from constrained.cli.examining import model_card, pack_files, tested_ids, use_files
-from constrained.cli.files import write
-from constrained.cli.screen import line, note, show
+from constrained.approval.in_force import OPEN, Approvals, ApprovalSnapshot, standing_at
+from constrained.cli.desks import day
+from constrained.cli.evidence import model_card, pack_files, tested_ids, use_files
+from constrained.cli.screen import line, note, show, write
 from constrained.errors import AuditError, PackError
-from constrained.folders import Pack, find_pack
 from constrained.logic.policy import Policy
+from constrained.pack_folders import Pack, find_pack
 from constrained.packs import load_policy, load_policy_file
+from constrained.records.record import Chained, Record
+from constrained.records.redecide import CHANGES, Comparison, compared, sign_off_page, workbook
+from constrained.records.redecide import redecide as decided_anew
+from constrained.records.report import Use, report, usage
+from constrained.records.sealing import SubjectKeys, unsealed
+from constrained.records.stores import existing, read_entries, read_log
 
 LOG = Annotated[str, typer.Argument(help="A file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME.")]
 PACK = Annotated[str, typer.Option("--pack", help="The pack; the one that the log names when left out.")]
@@ -61,13 +55,13 @@ def redecide(
     if ray:
         if keys or calibration or approvals != "none":
             raise AuditError("--ray decides without --keys, --calibration and --approvals", hint="leave them out, or leave out --ray")
-        from constrained.cli.spread import compared_by_ray
+        from constrained.cli.evidence import compared_by_ray
 
         spread = compared_by_ray([log], policy.catalog.name, logic=policy.file, model=model, threshold=threshold, n_workers=ray)
         return _told(spread, html, xlsx, what)
     decide = None
     if model:
-        from constrained.cli.redeciding import deciding, engine_for
+        from constrained.cli.evidence import deciding, engine_for
 
         decide = deciding(policy, engine_for(model, calibration), threshold)
     readable = _Readable(read_log(log), policy.catalog.name, keys)
@@ -133,8 +127,8 @@ def export(
 
     A slice holds a proof for each of its records and shows nothing of the others.
     """
-    from constrained.audit.bundle import write_bundle
     from constrained.cli.audit import private_key
+    from constrained.records.bundle import write_bundle
 
     found = _pack(pack or _named(log))
     policy = load_policy(found.name) if found else None
@@ -189,7 +183,7 @@ def _report(log: str, pack: Pack | None, keys: Path | None, records: Iterable[Re
     )
 
 
-def _standing(policy: Policy, approvals: str) -> Callable[[Record], Standing]:
+def _standing(policy: Policy, approvals: str) -> Callable[[Record], ApprovalSnapshot]:
     if approvals == "then":
         return lambda record: standing_at(policy.catalog, record.versions)
     if approvals == "now":

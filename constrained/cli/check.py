@@ -12,22 +12,22 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from constrained.analysis.check import examine
+from constrained.analysis.review_lint import lint_promises, lint_review
 from constrained.approval.ledger import ledger_path
-from constrained.approval.report import approval_report, n_in_force
+from constrained.approval.worklist import approval_report, n_in_force
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
 from constrained.cli.prove import look
 from constrained.cli.screen import line, show
+from constrained.dialogue.turn import Turn
 from constrained.errors import ConstrainedError, PackError, Problem
-from constrained.folders import find_pack
-from constrained.golden import GoldenFile, load_golden, run_golden
-from constrained.logic.check import examine
 from constrained.logic.options import Allowed, with_it
 from constrained.logic.policy import Policy
+from constrained.pack_folders import find_pack
 from constrained.packs import load_policy_file
-from constrained.review.lint import lint_promises, lint_review
-from constrained.turn import Turn
+from constrained.quality.golden import GoldenFile, load_golden, run_golden
 
 T = TypeVar("T")
 PROVING_S, PROVING_POINTS = 3.0, 2_000  # of a look at conversations; constrained prove looks at all of them

@@ -14,11 +14,11 @@ from typing import Annotated
 
 import typer
 
+from constrained.analysis.diff import Change, Side, differences, markdown
 from constrained.catalog.load import load_catalog
 from constrained.cli.screen import out
 from constrained.errors import PackError
 from constrained.packs import load_policy_file
-from constrained.review.diff import Change, Side, differences, markdown
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from constrained.audit.log import read_log
+from constrained.analysis.flow import Counts, counts_of_coverage, counts_of_log, flow_of, mermaid
+from constrained.analysis.svg import svg
 from constrained.cli.screen import note, out
 from constrained.errors import PackError
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
-from constrained.pictures.counts import Counts, counts_of_coverage, counts_of_log
-from constrained.pictures.flow import flow_of
-from constrained.pictures.mermaid import mermaid
-from constrained.pictures.svg import svg
+from constrained.records.stores import read_log
 
 
 def draw(

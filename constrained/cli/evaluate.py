@@ -12,19 +12,20 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from constrained.choice import Engine
-from constrained.cli.loading import load_engine
+from constrained.cli.models import load_engine
 from constrained.cli.screen import err, line, note, show
+from constrained.engines.model_files import DEFAULT_MODEL
+from constrained.engines.protocol import Engine
 from constrained.errors import DataError, EngineError
 from constrained.logic.policy import Policy
-from constrained.models import DEFAULT_MODEL
 from constrained.packs import load_policy
 
 if TYPE_CHECKING:
-    from constrained.evaluation.data import Example
-    from constrained.evaluation.result import Against, Setting
-    from constrained.evaluation.summary import Summary
-    from constrained.evaluation.taking import Outcome
+    from constrained.quality.evaluation import Outcome
+    from constrained.quality.evaluation_report import Against, Setting
+    from constrained.quality.labelled_data import Example
+    from constrained.quality.summary import Summary
+
 
 N_PAIRS = 5  # on the screen; the page lists more
 
@@ -50,10 +51,10 @@ def evaluate(
     Accuracy, calibration, abstention, protected responses, what is taken for each other. Drafts count as approved.
     """
     _check_installed()
-    from constrained.evaluation.data import read_examples
-    from constrained.evaluation.result import compare, setting
-    from constrained.evaluation.result import to_json as whole
-    from constrained.evaluation.summary import summarise
+    from constrained.quality.evaluation_report import compare, setting
+    from constrained.quality.evaluation_report import to_json as whole
+    from constrained.quality.labelled_data import read_examples
+    from constrained.quality.summary import summarise
 
     policy = load_policy(name)
     examples = _thinned(read_examples(data, policy), limit)
@@ -94,7 +95,7 @@ def _thinned(examples: tuple[Example, ...], limit: int | None) -> tuple[Example,
 def _taken(
     policy: Policy, engine: Engine | None, examples: tuple[Example, ...], threshold: float, heard_given: bool, batch: int
 ) -> list[Outcome]:
-    from constrained.evaluation.taking import take
+    from constrained.quality.evaluation import take
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
@@ -143,7 +144,7 @@ def _write(
     to_json: Path | None,
     html: Path | None,
 ) -> None:
-    from constrained.evaluation.page import to_html
+    from constrained.quality.evaluation_report import to_html
 
     if to_json:
         _save(to_json, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from constrained.cli.loading import load_engine
+from constrained.cli.models import load_engine
 from constrained.cli.screen import err, line, note
+from constrained.engines.model_files import DEFAULT_MODEL, home
 from constrained.errors import DataError, Problem
-from constrained.models import DEFAULT_MODEL, home
 from constrained.packs import load_policy
 
 if TYPE_CHECKING:
-    from constrained.tuning.fit import FitReport
+    from constrained.quality.fit import FitReport
+
 
 STAGES = {"vectors": "reading messages", "letters": "weighing letters", "read": "the model reads", "hold": "measuring"}
 
@@ -37,9 +38,9 @@ def fit(
     seed: Annotated[int, typer.Option(help="The same seed on the same machine fits the same.")] = 0,
 ) -> None:
     """Fit how a pack's responses are scored to its examples: no gradient goes through a model."""
-    from constrained.evaluation.data import read_examples
-    from constrained.tuning.fit import fit as run
-    from constrained.tuning.mixing import Fitting
+    from constrained.quality.fit import fit as run
+    from constrained.quality.labelled_data import read_examples
+    from constrained.quality.mixing import Fitting
 
     policy = load_policy(name)
     folder = out or home() / "fitted" / policy.catalog.name

@@ -8,8 +8,7 @@ from rich.text import Text
 from constrained.catalog.load import load_catalog
 from constrained.cli.screen import note, show
 from constrained.errors import ConstrainedError
-from constrained.folders import shipped_folder
-from constrained.packs import find_pack, list_packs
+from constrained.pack_folders import find_pack, list_packs, shipped_folder
 
 
 def list_all() -> None:

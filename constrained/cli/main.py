@@ -17,7 +17,7 @@ from constrained.cli import (
     evaluate,
     fit,
     list_packs,
-    model,
+    models,
     new,
     play,
     prove,
@@ -60,7 +60,7 @@ app.command("tune")(tune.tune)
 app.add_typer(approve.keys_app, name="keys")
 app.add_typer(sheet.app, name="sheet")
 app.add_typer(audit_app, name="audit")
-app.add_typer(model.app, name="model")
+app.add_typer(models.app, name="model")
 
 
 def _version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from constrained.cli.screen import line
 from constrained.errors import PackError
-from constrained.folders import check_name
+from constrained.pack_folders import check_name
 
 FILES = {
     "catalogs/{name}.yaml": "catalog.yaml.txt",

@@ -13,17 +13,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from constrained.analysis.prover import graph as graphs
+from constrained.analysis.prover import proofs
+from constrained.analysis.prover.judge import golden_text
+from constrained.analysis.prover.proofs import Proof, Verdict, read_proof
+from constrained.analysis.prover.properties import Declared, proof_path, properties_path, read_properties
+from constrained.analysis.samples import built
 from constrained.cli.screen import err, line, note, out, show
 from constrained.errors import Problem, PropertyError
-from constrained.folders import find_pack
 from constrained.logic.policy import Policy
-from constrained.logic.samples import built
+from constrained.pack_folders import find_pack
 from constrained.packs import load_policy_file
-from constrained.proving import graph as graphs
-from constrained.proving import proofs
-from constrained.proving.conversation import golden_text
-from constrained.proving.folder import Declared, proof_path, properties_path, read_properties
-from constrained.proving.report import Proof, Verdict, read_proof
 
 _STYLES = {"proved": "bold green", "held": "green", "violated": "bold red", "open": "yellow"}
 

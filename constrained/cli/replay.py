@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from constrained.audit.log import read_log
-from constrained.audit.record import Record
-from constrained.audit.replay import replay
-from constrained.audit.sealing import unsealed
-from constrained.audit.subjects import SubjectKeys
 from constrained.cli.screen import line
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
+from constrained.records.record import Record
+from constrained.records.replay import replay
+from constrained.records.sealing import SubjectKeys, unsealed
+from constrained.records.stores import read_log
 
 
 def replay_log(

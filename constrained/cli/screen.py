@@ -1,18 +1,27 @@
-"""What the commands print with: the two consoles, errors, bars. Knows no command.
-
-Words of catalogs and users are never read as markup, and a pipe gets neither colours nor line breaks of ours.
-"""
+"""Writes what a command was asked to write."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from constrained.errors import ConstrainedError
+from constrained.errors import ConstrainedError, PackError
+
+
+def write(file: Path, content: bytes) -> None:
+    """Raises PackError when the file cannot be written."""
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise PackError(f"{file} cannot be written: {error.strerror}", name=str(file), hint="choose another file") from error
+
+
+# -- What the commands print with: the two consoles, errors, bars. --
 
 out = Console(markup=False, emoji=False, highlight=False)
 err = Console(markup=False, emoji=False, highlight=False, stderr=True)

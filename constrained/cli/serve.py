@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from constrained.choice import Engine
-from constrained.cli.loading import load_engine, load_vllm
+from constrained.cli.models import load_engine, load_vllm
 from constrained.cli.screen import line, note
+from constrained.engines.model_files import DEFAULT_MODEL
+from constrained.engines.protocol import Engine
 from constrained.errors import ConstrainedError
-from constrained.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from constrained.serve.packs import Packs

@@ -7,21 +7,18 @@ from typing import Annotated
 
 import typer
 
-from constrained.approval.in_force import OPEN, Standing
+from constrained.approval.in_force import OPEN, ApprovalSnapshot, has_ledger
 from constrained.approval.ledger import ledger_path, read_ledger
-from constrained.approval.live import has_ledger
 from constrained.approval.people import load_people, people_path
+from constrained.approval.rewrite import rewrite
+from constrained.approval.sheets import Read, read_rows, read_sheet, rows, write_sheet
+from constrained.approval.translations import from_xliff, to_xliff
 from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog
-from constrained.cli.catalogs import named_catalog, today
-from constrained.cli.files import write
-from constrained.cli.screen import line
+from constrained.cli.desks import named_catalog, today
+from constrained.cli.screen import line, write
 from constrained.errors import PackError
-from constrained.review.rewrite import rewrite
-from constrained.review.rows import Read, read_rows, rows
-from constrained.review.sheets import read_sheet, write_sheet
-from constrained.review.xliff import from_xliff, to_xliff
 
 app = typer.Typer(help="Review sheets (.xlsx, .csv) and translation files (.xlf).", no_args_is_help=True)
 
@@ -79,11 +76,11 @@ def _show(read: Read, catalog: Catalog) -> None:
         line(f"  + {text}", "green")
 
 
-def _standing(catalog: Catalog) -> Standing:
+def _standing(catalog: Catalog) -> ApprovalSnapshot:
     if not has_ledger(catalog):
         return OPEN
     people = load_people(people_path(catalog.path), catalog.name)
-    return Standing(read_ledger(ledger_path(catalog.path), people, catalog.name), people)
+    return ApprovalSnapshot(read_ledger(ledger_path(catalog.path), people, catalog.name), people)
 
 
 def _tag(given: str) -> str:

@@ -10,14 +10,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from constrained.choice import Engine
-from constrained.cli.loading import load_engine
+from constrained.cli.models import load_engine
 from constrained.cli.screen import line, note, percent, show
-from constrained.dialogues.coverage import Coverage
-from constrained.dialogues.junit import junit, told
-from constrained.dialogues.running import Tested, Tests, files_of, run_files
+from constrained.engines.protocol import Engine
 from constrained.errors import GoldenError
-from constrained.golden import GoldenResult
+from constrained.quality.golden import GoldenResult
+from constrained.quality.golden_runs import Coverage, Tested, Tests, files_of, run_files
+from constrained.quality.junit import junit, told
 
 
 def golden(
@@ -48,7 +47,7 @@ def golden(
     if junit_file is not None:
         _write(junit_file, junit(tests.tested))
     if coverage is not None:
-        _write(coverage, json.dumps([one.told() for one in tests.coverage.values()], indent=1, ensure_ascii=False) + "\n")
+        _write(coverage, json.dumps([one.to_json() for one in tests.coverage.values()], indent=1, ensure_ascii=False) + "\n")
     if not quiet:
         _show_coverage(tests)
     failed = _summary(tests, engine, at_least, covers)

@@ -11,16 +11,17 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from constrained.cli.loading import load_engine
+from constrained.cli.models import load_engine
 from constrained.cli.screen import err, line, note, show
+from constrained.engines.model_files import DEFAULT_MODEL, home
 from constrained.errors import EngineError
-from constrained.models import DEFAULT_MODEL, home
 from constrained.packs import load_policy
 
 if TYPE_CHECKING:
-    from constrained.evaluation.data import Example
     from constrained.logic.policy import Policy
-    from constrained.tuning.tune import Report
+    from constrained.quality.labelled_data import Example
+    from constrained.quality.tune import Report
+
 
 STAGES = {"before": "measuring before", "tune": "tuning", "after": "measuring after"}
 
@@ -41,9 +42,8 @@ def tune(
 ) -> None:
     """Tune a model on a pack's examples, so that it picks better. Interrupted, the same command goes on where it was."""
     _check_installed()
-    from constrained.tuning.settings import Settings
-    from constrained.tuning.training import CHECKPOINT
-    from constrained.tuning.tune import tune as run
+    from constrained.quality.training import CHECKPOINT, Settings
+    from constrained.quality.tune import tune as run
 
     policy = load_policy(name)
     more, checked = _read(data, policy, None), _read(check, policy, limit)
@@ -99,7 +99,7 @@ def _check_installed() -> None:
 def _read(file: Path | None, policy: Policy, limit: int | None) -> tuple[Example, ...]:
     if file is None:
         return ()
-    from constrained.evaluation.data import read_examples
+    from constrained.quality.labelled_data import read_examples
 
     found = read_examples(file, policy)
     return found if limit is None or limit >= len(found) else tuple(found[index * len(found) // limit] for index in range(limit))

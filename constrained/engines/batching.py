@@ -1,4 +1,4 @@
-"""Concurrent callers share an engine's batches: who comes while a batch runs goes into the next one. Knows no model."""
+"""Concurrent callers share an engine's batches: who comes while a batch runs goes into the next one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from constrained.choice import Ask, Blank, Bound, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
+from constrained.engines.protocol import (
+    Ask,
+    BatchEngine,
+    CatalogBound,
+    Choice,
+    Deadline,
+    Distribution,
+    Engine,
+    ExtractionField,
+    Extractor,
+    Scene,
+)
 from constrained.errors import BusyError, EngineError
 
 
-class BatchEngine(Engine, DecidesMany, Protocol):
+class BatchableEngine(Engine, BatchEngine, Protocol):
     """What can be shared: an engine that decides many conversations at once."""
 
 
@@ -37,7 +48,7 @@ class BatchingEngine:
         max_batch: asks in one batch. max_waiting: asks in the queue; one more is refused with BusyError.
     """
 
-    def __init__(self, engine: BatchEngine, *, max_batch: int = 64, max_waiting: int = 256) -> None:
+    def __init__(self, engine: BatchableEngine, *, max_batch: int = 64, max_waiting: int = 256) -> None:
         self._engine = engine
         self._max_batch = max_batch if getattr(engine, "is_shared", True) else 1  # what is computed one by one is answered one by one
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(max_waiting)
@@ -66,16 +77,16 @@ class BatchingEngine:
                 deadline.check()
         return waiting.answer.result()
 
-    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
         """What the engine behind it reads of the message; nothing where it only chooses.
 
         Not batched: it goes to the engine beside a running batch, which must bear that as ``TransformersEngine`` does.
         """
-        return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Reads) else [None] * len(blanks)
+        return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Extractor) else [None] * len(blanks)
 
     def check_catalog(self, name: str, digest: str) -> None:
         """As the engine behind it."""
-        if isinstance(self._engine, Bound):
+        if isinstance(self._engine, CatalogBound):
             self._engine.check_catalog(name, digest)
 
     def close(self) -> None:

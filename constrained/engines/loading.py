@@ -1,4 +1,4 @@
-"""Brings up the engine of a model: imports its runtime only now, and as fast as it goes. Knows no policy."""
+"""Brings up the engine of a model: imports its runtime only now, and as fast as it goes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from constrained import models
-from constrained.choice import Engine
+from constrained.engines import model_files
+from constrained.engines.protocol import Engine
 from constrained.errors import EngineError
 
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
@@ -33,8 +33,8 @@ def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: st
     Raises ModelNotFoundError, with the command that gets the model, AdapterError, CalibrationError or EngineError.
     """
     name = str(model)
-    if models.known_model(name) and models.locate_model(name) is None:
-        raise models.model_not_found(name)
+    if model_files.known_model(name) and model_files.locate_model(name) is None:
+        raise model_files.model_not_found(name)
     for variable, value in ENVIRONMENT.items():  # before torch is imported; a user's own setting stands
         os.environ.setdefault(variable, value)
     _give_back()

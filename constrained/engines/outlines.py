@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Scene
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Scene
 from constrained.errors import EngineError
 
 MOST_GENERATORS = 32  # compiled ones that are kept

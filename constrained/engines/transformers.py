@@ -14,21 +14,19 @@ import numpy as np
 import torch
 import transformers
 
-from constrained.choice import Ask, Blank, Choice, Deadline, Distribution, Scene
-from constrained.decoding import mixture, reading
-from constrained.decoding.adapter import Manifest, attach, read_manifest
-from constrained.decoding.calibration import Calibration
-from constrained.decoding.contexts import ContextFolder, Contexts
-from constrained.decoding.model import LanguageModel
-from constrained.decoding.reader import Reader
-from constrained.decoding.rules import Channel, Found, ScoreRule
-from constrained.decoding.rules.tuned import Tuned
-from constrained.decoding.selftest import self_test
-from constrained.decoding.states import Encoder, LanguageStates
-from constrained.decoding.tokens import Tokens
-from constrained.engines.encoders import load_encoder
+from constrained.engines.decoding import mixture, slot_reading
+from constrained.engines.decoding.adapter import Manifest, attach, read_manifest
+from constrained.engines.decoding.channel import ContextFolder, Contexts
+from constrained.engines.decoding.encoder import Encoder, LanguageStates, load_encoder
+from constrained.engines.decoding.fitted_rule import Tuned
+from constrained.engines.decoding.language_model import LanguageModel
+from constrained.engines.decoding.reader import Reader
+from constrained.engines.decoding.rules import Calibration, Channel, ScoredChoice, ScoreRule
+from constrained.engines.decoding.selftest import self_test
+from constrained.engines.decoding.tokens import Tokens
+from constrained.engines.model_files import home
+from constrained.engines.protocol import Ask, Choice, Deadline, Distribution, ExtractionField, Scene
 from constrained.errors import EngineError
-from constrained.models import home
 
 
 class TransformersEngine:
@@ -198,12 +196,12 @@ class TransformersEngine:
             for ask in asks
         ]
 
-    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
         """What the message says for each blank, by xgrammar's masks; None where it spells nothing of the form."""
         with _held(self.reader.model.lock, deadline):
-            return reading.read(self.reader, blanks, scene, deadline)
+            return slot_reading.read(self.reader, blanks, scene, deadline)
 
-    def _distribution(self, choice: Choice, found: Found) -> Distribution:
+    def _distribution(self, choice: Choice, found: ScoredChoice) -> Distribution:
         if found.scores is None:
             probabilities = tuple(float(index == found.picked) for index in range(len(choice.candidates)))
             return Distribution(probabilities, found.mode, (), found.decoding)
@@ -261,7 +259,7 @@ def _load(model: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
 
 def _source(model: str) -> tuple[str, dict[str, Any]]:
     """What transformers is to load, and how."""
-    from constrained.models import locate_model
+    from constrained.engines.model_files import locate_model
 
     found = locate_model(model)
     if found is None:
@@ -277,7 +275,7 @@ def _from_hub(model: str) -> str:
     """The id, once the hub or its cache has shown that it is there; transformers itself would try for a minute."""
     from huggingface_hub import snapshot_download
 
-    from constrained.models import model_not_found
+    from constrained.engines.model_files import model_not_found
 
     if "/" not in model:
         raise model_not_found(model)

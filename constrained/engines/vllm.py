@@ -1,4 +1,4 @@
-"""An engine whose model runs in vLLM servers elsewhere: choices by one-token distributions over HTTP. Knows no policy.
+"""An engine whose model runs in vLLM servers elsewhere: choices by one-token distributions over HTTP.
 
     VllmEngine("HuggingFaceTB/SmolLM2-135M-Instruct", ["http://127.0.0.1:8000"])
 
@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from constrained.choice import Ask, Choice, Deadline, Distribution, Scene
-from constrained.decoding.calibration import Calibration
-from constrained.decoding.tokens import Tokens
+from constrained.engines.decoding.rules import Calibration
+from constrained.engines.decoding.tokens import Tokens
+from constrained.engines.model_files import locate_model
+from constrained.engines.protocol import Ask, Choice, Deadline, Distribution, Scene
 from constrained.engines.vllm_rules import Answer, RemoteChannel, RemoteRule, Source
 from constrained.engines.vllm_servers import VllmServers
 from constrained.errors import EngineError
-from constrained.models import locate_model
 
 PROBE = "Good evening, and what would you like to know about the weather today?"
 

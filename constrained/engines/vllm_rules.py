@@ -1,7 +1,7 @@
 """Score rules over a model elsewhere that tells one-token distributions: the channel, and the direct likelihood.
 
 They score what the rules of the same names in ``decoding.rules`` score, from the same prompts and with the same
-calibration; only that each number is asked for. Knows no HTTP and no tensor.
+calibration; only that each number is asked for.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from constrained.choice import Ask, Candidate, Choice, Deadline, Decoding, Mode, Scene
-from constrained.decoding import message, prompt
-from constrained.decoding.calibration import CHANNEL, NONE, Calibration
-from constrained.decoding.scored import Scored
-from constrained.decoding.search import Objective, best_first
-from constrained.decoding.tokens import Tokens
-from constrained.decoding.trie import TokenIndex, Trie
+from constrained.engines.decoding import prompts as message
+from constrained.engines.decoding import prompts as prompt
+from constrained.engines.decoding.exact import Scored
+from constrained.engines.decoding.rules import CHANNEL, NONE, Calibration
+from constrained.engines.decoding.search import Objective, best_first
+from constrained.engines.decoding.tokens import Tokens
+from constrained.engines.decoding.trie import TokenIndex, Trie
+from constrained.engines.protocol import Ask, Candidate, Choice, Deadline, Decoding, Mode, Scene
 from constrained.engines.vllm_servers import Ids, Next
 from constrained.errors import EngineError
 

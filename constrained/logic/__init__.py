@@ -1,1 +1,1 @@
-"""When a response may be said: state, understanding, policies, options. Knows no tensors."""
+"""When a response may be said: state, understanding, policies, options."""

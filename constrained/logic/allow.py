@@ -1,4 +1,4 @@
-"""Allowing: what a policy and its procedures put forward becomes options, obligations and blocked offers. Knows no model.
+"""Allowing: what a policy and its procedures put forward becomes options, obligations and blocked offers.
 
 The set of options is never empty. Whatever may not be said (not approved today, no text in this locale, an effect
 that could not run, a claim that nothing bears out, an obligation of the conversation that would be broken) is blocked
@@ -14,19 +14,19 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from constrained.approval.in_force import OPEN, Standing
+from constrained._values import closest
+from constrained.approval.in_force import OPEN, ApprovalSnapshot
 from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
-from constrained.logic.clauses import Clause, Place, Schedule
 from constrained.logic.effects import Effect, first_failing
-from constrained.logic.moves import offers_at
+from constrained.logic.memory import Frame, Memory
+from constrained.logic.obligations import Audience, Clause, Schedule
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, Way, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.logic.understanding import Understanding
-from constrained.logic.values import closest
-from constrained.memory import Frame, Memory
+from constrained.procedures.procedure_offers import offers_at
+from constrained.understanding.hearing import Understanding
 
 LAST = -1  # specificity of the fallback that nobody yielded: said when nothing else is left
 _MOST_DAYS = 16  # (locale, today, standing) whose outcomes a policy keeps
@@ -43,9 +43,9 @@ def allow(
     *,
     locale: str,
     today: date,
-    standing: Standing = OPEN,
+    standing: ApprovalSnapshot = OPEN,
     now: float | None = None,
-    place: Place | None = None,
+    place: Audience | None = None,
 ) -> Allowed:
     """All that the policy allows now, after what ``memory`` holds.
 
@@ -72,7 +72,7 @@ def allow(
             say(outcome)
         else:
             sorted_out.add(offer, outcome)
-    clauses = policy.obligations_at(place or Place(standing.channel, standing.jurisdiction))
+    clauses = policy.obligations_at(place or Audience(standing.channel, standing.jurisdiction))
     schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
     return sorted_out.allowed(builder, schedule)
 
@@ -120,7 +120,7 @@ def pooled(ids: Sequence[str], intents: Sequence[str], probabilities: Sequence[f
 
 def rest_of(options: Sequence[Option], fallback: str) -> Option | None:
     """What is said when the model abstains: a procedure's own words for it, else the fallback, where it is allowed."""
-    return next((one for one in options if one.is_rest), None) or next((one for one in options if one.id == fallback), None)
+    return next((one for one in options if one.is_no_match), None) or next((one for one in options if one.id == fallback), None)
 
 
 @dataclass(slots=True)
@@ -186,7 +186,7 @@ class _SortedOut:
                 self._block(option, f"{unsaid.source} demands {unsaid.response_id!r}, which {unsaid.reason}")
             elif added:
                 around = (*option.obligations, *[one for one in added if isinstance(one, Obligation)])
-                kept.append(_around(option, around, option.running, option.is_rest, option.is_assumed))
+                kept.append(_around(option, around, option.running, option.is_no_match, option.is_assumed))
             else:
                 kept.append(option)
         return kept
@@ -212,7 +212,7 @@ class _SortedOut:
 
         Where a procedure has something of its own to say to what is no answer, that takes the fallback's place.
         """
-        if isinstance(fallback, Blocked) or any(option.is_rest for option in options):
+        if isinstance(fallback, Blocked) or any(option.is_no_match for option in options):
             return self._distinct(options, obligations)
         alike = [option for option in options if option.text == fallback.text]
         if not alike:
@@ -233,7 +233,7 @@ class _SortedOut:
         for option in options:
             if obliged and any(one.id in obliged for one in option.obligations):
                 rest = tuple(one for one in option.obligations if one.id not in obliged)
-                option = _around(option, rest, option.running, option.is_rest, option.is_assumed)
+                option = _around(option, rest, option.running, option.is_no_match, option.is_assumed)
             if option.id in obliged:
                 self._block(option, f"said anyway: {obliged[option.id].source} obliges to say it")
             elif option.text not in kept:
@@ -261,7 +261,7 @@ class _OptionBuilder:
     conditions_by_line: Mapping[int, int]
     locale: str
     today: date
-    standing: Standing
+    standing: ApprovalSnapshot
     known: dict[int, tuple[Offer, Outcome]] = field(default_factory=dict)
     fallback: Option | Blocked = field(init=False)
 
@@ -313,7 +313,7 @@ class _OptionBuilder:
         specificity = self._n_conditions(offer.source) + way.weight
         option = self._option(self._response(offer), offer.slots, offer.source, effects, specificity)
         follows = tuple(self._follow(one) for one in way.follows)
-        return _around(option, follows, way.running, way.is_rest, way.is_assumed)
+        return _around(option, follows, way.running, way.is_no_match, way.is_assumed)
 
     def _follow(self, offer: Offer) -> Obligation:
         response = self._response(offer)
@@ -378,11 +378,11 @@ _RENEW = "renew the approval, or add the text, in the catalog"
 
 
 # Beside the policies and not in them, since a policy is immutable. An entry goes with its policy: no builder may refer to one.
-_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, Standing], _OptionBuilder]] = WeakKeyDictionary()
+_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, ApprovalSnapshot], _OptionBuilder]] = WeakKeyDictionary()
 _BUILDERS_LOCK = Lock()
 
 
-def _builder_of(policy: Policy, locale: str, today: date, standing: Standing) -> _OptionBuilder:
+def _builder_of(policy: Policy, locale: str, today: date, standing: ApprovalSnapshot) -> _OptionBuilder:
     kept, key = _BUILDERS.get(policy), (locale, today, standing)
     builder = kept.get(key) if kept is not None else None  # needs no lock: entries are added and dropped, never changed
     if builder is None:
@@ -404,12 +404,12 @@ def _not_in_force(approval: Approval, today: date) -> str:
 
 
 def _around(
-    option: Option, obligations: tuple[Obligation, ...], running: tuple[Frame, ...] | None, is_rest: bool, is_assumed: bool
+    option: Option, obligations: tuple[Obligation, ...], running: tuple[Frame, ...] | None, is_no_match: bool, is_assumed: bool
 ) -> Option:
     """The option with what is said around it: several times as fast as ``dataclasses.replace``."""
     return Option(
         option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
-        obligations, running, is_rest, is_assumed,
+        obligations, running, is_no_match, is_assumed,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Effects: what the host does once an option is committed. Knows no catalog and no model."""
+"""Effects: what the host does once an option is committed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Effect:
             raise EffectError(
                 f"{self} returned {_short(after)}, not a {type(state).__name__}",
                 effect=str(self),
-                hint="an effect returns the state after it: return state.but(...), or state",
+                hint="an effect returns the state after it: return state.replace(...), or state",
             )
         return after
 
@@ -73,7 +73,7 @@ def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., boo
 
         @effect(requires=lambda state, amount: state.gold >= amount)
         def pay(state: Tavern, amount: int) -> Tavern:
-            return state.but(gold=state.gold - amount)
+            return state.replace(gold=state.gold - amount)
 
     A function that changes the outside world (files a dispute, rings a bell) does so and returns the state.
     Raises PolicyError for what is not a plain function.

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from constrained._values import closest
 from constrained.catalog.response import Catalog, Response, Slot, SlotKind
 from constrained.errors import Problem
-from constrained.logic.offers import Made, misuse
-from constrained.logic.questions import Entity
 from constrained.logic.script import UNKNOWN, Script, bindings
+from constrained.logic.source_offers import Made, misuse
 from constrained.logic.state import State
-from constrained.logic.understanding import Understanding
-from constrained.logic.values import closest
+from constrained.understanding.hearing import Understanding
+from constrained.understanding.questions import Entity
 
 RESERVE = "reserve"  # the tag of a response that no policy needs to reach
 _FITS: dict[SlotKind, tuple[type, ...]] = {

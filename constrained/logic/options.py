@@ -1,4 +1,4 @@
-"""What a policy yields (Offer) and what becomes of it (Option, Obligation, Blocked). Knows no model.
+"""What a policy yields (Offer) and what becomes of it (Option, Obligation, Blocked).
 
 A policy yields *offers*: ``say("sell_key", price=50).then(pay, 50)``. Allowing (``logic.allow``) checks
 each offer against the catalog and turns it into an Option whose final text is known, an Obligation, or a
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from constrained.catalog.response import Response, Source
 from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import Effect, EffectKind
-from constrained.memory import Frame
+from constrained.logic.memory import Frame
 
 OfferKind = Literal["say", "only", "must"]
 
@@ -29,14 +29,14 @@ class Way:
     Attributes:
         follows: what it says after the offer, in the same turn.
         running: the procedures after it; None: as they are.
-        is_rest: said when the model abstains. is_assumed: to choose it is to believe an answer.
+        is_no_match: said when the model abstains. is_assumed: to choose it is to believe an answer.
         weight: added to its specificity; what was heard to be an answer goes before all else.
         flaw: why it cannot be chosen.
     """
 
     follows: tuple[Offer, ...] = ()
     running: tuple[Frame, ...] | None = None
-    is_rest: bool = False
+    is_no_match: bool = False
     is_assumed: bool = False
     weight: int = 0
     flaw: str = ""
@@ -163,7 +163,7 @@ class Option:
         source: the line of logic that allowed it.
         obligations: what is said with this option only: what a procedure goes on with, what the obligations of the
             conversation demand. running: the procedures after it; None: as they are.
-        is_rest: said when the model abstains. is_assumed: to choose it is to believe an answer, so the rules alone
+        is_no_match: said when the model abstains. is_assumed: to choose it is to believe an answer, so the rules alone
             choose it only when nothing else is left.
     """
 
@@ -176,7 +176,7 @@ class Option:
     specificity: int = 0
     obligations: tuple[Obligation, ...] = ()
     running: tuple[Frame, ...] | None = None
-    is_rest: bool = False
+    is_no_match: bool = False
     is_assumed: bool = False
 
     @property
@@ -223,3 +223,14 @@ def with_it(chosen: Option, obligations: tuple[Obligation, ...]) -> tuple[Obliga
     """Everything that is said besides the chosen option, in order; ``is_after`` tells on which side of it."""
     every = (*chosen.obligations, *obligations)
     return (*[one for one in every if not one.is_after], *[one for one in every if one.is_after])
+
+
+SEPARATOR = "\n"
+
+
+def compose(chosen: Option, obligations: tuple[Obligation, ...]) -> str:
+    """The text of a turn: obligations before, the chosen option, obligations after, one a line; first the option's own."""
+    around = with_it(chosen, obligations)
+    before = [obligation.text for obligation in around if not obligation.is_after]
+    after = [obligation.text for obligation in around if obligation.is_after]
+    return SEPARATOR.join([*before, chosen.text, *after])

@@ -2,9 +2,7 @@
 
     @policy("tavern")
     def innkeeper(state: Tavern, heard: Heard):
-        yield say("greet")
-
-Knows no message and no model. What a policy yields becomes options in ``allow``. A policy with a main procedure, or one
+        yield say("greet") What a policy yields becomes options in ``allow``. A policy with a main procedure, or one
 that starts some, is made by ``@procedure``; see ``logic.procedure``.
 """
 
@@ -23,22 +21,20 @@ from typing import Any, Literal
 
 from constrained.catalog.response import Catalog, Source
 from constrained.errors import ConstrainedError, PolicyError, Problem, ProcedureError
-from constrained.logic.clauses import Clause, Place, clause_problems
-from constrained.logic.conditions import specificity_by_line
-from constrained.logic.course import Body
 from constrained.logic.effects import EffectKind
-from constrained.logic.kept import step_at
 from constrained.logic.matching import mismatches
-from constrained.logic.moves import offers_at
-from constrained.logic.offers import find_offers, foreign
+from constrained.logic.memory import Frame, Memory
+from constrained.logic.obligations import Audience, Clause, clause_problems
 from constrained.logic.options import Offer
 from constrained.logic.purity import impurities
 from constrained.logic.registration import catalog_of, code_hash, first_line, generator, heard_fields, parameters_of, read, text_hash
-from constrained.logic.script import FunctionNode, Script
-from constrained.logic.situation import Standpoint, asked_said, has_waiting_loops, situation, standpoint
+from constrained.logic.script import FunctionNode, Script, specificity_by_line
+from constrained.logic.source_offers import find_offers, foreign
 from constrained.logic.state import State
-from constrained.logic.understanding import Understanding
-from constrained.memory import Frame, Memory
+from constrained.procedures.position import ProcedurePosition, asked_said, has_waiting_loops, situation, standpoint
+from constrained.procedures.procedure_offers import offers_at
+from constrained.procedures.procedure_run import Body, step_at
+from constrained.understanding.hearing import Understanding
 
 MOST_OFFERS = 100_000  # a policy that yields more never ends
 _OFFERS = frozenset((Offer,))
@@ -186,7 +182,7 @@ class Policy:
             raise ProcedureError(f"start({name}) begins no procedure", [Problem(source.file, source.line, 0, name, hint)], procedure=name)
         return found
 
-    def obligations_at(self, place: Place) -> tuple[Clause, ...]:
+    def obligations_at(self, place: Audience) -> tuple[Clause, ...]:
         """The obligations of a conversation that takes place there."""
         return tuple(clause for clause in self.obligations if clause.holds_at(place)) if self.obligations else ()
 
@@ -235,7 +231,7 @@ class Policy:
         waits = step_at(served.bodies[frames[-1].name], frames[-1]) if frames else None
         return served.read_fields | frozenset(waits.fields if waits else ())
 
-    def stands_at(self, memory: Memory) -> Standpoint | None:
+    def stands_at(self, memory: Memory) -> ProcedurePosition | None:
         """The step at which the running procedure waits; None where none runs."""
         return standpoint(self.serving(memory), memory)
 

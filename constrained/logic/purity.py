@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from constrained.errors import Problem
 from constrained.logic.effects import EffectKind
-from constrained.logic.offers import is_step
 from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
+from constrained.logic.source_offers import is_step
 
 _CALLS = {
     "open": "reads or writes files",

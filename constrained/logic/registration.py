@@ -10,12 +10,12 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from constrained._values import source_text
 from constrained.catalog.response import Catalog
 from constrained.errors import PackError, PolicyError, Problem
-from constrained.logic.place import source_text
 from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
 from constrained.logic.state import State
-from constrained.logic.understanding import Understanding
+from constrained.understanding.hearing import Understanding
 
 
 def read(function: FunctionType) -> tuple[Script, FunctionNode]:
@@ -40,7 +40,7 @@ def catalog_of(given: str | Path | Catalog, file: Path) -> tuple[str, Catalog]:
     if isinstance(given, Path) or given.endswith((".yaml", ".yml")):
         loaded = Catalog.load(existing(Path(given), file))
         return loaded.name, loaded
-    from constrained.folders import catalog_path
+    from constrained.pack_folders import catalog_path
 
     return given, Catalog.load(catalog_path(given, beside=file.resolve().parent.parent))
 

@@ -1,10 +1,8 @@
 """One turn of a policy or procedure as a pure function: what may be said, and the memory after each of it.
 
-    ran = run(policy, state, heard, memory)
-    for option in ran.allowed.options:
-        after = ran.after(option)
-
-Knows no message, no model, no log and no clock: the time is given.
+ran = run(policy, state, heard, memory)
+for option in ran.allowed.options:
+    after = ran.after(option)
 """
 
 from __future__ import annotations
@@ -13,21 +11,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from constrained.approval.in_force import OPEN, Standing
+from constrained.approval.in_force import OPEN, ApprovalSnapshot
 from constrained.logic.allow import allow
-from constrained.logic.clauses import Place
+from constrained.logic.memory import Memory
+from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.logic.understanding import Understanding
-from constrained.memory import Memory
+from constrained.understanding.hearing import Understanding
 
 KEPT_OUTCOMES = 8  # turns whose outcome a procedure may still ask for
 NO_DAY = date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class TurnOptions:
     """What may be said in one turn.
 
     Attributes:
@@ -73,11 +71,11 @@ def run(
     memory: Memory | None = None,
     *,
     now: float | None = None,
-    place: Place | None = None,
+    place: Audience | None = None,
     locale: str | None = None,
     today: date | None = None,
-    standing: Standing = OPEN,
-) -> Ran:
+    standing: ApprovalSnapshot = OPEN,
+) -> TurnOptions:
     """What may be said now, and what follows from each.
 
     Args:
@@ -98,7 +96,7 @@ def run(
         now=now,
         place=place,
     )
-    return Ran(policy, memory, allowed, now)
+    return TurnOptions(policy, memory, allowed, now)
 
 
 def in_force_on(policy: Policy) -> date:
@@ -107,14 +105,14 @@ def in_force_on(policy: Policy) -> date:
     return max(days, default=NO_DAY)
 
 
-def told(memory: Memory, done: Collection[str] = (), failed: Collection[str] = (), *, number: int | None = None) -> Memory:
+def with_outcomes(memory: Memory, done: Collection[str] = (), failed: Collection[str] = (), *, number: int | None = None) -> Memory:
     """The memory after the host told what became of the effects of a turn (the last one): names of those done, and of the others."""
     outcome = (memory.number if number is None else number, "failed" if failed else "done")
     outcomes = (*[one for one in memory.outcomes if one[0] != outcome[0]], outcome)[-KEPT_OUTCOMES:]
-    return memory.model_copy(update={"outcomes": outcomes, "done": happened(memory, done).done})
+    return memory.model_copy(update={"outcomes": outcomes, "done": with_events(memory, done).done})
 
 
-def happened(memory: Memory, events: Collection[str]) -> Memory:
+def with_events(memory: Memory, events: Collection[str]) -> Memory:
     """The memory after the host told of events that were committed."""
     new = [name for name in dict.fromkeys(events) if name not in memory.done]
     return memory.model_copy(update={"done": (*memory.done, *new)}) if new else memory

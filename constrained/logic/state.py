@@ -1,13 +1,11 @@
-"""State: what is true, the host's typed facts. Knows neither messages nor models."""
+"""State: what is true, the host's typed facts."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from constrained._values import Values, field_problem, why_mutable
 from constrained.errors import PolicyError, Problem
-from constrained.logic.immutable import why_mutable
-from constrained.logic.place import field_problem
-from constrained.logic.values import Values
 
 
 class State(Values):
@@ -17,7 +15,7 @@ class State(Values):
             gold: NonNegativeInt = 0
             belt: frozenset[Item] = frozenset()
 
-        Tavern(gold=80).but(gold=30)
+        Tavern(gold=80).replace(gold=30)
 
     Fields are of immutable types; a mutable one is refused, with its line, when the class is defined.
     A value that a field refuses raises StateError.

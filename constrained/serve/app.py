@@ -1,17 +1,16 @@
-"""The routes of a server, over one Service. Knows no engine and no database.
-
-app = create_app(ServerSettings(tokens={"secret": "local"}), Packs.named(("tavern",)), {"smollm2-135m": engine})
-"""
+"""Reads JSON as it comes from anybody: no NaN, no endless nesting, and half characters made whole."""
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -20,16 +19,22 @@ from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
-from constrained.choice import Engine
-from constrained.dialogue import Dialogue
+from constrained.dialogue.dialogue import Dialogue
+from constrained.engines.protocol import Engine
 from constrained.errors import ApprovalError, AuditError, ConstrainedError
-from constrained.serve import catalogs, events, openai_api, systemone
+from constrained.serve import catalogs, openai_api, systemone
+from constrained.serve import service as events
+from constrained.serve.access import PROTOCOL, Guard
 from constrained.serve.engines import SharedEngine
 from constrained.serve.errors import RefusedError, body_of, status_of, told
 from constrained.serve.journal import Journal
-from constrained.serve.jsons import parsed
-from constrained.serve.measured import Measured
-from constrained.serve.models import (
+from constrained.serve.packs import Packs
+from constrained.serve.service import Service
+from constrained.serve.sessions import Sessions
+from constrained.serve.settings import ServerSettings
+from constrained.serve.telemetry import Measured, Telemetry
+from constrained.serve.turns import Turns
+from constrained.serve.wire import (
     CatalogReply,
     CatalogsReply,
     ConversationReply,
@@ -44,13 +49,35 @@ from constrained.serve.models import (
     UsageEntry,
     UsageReply,
 )
-from constrained.serve.packs import Packs
-from constrained.serve.security import PROTOCOL, Guard
-from constrained.serve.service import Service
-from constrained.serve.sessions import Sessions
-from constrained.serve.settings import ServerSettings
-from constrained.serve.telemetry import Telemetry
-from constrained.serve.turns import Turns
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def parsed(body: bytes) -> Any:
+    """The value of a JSON text. Half of a surrogate pair, which no text can hold, becomes a question mark.
+
+    Raises ValueError or RecursionError.
+    """
+    if _SURROGATE.search(body):
+        return _whole(json.loads(body, parse_constant=_refused))
+    return from_json(body, allow_inf_nan=False)
+
+
+def _refused(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    return value
+
+
+# -- The routes of a server, over one Service. --
 
 PAGE = Path(__file__).parent / "page"
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -11,8 +11,8 @@ from constrained.catalog.response import Response
 from constrained.errors import StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.serve.models import CatalogEntry, CatalogReply, CatalogsReply, ResponseEntry
 from constrained.serve.turns import Turns
+from constrained.serve.wire import CatalogEntry, CatalogReply, CatalogsReply, ResponseEntry
 
 
 def catalogs_reply(turns: Turns) -> CatalogsReply:

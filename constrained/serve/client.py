@@ -20,7 +20,7 @@ import httpx
 
 from constrained.errors import ConstrainedError
 from constrained.serve.errors import RefusedError
-from constrained.serve.models import CatalogReply, CatalogsReply, ConversationReply, ErrorReply, Event, ForkRequest, TurnReply, TurnRequest
+from constrained.serve.wire import CatalogReply, CatalogsReply, ConversationReply, ErrorReply, Event, ForkRequest, TurnReply, TurnRequest
 
 AGAIN = frozenset({408, 429, 502, 503, 504})
 MOST_WAIT_S = 10.0

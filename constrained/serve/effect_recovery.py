@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from constrained.approval.live import standing_at
-from constrained.audit.record import Record
-from constrained.audit.replay import allowed_then, replay
-from constrained.effect_runner import EffectRun, run_effects
+from constrained.approval.in_force import standing_at
+from constrained.dialogue.effect_runner import EffectRun, run_effects
 from constrained.errors import ReplayError
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
+from constrained.records.record import Record
+from constrained.records.replay import allowed_then, replay
 
 
 def find_effects(policy: Policy, record: Record) -> tuple[tuple[Effect, ...], State]:

@@ -1,15 +1,61 @@
-"""The engines of a server, by name, each shared by all conversations. Knows no policy and no tensor."""
+"""What is kept back of a deadline for all that comes after the model, learned from the last turns."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from constrained.choice import Ask, Blank, Bound, Choice, Deadline, DecidesMany, Distribution, Engine, Reads, Scene
+from constrained.engines.protocol import (
+    Ask,
+    BatchEngine,
+    CatalogBound,
+    Choice,
+    Deadline,
+    Distribution,
+    Engine,
+    ExtractionField,
+    Extractor,
+    Scene,
+)
 from constrained.errors import BusyError, DeadlineError
+
+LEAST_S = 0.03  # before anything is known: the rules, the record, two flushes of a disk
+MOST_SHARE = 0.9  # of a deadline: what needs all of it is late anyhow, and the model is asked again when that is over
+N_KEPT, N_BETWEEN = 256, 8  # turns that are remembered; turns after which they are looked at again
+
+
+class DeadlineReserve:
+    """Seconds from the end of the model's time to the reply. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=N_KEPT)
+        self._n, self._slow_s = 0, 0.0
+        self._lock = threading.Lock()
+
+    def took(self, seconds: float) -> None:
+        """A turn was released that long after the model's time had ended."""
+        with self._lock:
+            self._last.append(seconds)
+            self._n += 1
+            if self._n % N_BETWEEN == 0:
+                self._slow_s = _p99(sorted(self._last))
+
+    def of(self, within_s: float) -> float:
+        """What is kept back of ``within_s``: what 99 of 100 turns needed, and never all of it."""
+        least = min(LEAST_S, within_s / 4)
+        return min(max(least, self._slow_s), MOST_SHARE * within_s)
+
+
+def _p99(times: list[float]) -> float:
+    return times[math.ceil(0.99 * len(times)) - 1]
+
+
+# -- The engines of a server, by name, each shared by all conversations. --
 
 RULES = "rules"  # the name under which a request asks for no model
 N_READERS = 2
@@ -40,7 +86,7 @@ class SharedEngine:
     def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
         return self._asked.choose(choices, scene, deadline)
 
-    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
         """What the engine reads of the message; nothing where it only chooses."""
         if not self._alone.can_read:
             return [None] * len(blanks)
@@ -68,7 +114,7 @@ class _Alone:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._lock = engine, threading.Lock()
         self._seen = threading.local()
-        self.can_read = isinstance(engine, Reads)
+        self.can_read = isinstance(engine, Extractor)
         self.is_shared = getattr(engine, "is_shared", True)
 
     @property
@@ -83,17 +129,17 @@ class _Alone:
     def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
         self._give_way()
         with self._lock:
-            if isinstance(self._engine, DecidesMany):
+            if isinstance(self._engine, BatchEngine):
                 return self._engine.decide_many(asks, deadline)
             return [self._engine.choose(ask.choices, ask.scene, deadline) for ask in asks]
 
-    def read(self, blanks: Sequence[Blank], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
         self._give_way()
         with self._lock:
-            return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Reads) else [None] * len(blanks)
+            return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Extractor) else [None] * len(blanks)
 
     def check_catalog(self, name: str, digest: str) -> None:
-        if isinstance(self._engine, Bound):
+        if isinstance(self._engine, CatalogBound):
             self._engine.check_catalog(name, digest)
 
     def _give_way(self) -> None:

@@ -1,4 +1,4 @@
-"""What a server refuses, as errors with a status, and the status of every error of the library. Knows no route."""
+"""What a server refuses, as errors with a status, and the status of every error of the library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from constrained.errors import (
     PackError,
     StateError,
 )
-from constrained.serve.models import ErrorDetail, ErrorReply
+from constrained.serve.wire import ErrorDetail, ErrorReply
 
 _STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
     (StateError, 422),

@@ -17,14 +17,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constrained.choice import Speaker
-from constrained.dialogue import clean_message
+from constrained.dialogue.dialogue import clean_message
+from constrained.engines.protocol import Speaker
 from constrained.errors import StateError
+from constrained.logic.memory import HISTORY_TURNS, Memory
 from constrained.logic.policy import Policy
-from constrained.memory import HISTORY_TURNS, Memory
 from constrained.serve.errors import RefusedError
-from constrained.serve.models import Id, TurnReply, TurnRequest
 from constrained.serve.turns import Job, Turns
+from constrained.serve.wire import Id, TurnReply, TurnRequest
 
 MOST_MESSAGES = 1_000
 

@@ -1,4 +1,4 @@
-"""The packs of a server, each replaced between turns by a new version that passes its check. Knows no request."""
+"""The packs of a server, each replaced between turns by a new version that passes its check."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from constrained.analysis.check import examine
 from constrained.errors import ConstrainedError, PackError, PolicyError, Problem
-from constrained.folders import find_pack
-from constrained.golden import load_golden, run_golden
-from constrained.logic.check import examine
 from constrained.logic.policy import Policy
+from constrained.pack_folders import find_pack
 from constrained.packs import load_policy, load_policy_file
+from constrained.quality.golden import load_golden, run_golden
 
 
 class Packs:

@@ -8,11 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from constrained.audit.record import Record, portable, to_json
+from constrained.dialogue.turn import Turn
 from constrained.logic.effects import Effect
 from constrained.logic.options import Option, with_it
 from constrained.logic.policy import Policy
-from constrained.serve.models import (
+from constrained.records.record import Record, portable, to_json
+from constrained.serve.wire import (
     BlockedReply,
     DecisionReply,
     EffectReply,
@@ -23,7 +24,6 @@ from constrained.serve.models import (
     Source,
     TurnReply,
 )
-from constrained.turn import Turn
 
 
 def reply_of(turn: Turn, policy: Policy, *, conversation: str, pack: str, engine: str, outcome: EffectsOutcome, degraded: str) -> TurnReply:

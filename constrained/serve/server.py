@@ -1,10 +1,16 @@
-"""Runs an app under uvicorn: a port file, a drain before the end, connections that must speak. Knows no route."""
+"""A server as a companion of a game: it tells where it listens, and ends with the process that started it."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
+import json
+import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -13,12 +19,152 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from constrained._durable_files import IS_WINDOWS, replace_file
+from constrained.dialogue.dialogue import Dialogue
 from constrained.errors import ConstrainedError
-from constrained.serve.reload import Reloader
 from constrained.serve.service import Service
 from constrained.serve.settings import ServerSettings
-from constrained.serve.sidecar import Watch, parent_watch, remove_port_file, write_port_file
-from constrained.serve.warming import steady, warm
+from constrained.serve.turns import Turns
+from constrained.serve.wire import EventKind
+
+INTERVAL_S = 0.5
+_SYNCHRONIZE, _ENDED, _ACCESS_DENIED = 0x0010_0000, 0, 5  # the right to wait for a process; the answer for an ended one; an error
+
+
+def write_port_file(path: Path, *, url: str, token: str) -> None:
+    """Writes ``{"url", "port", "token", "pid"}``, readable by the owner only, in one step: a reader sees all of it or nothing."""
+    told = {"url": url, "port": int(url.rpartition(":")[2]), "token": token, "pid": os.getpid()}
+    replace_file(path, f"{json.dumps(told)}\n".encode())
+
+
+def remove_port_file(path: Path) -> None:
+    """Removes the file if it is still this process's."""
+    try:
+        if json.loads(path.read_text(encoding="utf-8"))["pid"] == os.getpid():
+            path.unlink()
+    except (OSError, ValueError, KeyError):  # gone or another server's: then there is nothing of ours to remove
+        return
+
+
+class Watch:
+    """Calls ``look`` every half second in a thread of its own, until it is stopped."""
+
+    def __init__(self, look: Callable[[], None], name: str, interval_s: float = INTERVAL_S) -> None:
+        self._look, self._interval_s, self._over = look, interval_s, threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._interval_s):
+            self._look()
+
+
+def parent_watch(parent: int, stop: Callable[[], None]) -> Callable[[], None]:
+    """A look that calls ``stop`` once the process ``parent`` is not our parent, or not there, any more."""
+    if IS_WINDOWS:
+        return _windows_watch(parent, stop)
+    was_child = os.getppid() == parent
+
+    def look() -> None:
+        if (os.getppid() != parent) if was_child else not _lives(parent):
+            stop()
+
+    return look
+
+
+def _windows_watch(parent: int, stop: Callable[[], None]) -> Callable[[], None]:
+    """By a handle on the process: Windows never gives a child another parent, and ``os.kill(pid, 0)`` would send it Ctrl-C."""
+    windows: Any = ctypes  # what only Windows has is unknown to type checkers elsewhere
+    kernel = windows.WinDLL("kernel32", use_last_error=True)
+    kernel.OpenProcess.restype, kernel.WaitForSingleObject.restype = ctypes.c_void_p, ctypes.c_uint32
+    kernel.WaitForSingleObject.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+    handle = kernel.OpenProcess(_SYNCHRONIZE, False, parent)  # kept open: the number is given to no other process meanwhile
+
+    is_hidden = not handle and windows.get_last_error() == _ACCESS_DENIED
+
+    def look() -> None:
+        if not is_hidden and (not handle or kernel.WaitForSingleObject(handle, 0) == _ENDED):
+            stop()
+
+    return look
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, and alive
+        return True
+    return True
+
+
+# -- Takes a turn of every pack with every engine before the first request, so that no request pays for what is done once. --
+
+WARMING_S = 60.0  # for one pack with one engine
+MESSAGE = "Good day. Could you tell me more about that, please?"
+log = logging.getLogger("constrained.serve")
+
+
+def warm(turns: Turns) -> None:
+    """What fails here is told and left: the turns say what to do about it."""
+    for engine_name in turns.engines:
+        for pack in turns.packs.names:
+            try:
+                dialogue = Dialogue(turns.packs.get(pack), engine=turns.engine(engine_name, pack)[1], drafts=True)
+                dialogue.reply(MESSAGE, within=WARMING_S)
+            except ConstrainedError as error:
+                log.warning("%s is not warm with %s: %s", pack, engine_name, type(error).__name__)
+
+
+def steady() -> None:
+    """For a process that only serves: what is there now stays, and is not looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
+
+
+# -- Takes over edited packs between turns, or says why not. --
+
+
+class Reloader:
+    """Looks at the files of the packs; a changed pack whose check passes is served from the next turn on.
+
+    Args:
+        post: runs a call on the server's event loop.
+    """
+
+    def __init__(self, service: Service, post: Callable[[Callable[[], None]], object]) -> None:
+        self._service, self._post = service, post
+
+    def look(self) -> None:
+        for name in self._service.turns.packs.changed():
+            self.reload(name)
+
+    def reload(self, name: str) -> bool:
+        """Whether the pack was taken over."""
+        try:
+            turns = self._service.turns
+            policy = turns.packs.reload(name, lambda found: turns.check_own(name, found))
+        except ConstrainedError as error:
+            log.warning("%s is not reloaded: %s", name, error)
+            self._tell("reload_refused", name, error.message, is_accepted=False)
+            return False
+        log.info("%s is reloaded: %s", name, policy.catalog.hash[:23])
+        self._tell("reload", name, policy.catalog.hash, is_accepted=True)
+        return True
+
+    def _tell(self, kind: EventKind, name: str, detail: str, *, is_accepted: bool) -> None:
+        self._service.telemetry.reloaded(name, is_accepted)
+        self._post(lambda: self._service.events.all(kind, pack=name, detail=detail))
+
+
+# -- Runs an app under uvicorn: a port file, a drain before the end, connections that must speak. --
 
 HEAD_S = 10.0  # in which a connection must have sent the head of its first request
 

@@ -1,10 +1,4 @@
-"""Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left.
-
-with sessions.held(tenant, name) as book:      # no other turn of that name, in any process on the same PostgreSQL
-    stored = book.find(conversation)
-    book.prepare(row, ...)                     # durable before the log has the record, so that nothing is done twice
-    book.finish(turn_id, ...)
-"""
+"""The two tables in which conversations are kept, and the database behind them."""
 
 from __future__ import annotations
 
@@ -12,22 +6,185 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, literal_column, select, text, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.elements import ClauseElement
 
 from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
-from constrained.memory import Memory
-from constrained.serve.durable import SharedFlush
+from constrained.logic.memory import Memory
 from constrained.serve.errors import RefusedError
-from constrained.serve.lite import Lite
-from constrained.serve.tables import connect, conversations, own_file, turns
+from constrained.serve.journal import SharedFlush
+
+MEMORY = "sqlite://"
+metadata = MetaData()
+
+conversations = Table(
+    "constrained_conversations",
+    metadata,
+    Column("tenant", String(128), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("pack", String(128), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("memory", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", String(40), nullable=False),
+)
+
+turns = Table(
+    "constrained_turns",
+    metadata,
+    Column("turn_id", String(64), primary_key=True),
+    Column("tenant", String(128), nullable=False),
+    Column("conversation", String(128), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("request_key", String(300)),
+    Column("fingerprint", String(64), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("seal", Text, nullable=False),
+    UniqueConstraint("tenant", "conversation", "number"),
+    UniqueConstraint("tenant", "request_key"),
+    Index("constrained_turns_stage", "stage"),
+)
+
+
+def connect(url: str, pool_size: int) -> Engine:
+    """The database of a SQLAlchemy URL, its tables made when they are missing. Raises ConstrainedError."""
+    try:
+        engine = _sqlite(make_url(url or MEMORY)) if (url or MEMORY).startswith("sqlite") else _server(url, pool_size)
+        metadata.create_all(engine)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        hint = "sqlite:///PATH, or postgresql+psycopg://USER@HOST/NAME with: pip install 'constrained[evidence]'"
+        raise ConstrainedError(f"the conversations cannot be kept there: {error}", hint=hint) from error
+    return engine
+
+
+def _sqlite(url: URL) -> Engine:
+    """One connection for all threads: SQLite has one writer anyway. Its file belongs to one process.
+
+    Commits are flushed by ``Sessions``, several at once: so SQLite itself flushes at checkpoints only.
+    """
+    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepared(connection: object, _: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connections have no common type
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def _server(url: str, pool_size: int) -> Engine:
+    given = make_url(url)
+    if given.drivername in ("postgresql", "postgres"):
+        given = given.set(drivername="postgresql+psycopg")
+    return create_engine(given, pool_size=pool_size, max_overflow=4, pool_pre_ping=True)
+
+
+def own_file(url: str) -> Path | None:
+    """The file of an SQLite URL; None for one in memory and for other databases."""
+    given = make_url(url or MEMORY)
+    is_file = given.drivername.startswith("sqlite") and given.database not in (None, "", ":memory:")
+    return Path(str(given.database)) if is_file else None
+
+
+# -- SQLite by its own driver: the statements that SQLAlchemy writes, without what it does around each of them. --
+
+_DIALECT = sqlite.dialect(paramstyle="named")
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class Rows:
+    """What a statement found or changed."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor, self.rowcount = cursor, cursor.rowcount
+
+    def first(self) -> Any:
+        """The first row; None when there is none. Nothing can be read after it."""
+        found = self._cursor.fetchone()
+        self._cursor.close()
+        return found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._cursor.fetchall())
+
+
+class Lite:
+    """One connection to SQLite, with as much of SQLAlchemy's as ``Sessions`` uses. Who calls keeps threads apart."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, sqlite3.Connection):
+            raise TypeError(f"{type(driver).__name__} is no connection to SQLite")
+        self._driver = driver
+        self._driver.isolation_level = None  # transactions are begun and ended here
+        self._texts: dict[int, tuple[ClauseElement, str, Mapping[str, Any]]] = {}
+
+    @contextmanager
+    def begin(self) -> Iterator[None]:
+        """One transaction; it begins to write with its first statement that does."""
+        self._driver.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._driver.execute("ROLLBACK")
+            raise
+        self._driver.execute("COMMIT")
+
+    def execute(self, statement: ClauseElement, parameters: Parameters | None = None) -> Rows:
+        _, text, own = self._texts.get(id(statement)) or self._compiled(statement)
+        if isinstance(parameters, Sequence):
+            return Rows(self._driver.executemany(text, parameters))
+        return Rows(self._driver.execute(text, {**own, **(parameters or {})}))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _compiled(self, statement: ClauseElement) -> tuple[ClauseElement, str, Mapping[str, Any]]:
+        """SQL of a statement, and the values that it brings; each is one of a few that live as long as the module."""
+        compiled = statement.compile(dialect=_DIALECT)
+        own = {name: value for name, value in compiled.params.items() if value is not None}
+        self._texts[id(statement)] = statement, str(compiled), own
+        return self._texts[id(statement)]
+
+
+# -- Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left. --
 
 PREPARED, STARTED, DONE = "prepared", "started", "done"
 LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
@@ -88,10 +245,10 @@ class Sessions:
         self._unmarked: dict[str, str] = {}  # turn id -> seal, of turns that are done and not yet marked so
 
     @contextmanager
-    def held(self, tenant: str, name: str) -> Iterator[Book]:
+    def held(self, tenant: str, name: str) -> Iterator[TenantStore]:
         """The book, while no other turn holds the same name. Within one process the caller sees to that."""
         if self._one is not None:
-            yield Book(self, self._one, tenant)
+            yield TenantStore(self, self._one, tenant)
             return
         with _told(), self._engine.connect() as connection:
             number = int.from_bytes(hashlib.sha256(f"{tenant}\0{name}".encode()).digest()[:8], "big", signed=True)
@@ -99,7 +256,7 @@ class Sessions:
                 connection.execute(text(f"SET lock_timeout = {LOCK_WAIT_MS}"))
                 connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
             try:
-                yield Book(self, connection, tenant)
+                yield TenantStore(self, connection, tenant)
             finally:
                 with connection.begin():
                     connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
@@ -180,7 +337,7 @@ class Sessions:
             self._unmarked.clear()
 
 
-class Book:
+class TenantStore:
     """One tenant's conversations, while a turn is taken. Each method is one transaction; failures are AuditErrors."""
 
     def __init__(self, sessions: Sessions, connection: Database, tenant: str) -> None:

@@ -1,4 +1,4 @@
-"""How a server is set up: limits, tokens, where conversations are kept. Knows no request."""
+"""How a server is set up: limits, tokens, where conversations are kept."""
 
 from __future__ import annotations
 

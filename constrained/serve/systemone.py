@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constrained.choice import Candidate, Choice, Deadline, Distribution, Engine, Scene, checked
-from constrained.dialogue import clean_message
+from constrained.dialogue.dialogue import clean_message
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Engine, Scene, checked
 from constrained.errors import DeadlineError, EngineError
 from constrained.serve.errors import RefusedError
-from constrained.serve.models import Seconds
+from constrained.serve.wire import Seconds
 
 MOST_OPTIONS = 1_000
 Text = Annotated[str, Field(min_length=1, max_length=4_000)]

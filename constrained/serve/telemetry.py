@@ -1,4 +1,4 @@
-"""What an operator sees of a server: traces, metrics, logs and usage meters. Knows no wording and, unless asked, no message.
+"""What an operator sees of a server: traces, metrics, logs and usage meters.
 
     telemetry = Telemetry()
     with telemetry.turn(pack="tavern", conversation=name, tenant="shop-7") as watch:
@@ -29,8 +29,9 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from constrained.turn import Turn
+from constrained.dialogue.turn import Turn
 
 Source = Literal["model", "rules", "fallback"]
 Outcome = Literal["resolved", "handed_over", "abstained"]
@@ -393,3 +394,30 @@ def log_as_json(stream: TextIO | None = None, level: int = logging.INFO) -> logg
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
     return handler
+
+
+# -- Counts requests by route, status and time: ASGI middleware behind the guard. --
+
+
+class Measured:
+    """Tells telemetry of every request once it is answered. A path is told as its route: paths are without end."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app, self._telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        start_s, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            route = getattr(scope.get("route"), "path", "(none)")
+            self._telemetry.request(route, scope["method"], status, time.perf_counter() - start_s)

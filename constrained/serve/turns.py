@@ -17,25 +17,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from constrained.audit.record import Outcome, Record
-from constrained.choice import Bound, Engine
-from constrained.dialogue import Dialogue
+from constrained.dialogue.dialogue import Dialogue
+from constrained.dialogue.turn import Turn
+from constrained.engines.protocol import CatalogBound, Engine
 from constrained.errors import ConstrainedError, EngineError, OutcomeError, StateError
+from constrained.logic.memory import Memory
 from constrained.logic.policy import Policy
-from constrained.logic.run import told
+from constrained.logic.run import with_outcomes
 from constrained.logic.state import State
-from constrained.memory import Memory
+from constrained.records.record import Outcome, Record
 from constrained.serve.effect_recovery import find_effects, recover_effects
-from constrained.serve.engines import RULES, NoTimeEngine
+from constrained.serve.engines import RULES, DeadlineReserve, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal
-from constrained.serve.margin import Margin
-from constrained.serve.models import EffectsOutcome, ForkRequest, Settings, TurnReply, TurnRequest
 from constrained.serve.packs import Packs
 from constrained.serve.replies import finished, reply_of, seal_of, sealed
-from constrained.serve.sessions import DONE, PREPARED, STARTED, Book, Sessions, Stored, TurnRow
+from constrained.serve.sessions import DONE, PREPARED, STARTED, Sessions, Stored, TenantStore, TurnRow
 from constrained.serve.settings import LOCAL, ServerSettings
-from constrained.turn import Turn
+from constrained.serve.wire import EffectsOutcome, ForkRequest, Settings, TurnReply, TurnRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Turns:
         self.settings, self.packs, self.sessions, self.journal = settings, packs, sessions, journal
         self.engines: dict[str, Engine | None] = {**engines, RULES: None}
         self.own = dict(own or {})
-        self.margin = Margin()
+        self.margin = DeadlineReserve()
         self._counts: dict[str, int] = {}  # conversations of a tenant, as far as this process knows
 
     # -- jobs ------------------------------------------------------------------------------------------------
@@ -155,10 +154,10 @@ class Turns:
             stored = self._present(book, job)
             return self._taken(book, job, stored, policy, engine_name, engine)
 
-    def _taken(self, book: Book, job: Job, stored: Stored | None, policy: Policy, engine_name: str, engine: Engine | None) -> Taken:
+    def _taken(self, book: TenantStore, job: Job, stored: Stored | None, policy: Policy, engine_name: str, engine: Engine | None) -> Taken:
         memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
         if job.done or job.failed:
-            memory = told(memory, job.done, job.failed)
+            memory = with_outcomes(memory, job.done, job.failed)
         state = _state(policy, job, stored)
         until_s = self.until_s(job)
         turn, after, degraded = self._reply(policy, job, memory, state, engine, until_s)
@@ -206,7 +205,7 @@ class Turns:
         turn = dialogue.reply(job.message, state, within=max(0.0, until_s - time.monotonic()))
         return turn, dialogue.memory()
 
-    def _logged(self, book: Book, row: TurnRow, before: Stored | None, turn: Turn) -> dict[str, Any]:
+    def _logged(self, book: TenantStore, row: TurnRow, before: Stored | None, turn: Turn) -> dict[str, Any]:
         try:
             return seal_of(self.journal.write(turn.record))
         except ConstrainedError:
@@ -216,7 +215,7 @@ class Turns:
     def _applied(self, turn: Turn, state: State) -> State:
         return turn.apply(state)  # type: ignore[no-any-return]  # the state that it was given, changed
 
-    def _run(self, book: Book, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any], apply: Callable[[], State]) -> TurnReply:
+    def _run(self, book: TenantStore, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any], apply: Callable[[], State]) -> TurnReply:
         """Runs the effects, once: before them the row says that they may have run."""
         book.start(row.turn_id)
         try:
@@ -231,22 +230,22 @@ class Turns:
         self._close(book, row, reply, seal)
         return sealed(reply, seal)
 
-    def _close(self, book: Book, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any]) -> None:
+    def _close(self, book: TenantStore, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any]) -> None:
         state = reply.state_before if reply.state_after is None else reply.state_after
         book.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), self._remembered(book, row, reply))
 
-    def _remembered(self, book: Book, row: TurnRow, reply: TurnReply) -> Memory | None:
+    def _remembered(self, book: TenantStore, row: TurnRow, reply: TurnReply) -> Memory | None:
         """The memory with what became of the effects; None where that is not known, or a later turn came."""
         stored = book.find(row.conversation) if reply.effects_outcome in ("ran", "failed") else None
         if stored is None or stored.number != row.number:
             return None
         names = [effect.name for effect in reply.effects]
         is_done = reply.effects_outcome == "ran"
-        return told(Memory.model_validate_json(stored.memory), names if is_done else (), () if is_done else names)
+        return with_outcomes(Memory.model_validate_json(stored.memory), names if is_done else (), () if is_done else names)
 
     # -- what was taken before -------------------------------------------------------------------------------
 
-    def _repeated(self, book: Book, job: Job) -> TurnReply | None:
+    def _repeated(self, book: TenantStore, job: Job) -> TurnReply | None:
         row = book.repeated(job.key) if job.key else None
         if row is None:
             return None
@@ -255,7 +254,7 @@ class Turns:
             raise RefusedError(409, "another request came with this idempotency key", hint=hint, param="idempotency_key")
         return self.told(self._settled(book, row)).model_copy(update={"is_repeat": True})
 
-    def _present(self, book: Book, job: Job) -> Stored | None:
+    def _present(self, book: TenantStore, job: Job) -> Stored | None:
         """The conversation as it is now, its last turn settled; None for a new one."""
         stored = None if job.is_new else book.find(job.conversation)
         if stored is None:
@@ -269,7 +268,7 @@ class Turns:
             stored = book.find(job.conversation)
         return stored
 
-    def _admit(self, book: Book, tenant: str) -> None:
+    def _admit(self, book: TenantStore, tenant: str) -> None:
         if tenant not in self._counts:
             self._counts[tenant] = book.count()
         if self._counts[tenant] >= self.settings.limits.n_conversations:
@@ -287,7 +286,7 @@ class Turns:
                     n_settled += 1
         return n_settled
 
-    def _settled(self, book: Book, row: TurnRow) -> TurnRow:
+    def _settled(self, book: TenantStore, row: TurnRow) -> TurnRow:
         """The row of a turn that is done; one that a crash interrupted is completed first."""
         if row.stage == DONE:
             return row
@@ -302,7 +301,7 @@ class Turns:
             self._complete(book, row, reply, kept, seal)
         return replace(book.turn(row.conversation, row.number) or row, stage=DONE)
 
-    def _complete(self, book: Book, row: TurnRow, reply: TurnReply, record: Record, seal: Mapping[str, Any]) -> None:
+    def _complete(self, book: TenantStore, row: TurnRow, reply: TurnReply, record: Record, seal: Mapping[str, Any]) -> None:
         """Runs the effects that did not start before the crash, when the pack still gives them for this record."""
         try:
             effects, state = find_effects(self.packs.get(reply.pack), record)
@@ -343,7 +342,7 @@ class Turns:
     def told(self, row: TurnRow) -> TurnReply:
         return sealed(TurnReply.model_validate_json(row.reply), json.loads(row.seal))
 
-    def _existing(self, book: Book, conversation: str) -> Stored:
+    def _existing(self, book: TenantStore, conversation: str) -> Stored:
         stored = book.find(conversation)
         if stored is None:
             raise _missing(conversation)
@@ -361,7 +360,7 @@ class Turns:
     def check_own(self, pack: str, policy: Policy) -> None:
         """Raises AdapterError or CalibrationError where the pack's own engine was fitted to another catalog than this policy's."""
         own = self.own.get(pack)
-        if isinstance(own, Bound):
+        if isinstance(own, CatalogBound):
             own.check_catalog(policy.catalog.name, policy.catalog.hash)
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from constrained import Catalog, Policy, load_catalog
+from constrained import Catalog, Policy
 from constrained.approval import ledger as ledgers
-from constrained.approval.in_force import Standing
+from constrained.approval.in_force import ApprovalSnapshot
 from constrained.approval.keys import to_text
 from constrained.approval.ledger import Draft, Entry, Ledger, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
 from constrained.approval.worklist import Terms, draft_of, to_recall, versions
+from constrained.catalog.load import load_catalog
 from constrained.packs import load_policy_file
 
 TODAY = dt.datetime.now(dt.UTC).date()
@@ -121,5 +122,5 @@ class Office:
 
     def reasons(self, day: dt.date = TODAY, **place: Any) -> dict[str, str]:
         """ "response locale" -> why it may not be said."""
-        standing = Standing(self.ledger, self.people, **place)
+        standing = ApprovalSnapshot(self.ledger, self.people, **place)
         return {f"{one.response.id} {one.locale}": one.reason for one in versions(self.catalog, standing, day)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from constrained.cli.received import received
+from constrained.cli.desks import received
 from tests.approval.office import TODAY
 from tests.cli.conftest import Ran, Run
 

@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained import VerificationError
-from constrained.approval.in_force import Standing
+from constrained.approval.in_force import ApprovalSnapshot
 from constrained.approval.ledger import Entry, Ledger
 from constrained.approval.people import People, Person, Rule
-from constrained.catalog.digest import version_hash
 from constrained.catalog.load import catalog_from
+from constrained.catalog.response import version_hash
+from constrained.errors import VerificationError
 from constrained.logic.options import Allowed, Option
 from constrained.verify import verify
 from tests.approval.office import TODAY, Office
@@ -230,7 +230,7 @@ def test_three_readings_agree(
     found: tuple[Entry, ...], people: People, day: dt.date, channel: str | None, jurisdiction: str | None, drafts: bool
 ) -> None:
     usable = tuple(one for one in found if one.by != one.author)  # others are refused when a ledger is read
-    standing = Standing(ledger_of(*usable), people, channel, jurisdiction, drafts)
+    standing = ApprovalSnapshot(ledger_of(*usable), people, channel, jurisdiction, drafts)
     for response in CATALOG.responses.values():
         for locale in response.texts:
             expected = may_be_said(response, locale, usable, people, day, (channel, jurisdiction), drafts)
@@ -238,7 +238,7 @@ def test_three_readings_agree(
             assert verified(response, locale, day, standing) == expected
 
 
-def verified(response: Any, locale: str, day: dt.date, standing: Standing) -> bool:
+def verified(response: Any, locale: str, day: dt.date, standing: ApprovalSnapshot) -> bool:
     option = Option(response, {}, response.texts[locale].source, locale, response.source, (), 0)
     try:
         verify(option.text, option, Allowed((option,)), CATALOG, day, standing)

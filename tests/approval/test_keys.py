@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import KeyFileError
 from constrained.approval.keys import from_text, load_private, load_public, new_pair, sign, to_text, verify
+from constrained.errors import KeyFileError
 
 
 def test_a_pair_signs_and_verifies_and_only_its_owner_may_read_it(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from constrained import ApprovalError
 from constrained.approval import ledger as ledgers
 from constrained.approval.keys import sign, to_text
 from constrained.approval.ledger import Draft, ledger_path, read_ledger
 from constrained.approval.people import load_people, people_path
 from constrained.approval.worklist import Terms, draft_of
+from constrained.errors import ApprovalError
 from tests.approval.office import KEYS, TODAY, Office
 
 DRAFT = Draft(kind="approve", response="hello", locale="en", version="sha256:1", text="Hello.", author="Ada")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import ApprovalError
 from constrained.approval.keys import to_text
 from constrained.approval.people import People, Person, Rule, load_people
+from constrained.errors import ApprovalError
 from tests.approval.office import KEYS
 
 KEY = to_text(KEYS["Dana"].public_key())

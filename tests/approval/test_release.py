@@ -14,13 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained import ApprovalError, Dialogue, MemoryLog, load_catalog, load_policy
-from constrained.approval.live import Approvals, standing_at
+from constrained import Dialogue, load_policy
+from constrained.approval.in_force import Approvals, standing_at
 from constrained.approval.people import FILE_NAME
 from constrained.approval.worklist import Terms, draft_of
-from constrained.audit.replay import replay
-from constrained.golden import load_golden, run_golden
+from constrained.catalog.load import load_catalog
+from constrained.errors import ApprovalError
 from constrained.packs import load_policy_file
+from constrained.quality.golden import load_golden, run_golden
+from constrained.records.log import MemoryLog
+from constrained.records.replay import replay
 from constrained.testing import RandomEngine
 from tests.approval.office import TODAY, Office
 from tests.approval.test_in_force import may_be_said

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Allowed, ApprovalError, CatalogError, Dialogue, Option, VerificationError
-from constrained.approval.in_force import Standing
-from constrained.approval.report import approval_report
-from constrained.approval.sources import changed, find_passage, passage_hash
-from constrained.audit.replay import replay
+from constrained import Dialogue
+from constrained.approval.documents import changed, find_passage, passage_hash
+from constrained.approval.in_force import ApprovalSnapshot
+from constrained.approval.worklist import approval_report
+from constrained.errors import ApprovalError, CatalogError, VerificationError
+from constrained.logic.options import Allowed, Option
+from constrained.records.replay import replay
 from constrained.verify import verify
 from tests.approval.office import TODAY, Office
 
@@ -106,9 +108,9 @@ def test_a_suspended_fallback_is_not_said(cited: Office) -> None:
 def test_verification_holds_a_suspension_too(cited: Office) -> None:
     catalog = cited.catalog
     option = Option(catalog["pardon"], {}, "Pardon?", "en", catalog["pardon"].source, (), 0)
-    verify("Pardon?", option, Allowed((option,)), catalog, TODAY, Standing())
+    verify("Pardon?", option, Allowed((option,)), catalog, TODAY, ApprovalSnapshot())
     with pytest.raises(VerificationError, match="no approval of 'pardon' is in force"):
-        verify("Pardon?", option, Allowed((option,)), catalog, TODAY, Standing(suspended=frozenset({"pardon"})))
+        verify("Pardon?", option, Allowed((option,)), catalog, TODAY, ApprovalSnapshot(suspended=frozenset({"pardon"})))
 
 
 def test_another_hash_is_another_version(cited: Office) -> None:

@@ -9,8 +9,8 @@ import shutil
 import pytest
 
 from constrained import Dialogue
+from constrained.approval.in_force import has_ledger
 from constrained.approval.keys import _WEAK, SCHEME, from_text, to_text
-from constrained.approval.live import has_ledger
 from constrained.approval.people import is_same_name, people_path
 from constrained.errors import ApprovalError, CatalogError, KeyFileError
 from tests.approval.office import KEYS, ROLES, Office

@@ -11,7 +11,7 @@ from benchmarks.__main__ import run_suite
 from benchmarks.calibration import read_scores
 from benchmarks.harness import BenchmarkError
 from benchmarks.options import Options
-from tests.calibration.synthetic import desk
+from tests.quality.calibration.synthetic import desk
 
 
 def measured(path: Path) -> dict[str, float]:

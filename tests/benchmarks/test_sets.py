@@ -19,10 +19,10 @@ from benchmarks.sets.splitting import bare, dev_and_rest, distinct, draw
 from benchmarks.sets.star import FALLBACK, TASKS, catalog
 from benchmarks.sets.wording import identifier, named
 from constrained.catalog.load import load_catalog
-from constrained.evaluation.data import read_examples
 from constrained.logic.allow import allow
-from constrained.memory import Memory
+from constrained.logic.memory import Memory
 from constrained.packs import load_policy_file
+from constrained.quality.labelled_data import read_examples
 from tests.strategies import DATA
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there: set CONSTRAINED_DATA")

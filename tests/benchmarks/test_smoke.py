@@ -79,7 +79,7 @@ def test_a_suite_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixtur
 
 def test_a_model_that_ignores_the_tree_mask_is_not_timed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
-    from constrained.decoding.model import LanguageModel
+    from constrained.engines.decoding.language_model import LanguageModel
 
     sound = LanguageModel.run
 

@@ -44,7 +44,8 @@ def test_what_a_graph_admits(policy, picks, strict, lenient):
 
 
 def test_an_imported_procedure_can_be_explored(policy):
-    from constrained.proving import before, prove, scope
+    from constrained.analysis.prover.proofs import prove
+    from constrained.analysis.prover.properties import before, scope
 
     proof = prove(policy, [before("ask_name", "shop_done").named("named")], scope(heard={"given": ["x"]}), most_points=300)
     assert {one.name: one.status for one in proof.verdicts}["named"] == "violated"  # a known name is passed over

@@ -416,8 +416,8 @@ def test_a_slot_has_a_name_that_a_text_can_hold() -> None:
 def test_choices_are_multiplied_out_only_as_far_as_that_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     choice = {"type": "choice", "of": ["Ale", "Stew"]}
     data = small(a={"text": "{x}, {y}", "slots": {"x": choice, "y": choice}, "when": "x"}, b={"text": "Ale, Stew", "when": "x"})
-    monkeypatch.setattr("constrained.catalog.clashes.MOST_WORDINGS", 3)
+    monkeypatch.setattr("constrained.catalog.load.MOST_WORDINGS", 3)
     assert "b" in catalog_from(data)
-    monkeypatch.setattr("constrained.catalog.clashes.MOST_WORDINGS", 4)
+    monkeypatch.setattr("constrained.catalog.load.MOST_WORDINGS", 4)
     with pytest.raises(CatalogError, match="'b' says in 'en' the same as 'a'"):
         catalog_from(data)

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.catalog.currencies import CURRENCIES
-from constrained.catalog.formats import can_format
 from constrained.catalog.locales import canonical_tag, nearest_tag, parent_tags
 from constrained.catalog.read import _FORMATTED
+from constrained.catalog.render import CURRENCIES, can_format
 
 
 @pytest.mark.parametrize(

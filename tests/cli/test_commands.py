@@ -12,8 +12,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from constrained import models
-from constrained.cli import demo, loading, screen
+from constrained.cli import demo, screen
+from constrained.cli import models as loading
+from constrained.engines import model_files
 from constrained.testing import RandomEngine
 from tests.cli.conftest import Run
 
@@ -191,7 +192,7 @@ def test_model_list_tells_which_are_here(run: Run, here: Path, monkeypatch: pyte
 
 
 def test_model_get_fetches_and_prints_the_folder(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def get(name: str, progress: models.Progress) -> Path:
+    def get(name: str, progress: model_files.Progress) -> Path:
         for done in range(0, 101, 50):
             progress("download", done, 100)
         progress("convert", 0, 0)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from constrained.audit.log import JsonLinesLog, read_log
-from constrained.choice import Engine
 from constrained.cli import play
 from constrained.cli.play import talk
-from constrained.dialogue import Dialogue
+from constrained.dialogue.dialogue import Dialogue
+from constrained.engines.protocol import Engine
+from constrained.records.jsonl import JsonLinesLog
+from constrained.records.stores import read_log
 from constrained.testing import ScriptedEngine
 from tests.cli.conftest import Run
 from tests.logic.claims_desk import claims_desk

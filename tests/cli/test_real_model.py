@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from constrained.models import get_model
+from constrained.engines.model_files import get_model
 from tests.cli.conftest import DESK
 
 COMMAND = str(Path(sys.executable).with_name("constrained"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from constrained import Policy, State, Understanding, amount, only, policy, question, say
+from constrained import Policy, State, Understanding, only, policy, say
 from constrained.catalog.load import catalog_from
-from constrained.choice import Candidate, Choice, Scene
+from constrained.engines.protocol import Candidate, Choice, Scene
+from constrained.hear import amount, question
 
 OPTIONS = Choice(
     "reply",
@@ -16,7 +17,7 @@ OPTIONS = Choice(
             "0:sell", "50 gold, and the key is yours.", "the player wants to buy the key", ("here is the money for the key",), name="sell"
         ),
         Candidate("1:rumour", "They say the smith drinks.", "the player asks for news", ("what's new?", "any gossip?"), name="rumour"),
-        Candidate("2:pardon", "What was that?", "nothing else fits", rest=True, name="pardon"),
+        Candidate("2:pardon", "What was that?", "nothing else fits", no_match=True, name="pardon"),
     ),
 )
 THREAT = Choice(
@@ -24,14 +25,14 @@ THREAT = Choice(
     "heard",
     (
         Candidate("yes", "yes", "Does the player threaten the innkeeper? yes", ("I'll burn this place down",), name="yes"),
-        Candidate("no", "no", "Does the player threaten the innkeeper? no", ("nice place you have",), rest=True, name="no"),
+        Candidate("no", "no", "Does the player threaten the innkeeper? no", ("nice place you have",), no_match=True, name="no"),
     ),
     "Does the player threaten the innkeeper?",
 )
 SPAN = Choice(
     "offer",
     "span",
-    (Candidate("60", "60"), Candidate("50", "50"), Candidate("none", "none", rest=True)),
+    (Candidate("60", "60"), Candidate("50", "50"), Candidate("none", "none", no_match=True)),
     "How much gold does the player offer?",
 )
 ONE = Choice("alone", "option", (Candidate("0:only", "Out with you!", "the player is rude"),))

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from constrained.choice import Blank, Candidate, Choice, Deadline, Distribution, Scene
 from constrained.engines.batching import BatchingEngine
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, ExtractionField, Scene
 from constrained.errors import BusyError, DeadlineError, EngineError
 
 
@@ -117,7 +117,7 @@ def test_its_name_is_the_engine_s(counting):
 
 
 def test_what_the_engine_reads_of_a_message_passes_through(counting):
-    blanks = [Blank("order", "Which order?", pattern="[A-Z]+")]
+    blanks = [ExtractionField("order", "Which order?", pattern="[A-Z]+")]
     with BatchingEngine(counting) as engine:
         assert engine.read(blanks, scene("AB")) == [None]
     counting.read = lambda blanks, scene, deadline=None: [scene.message for _ in blanks]

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.choice import Ask, Choice, Deadline, Decoding, Distribution, Engine, Reads, Scene
-from constrained.engines.cascade import Cascade, Stage
-from constrained.engines.thresholds import fit_cascade, judge_cascade
+from constrained.engines.cascade import Cascade, Stage, fit_cascade, judge_cascade
+from constrained.engines.protocol import Ask, Choice, Deadline, Decoding, Distribution, Engine, Extractor, Scene
 from constrained.errors import CalibrationError, DeadlineError, EngineError
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.engines.asked import CHOICES, ONE, OPTIONS, SCENE, THREAT, inn
@@ -117,7 +116,7 @@ def test_a_late_stage_is_late() -> None:
 def test_the_first_stage_that_reads_does() -> None:
     engine = Cascade([Stage(Sure("a", 1.0)), Stage(ScriptedEngine({SCENE.message: {"plate": "AB 1"}}))])
     blank: Any = type("Blank", (), {"name": "plate"})()
-    assert isinstance(engine, Reads)
+    assert isinstance(engine, Extractor)
     assert list(engine.read([blank], SCENE)) == ["AB 1"]
     assert list(Cascade([Stage(Sure("a", 1.0))]).read([blank, blank], SCENE)) == [None, None]
 

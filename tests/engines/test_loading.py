@@ -11,8 +11,8 @@ import transformers
 
 from constrained.engines.transformers import TransformersEngine
 from constrained.errors import ConstrainedError, EngineError, ModelNotFoundError
-from tests.decoding import tiny
 from tests.engines.asked import scores
+from tests.engines.decoding import tiny
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.choice import Candidate, Choice, Deadline, Engine, Reads, checked
+from constrained.engines.protocol import Candidate, Choice, Deadline, Engine, Extractor, checked
 from constrained.errors import DeadlineError, EngineError
 from tests.engines.asked import CHOICES, ONE, OPTIONS, SCENE, SPAN, THREAT, inn
 
 outlines = pytest.importorskip("outlines", reason="outlines is not installed: pip install outlines")
 pytest.importorskip("torch")
 from constrained.engines.outlines import OutlinesEngine, distinct_names, prompt  # noqa: E402  # needs outlines to be of use
-from tests.decoding import tiny  # noqa: E402
+from tests.engines.decoding import tiny  # noqa: E402
 
 names = st.sampled_from(["sell", "sell the key", "sell (1)", "rumour", "", "a b"])
 
@@ -177,7 +177,7 @@ def test_twins_are_told_apart_by_what_they_say():
 
 def test_it_is_an_engine_that_only_chooses():
     assert isinstance(OutlinesEngine(Ollama()), Engine)
-    assert not isinstance(OutlinesEngine(Ollama()), Reads)
+    assert not isinstance(OutlinesEngine(Ollama()), Extractor)
 
 
 @pytest.mark.parametrize("model", [object(), "llama", outlines.models.AsyncOllama(SimpleNamespace(), "m")])

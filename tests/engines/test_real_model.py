@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.choice import Candidate, Choice
-from constrained.decoding import prompt
-from constrained.decoding.channel import score_message, score_message_rows
-from constrained.decoding.contexts import Contexts
-from constrained.decoding.exact import score_rows, score_tree
-from constrained.decoding.rules import Channel, Direct
+from constrained.engines.decoding import prompts
+from constrained.engines.decoding.channel import Contexts, score_message, score_message_rows
+from constrained.engines.decoding.direct_rule import Direct
+from constrained.engines.decoding.exact import score_rows, score_tree
+from constrained.engines.decoding.rules import Channel
+from constrained.engines.model_files import get_model
+from constrained.engines.protocol import Candidate, Choice
 from constrained.engines.transformers import TransformersEngine
-from constrained.models import get_model
 from tests.engines.asked import CATALOG, CHOICES, OPTIONS, SCENE, inn, scores
 from tests.strategies import DATA, HOSTILE, naughty_strings
 
@@ -53,7 +53,7 @@ def lines():
         return list(dict.fromkeys(row["Response"] for row in csv.DictReader(file)))[:N_LINES]
 
 
-BARE = prompt.PromptPlan(has_rules=False, has_listing=False)
+BARE = prompts.PromptPlan(has_rules=False, has_listing=False)
 
 
 def exact_with(engine, rule):
@@ -93,8 +93,8 @@ def test_searches_find_what_exact_finds_and_read_less(exact, lines):
 def test_channel_scores_equal_plain_passes(exact, lines):
     model, tokens = exact.reader.model, exact.reader.tokens
     choice = Choice("reply", "option", tuple(Candidate(str(index), line, line) for index, line in enumerate(lines)))
-    contexts = [tuple(tokens.plain(text)) for text in prompt.contexts(choice, SCENE)]
-    message = tokens.plain(prompt.heard_as(QUESTION))
+    contexts = [tuple(tokens.plain(text)) for text in prompts.contexts(choice, SCENE)]
+    message = tokens.plain(prompts.heard_as(QUESTION))
     found, _ = score_message(model, Contexts(model), contexts, message)
     by_rows, *_ = score_message_rows(model, [(context, tuple(message)) for context in contexts])
     assert np.abs(found - by_rows).max() <= TOLERANCE_NATS

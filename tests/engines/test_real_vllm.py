@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from constrained.folders import find_pack
-from constrained.golden import load_golden, run_golden
-from constrained.models import DEFAULT_MODEL
+from constrained.engines.model_files import DEFAULT_MODEL
+from constrained.pack_folders import find_pack
 from constrained.packs import load_policy
+from constrained.quality.golden import load_golden, run_golden
 
 URL = os.environ.get("CONSTRAINED_VLLM_URL", "")
 pytestmark = [

@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.choice import Ask, Candidate, Choice, Deadline, Decoding, Engine
-from constrained.decoding import prompt
-from constrained.decoding.calibration import Calibration
-from constrained.decoding.rules import Channel, Direct, Found
+from constrained.engines.decoding import prompts
+from constrained.engines.decoding.direct_rule import Direct
+from constrained.engines.decoding.rules import Calibration, Channel, ScoredChoice
+from constrained.engines.protocol import Ask, Candidate, Choice, Deadline, Decoding, Engine
 from constrained.engines.transformers import TransformersEngine
 from constrained.errors import DeadlineError, EngineError
-from tests.decoding import tiny
-from tests.decoding.test_selftest import CAN
 from tests.engines.asked import CATALOG, CHOICES, ONE, OPTIONS, SCENE, SPAN, THREAT, inn, scores
+from tests.engines.decoding import tiny
+from tests.engines.decoding.test_selftest import CAN
 from tests.strategies import HOSTILE, naughty_strings
 
 RULES = [Channel(), Direct(), Direct("key"), Direct("when", has_prior=False), Direct("text", is_mean=True)]
@@ -86,8 +86,8 @@ def test_the_order_of_candidates_changes_no_score(network, rule):
 def test_the_channel_scores_the_message_after_each_context(network):
     engine = around(network, Channel(words=0.0))
     model, tokens = engine.reader.model, engine.reader.tokens
-    message = tokens.plain(prompt.heard_as(SCENE.message))
-    expected = [tiny.by_definition(model, tokens.plain(text), message) for choice in CHOICES for text in prompt.contexts(choice, SCENE)]
+    message = tokens.plain(prompts.heard_as(SCENE.message))
+    expected = [tiny.by_definition(model, tokens.plain(text), message) for choice in CHOICES for text in prompts.contexts(choice, SCENE)]
     assert scores(engine) == pytest.approx(expected, abs=TOLERANCE_NATS)
 
 
@@ -97,12 +97,12 @@ def test_direct_scores_are_likelihoods_after_the_prompt_less_those_after_the_neu
     model, tokens = plain.reader.model, plain.reader.tokens
 
     def likelihoods(scene):
-        static, dynamic = tokens.chat(prompt.PromptPlan().static(scene), prompt.dynamic(scene, choice))
+        static, dynamic = tokens.chat(prompts.PromptPlan().static(scene), prompts.dynamic(scene, choice))
         rows = [[*tokens.plain(candidate.text), tokens.end] for candidate in choice.candidates]
         return np.asarray([tiny.by_definition(model, static + dynamic, row) for row in rows])
 
     assert scores(plain, [choice]) == pytest.approx(likelihoods(SCENE), abs=TOLERANCE_NATS)
-    expected = likelihoods(SCENE) - likelihoods(prompt.neutral(SCENE))
+    expected = likelihoods(SCENE) - likelihoods(prompts.neutral(SCENE))
     assert scores(relative, [choice]) == pytest.approx(expected, abs=TOLERANCE_NATS)
 
 
@@ -285,7 +285,7 @@ def test_what_differs_shows_in_the_identity(engine, network, name, changes):
 
 
 def test_scores_that_are_no_numbers_are_an_engine_error(engine, monkeypatch):
-    monkeypatch.setattr(engine.rule.__class__, "scores", lambda *_: [[Found(np.asarray([0.0, np.nan, 1.0]), "exact", Decoding())]])
+    monkeypatch.setattr(engine.rule.__class__, "scores", lambda *_: [[ScoredChoice(np.asarray([0.0, np.nan, 1.0]), "exact", Decoding())]])
     with pytest.raises(EngineError, match="not finite for 'reply'") as caught:
         engine.choose([OPTIONS], SCENE)
     assert "float32" in caught.value.hint

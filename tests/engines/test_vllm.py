@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.choice import Candidate, Choice, Deadline, Engine
-from constrained.decoding.rules import Channel, Direct
-from constrained.engines.http import HttpFailure
+from constrained.engines.decoding.direct_rule import Direct
+from constrained.engines.decoding.rules import Channel
+from constrained.engines.protocol import Candidate, Choice, Deadline, Engine
 from constrained.engines.transformers import TransformersEngine
 from constrained.engines.vllm import VllmEngine
 from constrained.engines.vllm_rules import RemoteChannel, RemoteDirect
-from constrained.engines.vllm_servers import MOST_IDS, MOST_PROMPTS, N_FAILURES, Next, VllmServers, read_answer
+from constrained.engines.vllm_servers import MOST_IDS, MOST_PROMPTS, N_FAILURES, HttpFailure, Next, VllmServers, read_answer
 from constrained.errors import DeadlineError, EngineError
-from tests.decoding import tiny
 from tests.engines.asked import CHOICES, OPTIONS, SCENE, inn
+from tests.engines.decoding import tiny
 from tests.engines.fake_vllm import HOW, SPOILT, WORDS, MadeUp, serving
 from tests.strategies import messages
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from constrained.audit.bundle import write_bundle
-from constrained.audit.log import read_entries, read_log
-from constrained.audit.record import Erasure, Outcome
-from constrained.audit.replay import replay
-from constrained.audit.sealing import SealedLog, unsealed
-from constrained.audit.stores import existing, open_log
-from constrained.audit.subjects import SubjectKeys
-from constrained.folders import find_pack
-from constrained.golden import load_golden
+from constrained.pack_folders import find_pack
 from constrained.packs import load_policy_file
+from constrained.quality.golden import load_golden
+from constrained.records.bundle import write_bundle
+from constrained.records.record import Erasure, Outcome
+from constrained.records.replay import replay
+from constrained.records.sealing import SealedLog, SubjectKeys, unsealed
+from constrained.records.stores import existing, open_log, read_entries, read_log
 from constrained.testing import ScriptedEngine
 
 __all__ = [

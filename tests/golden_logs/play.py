@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from unittest import mock
 
-from constrained import Dialogue, EffectError, EngineError, load_policy
+from constrained import Dialogue, load_policy
+from constrained.errors import EffectError, EngineError
 from tests.golden_logs.names import ScriptedEngine, find_pack, load_golden, load_policy_file
 
 FOLDER = Path(__file__).parent

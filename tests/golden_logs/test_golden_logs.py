@@ -11,7 +11,8 @@ import shutil
 
 import pytest
 
-from constrained import AuditError, Record, load_policy
+from constrained import Record, load_policy
+from constrained.errors import AuditError
 from tests.golden_logs.names import (
     Erasure,
     Outcome,

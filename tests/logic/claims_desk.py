@@ -54,12 +54,12 @@ class Heard(Understanding):
 
 @effect(requires=lambda state, number: number not in state.claims)
 def file_claim(state: Desk, number: int) -> Desk:
-    return state.but(claims=(*state.claims, number))
+    return state.replace(claims=(*state.claims, number))
 
 
 @effect
 def stop(state: Desk) -> Desk:
-    return state.but(stopped=True)
+    return state.replace(stopped=True)
 
 
 REASONS = ("lost", "broken")

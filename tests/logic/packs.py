@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from constrained import Policy, PolicyError, Problem
+from constrained import Policy
+from constrained.analysis.rerun import load
 from constrained.catalog import catalog_from
-from constrained.logic.rerun import load
+from constrained.errors import PolicyError, Problem
 
 _numbers = itertools.count()
 
@@ -23,7 +24,9 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from constrained import State, Understanding, amount, choice, date, effect, entity, must, only, policy, question, say, score
+from constrained import State, Understanding, effect, must, only, policy, say
+
+from constrained.hear import amount, choice, date, entity, question, score
 
 
 class Item(Enum):
@@ -47,7 +50,7 @@ class Heard(Understanding):
 @effect(requires=lambda state, gold: state.gold >= gold)
 def pay(state: Shop, gold: int) -> Shop:
     """Takes gold."""
-    return state.but(gold=state.gold - gold)
+    return state.replace(gold=state.gold - gold)
 
 
 PRICE = 50

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Allowed, Option, Policy, PolicyError, SlotError
-from constrained.catalog import render
+from constrained import Policy
+from constrained.catalog.render import render
 from constrained.catalog.response import Response, Source
+from constrained.errors import PolicyError, SlotError
 from constrained.logic.allow import _BUILDERS, LAST, allow, likeliest, most_salient, pooled
-from constrained.memory import Memory
+from constrained.logic.memory import Memory
+from constrained.logic.options import Allowed, Option
 from tests.logic.packs import make, marked_lines, module_of
 
 TODAY = dt.date(2026, 3, 2)
@@ -346,7 +348,7 @@ def test_a_fallback_that_may_not_be_said_is_no_option_and_alone_it_stops_the_tur
     data = json.loads(path.read_text())
     data["responses"]["pardon"]["approval"] = {"by": "Legal", "on": "2001-01-01", "until": "2999-06-30"}
     path.write_text(json.dumps(data))
-    from constrained.logic.rerun import load
+    from constrained.analysis.rerun import load
 
     late = load(policy.file, "desk")
     assert ids(run(late)) == ["hello", "pardon"]

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from constrained import Policy, Problem, State
-from constrained.logic import check as module
-from constrained.logic.check import check_policy, examine
-from constrained.logic.explore import explore
-from constrained.logic.samples import Pool, built, distinct, pool_of
+from constrained import Policy, State
+from constrained.analysis import check as module
+from constrained.analysis.check import check_policy, examine
+from constrained.analysis.explore import explore
+from constrained.analysis.samples import Pool, built, distinct, pool_of
+from constrained.errors import Problem
 from constrained.logic.script import Script
 from tests.logic.packs import make, marked_lines, module_of
 

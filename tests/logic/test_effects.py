@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import EffectError, PolicyError, State, effect, must, only, say
+from constrained import State, effect, must, only, say
+from constrained.errors import EffectError, PolicyError
 from constrained.logic.effects import first_failing
 
 
@@ -24,7 +25,7 @@ class Purse(State):
 @effect(requires=lambda state, gold: state.gold >= gold)
 def pay(state: Purse, gold: int) -> Purse:
     """Takes gold."""
-    return state.but(gold=state.gold - gold)
+    return state.replace(gold=state.gold - gold)
 
 
 @effect
@@ -62,7 +63,7 @@ def test_effects_keep_their_order() -> None:
 
 
 def test_an_effect_that_returns_no_state_is_told() -> None:
-    with pytest.raises(EffectError, match=r"forget\(\) returned None, not a Purse\n    hint: .*return state\.but"):
+    with pytest.raises(EffectError, match=r"forget\(\) returned None, not a Purse\n    hint: .*return state\.replace"):
         forget(Purse())
 
 

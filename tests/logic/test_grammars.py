@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Dialogue, EngineError, PolicyError, State, Understanding, grammar, pattern, question
-from constrained.choice import Blank, Reads
-from constrained.golden import GoldenDialogue, run_golden
-from constrained.logic.check import check_policy
-from constrained.logic.grammars import as_grammar, fits, is_said
-from constrained.logic.understanding import ask, believed, blanks
+from constrained import Dialogue, State, Understanding
+from constrained.analysis.check import check_policy
+from constrained.engines.protocol import ExtractionField, Extractor
+from constrained.errors import EngineError, PolicyError
+from constrained.hear import grammar, pattern, question
 from constrained.packs import load_policy_file
+from constrained.quality.golden import GoldenDialogue, run_golden
 from constrained.testing import RandomEngine, ScriptedEngine
+from constrained.understanding.hearing import ask, believed, blanks
+from constrained.understanding.patterns import as_grammar, fits, is_said
 from tests.strategies import naughty_strings
 
 ORDER = r"[A-Z]{2}-[0-9]{6}"
@@ -55,7 +57,7 @@ def test_a_text_fits_exactly_when_the_whole_pattern_matches(text: str) -> None:
 
 
 def test_both_checks_of_a_pattern_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("constrained.logic.grammars._parses", lambda *_: False)
+    monkeypatch.setattr("constrained.understanding.patterns._parses", lambda *_: False)
     assert not fits("AB-123456", "", ORDER)
 
 
@@ -149,7 +151,7 @@ def test_a_reading_is_one_candidate_beside_none() -> None:
     assert list(asked) == ["angry", "order"]
     assert asked["order"].choice.kind == "span"
     assert asked["order"].values == ("AB-123456", None)
-    assert [one.rest for one in asked["order"].choice.candidates] == [False, True]
+    assert [one.no_match for one in asked["order"].choice.candidates] == [False, True]
     assert [one.text for one in asked["order"].choice.candidates] == ["AB-123456", "none of these"]
 
 
@@ -212,7 +214,8 @@ responses:
     examples: [where is my parcel]
 """
 LOGIC = """
-from constrained import State, Understanding, pattern, policy, say
+from constrained import State, Understanding, policy, say
+from constrained.hear import pattern
 
 
 class Desk(State):
@@ -241,7 +244,7 @@ def parcels(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 class Claims(RandomEngine):
-    """Reads whatever it is told to."""
+    """Extractor whatever it is told to."""
 
     def __init__(self, claim: Any, seed: int = 0) -> None:
         super().__init__(seed)
@@ -262,7 +265,7 @@ def test_a_turn_says_what_was_read(parcels: Any, tmp_path: Path) -> None:
 
 
 def test_engines_that_only_choose_leave_it_unheard(parcels: Any) -> None:
-    assert not isinstance(RandomEngine(), Reads)
+    assert not isinstance(RandomEngine(), Extractor)
     for engine in (None, RandomEngine(), ScriptedEngine({"where is AB-123456?": "pardon"})):
         turn = Dialogue(parcels, engine=engine).reply("where is AB-123456?")
         assert turn.heard.order is None
@@ -311,5 +314,5 @@ def test_a_golden_dialogue_fills_the_field(parcels: Any) -> None:
 
 
 def test_a_blank_holds_what_a_reader_needs() -> None:
-    assert blanks(Heard, "a")[0] == Blank("order", "Which order number?", "", ORDER, ("AB-123456",))
-    assert blanks(Heard, "a")[1] == Blank("plate", "Which plate?", PLATE, "", ("B-MW 1234",))
+    assert blanks(Heard, "a")[0] == ExtractionField("order", "Which order number?", "", ORDER, ("AB-123456",))
+    assert blanks(Heard, "a")[1] == ExtractionField("plate", "Which plate?", PLATE, "", ("B-MW 1234",))

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained import Memory, PolicyError, after, at_start, before, before_commitment, every, never_after, once
-from constrained.logic.clauses import Clause, Place
+from constrained import Memory
+from constrained.errors import PolicyError
+from constrained.logic.obligations import Audience, Clause
 from constrained.logic.run import run
+from constrained.obligations import after, at_start, before, before_commitment, every, never_after, once
 from tests.logic.packs import make
 
 IDS = ("a", "b", "c", "d", "e")
@@ -185,8 +187,8 @@ def test_a_commitment_waits_for_what_must_have_been_said(plain):
 
 def test_obligations_by_place(plain):
     desk = with_obligations(plain, [at_start("n1", channel="sms"), at_start("n2", jurisdiction="EU")])
-    assert around(options_of(desk, place=Place("web", "EU"))["d"]) == [("before", "n2")]
-    assert around(options_of(desk, place=Place("sms", "US"))["d"]) == [("before", "n1")]
+    assert around(options_of(desk, place=Audience("web", "EU"))["d"]) == [("before", "n2")]
+    assert around(options_of(desk, place=Audience("sms", "US"))["d"]) == [("before", "n1")]
     assert len(around(options_of(desk)["d"])) == 2  # a place that is not told is every place
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from constrained import PackError, Policy, PolicyError, policy, say
+from constrained import Policy, policy, say
+from constrained.analysis.rerun import load
 from constrained.catalog import catalog_from
-from constrained.logic.rerun import load
+from constrained.errors import PackError, PolicyError
 from tests.logic.packs import HEADER, PLAIN, catalog_data, make, marked_lines, problems_of, write
 
 GOOD = '''

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Dialogue, Memory, PolicyError, ProcedureError, VerificationError
-from constrained.audit.log import MemoryLog
-from constrained.audit.record import Record
-from constrained.audit.replay import replay
+from constrained import Dialogue, Memory
+from constrained.errors import PolicyError, ProcedureError, VerificationError
 from constrained.logic.allow import most_salient
-from constrained.logic.run import happened, run, told
+from constrained.logic.options import compose
+from constrained.logic.run import run, with_events, with_outcomes
+from constrained.records.log import MemoryLog
+from constrained.records.record import Record
+from constrained.records.replay import replay
 from constrained.testing import RandomEngine, ScriptedEngine
-from constrained.verify import compose, verify
+from constrained.verify import verify
 from tests.logic.claims_desk import BESIDE, CLAIM, HEADER, RESPONSES, claims_desk
 from tests.logic.packs import HEADER as SHOP_HEADER
 from tests.logic.packs import problems_of
@@ -79,7 +81,7 @@ def test_what_stands_beside_is_answered_and_the_step_stays(desk):
 
 def test_a_question_is_put_again_in_its_words_and_then_given_up(desk):
     dialogue, turns, _ = play(desk, "which", "which_again", "which_again", "no_number")
-    assert turns[-1].decision.chosen.is_rest
+    assert turns[-1].decision.chosen.is_no_match
     assert dialogue.memory().running == ()
     assert options(desk, dialogue.memory())[0] == "which"  # the next message begins anew
 
@@ -111,9 +113,9 @@ def test_a_loop_comes_back_to_its_question(desk):
 def test_what_the_host_could_not_do_is_not_claimed(desk):
     memory = at_step(desk, "which", "why", "is_lost", "filing")
     assert options(desk, memory) == ["hours", "rate", "block_it", "pardon"]  # nobody has told yet
-    failed = told(memory, failed=("file_claim",))
+    failed = with_outcomes(memory, failed=("file_claim",))
     assert options(desk, failed) == ["not_filed"]
-    assert options(desk, told(memory, done=("file_claim",))) == ["filed"]
+    assert options(desk, with_outcomes(memory, done=("file_claim",))) == ["filed"]
 
 
 def test_a_claim_without_its_event_is_blocked_and_not_verified(tmp_path):
@@ -121,7 +123,7 @@ def test_a_claim_without_its_event_is_blocked_and_not_verified(tmp_path):
     ran = run(desk, desk.state_type(), desk.heard_type(), Memory())
     reasons = [one.reason for one in ran.allowed.blocked if one.response_id == "filed"]
     assert reasons == ["claims 'file_claim', which was not committed in this conversation"]
-    after = happened(Memory(), ["file_claim"])
+    after = with_events(Memory(), ["file_claim"])
     ran = run(desk, desk.state_type(), desk.heard_type(), after)
     chosen = next(one for one in ran.allowed.options if one.id == "filed")
     text = compose(chosen, ran.allowed.obligations)
@@ -405,6 +407,6 @@ def test_a_choice_of_the_message_that_is_there_is_picked_by_what_is_said_next(tm
 
 
 def test_an_interruption_goes_before_what_the_host_has_told(desk):
-    memory = told(at_step(desk, "which", "why", "is_lost", "filing"), done=("file_claim",))
+    memory = with_outcomes(at_step(desk, "which", "why", "is_lost", "filing"), done=("file_claim",))
     assert options(desk, memory) == ["filed"]
     assert options(desk, memory, human=True) == ["human"]

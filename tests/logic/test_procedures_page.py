@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from constrained.logic.run import run, told
-from constrained.memory import Memory
+from constrained.logic.memory import Memory
+from constrained.logic.run import run, with_outcomes
 from constrained.packs import load_policy_file
 from tests.strategies import ROOT
 
@@ -37,5 +37,5 @@ def test_the_example_of_the_page_files_a_claim(tmp_path):
     for number, reply in ((None, "which_parcel"), (7, "terms"), (None, "filing")):
         ran = run(policy, policy.state_type(), policy.heard_type(number=number), memory)
         memory = ran.after(next(option for option in ran.allowed.options if option.id == reply))
-    memory = told(memory, done=["file_claim"])
+    memory = with_outcomes(memory, done=["file_claim"])
     assert [option.id for option in run(policy, policy.state_type(), None, memory).allowed.options] == ["filed"]

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from constrained import PolicyError, State, StateError
+from constrained import State
+from constrained.errors import PolicyError, StateError
 
 
 class Item(Enum):
@@ -89,7 +90,7 @@ values = st.fixed_dictionaries(
 def test_but_is_a_validated_copy_and_leaves_the_original_alone(first: dict[str, Any], changes: dict[str, Any]) -> None:
     state = Tavern(**first)
     before = state.model_dump_json()
-    assert state.but(**changes) == Tavern(**{**first, **changes})
+    assert state.replace(**changes) == Tavern(**{**first, **changes})
     assert state.model_dump_json() == before
 
 
@@ -114,8 +115,8 @@ def test_from_json_raises_nothing_but_state_errors(data: Any) -> None:
         (lambda: Tavern(gold=-1), "gold: Input should be greater than or equal to 0"),
         (lambda: Tavern(glod=1), "glod: no such field\n    hint: did you mean 'gold'?"),
         (lambda: Tavern(belt={"sword"}), "belt.0: Input should be 'key' or 'lamp'"),
-        (lambda: Tavern().but(gold="much"), "gold: Input should be a valid integer"),
-        (lambda: Tavern().but(golds=1), "golds: no such field"),
+        (lambda: Tavern().replace(gold="much"), "gold: Input should be a valid integer"),
+        (lambda: Tavern().replace(golds=1), "golds: no such field"),
         (lambda: Tavern.model_validate({"gold": -1}), "gold: Input should be greater"),
         (lambda: Tavern.from_json("[1]"), "is read from an object, not from list"),
         (lambda: Tavern.from_json("{"), "not JSON"),
@@ -132,7 +133,7 @@ def test_what_a_state_refuses_is_a_state_error(build: Any, expected: str) -> Non
 
 
 def test_fields_cannot_be_set() -> None:
-    with pytest.raises(StateError, match=r"Tavern\.gold cannot be set\n    hint: .*\.but\(gold=\.\.\.\)"):
+    with pytest.raises(StateError, match=r"Tavern\.gold cannot be set\n    hint: .*\.replace\(gold=\.\.\.\)"):
         Tavern().gold = 3  # type: ignore[misc]
     assert Tavern.default() == Tavern()
     assert hash(Tavern()) == hash(Tavern())
@@ -191,7 +192,7 @@ def test_immutable_fields_of_all_kinds_are_taken() -> None:
         j: bytes = b""
         k: Good | None = None
 
-    assert Good().but(c=Seat(3), d={(1, "a")}).c == Seat(3)
+    assert Good().replace(c=Seat(3), d={(1, "a")}).c == Seat(3)
 
 
 def test_sets_leave_in_one_order_in_every_process() -> None:

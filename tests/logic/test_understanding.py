@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from constrained import EngineError, PolicyError, State, StateError, Understanding, amount, choice, date, entity, question, score
-from constrained.choice import Distribution
-from constrained.logic.understanding import Asked, ask, understand
+from constrained import State, Understanding
+from constrained.engines.protocol import Distribution
+from constrained.errors import EngineError, PolicyError, StateError
+from constrained.hear import amount, choice, date, entity, question, score
+from constrained.understanding.hearing import Asked, ask, understand
 from tests.strategies import naughty_strings
 
 TODAY = dt.date(2026, 3, 18)  # a Wednesday
@@ -189,7 +191,7 @@ def test_each_question_is_a_closed_choice() -> None:
     assert "what a hat, day 2026-03-01" in asked["order"].choice.candidates[1].when
     assert asked["threat"].choice.candidates[0].examples == ("I'll burn it down",)
     assert asked["tool"].choice.candidates[0].examples == ("the key",)
-    assert [one.choice.candidates[-1].rest for one in asked.values()] == [name not in ("tone", "anger") for name in asked]
+    assert [one.choice.candidates[-1].no_match for one in asked.values()] == [name not in ("tone", "anger") for name in asked]
 
 
 def test_a_question_without_a_choice_is_not_asked() -> None:

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained import Dialogue, EngineError, SlotError
-from constrained.audit.replay import replay
+from constrained import Dialogue
+from constrained.errors import EngineError, SlotError
 from constrained.packs import load_policy_file
+from constrained.records.replay import replay
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine
 from tests import oracle
 from tests.strategies import HOSTILE, LOCALES, catalogs, messages, naughty_strings, programs, states

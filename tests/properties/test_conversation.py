@@ -11,11 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from constrained import Dialogue, EffectError, EngineError
-from constrained.audit.chain import follows
-from constrained.audit.replay import replay
-from constrained.choice import Deadline
+from constrained import Dialogue
+from constrained.engines.protocol import Deadline
+from constrained.errors import EffectError, EngineError
 from constrained.packs import load_policy_file
+from constrained.records.chain import follows
+from constrained.records.replay import replay
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine
 from tests import oracle
 from tests.conftest import DESK
@@ -93,7 +94,7 @@ class Conversation(RuleBasedStateMachine):
             expected = effect.kind.run(expected, *effect.args)
         self.state = turn.apply(self.state)
         assert self.state == expected
-        assert (self.state != expected.but()) is False
+        assert (self.state != expected.replace()) is False
         if turn.effects:
             with pytest.raises(EffectError):
                 turn.apply(self.state)
@@ -102,7 +103,7 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def apply_to_a_state_that_changed(self):
         """A book that was lent meanwhile, a debt that was paid: the precondition is checked again."""
-        changed = self.state.but(shelf=(), owed=0)
+        changed = self.state.replace(shelf=(), owed=0)
         with pytest.raises(EffectError):
             self.pending.apply(changed)
 

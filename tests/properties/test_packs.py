@@ -8,8 +8,8 @@ import json
 import pytest
 
 from constrained import Dialogue, load_policy
-from constrained.audit.replay import replay
-from constrained.golden import load_golden
+from constrained.quality.golden import load_golden
+from constrained.records.replay import replay
 from constrained.testing import RandomEngine
 from tests import oracle
 from tests.strategies import HOSTILE, ROOT

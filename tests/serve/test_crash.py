@@ -13,16 +13,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from constrained import AuditError
-from constrained.audit.log import JsonLinesLog, read_log
-from constrained.dialogue import Dialogue
-from constrained.errors import ConstrainedError
+from constrained.dialogue.dialogue import Dialogue
+from constrained.errors import AuditError, ConstrainedError
+from constrained.records.jsonl import JsonLinesLog
+from constrained.records.stores import read_log
 from constrained.serve.engines import SharedEngine
 from constrained.serve.journal import Journal
-from constrained.serve.models import TurnRequest
 from constrained.serve.packs import Packs
-from constrained.serve.sessions import Book, Sessions
+from constrained.serve.sessions import Sessions, TenantStore
 from constrained.serve.turns import Turns
+from constrained.serve.wire import TurnRequest
 from constrained.testing import ScriptedEngine
 from tests.serve.conftest import settings
 
@@ -67,7 +67,7 @@ def dying(monkeypatch, owner, name, *, after):
     monkeypatch.setattr(owner, name, call)
 
 
-MOMENTS = [(Book, "prepare"), (Journal, "write"), (Book, "start"), (Turns, "_applied"), (Book, "finish")]
+MOMENTS = [(TenantStore, "prepare"), (Journal, "write"), (TenantStore, "start"), (Turns, "_applied"), (TenantStore, "finish")]
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.serve import warming
+from constrained.serve import server as warming
+from constrained.serve.access import Gate
 from constrained.serve.app import create_app
-from constrained.serve.engines import GIVES_WAY, SharedEngine
-from constrained.serve.limits import Gate
-from constrained.serve.margin import LEAST_S, MOST_SHARE, N_BETWEEN, N_KEPT, Margin
+from constrained.serve.engines import GIVES_WAY, LEAST_S, MOST_SHARE, N_BETWEEN, N_KEPT, DeadlineReserve, SharedEngine
 from constrained.serve.packs import Packs
 from constrained.serve.settings import Limits
 from constrained.testing import RandomEngine, ScriptedEngine
@@ -27,7 +26,7 @@ SECONDS = st.floats(0, 1_000, allow_nan=False)
 
 @given(st.lists(SECONDS, max_size=600), st.floats(0.001, 600))
 def test_some_of_a_deadline_is_kept_back_and_never_all(times, within):
-    margin = Margin()
+    margin = DeadlineReserve()
     for seconds in times:
         margin.took(seconds)
     assert min(LEAST_S, within / 4) <= margin.of(within) <= MOST_SHARE * within
@@ -35,7 +34,7 @@ def test_some_of_a_deadline_is_kept_back_and_never_all(times, within):
 
 @given(st.floats(LEAST_S, 10), st.integers(0, 2))
 def test_as_much_is_kept_back_as_nearly_all_of_the_last_turns_needed(slow, n_slower):
-    margin = Margin()
+    margin = DeadlineReserve()
     for _ in range(N_KEPT - n_slower):
         margin.took(slow)
     for _ in range(n_slower):
@@ -55,14 +54,14 @@ def test_how_long_effects_took_is_not_learned(start):
 
 
 def test_what_was_slow_long_ago_is_forgotten():
-    margin = Margin()
+    margin = DeadlineReserve()
     for seconds in [5.0] * N_KEPT + [0.001] * N_KEPT:
         margin.took(seconds)
     assert margin.of(600) == LEAST_S
 
 
 def test_the_first_turns_are_learned_from():
-    margin = Margin()
+    margin = DeadlineReserve()
     for _ in range(N_BETWEEN):
         margin.took(0.4)
     assert margin.of(1.0) == 0.4
@@ -124,7 +123,7 @@ def test_an_engine_gives_way_to_those_who_answer(library):
             seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
             return super().choose(choices, scene, deadline)
 
-    from constrained.dialogue import Dialogue
+    from constrained.dialogue.dialogue import Dialogue
 
     engine, mine = SharedEngine(Looking(2)), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     try:

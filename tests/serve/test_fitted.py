@@ -11,7 +11,7 @@ from constrained.cli import serve
 from constrained.errors import CalibrationError, ConstrainedError
 from constrained.serve.app import create_app
 from constrained.serve.packs import Packs
-from constrained.serve.reload import Reloader
+from constrained.serve.server import Reloader
 from constrained.testing import RandomEngine
 from tests.serve.conftest import DESK, settings
 from tests.serve.test_reload import edit

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from constrained.serve.access import Gate, Guard
 from constrained.serve.errors import RefusedError
-from constrained.serve.limits import Gate
-from constrained.serve.models import ErrorReply, TurnRequest
-from constrained.serve.security import Guard
 from constrained.serve.settings import Limits, is_loopback, tenant_of
+from constrained.serve.wire import ErrorReply, TurnRequest
 from constrained.testing import RandomEngine
 from tests.serve.conftest import OTHER_TOKEN, TOKEN, TOKENS, running, turn
 from tests.serve.conftest import settings as server_settings

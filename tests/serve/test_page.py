@@ -13,9 +13,9 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
-from constrained.serve import models
+from constrained.serve import wire
 
-PAGE = Path(models.__file__).parent / "page"
+PAGE = Path(wire.__file__).parent / "page"
 SCRIPTS = sorted(PAGE.glob("*.js"))
 FILES = sorted(path for path in PAGE.iterdir() if path.is_file())
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"  # a name, which is never fetched
@@ -92,9 +92,9 @@ def fields(*kinds: Any) -> set[str]:
 def test_the_page_reads_only_what_the_server_tells() -> None:
     """A renamed field of an answer would be shown as nothing at all: no browser complains of it."""
     read = {
-        "decision": (models.DecisionReply,),
-        "reply": (models.TurnReply,),
-        "catalog": (models.CatalogReply,),
+        "decision": (wire.DecisionReply,),
+        "reply": (wire.TurnReply,),
+        "catalog": (wire.CatalogReply,),
     }
     optional = {"source", "examples"}  # shown where a server tells them
     for value, kinds in read.items():
@@ -107,8 +107,8 @@ def test_what_the_page_sends_is_what_the_server_takes() -> None:
     text = scripts()
     for name in ("pack", "message", "idempotency_key", "effects", "conversation", "state", "engine", "threshold", "within"):
         assert re.search(rf"\b{name}\b", text), name
-        assert name in models.TurnRequest.model_fields, name
-    assert {"turn", "state", "effects", "engine"} <= fields(models.ForkRequest)
+        assert name in wire.TurnRequest.model_fields, name
+    assert {"turn", "state", "effects", "engine"} <= fields(wire.ForkRequest)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

@@ -9,17 +9,16 @@ import logging
 import pytest
 from starlette.testclient import TestClient
 
-from constrained import AuditError, EngineError
-from constrained.audit.log import JsonLinesLog, read_entries, read_log
-from constrained.audit.sealing import unsealed
-from constrained.audit.subjects import SubjectKeys
-from constrained.errors import ApprovalError
+from constrained.errors import ApprovalError, AuditError, EngineError
+from constrained.records.jsonl import JsonLinesLog
+from constrained.records.sealing import SubjectKeys, unsealed
+from constrained.records.stores import read_entries, read_log
 from constrained.serve.app import create_app
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
 from constrained.testing import ScriptedEngine
 from tests.approval.office import Office
-from tests.audit.test_sensitive import CARD, desk_of
+from tests.records.test_sensitive import CARD, desk_of
 from tests.serve.conftest import OTHER_TOKEN, TOKEN, settings, turn
 from tests.serve.test_crash import Process
 from tests.serve.test_telemetry import logged_to
@@ -159,7 +158,7 @@ def test_what_a_crash_interrupted_is_looked_for_behind_what_was_there_before(pol
     journal = Journal.at(str(tmp_path / name))
     with serving(policies) as client:
         records = [turn(client)["record"] for _ in range(5)]
-    from constrained.audit.record import Record
+    from constrained.records.record import Record
 
     written = [journal.write(Record.model_validate(one)) for one in records]
     assert journal.last == 5
@@ -223,7 +222,7 @@ def test_the_process_logs_json_without_words(policies, capfd):
     stream = io.StringIO()
     with logged_to(stream), serving(policies) as client:
         turn(client, "a secret")
-        logging.getLogger("constrained.audit.jsonl").warning("%s bytes", 3)
+        logging.getLogger("constrained.records.jsonl").warning("%s bytes", 3)
     told = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [one["event"] for one in told] == ["turn", "3 bytes"]
     assert "a secret" not in stream.getvalue()

@@ -8,7 +8,7 @@ import pytest
 
 from constrained import ConstrainedError
 from constrained.serve.packs import Packs
-from constrained.serve.reload import Reloader
+from constrained.serve.server import Reloader
 from tests.serve.conftest import DESK
 
 FALLBACK = "Sorry, I did not follow. You can borrow, return or reserve a book."

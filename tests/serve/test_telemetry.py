@@ -25,7 +25,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
-from constrained import Dialogue, EngineError, Turn, load_policy
+from constrained import Dialogue, Turn, load_policy
+from constrained.errors import EngineError
 from constrained.serve import telemetry as module
 from constrained.serve.telemetry import LOGGER, OTHER_TENANTS, Telemetry, log_as_json
 from constrained.testing import RandomEngine, SabotagedEngine, ScriptedEngine

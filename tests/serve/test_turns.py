@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained.audit.log import read_log
-from constrained.audit.replay import replay
+from constrained.records.replay import replay
+from constrained.records.stores import read_log
 from constrained.serve.settings import Limits
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.serve.conftest import OTHER_TOKEN, turn
@@ -233,7 +233,7 @@ def test_concurrent_turns_share_batches(start):
 
 
 def test_the_reply_is_that_of_the_models(start):
-    from constrained.serve.models import CatalogReply, CatalogsReply, ConversationReply, TurnReply
+    from constrained.serve.wire import CatalogReply, CatalogsReply, ConversationReply, TurnReply
 
     client = start({"random": RandomEngine(2)})
     reply = turn(client, conversation="c", state={"owed": "2"})

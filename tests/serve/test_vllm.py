@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
 
 from constrained.engines.vllm import VllmEngine
-from tests.decoding import tiny
+from tests.engines.decoding import tiny
 from tests.engines.fake_vllm import HOW, WORDS, serving
 from tests.serve.conftest import turn
 from tests.serve.test_turns import is_approved

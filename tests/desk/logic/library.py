@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import NonNegativeInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, choice, date, entity, question, score
+from constrained.understanding.hearing import amount, choice, date, entity, question, score
 
 MOST = 3
 
@@ -45,19 +45,19 @@ class Heard(Understanding):
 @effect(requires=lambda state, title: title in state.shelf and len(state.at_home) < MOST)
 def lend(state: Library, title: str) -> Library:
     """The book goes home with the reader."""
-    return state.but(shelf=tuple(book for book in state.shelf if book != title), at_home=(*state.at_home, title))
+    return state.replace(shelf=tuple(book for book in state.shelf if book != title), at_home=(*state.at_home, title))
 
 
 @effect(requires=lambda state, money: 0 < money <= state.owed)
 def settle(state: Library, money: Decimal) -> Library:
     """Takes money off what is owed."""
-    return state.but(owed=state.owed - money)
+    return state.replace(owed=state.owed - money)
 
 
 @effect
 def count(state: Library) -> Library:
     """Counts a visit."""
-    return state.but(visits=state.visits + 1)
+    return state.replace(visits=state.visits + 1)
 
 
 @policy("library")

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from constrained import State, Understanding, effect, every, must, policy, question, say
+from constrained import State, Understanding, effect, must, policy, say
+from constrained.hear import question
+from constrained.obligations import every
 
 Marked = Field(json_schema_extra={"sensitive": True})
 

@@ -1,0 +1,179 @@
+"""Checks of a registered policy that need it to run: is it pure and deterministic, does every offer render, is all reached?
+
+What a sample cannot decide is told as a remark.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from constrained.analysis.explore import Run, explore, run_once, told
+from constrained.catalog.render import render
+from constrained.errors import PolicyError, Problem, SlotError
+from constrained.logic.allow import allow
+from constrained.logic.matching import RESERVE
+from constrained.logic.options import Offer
+from constrained.logic.policy import Policy
+
+RUNS = 2_000
+OTHER_SEED = "1"
+PATIENCE_S = 120  # for the second process
+
+
+@dataclass(slots=True)
+class Examination:
+    """What running a policy showed.
+
+    Attributes:
+        problems: what is wrong. ``remarks``: what a sample cannot decide.
+        offered: response ids that were offered. ``n_runs``: runs that were tried.
+    """
+
+    policy: Policy
+    today: date
+    problems: list[Problem] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
+    offered: set[str] = field(default_factory=set)
+    n_runs: int = 0
+    is_fallback_alone: bool = True
+    known: set[tuple[int, str]] = field(default_factory=set)
+
+    def problem(self, line: int, message: str, hint: str, run: Run | None = None, *, kind: str = "") -> None:
+        """Notes a problem, the first of each line and kind. One in a made-up state is a remark: the host may exclude it."""
+        if (line, kind or message) in self.known:
+            return
+        self.known.add((line, kind or message))
+        found = Problem(self.policy.file, line, 0, message + (_shown(run) if run else ""), hint)
+        (self.remarks if run is not None and run.is_made_up else self.problems).append(found)
+
+    def remark(self, message: str, hint: str) -> None:
+        self.remarks.append(Problem(self.policy.file, self.policy.line, 0, message, hint))
+
+
+def check_policy(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) -> list[Problem]:
+    """Everything that is wrong with a policy, as far as its text and ``n_runs`` sampled runs tell."""
+    return examine(policy, n_runs=n_runs, today=today).problems
+
+
+def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) -> Examination:
+    """Runs a policy on sampled states, each twice here and once in a process with another hash seed.
+
+    Args:
+        today: decides which approvals are in force; the present day when None.
+    """
+    found = Examination(policy, today or date.today())
+    found.problems += policy.impurities()
+    digests = []
+    for run in explore(policy, n_runs):
+        digests.append(run.digest)
+        _again(run, found)
+        _renders(run, found)
+        _allows(run, found)
+    found.n_runs = len(digests)
+    if digests:
+        _reached(found)
+        _elsewhere(digests, n_runs, found)
+    else:
+        found.remark(f"no {policy.state_type.__name__} could be made up to try the policy on", "give its fields defaults")
+    return found
+
+
+def _again(run: Run, found: Examination) -> None:
+    """A second run with equal arguments gives equal offers."""
+    found.offered.update(offer.response_id for offer in run.spoken)
+    again = run_once(found.policy, run.state, run.heard, run.memory)
+    if run.digest != again.digest:
+        pairs = itertools.zip_longest(run.offers, again.offers)
+        one, other = next(((one, other) for one, other in pairs if _differ(one, other)), (None, None))
+        changed = one or other
+        line = changed.source.line if changed else found.policy.line
+        found.problem(
+            line, "two runs with equal arguments differ", "a policy depends on state and heard alone: no counter, no clock, no chance", run
+        )
+
+
+def _differ(one: Offer | None, other: Offer | None) -> bool:
+    return one is None or other is None or told(one) != told(other)
+
+
+def _renders(run: Run, found: Examination) -> None:
+    """Every slot value can be said, in every locale."""
+    for offer in run.spoken:
+        response = found.policy.catalog.responses.get(offer.response_id)
+        if response is None or not offer.slots:
+            continue
+        for locale in response.texts:
+            try:
+                render(response, offer.slots, locale)
+            except SlotError as error:
+                found.problem(offer.source.line, error.message, error.hint, run, kind=error.slot)
+
+
+def _allows(run: Run, found: Examination) -> None:
+    """The whole way from offers to options."""
+    catalog = found.policy.catalog
+    try:
+        allowed = allow(found.policy, run.state, run.heard, run.memory, locale=catalog.locale, today=found.today)
+    except SlotError:
+        found.is_fallback_alone = False  # told by _renders
+    except PolicyError as error:
+        found.is_fallback_alone = False
+        for problem in error.problems or (Problem("", found.policy.line, 0, error.message, error.hint),):
+            found.problem(problem.line, problem.message, problem.hint, run, kind=problem.message.partition(":")[0])
+    else:
+        found.is_fallback_alone &= all(option.id == catalog.fallback for option in allowed.options)
+
+
+def _reached(found: Examination) -> None:
+    if found.is_fallback_alone:
+        message = f"nothing but the fallback is ever allowed, in {found.n_runs} runs"
+        found.problem(found.policy.line, message, "look at the conditions, the approvals and the preconditions of effects")
+    catalog = found.policy.catalog
+    obliged = {clause.response_id for clause in found.policy.obligations}
+    for response in catalog.responses.values():
+        if response.id not in found.offered | obliged and response.id != catalog.fallback and RESERVE not in response.tags:
+            found.remark(f"the response {response.id!r} was offered in none of {found.n_runs} runs", "show in a test that it can be said")
+
+
+def _elsewhere(digests: list[str], n_runs: int, found: Examination) -> None:
+    """The same runs in a process with another hash seed, where sets iterate in another order."""
+    others, reason = _digests_elsewhere(found.policy, n_runs)
+    if others is None:
+        found.remark(f"the policy could not be run in a second process: {reason}", "put it at the top level of a file that imports alone")
+        return
+    first = next((number for number, (one, other) in enumerate(zip(digests, others, strict=False)) if one != other), None)
+    if first is not None:
+        run = next(itertools.islice(explore(found.policy, n_runs), first, None))
+        line = next((offer.source.line for offer in run.offers), found.policy.line)
+        hint = "a set has no order: loop over sorted(...), or keep a tuple in the State"
+        found.problem(line, "the offers differ in a process with another hash seed", hint, run)
+
+
+def _digests_elsewhere(policy: Policy, n_runs: int) -> tuple[list[str] | None, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "digests.json"
+        package = str(Path(__file__).resolve().parents[2])
+        paths = os.pathsep.join(path for path in (package, *sys.path) if path)
+        command = [sys.executable, "-m", "constrained.analysis.rerun", policy.file, policy.function_name, str(n_runs), str(answer)]
+        environment = {**os.environ, "PYTHONHASHSEED": OTHER_SEED, "PYTHONPATH": paths}
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return None, str(error)
+        if done.returncode != 0 or not answer.is_file():
+            return None, (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return json.loads(answer.read_text(encoding="utf-8")), ""
+
+
+def _shown(run: Run) -> str:
+    """State and heard for a reader, as the fields that differ from their defaults."""
+    heard = run.heard.model_dump_json(exclude_defaults=True) if run.heard is not None else "{}"
+    return f" (state {run.state.model_dump_json(exclude_defaults=True):.300}, heard {heard:.200})"

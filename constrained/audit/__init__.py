@@ -1,1 +1,0 @@
-"""The record: what was said and why, chained, durable and replayable. Knows no engine."""

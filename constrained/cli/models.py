@@ -1,0 +1,82 @@
+"""Fetches and loads models for the commands, with progress bars on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from constrained.cli.screen import err, line, show
+from constrained.engines import loading as engines
+from constrained.engines import model_files
+from constrained.engines.protocol import Engine
+
+
+def fetch(name: str) -> str:
+    """Gets a known model, showing how far it is; returns its folder."""
+    with _progress(BarColumn(), DownloadColumn()) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(f"{stage} {name}", total=total or None)
+            progress.update(tasks[stage], completed=done, total=total or None)
+
+        return str(model_files.get_model(name, report))
+
+
+def load_engine(name: str, adapter: Path | None = None, fitted: Path | None = None) -> Engine:
+    """The engine of a model that is on this machine. Raises EngineError, with the command that gets the model."""
+    with loading(f"loading {name}"):
+        return engines.load_engine(name, adapter, fitted)
+
+
+def load_vllm(model: str, urls: list[str], *, served_as: str | None = None) -> Engine:
+    """An engine whose model runs in vLLM servers; only its tokenizer is loaded here. Raises EngineError."""
+    with loading(f"loading the tokenizer of {model}"):
+        return engines.load_vllm(model, urls, served_as=served_as)
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """A spinner while something of unknown length runs; nothing where there is no terminal."""
+    with _progress(SpinnerColumn()) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    text = TextColumn("{task.description}")
+    return Progress(text, *columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal)
+
+
+# -- ``constrained model``: gets models onto this machine, and tells which are there. --
+
+app = typer.Typer(help="Get models, and list them.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="A short name or hub id; see: constrained model list")] = model_files.DEFAULT_MODEL,
+) -> None:
+    """Fetch a model, once."""
+    line(fetch(name))
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the models that can be got, and where they are."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("name", "hub id", "licence", "size", "here"):
+        table.add_column(title, overflow="fold")
+    for known in model_files.KNOWN_MODELS.values():
+        size = f"{known.n_download_bytes / 1e6:.0f} MB"
+        here = str(model_files.locate_model(known.name) or "no")
+        table.add_row(*(Text(cell) for cell in (known.name, known.hub_id, known.licence, size, here)))
+    show(table)

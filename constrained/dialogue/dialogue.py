@@ -1,0 +1,442 @@
+"""The main path: one message in, one approved reply out, in six stages.
+
+    take -> hear -> allow -> decide -> verify -> commit
+
+A Dialogue is one conversation. Many conversations may share an engine and a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from constrained.approval.in_force import Approvals
+from constrained.catalog.render import resolve_locale
+from constrained.catalog.response import Catalog
+from constrained.dialogue.recording import TurnContext, candidate, examples, recorded
+from constrained.dialogue.turn import Decision, Trace, Turn
+from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, Scene, checked
+from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
+from constrained.logic.allow import likeliest, most_salient, rest_of
+from constrained.logic.memory import HISTORY_TURNS, Memory
+from constrained.logic.obligations import Audience
+from constrained.logic.options import Allowed, Option, compose
+from constrained.logic.policy import Policy
+from constrained.logic.run import TurnOptions, run, with_events, with_outcomes
+from constrained.logic.state import State
+from constrained.records.log import Log, MemoryLog
+from constrained.records.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
+from constrained.records.stores import open_log
+from constrained.understanding.hearing import Hearing, Understanding, ask, believed, blanks, understand
+from constrained.verify import verify
+
+T = TypeVar("T", Record, Outcome)
+_GIVEN_UP = "the reply was cancelled before the commit; nothing was recorded"
+MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
+
+
+class Dialogue:
+    """One conversation between a user and a policy's catalog.
+
+        npc = Dialogue(innkeeper, model="HuggingFaceTB/SmolLM2-135M-Instruct")
+        turn = npc.reply("Sixty gold for the cellar key?", state=Tavern(gold=80))
+
+    Args:
+        policy: a function decorated with ``@policy`` or ``@procedure``, or the name of a pack.
+        model: path, hub id or GGUF file for a TransformersEngine; or give ``engine``. With neither, replies
+            follow the rules alone (mode ``rules``), nothing is heard.
+        log: a path (JSON lines; SQLite where it ends in ``.db``), ``postgresql://USER@HOST/NAME``, or a Log. Records are
+            durable before the reply is released. Without one, they live in memory only.
+        locale: BCP 47; the catalog's default when None.
+        threshold: the fallback is said when the best option's probability is lower; 0 never abstains.
+        conversation: names this conversation in the log. memory: where it goes on from, see ``Dialogue.memory``.
+        channel, jurisdiction: where the conversation takes place (``sms``, ``EU``). A response that was approved for
+            one place is said there only; without a name, only what was approved for every place is said.
+        drafts: the development switch: responses without an approval in force may be said, and every record shows it.
+        now: the clock, for tests and replay. Its date decides which approvals are in force; it is also the day from
+            which "tomorrow" is counted, unless the State has a field ``today``.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | str,
+        model: str | Path | None = None,
+        *,
+        engine: Engine | None = None,
+        log: Log | str | Path | None = None,
+        locale: str | None = None,
+        threshold: float = 0.3,
+        conversation: str | None = None,
+        channel: str | None = None,
+        jurisdiction: str | None = None,
+        drafts: bool = False,
+        memory: Memory | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.policy = _policy(policy)
+        self.channel, self.jurisdiction, self.drafts = channel, jurisdiction, drafts
+        self._approvals = Approvals(self.catalog, channel=channel, jurisdiction=jurisdiction, drafts=drafts)
+        self._approvals.now()  # a ledger that is missing or cannot be trusted is told before the first message
+        self.engine = engine if engine is not None else _engine(model)
+        if self.engine is not None and isinstance(self.engine, CatalogBound):
+            self.engine.check_catalog(self.catalog.name, self.catalog.hash)
+        self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
+        self.locale = self._served(locale or self.catalog.locale)
+        self.threshold = threshold
+        self.conversation = conversation or uuid.uuid4().hex
+        self._now = now
+        self._memory = memory or Memory()
+        self._lock = threading.Lock()  # turns of one conversation keep their order
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.policy.catalog
+
+    def reply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
+        """One turn.
+
+        Args:
+            message: what the user wrote; any text.
+            state: the host's facts; the policy's State with its defaults when None.
+            within: seconds; when they are over, the rules alone choose (mode ``rules``).
+
+        Raises:
+            MessageError, StateError: what was given is of the wrong type.
+            EngineError: the model could not answer. AuditError: the record could not be made durable.
+            ApprovalError: nothing that is approved is left to say, or the approvals cannot be trusted.
+            VerificationError: the text was not an approved rendering. In each case nothing was said.
+        """
+        return self._reply(message, state, within, locale, threading.Lock())
+
+    def _reply(self, message: str, state: State | None, within: float | None, locale: str | None, claim: threading.Lock) -> Turn:
+        """``reply``. It commits only if it acquires ``claim``; an ``areply`` that is cancelled before then holds it already."""
+        with self._lock:
+            if claim.locked():
+                raise asyncio.CancelledError(_GIVEN_UP)
+            taken = self._take(message, state, within, locale)
+            with _timed(taken, "hear"):
+                heard, hearings, is_late = self._hear(taken)
+            with _timed(taken, "allow"):
+                ran = self._run(taken, heard)
+            with _timed(taken, "decide"):
+                decision = self._decide(taken, ran.allowed, is_late)
+            with _timed(taken, "verify"):
+                text = compose(decision.chosen, ran.allowed.obligations)
+                verify(text, decision.chosen, ran.allowed, self.catalog, taken.today, taken.standing, self._memory.done)
+            if not claim.acquire(blocking=False):
+                raise asyncio.CancelledError(_GIVEN_UP)
+            return self._commit(taken, heard, hearings, ran, decision, text)
+
+    async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
+        """``reply`` for asynchronous hosts; the model runs in a worker thread.
+
+        Cancelled before the commit, the turn leaves no trace: no record, and the memory as it was. Once the commit has begun it is
+        carried through: CancelledError is raised all the same, with a note that says so, and ``memory()`` and the log tell whether
+        the turn counts. The engine is not interrupted: the next turn waits until it has answered.
+        """
+        claim = threading.Lock()
+        try:
+            return await asyncio.to_thread(self._reply, message, state, within, locale, claim)
+        except (asyncio.CancelledError, GeneratorExit) as error:
+            if not claim.acquire(blocking=False):
+                error.add_note("the commit of this turn had begun: the log and Dialogue.memory() tell whether it counts")
+            raise
+
+    def memory(self) -> Memory:
+        """What the conversation carries to its next turn; ``Dialogue(..., memory=...)`` goes on from it in any process."""
+        with self._lock:
+            return self._memory.model_copy(update={"said": dict(self._memory.said)})
+
+    def fork(self, engine: Engine | None) -> Dialogue:
+        """A second conversation that goes on from here with another engine and a log of its own in memory: to compare."""
+        return Dialogue(
+            self.policy,
+            engine=engine,
+            locale=self.locale,
+            threshold=self.threshold,
+            channel=self.channel,
+            jurisdiction=self.jurisdiction,
+            drafts=self.drafts,
+            memory=self.memory(),
+            now=self._now,
+        )
+
+    def resume(self, memory: Memory) -> None:
+        """Goes on from there: what was said and heard before, here or in another process."""
+        with self._lock:
+            self._memory = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
+
+    def with_events(self, *events: str) -> None:
+        """The host tells of events that were committed, besides the effects of turns: what claims rest on."""
+        with self._lock:
+            self._memory = with_events(self._memory, events)
+
+    # -- the six stages ------------------------------------------------------------------------------
+
+    def _take(self, message: str, state: State | None, within: float | None, locale: str | None) -> TurnContext:
+        state_type = self.policy.state_type
+        if state is None:
+            state = state_type.default()
+        if not isinstance(state, state_type):
+            raise StateError(
+                f"the state is a {type(state).__name__}, the policy {self.policy.name!r} reads a {state_type.__name__}",
+                hint=f"pass state={state_type.__name__}(...)",
+            )
+        deadline = Deadline.after(within) if within is not None else None
+        spoken = self._served(locale) if locale else self.locale
+        return TurnContext(uuid.uuid4().hex, clean_message(message), state, spoken, self._now(), deadline, self._approvals.now())
+
+    def _served(self, locale: str) -> str:
+        """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
+        catalog, missing = self.catalog, _not_in(self.catalog, locale)
+        if missing:
+            raise LocaleError(
+                f"the catalog {catalog.name!r} may not speak {locale!r}: {', '.join(missing)} must be said in the exact locale",
+                locale=locale,
+                missing=missing,
+                hint="choose a locale that the catalog serves, or write and approve these texts in it",
+            )
+        return locale
+
+    def _hear(self, taken: TurnContext) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
+        heard_type = self.policy.heard_type
+        if heard_type is None:
+            return None, (), False
+        if self.engine is None:
+            return *understand(heard_type, (), []), False
+        today = getattr(taken.state, "today", None)  # "tomorrow" is counted from the host's day, where its State holds one
+        today = today if isinstance(today, date) else taken.today
+        try:
+            readings = self._read(heard_type, taken)
+            fields = self.policy.listens(self._memory) if self.policy.bodies else None
+            asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale, readings=readings, fields=fields)
+            answers = self._choose([one.choice for one in asked], taken) if asked else []
+        except DeadlineError:
+            return *understand(heard_type, (), []), True
+        return *understand(heard_type, asked, answers), False
+
+    def _run(self, taken: TurnContext, heard: Understanding | None) -> TurnOptions:
+        return run(
+            self.policy,
+            taken.state,
+            heard,
+            self._memory,
+            now=taken.now.timestamp(),
+            place=Audience(self.channel, self.jurisdiction),
+            locale=taken.locale,
+            today=taken.today,
+            standing=taken.standing,
+        )
+
+    def _decide(self, taken: TurnContext, allowed: Allowed, is_late: bool) -> Decision:
+        options = allowed.options
+        if len(options) == 1:
+            return self._by_rules(options, "it is the only option")
+        if self.engine is None:
+            return self._by_rules(options, "no model; the most specific option, then the least recently said")
+        if is_late:
+            return self._in_time(options)
+        rest = rest_of(options, self.catalog.fallback)
+        candidates = tuple(candidate(option, index, self.catalog, taken.locale, option is rest) for index, option in enumerate(options))
+        try:
+            answer = self._choose([Choice("reply", "option", candidates)], taken)[0]
+        except DeadlineError:
+            return self._in_time(options)
+        return self._by_model(options, answer)
+
+    def _commit(
+        self,
+        taken: TurnContext,
+        heard: Understanding | None,
+        hearings: tuple[Hearing, ...],
+        ran: TurnOptions,
+        decision: Decision,
+        text: str,
+    ) -> Turn:
+        record = self._append_record(self._record(taken, hearings, ran.allowed, decision, text))
+        spoken, after = ran.said(decision.chosen), ran.after(decision.chosen)
+        history = (*after.history, ("user", taken.message), ("reply", text))
+        self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
+        return Turn(
+            id=taken.id,
+            text=text,
+            response_id=decision.chosen.id,
+            said=tuple(one.id for one in spoken),
+            voices=tuple(one.response.voice for one in spoken if one.response.voice),
+            effects=decision.chosen.effects,
+            decision=decision,
+            heard=heard,
+            trace=Trace(hearings, ran.allowed, dict(taken.timings_ms)),
+            record=record,
+            goes_on=ran.is_performing(decision.chosen),
+            _tell=lambda outcomes: self._tell(record, outcomes),
+        )
+
+    def _tell(self, record: Record, outcomes: tuple[OutcomeEntry, ...]) -> Outcome:
+        """What became of a turn's effects: an entry of its own, since the turn's was there before they ran.
+
+        What is committed counts even where the log cannot tell: it has happened.
+        """
+        done = [one.effect.partition("(")[0] for one in outcomes if one.status == "done"]
+        failed = [one.effect.partition("(")[0] for one in outcomes if one.status != "done"]
+        with self._lock:
+            self._memory = with_outcomes(self._memory, done, failed, number=record.number)
+        at = self._now().isoformat()
+        return self._append_record(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
+
+    def _append_record(self, record: T) -> T:
+        try:
+            return self.log.append(record)
+        except ConstrainedError:
+            raise
+        except Exception as error:  # a host's own Log
+            raise AuditError(f"the log failed: {type(error).__name__}: {error}", hint="nothing was released; see to the log") from error
+
+    # -- deciding ------------------------------------------------------------------------------------
+
+    def _choose(self, choices: list[Choice], taken: TurnContext) -> list[Distribution]:
+        if self.engine is None:
+            raise DeadlineError("there is no engine", within_s=0)
+        if taken.deadline:
+            taken.deadline.check()
+        sizes = [len(choice.candidates) for choice in choices]
+        copies = [replace(choice) for choice in choices]  # an engine cannot change what its answers are compared with
+        with _engine_failing():
+            return checked(self.engine.choose(copies, self._scene(taken), taken.deadline), sizes)
+
+    def _read(self, heard_type: type[Understanding], taken: TurnContext) -> dict[str, str]:
+        """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
+        wanted = blanks(heard_type, taken.message)
+        if not wanted or not isinstance(self.engine, Extractor):
+            return {}
+        if taken.deadline:
+            taken.deadline.check()
+        with _engine_failing():
+            read = self.engine.read([replace(blank) for blank in wanted], self._scene(taken), taken.deadline)
+            return believed(heard_type, wanted, read, taken.message)
+
+    def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
+        best, probability = likeliest(options, answer.probabilities)
+        fallback = rest_of(options, self.catalog.fallback)
+        abstained = fallback is not None and best is not fallback and probability < self.threshold
+        chosen = fallback if abstained and fallback is not None else best
+        why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {self.threshold:.0%}" if abstained else "")
+        return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why, answer.decoding)
+
+    def _by_rules(self, options: tuple[Option, ...], why: str) -> Decision:
+        return Decision(options, (), most_salient(options, self._memory.said), "rules", 1.0, False, self.threshold, why)
+
+    def _in_time(self, options: tuple[Option, ...]) -> Decision:
+        """The rules-only choice of a late turn. Nobody chose it, so options with effects stand back."""
+        harmless = tuple(option for option in options if not option.effects)
+        decision = self._by_rules(harmless or options, "the deadline was over; the rules chose")
+        return Decision(options, (), decision.chosen, "rules", 1.0, False, self.threshold, decision.why)
+
+    # -- what the model reads, what the log keeps ----------------------------------------------------
+
+    def _scene(self, taken: TurnContext) -> Scene:
+        catalog = self.catalog
+        return Scene(
+            static_id=f"{catalog.hash} {self.policy.hash} {taken.locale}",
+            speaker=catalog.speaker,
+            persona=catalog.persona,
+            rules=self.policy.rules,
+            listing=tuple((response.id, response.when) for response in catalog.responses.values()),
+            background=tuple(example for response in catalog.responses.values() for example in examples(response, taken.locale, catalog)),
+            state=taken.state.model_dump_json(),
+            history=self._memory.history,
+            message=taken.message,
+            locale=taken.locale,
+        )
+
+    def _record(self, taken: TurnContext, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
+        return recorded(
+            self.policy,
+            taken,
+            hearings,
+            allowed,
+            decision,
+            text,
+            conversation=self.conversation,
+            memory=self._memory,
+            versions=self._versions() | taken.standing.versions(),
+            prompt=self._prompt(taken),
+        )
+
+    def _prompt(self, taken: TurnContext) -> str:
+        if self.engine is None:
+            return ""
+        static_id = f"{self.catalog.hash} {self.policy.hash} {taken.locale}"
+        return prompt_hash(static_id, taken.state.model_dump_json(), self._memory.history, taken.message)
+
+    def _versions(self) -> dict[str, str]:
+        names = versions(self.policy) | {"library": library()}
+        if self.engine is None:
+            return names | {"engine": "none"}
+        try:
+            return {str(name): str(value) for name, value in self.engine.identity.items()} | names
+        except Exception as error:
+            raise EngineError(f"the engine cannot name its model: {type(error).__name__}: {error}", hint="see Engine.identity") from error
+
+
+def clean_message(message: str) -> str:
+    """NFC, without control characters (line breaks become spaces), at most MESSAGE_LIMIT characters."""
+    if not isinstance(message, str):
+        raise MessageError(f"a message is text, not {type(message).__name__}", hint="decode bytes as UTF-8 first")
+    if message.isascii() and message.isprintable():
+        return message[:MESSAGE_LIMIT].strip()
+    head = message[: MESSAGE_LIMIT * 4]  # a bound on the work below; normalising 1 MB would cost more than the turn
+    kept = "".join(
+        " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")
+    )
+    return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
+
+
+@lru_cache(maxsize=256)
+def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
+    """The responses that must be said in the exact locale and have no text in this one."""
+    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
+
+
+def _policy(policy: Policy | str) -> Policy:
+    if isinstance(policy, Policy):
+        return policy
+    from constrained.packs import load_policy
+
+    return load_policy(policy)
+
+
+def _engine(model: str | Path | None) -> Engine | None:
+    if model is None:
+        return None
+    from constrained.engines.loading import load_engine
+
+    return load_engine(model)
+
+
+@contextmanager
+def _engine_failing() -> Iterator[None]:
+    try:
+        yield
+    except ConstrainedError:
+        raise
+    except Exception as error:  # whatever torch or a server's client raises
+        hint = "nothing was said; without a model the rules alone choose"
+        raise EngineError(f"the engine failed: {type(error).__name__}: {error}", hint=hint) from error
+
+
+@contextmanager
+def _timed(taken: TurnContext, stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    taken.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)

@@ -1,0 +1,168 @@
+"""The result of one turn: Decision, Trace, Turn. Values only; ``dialogue`` makes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from constrained.dialogue.effect_runner import outcome_entries, run_effects
+from constrained.engines.protocol import Decoding, Mode
+from constrained.errors import ConstrainedError, EffectError, OutcomeError
+from constrained.logic.effects import Effect, first_failing
+from constrained.logic.options import Allowed, Option
+from constrained.records.record import OutcomeEntry, Record
+from constrained.understanding.hearing import Hearing, Understanding
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Probabilities over the options and the one chosen.
+
+    Attributes:
+        probabilities: one per option, in order; empty when no model was asked (``mode="rules"``).
+        chosen: the one of ``options`` that is said; the fallback when ``abstained``.
+        margin: probability of the best option minus the second best.
+        abstained: the best option's probability was below ``threshold``; the fallback is said.
+        why: one sentence for people.
+        decoding: what the model's part of it cost; None when no model was asked.
+    """
+
+    options: tuple[Option, ...]
+    probabilities: tuple[float, ...]
+    chosen: Option
+    mode: Mode
+    margin: float
+    abstained: bool
+    threshold: float
+    why: str
+    decoding: Decoding | None = None
+
+    def ranked(self) -> list[tuple[Option, float | None]]:
+        """Options with their probability (None when no model was asked), most probable first."""
+        if not self.probabilities:
+            return [(option, None) for option in self.options]
+        pairs = sorted(zip(self.options, self.probabilities, strict=True), key=lambda pair: -pair[1])
+        return list(pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Why the turn went as it did: what was heard and how surely, what each line of logic allowed or not."""
+
+    heard: tuple[Hearing, ...]
+    allowed: Allowed
+    timings_ms: Mapping[str, float]
+
+
+class _Latch:
+    """Says whether the effects of a turn are over with: ``closed_by`` is empty until then. Hold ``lock`` to read or close it."""
+
+    __slots__ = ("closed_by", "lock")
+
+    def __init__(self) -> None:
+        self.lock, self.closed_by = threading.RLock(), ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message in, one reply out.
+
+    Attributes:
+        text: what may be sent, byte for byte; obligations included.
+        response_id: the chosen response. ``said``: every response in ``text``, in order.
+        voices: voice keys of what is said, in order, where authored.
+        effects: what the host does now, once: ``state = turn.apply(state)``.
+        record: the durable audit entry; it was written before this Turn existed.
+        goes_on: a procedure waits for what becomes of the effects and then has more to say, without a message: after
+            ``apply``, ``dialogue.reply("", state)`` gives it.
+    """
+
+    id: str
+    text: str
+    response_id: str
+    said: tuple[str, ...]
+    voices: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    decision: Decision
+    heard: Understanding | None
+    trace: Trace
+    record: Record
+    goes_on: bool = False
+    _latch: _Latch = field(default_factory=_Latch, repr=False, compare=False)
+    _tell: Callable[[tuple[OutcomeEntry, ...]], object] | None = field(default=None, repr=False, compare=False)
+
+    def apply(self, state: Any) -> Any:
+        """Runs the effects on ``state`` and returns the state after them; at most once, whatever thread asks.
+
+        All preconditions are checked again, before the first effect runs. Where one fails, nothing runs, the log gets an entry
+        that says so, and ``apply`` may be called again with another state; the log holds one entry for each such call. As soon as
+        the first effect has been started, or after ``failed``, every further call raises EffectError and changes nothing: no
+        effect, no entry in the log, no change of the conversation's memory.
+
+        Raises EffectError when a precondition fails (nothing was run), when the effects of this turn ran before, or when one
+        effect makes a later one impossible (the error names what ran); OutcomeError when they ran and the log could not tell.
+        """
+        if not self.effects:
+            return state
+        self._start(state)
+        ran = run_effects(self.effects, state)
+        if ran.error is not None:
+            try:
+                self._report(ran.outcomes(_detail(ran.error)))
+            except ConstrainedError as error:
+                raise error from ran.error
+            raise ran.error
+        try:
+            self._report(ran.outcomes())
+        except ConstrainedError as error:
+            message = f"the effects of turn {self.id} ran, but the log could not tell: {error.message}"
+            raise OutcomeError(message, state=ran.state, hint="go on with the state in this error; see to the log") from error
+        return ran.state
+
+    def failed(self, why: str) -> None:
+        """The host tells that it could not carry out the effects; none was run, and none can be from here on.
+
+        Raises EffectError, and changes nothing, when the effects ran before or when this was told before.
+        """
+        if self.effects:
+            with self._latch.lock:
+                self._refuse_twice()
+                self._latch.closed_by = "were told as failed before"
+            self._report(outcome_entries(self.effects, 0, why))
+
+    def _start(self, state: Any) -> None:
+        """Closes the latch. Raises EffectError where it is closed, or where a precondition fails: then it stays open.
+
+        The lock is held until a refusal is reported: otherwise another thread's success could stand before it in the log.
+        """
+        with self._latch.lock:
+            self._refuse_twice()
+            failing = first_failing(self.effects, state)
+            if failing is None:
+                self._latch.closed_by = "ran before"
+                return
+            self._report(outcome_entries(self.effects, 0, f"the precondition of {failing} no longer held"))
+        raise EffectError(
+            f"the precondition of {failing} no longer holds; no effect of turn {self.id} was run",
+            effect=str(failing),
+            hint="the state changed since the reply; take the turn again with the present state",
+        )
+
+    def _refuse_twice(self) -> None:
+        if self._latch.closed_by:
+            raise EffectError(
+                f"the effects of turn {self.id} {self._latch.closed_by}",
+                effect=", ".join(map(str, self.effects)),
+                hint="call turn.apply once and keep the state that it returns",
+            )
+
+    def _report(self, outcomes: tuple[OutcomeEntry, ...]) -> None:
+        if self._tell is not None:
+            self._tell(outcomes)
+
+
+def _detail(error: Exception) -> str:
+    """Type and first line of what an effect raised."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

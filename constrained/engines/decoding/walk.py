@@ -1,0 +1,264 @@
+"""From rows of tokens to a compiled mask, by whichever engine is asked for; the last few are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from constrained.engines.decoding.language_model import LanguageModel, Prefix
+from constrained.engines.decoding.mask_llguidance import LlguidanceMask
+from constrained.engines.decoding.mask_outlines import OutlinesCoreMask
+from constrained.engines.decoding.mask_xgrammar import XgrammarMask
+from constrained.engines.decoding.masks import Backend, TokenMask, TrieMask, unpacked
+from constrained.engines.decoding.tokens import Spelling, Tokens
+from constrained.engines.protocol import Deadline
+from constrained.errors import EngineError
+
+Rows = tuple[tuple[int, ...], ...]
+
+_OF_TEXTS: dict[str, Callable[[Spelling, Sequence[str]], TokenMask]] = {
+    "xgrammar": XgrammarMask.of_texts,
+    "llguidance": LlguidanceMask,
+    "outlines_core": OutlinesCoreMask,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsMask:
+    """The mask of some rows, and which of them a finished walk is.
+
+    Attributes:
+        keys: [row] what tells it from the others: its tokens for the trie, what they spell for a grammar.
+    """
+
+    mask: TokenMask
+    keys: dict[tuple[int, ...] | bytes, int]
+    spelling: Spelling | None
+
+    def row(self, ids: Sequence[int]) -> int | None:
+        """The row that was walked; None for a walk that is none of them."""
+        return self.keys.get(tuple(ids) if self.spelling is None else self.spelling.spell(ids))
+
+
+@lru_cache(maxsize=8)
+def mask_of(backend: Backend, rows: Rows, tokens: Tokens | None, n_vocabulary: int) -> RowsMask:
+    """Compiles the mask of these rows.
+
+    Args:
+        tokens: the tokenizer; the trie needs none.
+
+    Raises EngineError when the engine is not installed, refuses the rows, or cannot tell two of them apart.
+    """
+    if backend == "trie":
+        mask = TrieMask.build(rows, n_vocabulary)
+        return RowsMask(mask, {row: index for index, row in enumerate(rows)}, None)
+    if backend not in _OF_TEXTS:
+        raise EngineError(f"no mask engine is called {backend!r}", hint=f"one of {', '.join(get_args(Backend))}")
+    if tokens is None:
+        raise EngineError(f"{backend} needs the tokenizer", hint="pass tokens=..., or walk with backend='trie'")
+    spelling = spelling_of(tokens, n_vocabulary)
+    keys: dict[tuple[int, ...] | bytes, int] = {}
+    for index, row in enumerate(rows):
+        if keys.setdefault(spelling.spell(row), index) != index:
+            raise EngineError(f"rows {keys[spelling.spell(row)]} and {index} are spelt alike", hint="walk with backend='trie'")
+    return RowsMask(_OF_TEXTS[backend](spelling, _texts(keys)), keys, spelling)
+
+
+@lru_cache(maxsize=4)
+def spelling_of(tokens: Tokens, n_vocabulary: int) -> Spelling:
+    """What the vocabulary spells; read once for a tokenizer."""
+    return Spelling(tokens, n_vocabulary)
+
+
+def _texts(keys: dict[tuple[int, ...] | bytes, int]) -> list[str]:
+    try:
+        return [key.decode() for key in keys if isinstance(key, bytes)]
+    except UnicodeDecodeError as error:
+        raise EngineError("a row's tokens spell no text", hint="walk with backend='trie'") from error
+
+
+# -- Mode ``walk``: token by token under a mask, the most likely allowed one each time. Never exact: greedy sees one path. --
+
+MOST_TOKENS = 512  # of one walk: a grammar that lets a text go on for ever ends here
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A finished walk.
+
+    Attributes:
+        ids: the tokens walked, the end token included where the mask has one.
+        n_tokens: tokens that went through the model, the suffix included. n_passes: forward passes.
+        n_asked: tokens that the model had a choice in; the others were forced.
+        log_prob: log P(ids | prompt) in nats over the whole vocabulary; None when it was not asked for.
+        log_prob_masked: the same over the allowed tokens alone, step by step: what sampling under the mask follows.
+            Forced tokens add nothing to it.
+    """
+
+    ids: tuple[int, ...]
+    n_tokens: int
+    n_passes: int
+    n_asked: int
+    log_prob: float | None
+    log_prob_masked: float
+
+
+def walk(
+    model: LanguageModel,
+    prefix: Prefix | None,
+    suffix: Sequence[int],
+    mask: TokenMask,
+    *,
+    end: int | None,
+    deadline: Deadline | None = None,
+    is_scored: bool = True,
+) -> Walked:
+    """Walks greedily under ``mask`` after ``prefix`` and ``suffix`` (at least one token).
+
+    Args:
+        end: the token that ends a text; nothing may follow it.
+        is_scored: False leaves out ``log_prob``, and so the last pass when the walk ends in forced tokens.
+
+    Raises:
+        EngineError: the walk cannot go on, does not end within MOST_TOKENS, or the model's scores are no numbers.
+        DeadlineError: the deadline was over between two passes or within one.
+    """
+    if not suffix:
+        raise ValueError("the suffix needs at least one token: its state predicts the first token of the walk")
+    state = mask.start()
+    steps = _Steps(model, prefix, list(suffix), deadline)
+    while True:
+        n_forced = 0
+        while forced := state.forced():
+            for token in forced:
+                state.accept(token)
+            steps.add(forced)
+            n_forced += len(forced)
+            _check(steps.ids, mask, end, is_done=state.is_done())
+        if state.is_done():
+            break
+        states = steps.feed(n_forced if is_scored else 0)
+        token = steps.pick(states[-1:], state.allowed(), mask.name)
+        state.accept(token)
+        steps.add([token])
+        _check(steps.ids, mask, end, is_done=state.is_done())
+    if is_scored and n_forced:
+        steps.score_tail(n_forced)
+    return Walked(
+        tuple(steps.ids), steps.n_tokens, steps.n_passes, steps.n_asked, steps.log_prob if is_scored else None, steps.log_prob_masked
+    )
+
+
+def walk_rows(
+    model: LanguageModel,
+    prefix: Prefix | None,
+    suffix: Sequence[int],
+    rows: Sequence[Sequence[int]],
+    texts: Sequence[str],
+    *,
+    backend: Backend = "trie",
+    tokens: Tokens | None = None,
+    deadline: Deadline | None = None,
+    is_scored: bool = True,
+) -> tuple[int, Walked]:
+    """Walks to one of ``rows`` and says which.
+
+    Args:
+        rows: token ids, each with the end token at its end where the tokenizer has one.
+        texts: [row] what the rows say, for errors.
+        backend: whose mask; all but the trie's let the model leave its own tokenisation of a text.
+        tokens: the tokenizer; the trie needs none.
+
+    Raises EngineError as ``walk`` does, when the engine cannot use the rows, or when the walk ended elsewhere.
+    """
+    n_vocabulary = model.network.get_output_embeddings().weight.shape[0]
+    given = tuple(tuple(row) for row in rows)
+    compiled = mask_of(backend, given, None if backend == "trie" else tokens, n_vocabulary)
+    walked = walk(model, prefix, suffix, compiled.mask, end=tokens.end if tokens else None, deadline=deadline, is_scored=is_scored)
+    row = compiled.row(walked.ids)
+    if row is None:
+        known = f"{texts[0]!r} and {len(texts) - 1} more" if len(texts) > 1 else repr(texts[0])
+        raise EngineError(f"the walk of {backend} left the rows ({known}): {walked.ids}", hint="nothing was chosen; use backend='trie'")
+    return row, walked
+
+
+def _check(ids: Sequence[int], mask: TokenMask, end: int | None, *, is_done: bool) -> None:
+    if not is_done and end is not None and ids[-1] == end:
+        raise EngineError(f"the mask of {mask.name} goes on after the end of a text", hint="does the end token belong to this model?")
+    if not is_done and len(ids) >= MOST_TOKENS:
+        raise EngineError(f"the walk of {mask.name} did not end within {MOST_TOKENS} tokens", hint="bound what the grammar repeats")
+
+
+@dataclass(slots=True)
+class _Steps:
+    """What was walked and fed so far.
+
+    Attributes:
+        prefix: keys and values of everything fed. pending: tokens that were not fed yet, at least one.
+    """
+
+    model: LanguageModel
+    prefix: Prefix | None
+    pending: list[int]
+    deadline: Deadline | None
+    ids: list[int] = field(default_factory=list)
+    n_tokens: int = 0
+    n_passes: int = 0
+    n_asked: int = 0
+    log_prob: float = 0.0
+    log_prob_masked: float = 0.0
+
+    def add(self, tokens: Sequence[int]) -> None:
+        self.ids += tokens
+        self.pending += tokens
+
+    def feed(self, n_scored: int) -> Tensor:
+        """One pass over the pending tokens: [pending, hidden] states. Scores the last ``n_scored`` of them."""
+        if self.deadline is not None:
+            self.deadline.check()
+        states, new = self.model.run(self.model.tensor(self.pending)[None], prefix=self.prefix, deadline=self.deadline)
+        self._score(states[0, : len(self.pending) - 1], n_scored)
+        self.n_tokens, self.n_passes = self.n_tokens + len(self.pending), self.n_passes + 1
+        self.prefix = self._extended(new)
+        self.pending = []
+        return states[0]
+
+    def pick(self, state: Tensor, allowed: Tensor, name: str) -> int:
+        """The most likely allowed token after ``state`` ([1, hidden]); the only point where the walk waits for the device."""
+        with torch.inference_mode():
+            logits = self.model._logits(state)[0]
+            allowed_mask = unpacked(allowed.to(logits.device), len(logits))
+            masked = logits.masked_fill(~allowed_mask, float("-inf"))
+            best, logit = masked.argmax(), masked.max()
+            found = torch.stack([best.double(), (logit - logits.logsumexp(0)).double(), (logit - masked.logsumexp(0)).double()])
+        token, log_prob, log_prob_masked = found.tolist()
+        if not bool(allowed.any()):
+            raise EngineError(f"the mask of {name} allows no token, though the text is not complete", hint="use backend='trie'")
+        if log_prob != log_prob or log_prob == float("-inf"):
+            raise EngineError("the model gave scores that are not finite", hint="try dtype='float32'")
+        self.n_asked, self.log_prob, self.log_prob_masked = (
+            self.n_asked + 1, self.log_prob + log_prob, self.log_prob_masked + log_prob_masked
+        )  # fmt: skip
+        return int(token)
+
+    def score_tail(self, n_forced: int) -> None:
+        """Scores forced tokens at the end of a walk; the last of them predicts nothing and is not fed."""
+        last = self.pending.pop()
+        states = self.feed(n_forced - 1)
+        self.log_prob += float(self.model.log_probs(states[-1:], self.model.tensor([last])).double().sum())
+
+    def _score(self, states: Tensor, n_scored: int) -> None:
+        """Adds log P of the last ``n_scored`` pending tokens; ``states`` are those of all pending but the last."""
+        if n_scored:
+            found = self.model.log_probs(states[-n_scored:], self.model.tensor(self.pending[-n_scored:]))
+            self.log_prob += float(found.double().sum())
+
+    def _extended(self, new: Prefix) -> Prefix:
+        if not self.model.has_cache:
+            return Prefix((), (), (*(self.prefix.ids if self.prefix else ()), *self.pending))
+        return new if self.prefix is None else self.prefix.join(new)

@@ -1,1 +1,0 @@
-"""How well an engine chooses on labelled messages: rows in, decisions, figures, a page. Knows no engine by name and no tensors."""

@@ -1,0 +1,1 @@
+"""How well an engine chooses on labelled messages: rows in, decisions, figures, a page."""

@@ -1,0 +1,1 @@
+"""The record: what was said and why, chained, durable and replayable."""

@@ -1,0 +1,334 @@
+"""The lines of a large log read by several processes: what each line's place is judged by."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import logging
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+from constrained._durable_files import write_once
+from constrained.approval import keys
+from constrained.errors import AuditError
+from constrained.records import chain, verifier
+from constrained.records.chain import canonical, from_line
+from constrained.records.log import Readable, Store
+from constrained.records.record import Chained
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+
+BLOCK = 1_000  # lines that are handed to a process at once
+WORTH = 20 * BLOCK  # a shorter log is read before other processes have started
+
+
+def facts(lines: Iterable[bytes], processes: int | None = None) -> Iterator[Any]:
+    """``verifier.fact`` of each line, in order. Raises ``verifier.Bad`` at the first line that is not sound in itself."""
+    rest, processes = iter(lines), processes or _processes()
+    first = list(itertools.islice(rest, WORTH)) if processes > 1 else []
+    if len(first) < WORTH:
+        yield from map(verifier.fact, itertools.chain(first, rest))
+    else:
+        yield from _by_many(itertools.chain(first, rest), processes)
+
+
+def _processes() -> int:
+    """One for each processor; one alone where a fork could copy a lock that another thread holds, or the main module would run anew."""
+    is_safe = multiprocessing.get_all_start_methods()[0] == "fork" and threading.active_count() == 1
+    return (os.cpu_count() or 1) if is_safe else 1
+
+
+def _by_many(lines: Iterator[bytes], processes: int) -> Iterator[Any]:
+    """Few blocks are on their way at a time, so that memory does not grow with the log."""
+    waiting: deque[Future[list[Any]]] = deque()
+    with ProcessPoolExecutor(processes) as pool:
+        while block := list(itertools.islice(lines, BLOCK)):
+            waiting.append(pool.submit(_block, block))
+            if len(waiting) > 3 * processes:
+                yield from _sound(waiting.popleft().result())
+        for future in waiting:
+            yield from _sound(future.result())
+
+
+def _block(lines: list[bytes]) -> list[Any]:
+    """The facts of some lines; the last is the Bad where one is not sound."""
+    found: list[Any] = []
+    try:
+        found.extend(map(verifier.fact, lines))
+    except verifier.Bad as bad:
+        found.append(bad)
+    return found
+
+
+def _sound(found: list[Any]) -> Iterator[Any]:
+    for one in found:
+        if isinstance(one, verifier.Bad):
+            raise one
+        yield one
+
+
+# -- Where copies go that nobody can change any more: a protocol for write-once stores, and a folder. --
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """A write-once store: a bucket with object lock, a tape, a notary. A name is written once and never again."""
+
+    def put(self, name: str, content: bytes) -> bool:
+        """Keeps ``content`` under ``name``. False when exactly that is there already.
+
+        Raises AuditError when something else is there under that name, OSError when it could not be kept.
+        """
+        ...
+
+
+class FolderSink:
+    """A folder whose files are written once and then read-only: for a mounted write-once volume, and for trying it out."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AuditError(f"{folder} cannot be made: {error.strerror or error}", file=str(folder), hint="name a folder") from error
+
+    def put(self, name: str, content: bytes) -> bool:
+        path = self.folder / name
+        try:
+            write_once(path, content, 0o444)
+        except FileExistsError:
+            if path.read_bytes() != content:
+                hint = "keep both: one of them was written by somebody else, or the log was written anew"
+                raise AuditError(f"{path} holds something else already", file=str(path), hint=hint) from None
+            return False
+        return True
+
+
+def checkpoints_in(folder: Path) -> list[bytes]:
+    """The checkpoints that were put into a folder, oldest first: what a log is held against. Raises AuditError."""
+    try:
+        return [path.read_bytes() for path in sorted(folder.glob("checkpoint-*.json"))]
+    except OSError as error:
+        raise AuditError(f"{folder} cannot be read: {error.strerror or error}", file=str(folder), hint="see to the folder") from error
+
+
+# -- Signed checkpoints: the Merkle root of each segment of a log under an Ed25519 key, and proofs of single records. --
+
+T = TypeVar("T", bound=Chained)
+EVERY = 1_000  # entries of a segment
+FORMAT = 1
+
+
+class CheckpointedLog:
+    """A log that signs a checkpoint whenever a segment is full.
+
+    Args:
+        store: where the entries go. key: the private key of the desk that answers for the log.
+        every: entries of a segment. The turn that fills one pays for its checkpoint: some milliseconds.
+        sinks: where each checkpoint is put as well; a sink that refuses is told in the process's log, and gets it next time.
+
+    Raises AuditError when the last checkpoint is not of this key, or the log no longer holds what it covers.
+    """
+
+    def __init__(self, store: Store, key: Ed25519PrivateKey, *, every: int = EVERY, sinks: Sequence[Sink] = ()) -> None:
+        self.store, self._key, self.every, self.sinks = store, key, every, tuple(sinks)
+        _go_on(store, store.checkpoints(), key)
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    def append(self, record: T) -> T:
+        """Appends, and signs when this entry fills a segment; see ``Log.append``."""
+        kept = self.store.append(record)
+        if kept.sequence % self.every == 0:
+            try:
+                checkpoint(self.store, self._key, self.sinks, last=kept.sequence)
+            except AuditError:  # the record is durable: its reply goes out, and the next checkpoint covers it too
+                logging.getLogger(__name__).exception("%s: no checkpoint could be signed at record %d", self.name, kept.sequence)
+        return kept
+
+
+def checkpoint(
+    store: Readable,
+    key: Ed25519PrivateKey,
+    sinks: Sequence[Sink] = (),
+    *,
+    last: int | None = None,
+    puts_all: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dict[str, Any] | None:
+    """Signs what no checkpoint covers yet, up to ``last`` or the end; returns the checkpoint's body, None when all is covered.
+
+    Args:
+        puts_all: offers the sinks every checkpoint, not only the last ones: a gap of long ago is filled.
+
+    Raises AuditError when the new segment does not hang together, does not follow what is signed, or another key has signed
+    before: what is broken is not signed, and a log has one key.
+    """
+    before = store.checkpoints()
+    body, rest = _go_on(store, before, key)
+    first = body["last"] + 1 if body else 1
+    lines = list(islice(rest, None if last is None else max(0, last - first + 1)))
+    if lines:
+        _see_that_it_hangs_together(store, lines, first, body["head"] if body else "")
+        leaves = [chain.leaf_hash(line) for line in lines]
+        marks = "".join(leaf.hex()[: verifier.MARK] for leaf in leaves)
+        body = {
+            "format": FORMAT,
+            "number": len(before) + 1,
+            "first": first,
+            "last": first + len(lines) - 1,
+            "root": _named(chain.root(leaves)),
+            "head": json.loads(lines[-1])["hash"],
+            "previous": _named(hashlib.sha256(before[-1]).digest()) if before else "",
+            "marks": _named(hashlib.sha256(marks.encode()).digest()),
+            "at": now().isoformat(),
+            "key": fingerprint(key.public_key()),
+        }
+        signature = base64.b64encode(keys.sign(key, canonical(body))).decode()
+        line = canonical({"body": body, "marks": marks, "signature": signature}) + b"\n"
+        if not store.keep_checkpoint(body["number"], line):
+            return None  # another process was first
+        before.append(line)
+    _put(store, before, sinks, puts_all)
+    return body if lines else None
+
+
+def fingerprint(public: Ed25519PublicKey) -> str:
+    """``sha256:`` over the 32 bytes of a public key: what people compare."""
+    return _named(hashlib.sha256(public.public_bytes_raw()).digest())
+
+
+def verify(
+    lines: Iterable[bytes], checkpoints: Iterable[bytes], public: Ed25519PublicKey | None, name: str, *, processes: int | None = None
+) -> str:
+    """What the stand-alone verifier says of a whole log; without a key, give no checkpoints: the chain alone is checked.
+
+    Args:
+        processes: how many read a large log; when None, one for each processor, where a process can be forked safely.
+
+    Raises AuditError that names the first bad record, and with a key when nothing was signed with it.
+    """
+    try:
+        return verifier.check_log(facts(lines, processes), verifier.read_checkpoints(checkpoints, public))
+    except verifier.Bad as error:
+        raise AuditError(
+            f"{name}: {error}",
+            file=name,
+            line=error.record,
+            hint="keep the log as it is, and compare it with a copy and with the sink",
+        ) from error
+
+
+def prove(store: Readable, sequences: Iterable[int]) -> list[bytes]:
+    """A proof for each entry, a line of JSON: the entry, the hashes beside its way up, the signed body of its checkpoint.
+
+    Raises AuditError when no checkpoint covers one of them.
+    """
+    signed = [_signed(store, line) for line in store.checkpoints()]
+    wanted, proofs = sorted(set(sequences)), []
+    for one in signed:
+        body = one["body"]
+        inside = [sequence for sequence in wanted if body["first"] <= sequence <= body["last"]]
+        if inside:
+            lines = list(islice(store.lines(body["first"]), body["last"] - body["first"] + 1))
+            leaves = [chain.leaf_hash(line) for line in lines]
+            proofs += [_proof(lines[sequence - body["first"]], leaves, sequence - body["first"], one) for sequence in inside]
+    if len(proofs) < len(wanted):
+        reached = signed[-1]["body"]["last"] if signed else 0
+        hint = "sign one first: constrained audit checkpoint LOG --key KEY"
+        raise AuditError(f"{store.name}: checkpoints reach to record {reached}, not to {wanted[-1]}", file=store.name, hint=hint)
+    return proofs
+
+
+def check(store: Readable, proof: bytes, public: Ed25519PublicKey) -> dict[str, Any]:
+    """The entry that a proof of this log proves. Raises AuditError when it proves none."""
+    try:
+        return verifier.check_proof(proof, public)
+    except (verifier.Bad, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        number = error.record if isinstance(error, verifier.Bad) else 0
+        told = str(error) if isinstance(error, verifier.Bad) else "its proof is damaged"
+        raise AuditError(f"{store.name}: {told}", file=store.name, line=number, hint="verify the whole log") from error
+
+
+def _proof(line: bytes, leaves: Sequence[bytes], index: int, signed: dict[str, Any]) -> bytes:
+    path = [one.hex() for one in chain.path(leaves, index)]
+    kept = {"line": line.decode().removesuffix("\n"), "path": path, "body": signed["body"], "signature": signed["signature"]}
+    return canonical(kept) + b"\n"
+
+
+def _go_on(store: Readable, before: Sequence[bytes], key: Ed25519PrivateKey) -> tuple[dict[str, Any] | None, Iterator[bytes]]:
+    """The body of the last checkpoint, and the lines that follow it. Raises AuditError when they cannot follow."""
+    if not before:
+        return None, store.lines()
+    signed = _signed(store, before[-1])
+    body, name = signed["body"], store.name
+    try:
+        verifier.check_signature(key.public_key(), signed["signature"], canonical(body), f"checkpoint {len(before)}")
+    except verifier.Bad as error:
+        hint = "one key signs a log: take that key, or begin another log"
+        raise AuditError(f"{name}: {error}", file=name, line=body["last"], hint=hint) from error
+    lines = store.lines(body["last"])
+    try:
+        head = verifier.fact(next(lines, b""))[2]
+    except verifier.Bad:
+        head = ""
+    if head != body["head"]:
+        message = f"{name}: record {body['last']} is not the one that was signed: the log was cut, changed or begun anew"
+        raise AuditError(message, file=name, line=body["last"], hint="keep it, and compare it with a copy: constrained audit verify")
+    return body, lines
+
+
+def _signed(store: Readable, line: bytes) -> dict[str, Any]:
+    """A checkpoint's line with the fields that everything rests on. Raises AuditError."""
+    try:
+        content: dict[str, Any] = json.loads(line)
+        is_sound = {type(content["body"][name]) for name in ("first", "last")} == {int} and isinstance(content["signature"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        is_sound = False
+    if not is_sound:
+        hint = "keep it, and compare it with the sink: constrained audit verify"
+        raise AuditError(f"{store.name}: a checkpoint is damaged", file=store.name, hint=hint)
+    return content
+
+
+def _see_that_it_hangs_together(store: Readable, lines: Sequence[bytes], first: int, head: str) -> None:
+    for number, line in enumerate(lines, first):
+        entry = from_line(line, store.name, number)
+        if entry.sequence != number or entry.previous != head:
+            hint = "constrained audit verify names the first bad record"
+            raise AuditError(
+                f"{store.name}:{number}: the record does not follow the one before it", file=store.name, line=number, hint=hint
+            )
+        head = entry.hash
+
+
+def _put(store: Readable, lines: Sequence[bytes], sinks: Sequence[Sink], puts_all: bool) -> None:
+    """The last checkpoint to every sink, and those before it that a sink lacks."""
+    for sink in sinks:
+        for number, line in reversed(list(enumerate(lines, 1))):
+            try:
+                if not sink.put(f"checkpoint-{number:08d}.json", line) and not puts_all:
+                    break
+            except AuditError:
+                raise
+            except Exception:  # of a host's own sink: the checkpoint is signed and kept, and goes out with the next one
+                logging.getLogger(__name__).exception("%s: checkpoint %d could not be put into a sink", store.name, number)
+                break
+
+
+def _named(digest: bytes) -> str:
+    return "sha256:" + digest.hex()

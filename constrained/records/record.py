@@ -1,0 +1,225 @@
+"""What a log chains: the record of a turn, what became of its effects, an erasure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_jsonable_python
+
+FORMAT = 5
+READABLE = (1, 2, 3, 4, 5)  # formats that this version reads
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Chained(_Entry):
+    """What every entry of a log has: its place in the chain.
+
+    Attributes:
+        sequence: place in the log, from 1: the line number in a file.
+        previous: ``hash`` of the entry before it. hash: ``sha256:`` over the canonical JSON of all other fields.
+    """
+
+    format: int = FORMAT
+    sequence: int = 0
+    previous: str = ""
+    hash: str = ""
+
+
+class HeardEntry(_Entry):
+    """One question of Heard that was asked: the value understood, and how sure the model was of it."""
+
+    name: str
+    value: Any
+    probability: float
+
+
+class OptionEntry(_Entry):
+    """One allowed option: its slots, the line of logic that allowed it, its probability (None when not asked)."""
+
+    id: str
+    slots: dict[str, Any]
+    line: str
+    probability: float | None = None
+
+
+class ObligationEntry(_Entry):
+    """One response that had to be said this turn; ``rule``: the obligation of the conversation that demanded it."""
+
+    id: str
+    slots: dict[str, Any]
+    line: str
+    is_after: bool = False
+    rule: str = ""
+
+
+class ProcedureEntry(_Entry):
+    """Where a procedure stood when the message came, and where it stands after the turn.
+
+    Attributes:
+        name: of the innermost procedure that runs. version, code: of it; the code as a hash.
+        step: the response id that it waited at, with its line; both empty before it began.
+        answer: how it went on; empty where the turn left it where it was.
+        next_step, next_line: where it waits now; empty when it is over.
+    """
+
+    name: str
+    version: int
+    code: str
+    step: str = ""
+    line: str = ""
+    answer: str = ""
+    next_step: str = ""
+    next_line: str = ""
+
+
+class DecisionEntry(_Entry):
+    """What was chosen, how, and how surely. ``index`` is its place among the options, ``decoding`` what it cost."""
+
+    chosen: str
+    index: int
+    mode: str
+    margin: float
+    abstained: bool
+    threshold: float
+    decoding: dict[str, Any] = {}
+
+
+class SealedEntry(_Entry):
+    """What of a record can only be read with its subject's key.
+
+    Attributes:
+        subject: a pseudonym of the person; the key is kept under it. key: names the key, and gives nothing of it away.
+        fields: names of the fields that are sealed; the record holds nothing in their place.
+        nonce, data: AES-GCM over the canonical JSON of their contents, base64; bound to the turn's id.
+    """
+
+    subject: str
+    key: str
+    fields: tuple[str, ...]
+    nonce: str
+    data: str
+
+
+class Record(Chained):
+    """One turn. Values are JSON; ``previous`` and ``hash`` chain the entries of one log.
+
+    Attributes:
+        number: place in the conversation, from 1.
+        at: when, ISO 8601. today: the date that approvals were held against.
+        versions: names and hashes of catalog, policy, engine (with tokenizer, weights, calibration) and library in force.
+        prompt: ``sha256:`` over all that the model was given to read; empty without a model.
+        approvals: response id -> the approval in force, for each option and obligation that has one.
+        message: what was read of the user's message, cleaned.
+        state: the host's state as JSON. heard: what the model understood; empty without a model.
+        said: response id -> number of the turn that last said it, before this turn.
+        text: what was released, byte for byte. effects: what the host was told to do.
+        timings_ms: stage -> milliseconds.
+        procedure: where the running procedure stood and stands; None where none runs. memory: what else the logic was
+            given of the turns before: the events of running procedures, what the host has told to be done.
+        sensitive: what of it is marked sensitive, by name: ``slots.RESPONSE.SLOT``, ``state.FIELD``, ``heard.FIELD``.
+        sealed: what was taken out of the fields above and encrypted; None in a log that seals nothing.
+    """
+
+    kind: Literal["turn"] = "turn"
+    turn_id: str
+    conversation: str
+    number: int
+    at: str
+    today: str
+    locale: str
+    versions: dict[str, str]
+    prompt: str = ""
+    approvals: dict[str, str] = {}
+    message: str
+    state: Any
+    said: dict[str, int]
+    heard: tuple[HeardEntry, ...]
+    options: tuple[OptionEntry, ...]
+    obligations: tuple[ObligationEntry, ...]
+    blocked: tuple[dict[str, str], ...]
+    decision: DecisionEntry
+    text: str
+    effects: tuple[str, ...]
+    timings_ms: dict[str, float]
+    procedure: ProcedureEntry | None = None
+    memory: dict[str, Any] = {}
+    sensitive: tuple[str, ...] = ()
+    sealed: SealedEntry | None = None
+
+
+Status = Literal["done", "failed", "not_run"]
+
+
+class OutcomeEntry(_Entry):
+    """What became of one effect; ``detail`` says why it failed or was not run."""
+
+    effect: str
+    status: Status
+    detail: str = ""
+
+
+class Outcome(Chained):
+    """What the host made of a turn's effects, in order: the entry that follows the turn's own, once they ran."""
+
+    kind: Literal["outcome"] = "outcome"
+    turn_id: str
+    conversation: str
+    at: str
+    outcomes: tuple[OutcomeEntry, ...]
+
+
+class Erasure(Chained):
+    """A subject's key was destroyed: what was sealed under it cannot be read any more. ``by``: who ordered it."""
+
+    kind: Literal["erasure"] = "erasure"
+    subject: str
+    at: str
+    by: str
+    reason: str = ""
+
+
+ENTRIES: dict[str, type[Chained]] = {"turn": Record, "outcome": Outcome, "erasure": Erasure}
+
+
+@lru_cache(maxsize=1)
+def library() -> str:
+    """Name and version of this library: with it the prompt's shape and the formats are known."""
+    return f"constrained {version('constrained')}"
+
+
+def prompt_hash(static_id: str, state: str, history: Sequence[Sequence[str]], message: str) -> str:
+    """Names what a model was given to read. ``static_id`` names the static part by the hashes of catalog and policy."""
+    text = json.dumps([static_id, state, [list(one) for one in history], message], ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def versions(policy: Any) -> dict[str, str]:
+    """What is in force besides the engine: a Policy's catalog and itself, by name and hash."""
+    catalog = policy.catalog
+    return {"catalog": f"{catalog.name} {catalog.version} {catalog.hash}", "policy": f"{policy.name} {policy.hash}"}
+
+
+def to_json(value: Any) -> Any:
+    """A value as JSON types; what JSON has no type for becomes text."""
+    return to_jsonable_python(value, fallback=str)
+
+
+def portable(text: str, file: str) -> str:
+    """``text`` without the folder of the logic file: a record reads the same wherever the logic lies."""
+    folder = _folder(file)
+    return text.replace(folder + os.sep, "") if folder else text
+
+
+@lru_cache(maxsize=256)
+def _folder(file: str) -> str:
+    return os.path.dirname(file)

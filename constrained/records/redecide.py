@@ -1,0 +1,277 @@
+"""Recorded turns decided anew, by another catalog, logic, threshold or model: who would now get which other reply?
+
+Everything that was true and heard then is taken from the record. Without a model the recorded probabilities choose among what
+is allowed now; an option that was not allowed then has none, and a turn with such an option says so.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from constrained import _html
+from constrained.approval.in_force import OPEN, ApprovalSnapshot
+from constrained.errors import AuditError, ConstrainedError
+from constrained.logic.allow import likeliest, rest_of
+from constrained.logic.options import Allowed, Option, compose
+from constrained.logic.policy import Policy
+from constrained.records.record import OptionEntry, Record, to_json
+from constrained.records.redact import shown
+from constrained.records.replay import allowed_then, by_rules
+
+Change = Literal["same", "wording", "effects", "reply", "no reply"]
+CHANGES: tuple[Change, ...] = ("reply", "wording", "effects", "no reply")  # most to be looked at first
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is said now: the id chosen, the whole text, the effects; ``why_not`` when nothing could be."""
+
+    id: str
+    text: str
+    effects: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+Decide = Callable[[Record], Reply]
+"""Decides one recorded turn with a model; see ``cli.redeciding``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """One recorded turn, and what would come of it now.
+
+    Attributes:
+        unscored: options allowed now that no model has scored; the model might choose one of them.
+    """
+
+    record: Record
+    now: Reply
+    change: Change
+    unscored: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The count of it all, and the turns that are not the same.
+
+    Attributes:
+        moves: (id said then, id said now, what changed) -> turns. affected: conversations with at least one.
+        n_unreadable: turns whose person's key was erased, or whose content is sealed and no keys were given.
+    """
+
+    n_turns: int = 0
+    n_unreadable: int = 0
+    moves: Counter[tuple[str, str, Change]] = field(default_factory=Counter)
+    affected: set[str] = field(default_factory=set)
+    conversations: set[str] = field(default_factory=set)
+    changed: list[Redecided] = field(default_factory=list)
+    n_unscored: int = 0
+
+    def add(self, one: Redecided) -> None:
+        self.n_turns += 1
+        self.conversations.add(one.record.conversation)
+        self.n_unscored += bool(one.unscored)
+        if one.change != "same":
+            self.moves[one.record.decision.chosen, one.now.id, one.change] += 1
+            self.affected.add(one.record.conversation)
+            self.changed.append(one)
+
+    def n_by_change(self, change: Change) -> int:
+        return sum(count for (_, _, what), count in self.moves.items() if what == change)
+
+
+def redecide(
+    policy: Policy,
+    records: Iterable[Record],
+    *,
+    threshold: float | None = None,
+    decide: Decide | None = None,
+    standing: Callable[[Record], ApprovalSnapshot] = lambda record: OPEN,
+) -> Iterator[Redecided]:
+    """Decides each recorded turn by ``policy``.
+
+    Args:
+        threshold: in place of the recorded one. decide: asks a model; without one the recorded probabilities choose.
+        standing: which approvals count. By default none are asked for, but those written in the catalog: what is to be signed
+            off is not approved yet.
+    """
+    for record in records:
+        unscored: tuple[str, ...] = ()
+        try:
+            if decide is None:
+                allowed = allowed_then(policy, record, standing(record))
+                chosen, unscored = _chosen(policy, record, allowed, record.decision.threshold if threshold is None else threshold)
+                now = Reply(chosen.id, compose(chosen, allowed.obligations), tuple(map(str, chosen.effects)))
+            else:
+                now = decide(record)
+        except (ConstrainedError, ValueError) as error:
+            now = Reply("", "", why_not=str(error).splitlines()[0])
+        yield Redecided(record, now, _change(record, now), unscored)
+
+
+def compared(redecided: Iterable[Redecided], n_unreadable: int = 0) -> Comparison:
+    """The count of all turns."""
+    comparison = Comparison(n_unreadable=n_unreadable)
+    for one in redecided:
+        comparison.add(one)
+    return comparison
+
+
+def _change(record: Record, now: Reply) -> Change:
+    if now.why_not:
+        return "no reply"
+    if now.id != record.decision.chosen:
+        return "reply"
+    if now.text != record.text:
+        return "wording"
+    return "same" if now.effects == record.effects else "effects"
+
+
+def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[str, ...]]:
+    """The option that the recorded answers choose now, and those that no answer speaks of."""
+    options = allowed.options
+    if record.decision.mode == "rules":
+        was_alone = len(record.options) == 1 and record.versions.get("engine") != "none" and len(options) > 1
+        return by_rules(record, options), tuple(option.id for option in options) if was_alone else ()
+    known = _recorded(record.options, options)
+    scored = [(probability, option) for option, probability in zip(options, known, strict=True) if probability is not None]
+    unscored = tuple(option.id for option, probability in zip(options, known, strict=True) if probability is None)
+    if not scored:
+        return by_rules(record, options), unscored
+    best, probability = likeliest([option for _, option in scored], [share for share, _ in scored])
+    fallback = rest_of(options, policy.catalog.fallback)
+    return (fallback if fallback is not None and probability < threshold else best), unscored
+
+
+def _recorded(entries: Sequence[OptionEntry], options: Sequence[Option]) -> list[float | None]:
+    """The recorded probability of each option: of the same response with the same slots, else of the same response."""
+    if len(entries) == len(options) and all(entry.id == option.id for entry, option in zip(entries, options, strict=True)):
+        return [entry.probability for entry in entries]
+    by_id: dict[str, list[OptionEntry]] = {}
+    for entry in entries:
+        by_id.setdefault(entry.id, []).append(entry)
+    return [_alike(by_id.get(option.id, []), option) for option in options]
+
+
+def _alike(entries: list[OptionEntry], option: Option) -> float | None:
+    slots = to_json(option.slots) if len(entries) > 1 else None
+    found = next((entry for entry in entries if entry.slots == slots), entries[0] if len(entries) == 1 else None)
+    return found.probability if found else None
+
+
+# -- What deciding recorded turns anew would change, as a page and as a workbook to be signed off. --
+
+MOST_ROWS = 500  # turns on the page; the workbook holds them all
+_TOLD = {
+    "reply": "another reply",
+    "wording": "the same reply in other words",
+    "effects": "the same words, other effects",
+    "no reply": "no reply could be given",
+}
+_HEADS = ("change", "conversation", "turn", "at", "message", "said then", "said now", "text then", "text now", "remark")
+
+
+def sign_off_page(comparison: Comparison, *, what: str) -> str:
+    """The page. ``what``: which catalog, logic or model decides now."""
+    parts = [
+        _html.figures(_figures(comparison)),
+        _remarks(comparison),
+        _html.section("What moves where", _html.table(("said then", "said now", "what changes", "turns"), _moves(comparison))),
+        *(_turns(comparison, change) for change in CHANGES),
+        _html.section("Sign-off", _html.sign_off(("author of the change", "approver", "approver"))),
+    ]
+    return _html.page("Recorded turns, decided anew", what, parts)
+
+
+def workbook(comparison: Comparison, *, what: str) -> bytes:
+    """An XLSX file of three sheets: the counts, what moves where, and every turn that is not the same."""
+    try:
+        from openpyxl import Workbook
+    except ImportError as error:
+        raise AuditError("a workbook needs the package openpyxl", hint="pip install 'constrained[evidence]'") from error
+    book = Workbook(write_only=True)
+    _sheet(book, "Summary", (28, 60), [("what decides now", what), *_figures(comparison)])
+    _sheet(book, "What moves where", (30, 30, 32, 10), [("said then", "said now", "what changes", "turns"), *_moves(comparison)])
+    rows = [_row(one) for change in CHANGES for one in comparison.changed if one.change == change]
+    _sheet(book, "Turns", (28, 34, 6, 26, 40, 24, 24, 60, 60, 40), [_HEADS, *rows])
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def _figures(comparison: Comparison) -> list[tuple[str, object]]:
+    return [
+        ("turns decided anew", comparison.n_turns),
+        ("the same", comparison.n_turns - len(comparison.changed)),
+        *((_TOLD[change], comparison.n_by_change(change)) for change in CHANGES),
+        ("conversations", len(comparison.conversations)),
+        ("conversations affected", len(comparison.affected)),
+        ("turns that cannot be read", comparison.n_unreadable),
+    ]
+
+
+def _remarks(comparison: Comparison) -> _html.Html:
+    if not comparison.n_unscored:
+        return _html.Html("")
+    text = f"In {_html.shown(comparison.n_unscored)} turns something is allowed now that no model has scored: a model could choose it."
+    return _html.note(text + " Decide with a model to know.")
+
+
+def _moves(comparison: Comparison) -> list[tuple[object, ...]]:
+    order = {change: number for number, change in enumerate(CHANGES)}
+    moves = sorted(comparison.moves.items(), key=lambda one: (order[one[0][2]], -one[1], one[0]))
+    return [(then, now or "(nothing)", _TOLD[change], count) for (then, now, change), count in moves]
+
+
+def _turns(comparison: Comparison, change: str) -> _html.Html:
+    found = [one for one in comparison.changed if one.change == change]
+    if not found:
+        return _html.Html("")
+    rows = [(one.record.at[:16], one.record.conversation[:12], *_row(one)[4:]) for one in found[:MOST_ROWS]]
+    heads = ("at", "conversation", *_HEADS[4:])
+    rest = f"the first {MOST_ROWS} of {len(found)}; the workbook holds all" if len(found) > MOST_ROWS else ""
+    return _html.section(_TOLD[change].capitalize(), _html.table(heads, rows, caption=rest))
+
+
+def _row(one: Redecided) -> tuple[object, ...]:
+    record, now = one.record, one.now
+    remark = shown(record, now.why_not) if now.why_not else ("never scored: " + ", ".join(one.unscored) if one.unscored else "")
+    if one.change == "effects":
+        then, after = (", ".join(effects) or "no effect" for effects in (record.effects, now.effects))
+        remark = shown(record, f"{then} becomes {after}")
+    texts = (shown(record, record.message), record.decision.chosen, now.id, shown(record, record.text), shown(record, now.text), remark)
+    return (_TOLD.get(one.change, one.change), record.conversation, record.number, record.at, *texts)
+
+
+def _sheet(book: Any, title: str, widths: Sequence[int], rows: Iterable[Sequence[object]]) -> None:
+    """One sheet. Every text is stored as text: what a customer wrote is never read as a formula."""
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Alignment, Font
+    from openpyxl.utils import get_column_letter
+
+    sheet = book.create_sheet(title)
+    for number, width in enumerate(widths, 1):
+        sheet.column_dimensions[get_column_letter(number)].width = width
+    sheet.freeze_panes = "A2"
+    for number, row in enumerate(rows):
+        cells = []
+        for value in row:
+            cell = WriteOnlyCell(sheet, value if isinstance(value, int) else None)
+            if not isinstance(value, int):
+                cell.value = _plain(str(value))
+                cell.data_type = "s"
+                cell.quotePrefix = True
+            cell.alignment = Alignment(wrap_text=True, vertical="top")
+            if number == 0:
+                cell.font = Font(bold=True)
+            cells.append(cell)
+        sheet.append(cells)
+
+
+def _plain(text: str) -> str:
+    """Without the control characters that a workbook cannot hold, and not longer than one of its cells."""
+    return "".join(char for char in text if char >= " " or char in "\n\t")[:32_000]

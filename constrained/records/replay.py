@@ -1,0 +1,222 @@
+"""Recorded turns once more, without a model: does the same record still give the same reply?
+
+Everything but the model's answers is computed anew from the record: what the policy allows, the text, its
+verification, the effects. What a model answered is taken from the record; the choice that follows from it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from constrained.approval.in_force import ApprovalSnapshot, standing_at
+from constrained.errors import ConstrainedError, ReplayError
+from constrained.logic.allow import allow, likeliest, most_salient, rest_of
+from constrained.logic.memory import HISTORY_TURNS, Memory
+from constrained.logic.options import Allowed, Option, compose, with_it
+from constrained.logic.policy import Policy
+from constrained.logic.run import TurnOptions, with_outcomes
+from constrained.records.record import Chained, Outcome, Record, portable, to_json, versions
+from constrained.verify import verify
+
+POOLED = 5  # format of records from which on responses of one intent share their probability
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that the replay found otherwise than the record tells: ``what``, as recorded, as replayed."""
+
+    what: str
+    recorded: Any
+    replayed: Any
+
+    def __str__(self) -> str:
+        return f"{self.what}: recorded {self.recorded!r}, replayed {self.replayed!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A turn taken again from its record. ``text`` is None when the turn could not be taken again."""
+
+    record: Record
+    text: str | None
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_same(self) -> bool:
+        return not self.differences
+
+    @property
+    def error(self) -> ReplayError | None:
+        """What differs, as an error to show or to raise; None when nothing does."""
+        if self.is_same:
+            return None
+        lines = "".join(f"\n    {difference}" for difference in self.differences)
+        return ReplayError(
+            f"turn {self.record.turn_id} (line {self.record.sequence}) does not come out as recorded{lines}",
+            turn_id=self.record.turn_id,
+            line=self.record.sequence,
+            differences=self.differences,
+            hint="replay with the catalog and the logic of that day; with those it means that one of them is not deterministic",
+        )
+
+
+def replay(policy: Policy, records: Iterable[Record], *, strict: bool = True) -> Iterator[Replayed]:
+    """Takes each recorded turn again and compares.
+
+    Args:
+        strict: raise ReplayError at a record of another catalog or policy than ``policy``'s. With False that is
+            a difference like any other, and the rest is still compared.
+    """
+    for record in records:
+        replayed = _replayed(policy, record)
+        if strict and any(difference.what in versions(policy) for difference in replayed.differences):
+            raise _other_versions(policy, replayed)
+        yield replayed
+
+
+def _replayed(policy: Policy, record: Record) -> Replayed:
+    differences = [
+        Difference(name, record.versions.get(name), present)
+        for name, present in versions(policy).items()
+        if record.versions.get(name) != present
+    ]
+    text = None
+    try:
+        standing = standing_at(policy.catalog, record.versions)
+        allowed = allowed_then(policy, record, standing)
+        differences += _differences_allowed(record, allowed, policy.file)
+        if 0 <= record.decision.index < len(allowed.options):
+            chosen = allowed.options[record.decision.index]
+            text = compose(chosen, allowed.obligations)
+            verify(text, chosen, allowed, policy.catalog, date.fromisoformat(record.today), standing, record.memory.get("done", ()))
+            differences += _differences_chosen(policy, record, allowed, chosen, text)
+        else:
+            differences.append(Difference("chosen", record.decision.chosen, None))
+    except (ConstrainedError, ValueError) as error:
+        differences.append(Difference("turn", record.text, f"{type(error).__name__}: {error}"))
+    return Replayed(record, text, tuple(differences))
+
+
+def allowed_then(policy: Policy, record: Record, standing: ApprovalSnapshot) -> Allowed:
+    """What a policy allows in the recorded state, after what was heard. Raises ConstrainedError or ValueError where it cannot."""
+    state = policy.state_type.from_json(record.state)
+    heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
+    today, now = date.fromisoformat(record.today), datetime.fromisoformat(record.at).timestamp()
+    return allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, standing=standing, now=now)
+
+
+def memory_then(record: Record) -> Memory:
+    """What the logic was given of the turns before."""
+    return Memory.model_validate({**record.memory, "said": record.said, "number": record.number - 1})
+
+
+def _differences_allowed(record: Record, allowed: Allowed, file: str) -> Iterator[Difference]:
+    """Ids, slots and reasons. Where a line stands is a matter of the policy's hash, which is compared as such."""
+    yield from _difference(
+        "options", [(one.id, one.slots) for one in record.options], [(one.id, to_json(one.slots)) for one in allowed.options]
+    )
+    yield from _difference(
+        "blocked",
+        [(one.get("id"), one.get("reason")) for one in record.blocked],
+        [(one.response_id, portable(one.reason, file)) for one in allowed.blocked],
+    )
+
+
+def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen: Option, text: str) -> Iterator[Difference]:
+    yield from _difference(
+        "obligations",
+        [(one.id, one.slots, one.is_after) for one in record.obligations],
+        [(one.id, to_json(one.slots), one.is_after) for one in with_it(chosen, allowed.obligations)],
+    )
+    yield from _difference("chosen", record.decision.chosen, chosen.id)
+    yield from _difference("text", record.text, text)
+    yield from _difference("effects", list(record.effects), [str(effect) for effect in chosen.effects])
+    if record.decision.mode == "rules":
+        expected = by_rules(record, allowed.options)
+    else:
+        probabilities = [-1.0 if entry.probability is None else entry.probability for entry in record.options]
+        if len(probabilities) != len(allowed.options):
+            return  # told already: the options differ
+        expected = _by_probabilities(policy, record, allowed.options, probabilities)
+        yield from _difference("abstained", record.decision.abstained, expected is not _best(record, allowed.options, probabilities)[0])
+    if expected is not chosen:
+        yield Difference("choice", record.decision.chosen, expected.id)
+
+
+def by_rules(record: Record, options: Sequence[Option]) -> Option:
+    """As without a model; a turn that was late with one had only the options without effects to choose from."""
+    harmless = [option for option in options if not option.effects]
+    is_late = record.versions.get("engine") != "none" and len(options) > 1
+    return most_salient(harmless if is_late and harmless else options, record.said)
+
+
+def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Option:
+    best, probability = _best(record, options, probabilities)
+    fallback = rest_of(options, policy.catalog.fallback)
+    if fallback is not None and best is not fallback and probability < record.decision.threshold:
+        return fallback
+    return best
+
+
+def _best(record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
+    if record.format >= POOLED:
+        return likeliest(options, probabilities)
+    best = max(range(len(options)), key=probabilities.__getitem__)
+    return options[best], probabilities[best]
+
+
+def _difference(what: str, recorded: Any, replayed: Any) -> Iterator[Difference]:
+    if recorded != replayed:
+        yield Difference(what, recorded, replayed)
+
+
+def _other_versions(policy: Policy, replayed: Replayed) -> ReplayError:
+    record = replayed.record
+    told = "; ".join(str(difference) for difference in replayed.differences if difference.what in versions(policy))
+    return ReplayError(
+        f"turn {record.turn_id} (line {record.sequence}) was taken with another catalog or policy: {told}",
+        turn_id=record.turn_id,
+        line=record.sequence,
+        differences=replayed.differences,
+        hint="replay with the files of that day, or with strict=False to see what they would give today",
+    )
+
+
+# -- A conversation's memory out of its log: so that it goes on where a process died. --
+
+
+def memory_of(policy: Policy, entries: Iterable[Chained]) -> Memory:
+    """The memory after the last turn of these entries, which are of one conversation, in order.
+
+    Raises ReplayError when the last turn does not come out of this policy and catalog any more.
+    """
+    records: list[Record] = []
+    outcomes: dict[str, Outcome] = {}
+    for entry in entries:
+        if isinstance(entry, Record):
+            records.append(entry)
+        elif isinstance(entry, Outcome):
+            outcomes[entry.turn_id] = entry
+    if not records:
+        return Memory()
+    memory = memory_after(policy, records[-1], outcomes.get(records[-1].turn_id))
+    lines = [line for one in records[-HISTORY_TURNS:] for line in (("user", one.message), ("reply", one.text))]
+    return memory.model_copy(update={"history": tuple(lines)})
+
+
+def memory_after(policy: Policy, record: Record, outcome: Outcome | None = None) -> Memory:
+    """What logic remembers after a recorded turn, and after what the host told of its effects."""
+    allowed, index = allowed_then(policy, record, standing_at(policy.catalog, record.versions)), record.decision.index
+    if index >= len(allowed.options) or allowed.options[index].id != record.decision.chosen:
+        message = f"turn {record.turn_id} does not come out as recorded, so what came of it is not known"
+        raise ReplayError(message, turn_id=record.turn_id, line=record.sequence, hint="resume with the catalog and the logic of that day")
+    before, now = memory_then(record), datetime.fromisoformat(record.at).timestamp()
+    memory = TurnOptions(policy.serving(before), before, allowed, now).after(allowed.options[index])
+    if outcome is None:
+        return memory
+    done = [one.effect.partition("(")[0] for one in outcome.outcomes if one.status == "done"]
+    failed = [one.effect.partition("(")[0] for one in outcome.outcomes if one.status != "done"]
+    return with_outcomes(memory, done, failed, number=record.number)

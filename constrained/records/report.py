@@ -1,0 +1,263 @@
+"""First and last use, counts, what was never used and never tested: of the responses of a log."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from constrained import _html
+from constrained.approval.in_force import ApprovalSnapshot
+from constrained.catalog.response import Catalog
+from constrained.records.record import Chained, Outcome, Record, Status
+
+
+@dataclass(slots=True)
+class Use:
+    """How often a response was said, since when and until when.
+
+    Attributes:
+        n_chosen: said because it was chosen. n_obliged: said because it had to be. n_allowed: it could have been chosen.
+        n_abstained: of ``n_chosen``, as the fallback of an abstention.
+        versions: the catalog in force -> turns in which it was said: each stands for one exact wording.
+        is_tested: a golden dialogue says it, or obliges to it. is_current: it is in the present catalog.
+    """
+
+    id: str
+    n_chosen: int = 0
+    n_obliged: int = 0
+    n_allowed: int = 0
+    n_abstained: int = 0
+    first: str = ""
+    last: str = ""
+    versions: dict[str, int] = field(default_factory=dict)
+    is_tested: bool = False
+    is_current: bool = True
+
+    @property
+    def n_said(self) -> int:
+        return self.n_chosen + self.n_obliged
+
+    def said(self, record: Record) -> None:
+        self.first, self.last = min(self.first or record.at, record.at), max(self.last, record.at)
+        catalog = record.versions.get("catalog", "")
+        self.versions[catalog] = self.versions.get(catalog, 0) + 1
+
+
+def usage(records: Iterable[Record], current: Iterable[str] = (), tested: Iterable[str] = ()) -> list[Use]:
+    """The use of every response, most said first.
+
+    Args:
+        current: ids of the present catalog; what is in it and was never said is listed as well. Empty: all that occur.
+        tested: ids that golden dialogues reach.
+    """
+    present, tests = set(current), set(tested)
+    uses = {one: Use(one) for one in sorted(present)}
+
+    def of(response_id: str) -> Use:
+        return uses.setdefault(response_id, Use(response_id, is_current=not present))
+
+    for record in records:
+        for option in record.options:
+            of(option.id).n_allowed += 1
+        chosen = of(record.decision.chosen)
+        chosen.n_chosen += 1
+        chosen.n_abstained += record.decision.abstained
+        chosen.said(record)
+        for obligation in record.obligations:
+            obliged = of(obligation.id)
+            obliged.n_obliged += 1
+            obliged.said(record)
+    for use in uses.values():
+        use.is_tested = use.id in tests
+    return sorted(uses.values(), key=lambda use: (-use.n_said, use.id))
+
+
+# -- The report page of a log: coverage, use, approvals, close calls, abstentions over time, protected triggers. --
+
+CLOSE = 0.15  # a margin below it is a close call
+MOST_COLUMNS = 60  # of a chart over time
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one pass over a log counts besides the use of responses.
+
+    Attributes:
+        days: day -> [turns, abstentions, late turns]. close: (chosen, runner-up) -> margins below ``CLOSE``.
+        heard: question of yes or no -> [asked, yes, close to the middle]. closings: reply -> turns in which only it or its like
+            could be said. effects: (effect, outcome) -> times.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    n_sealed: int = 0
+    days: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
+    close: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    heard: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
+    closings: Counter[str] = field(default_factory=Counter)
+    obligations: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] = field(default_factory=Counter)
+    catalogs: Counter[str] = field(default_factory=Counter)
+    effects: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, entry: Chained) -> None:
+        if isinstance(entry, Outcome):
+            self.effects.update((one.effect.partition("(")[0], one.status) for one in entry.outcomes)
+        if not isinstance(entry, Record):
+            return
+        self.records.append(entry)
+        self.n_sealed += entry.sealed is not None
+        is_late = entry.decision.mode == "rules" and entry.versions.get("engine") != "none" and len(entry.options) > 1
+        day = self.days[entry.at[:10]]
+        day[0], day[1], day[2] = day[0] + 1, day[1] + entry.decision.abstained, day[2] + is_late
+        self.modes[entry.decision.mode] += 1
+        self.catalogs[entry.versions.get("catalog", "")] += 1
+        self.obligations.update(one.id for one in entry.obligations)
+        self._add_choice(entry)
+        self._add_heard(entry)
+
+    def _add_choice(self, record: Record) -> None:
+        scored = sorted((one.probability, one.id) for one in record.options if one.probability is not None)
+        if len(scored) > 1 and record.decision.margin < CLOSE:
+            self.close[scored[-1][1], scored[-2][1]].append(record.decision.margin)
+        if any("allows only what it names" in one.get("reason", "") for one in record.blocked):
+            self.closings[record.decision.chosen] += 1
+
+    def _add_heard(self, record: Record) -> None:
+        for one in record.heard:
+            if isinstance(one.value, bool):
+                counts = self.heard[one.name]
+                counts[0], counts[1], counts[2] = counts[0] + 1, counts[1] + one.value, counts[2] + (one.probability < 0.5 + CLOSE)
+
+
+def report(
+    entries: Iterable[Chained],
+    *,
+    title: str,
+    subtitle: str,
+    catalog: Catalog | None = None,
+    tested: Iterable[str] = (),
+    standing: ApprovalSnapshot | None = None,
+    today: date | None = None,
+) -> str:
+    """The whole page. With ``catalog``: coverage and approvals of it too, as ``standing`` has them ``today``."""
+    seen = Seen()
+    for entry in entries:
+        seen.add(entry)
+    uses = usage(seen.records, catalog.responses if catalog else (), tested)
+    parts = [
+        _html.figures(_figures(seen, uses)),
+        _coverage(uses, catalog),
+        _use(uses),
+        _approvals(catalog, standing, today) if catalog and standing and today else _html.Html(""),
+        _close(seen),
+        _over_time(seen),
+        _protected(seen),
+        _effects(seen),
+        _html.section("In force", _html.table(("catalog", "turns"), seen.catalogs.most_common())),
+    ]
+    return _html.page(title, subtitle, parts)
+
+
+def _figures(seen: Seen, uses: Sequence[Use]) -> list[tuple[str, object]]:
+    n_turns, n_abstained = len(seen.records), sum(day[1] for day in seen.days.values())
+    return [
+        ("turns", n_turns),
+        ("conversations", len({record.conversation for record in seen.records})),
+        ("from", min(seen.days, default="")),
+        ("until", max(seen.days, default="")),
+        ("responses used", sum(use.n_said > 0 for use in uses)),
+        ("abstentions", f"{n_abstained / n_turns:.1%}" if n_turns else "none"),
+        ("sealed turns", seen.n_sealed),
+    ]
+
+
+def _coverage(uses: Sequence[Use], catalog: Catalog | None) -> _html.Html:
+    if catalog is None:
+        return _html.Html("")
+    current = [use for use in uses if use.is_current]
+    groups = (
+        ("used and tested", [use for use in current if use.n_said and use.is_tested]),
+        ("used, never tested", [use for use in current if use.n_said and not use.is_tested]),
+        ("tested, never used", [use for use in current if not use.n_said and use.is_tested]),
+        ("neither used nor tested", [use for use in current if not use.n_said and not use.is_tested]),
+        ("used, no longer in the catalog", [use for use in uses if not use.is_current]),
+    )
+    rows = [(name, len(found), _html.bar(len(found) / max(1, len(uses))), _some(found, name)) for name, found in groups]
+    told = f"{catalog.name} version {catalog.version}: {len(current)} responses"
+    return _html.section("Coverage", _html.table(("", "responses", "", "which"), rows, caption=told))
+
+
+def _some(found: Sequence[Use], name: str) -> str:
+    return "" if name == "used and tested" else ", ".join(use.id for use in found)
+
+
+def _use(uses: Sequence[Use]) -> _html.Html:
+    most = max((use.n_said for use in uses), default=0) or 1
+    rows = [
+        (use.id, use.n_chosen, use.n_obliged, _html.bar(use.n_said / most), use.first[:16], use.last[:16], len(use.versions))
+        for use in uses
+        if use.n_said
+    ]
+    heads = ("response", "chosen", "obliged", "", "first", "last", "catalogs")
+    return _html.section("Use", _html.table(heads, rows))
+
+
+def _approvals(catalog: Catalog, standing: ApprovalSnapshot, today: date) -> _html.Html:
+    rows = []
+    for response in catalog.responses.values():
+        for locale in response.texts:
+            why_not, approval = standing.why_not(response, locale, today), response.approval
+            signed = standing.findings(response, locale).signed
+            by = "; ".join(dict.fromkeys(one.by for one in signed)) or (approval.by if approval else "")
+            until = max((str(one.last_day or "") for one in signed), default=str(approval.until or "") if approval else "")
+            rows.append((response.id, locale, by or _html.warn("nobody"), until, _html.warn(why_not) if why_not else "in force"))
+    kept = "signed in a ledger" if standing.ledger is not None else "written in the catalog, without signatures"
+    table = _html.table(("response", "locale", "approved by", "until", f"on {today}"), rows, caption=f"Approvals are {kept}.")
+    return _html.section("Approvals", table)
+
+
+def _close(seen: Seen) -> _html.Html:
+    pairs = sorted(seen.close.items(), key=lambda one: -len(one[1]))[:40]
+    rows = [(best, other, len(margins), sum(margins) / len(margins)) for (best, other), margins in pairs]
+    table = _html.table(("most probable", "runner-up", "turns", "mean margin"), rows)
+    told = f"Turns in which two replies were less than {CLOSE:.0%} apart: what the model confuses, and where a writer can help."
+    return _html.section("Confusions", _html.note(told if rows else "No close call."), table)
+
+
+def _over_time(seen: Seen) -> _html.Html:
+    days = sorted(seen.days.items())
+    width = -(-len(days) // MOST_COLUMNS) or 1
+    values = []
+    for start in range(0, len(days), width):
+        group = days[start : start + width]
+        values.append((group[0][0], float(sum(day[0] for _, day in group)), float(sum(day[1] for _, day in group))))
+    unit = "day" if width == 1 else f"{width} days"
+    n_late = sum(day[2] for _, day in days)
+    late = f" In {n_late} turns the deadline was over and the rules chose." if n_late else ""
+    return _html.section("Abstentions over time", _html.columns(values, caption=f"Turns a {unit}; filled: abstentions.{late}"))
+
+
+def _protected(seen: Seen) -> _html.Html:
+    heard = [(name, asked, yes, close) for name, (asked, yes, close) in sorted(seen.heard.items(), key=lambda one: -one[1][1])]
+    return _html.section(
+        "Protected triggers",
+        _html.table(("heard", "asked", "yes", "close to the middle"), heard, caption="Questions of yes or no."),
+        _html.table(("reply", "turns"), seen.closings.most_common(), caption="Said where the rules closed every other way."),
+        _html.table(("response", "turns"), seen.obligations.most_common(), caption="Said because it had to be."),
+    )
+
+
+def _effects(seen: Seen) -> _html.Html:
+    ordered = Counter(effect.partition("(")[0] for record in seen.records for effect in record.effects)
+    names = sorted(set(ordered) | {name for name, _ in seen.effects})
+    rows = []
+    for name in names:
+        told = [seen.effects[name, status] for status in _STATUSES]
+        rows.append((name, ordered[name], *told, max(0, ordered[name] - sum(told))))
+    heads = ("effect", "ordered", "done", "failed", "not run", "not reported")
+    return _html.section("Effects", _html.table(heads, rows)) if rows else _html.Html("")
+
+
+_STATUSES: tuple[Status, ...] = ("done", "failed", "not_run")

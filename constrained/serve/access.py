@@ -1,0 +1,229 @@
+"""Who may take a turn now: a bounded queue, turns of a conversation in order, a rate for each tenant."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from constrained.serve.errors import RefusedError, body_of
+from constrained.serve.settings import Limits, ServerSettings, is_loopback, tenant_of
+
+
+@dataclass(slots=True)
+class _Line:
+    """The turns of one conversation that run or wait, in the order in which they came."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    n: int = 0
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """What one tenant may still ask for at once."""
+
+    left: float
+    at_s: float
+
+
+class Gate:
+    """Lets turns in. Used from one event loop.
+
+    Args:
+        clock: monotonic seconds, for tests.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits, self._clock = limits, clock
+        self._lines: dict[tuple[str, str], _Line] = {}
+        self._buckets: dict[str, _Bucket] = {}
+        self._running = asyncio.Semaphore(limits.n_running)
+        self.n_running = self.n_inside = 0
+        self.is_draining = False
+
+    @property
+    def n_waiting(self) -> int:
+        return self.n_inside - self.n_running
+
+    @asynccontextmanager
+    async def turn(self, tenant: str, name: str, until_s: float | None = None) -> AsyncIterator[bool]:
+        """Inside, the turn runs; the next one of the same name waits. Raises RefusedError: 429 or 503.
+
+        Gives whether it has a place among those that run: from ``until_s`` (monotonic) on it waits for none.
+        """
+        line = self._lines.get((tenant, name)) or _Line()
+        self._refuse(line)
+        self._spend(tenant)
+        self._lines[tenant, name] = line
+        line.n += 1
+        self.n_inside += 1
+        try:
+            async with line.lock:
+                has_place = await self._waited(until_s)
+                self.n_running += has_place
+                try:
+                    yield has_place
+                finally:
+                    if has_place:
+                        self.n_running -= 1
+                        self._running.release()
+        finally:
+            line.n -= 1
+            self.n_inside -= 1
+            if not line.n:
+                del self._lines[tenant, name]
+
+    async def _waited(self, until_s: float | None) -> bool:
+        """Whether a place among those that run came before ``until_s``."""
+        try:
+            async with asyncio.timeout(None if until_s is None else max(0.0, until_s - time.monotonic())):
+                return await self._running.acquire()
+        except TimeoutError:
+            return False
+
+    def _refuse(self, line: _Line) -> None:
+        limits = self._limits
+        if self.is_draining:
+            raise RefusedError(503, "the server is stopping", hint="send the request again, with its key, to the next one", retry_s=1)
+        if self.n_inside >= limits.n_running + limits.n_waiting:
+            raise RefusedError(503, f"{self.n_inside} turns run or wait already", hint="send the request again later", retry_s=1)
+        if line.n >= limits.n_in_conversation:
+            hint = "wait for the replies of this conversation, then send the request again"
+            raise RefusedError(429, f"{line.n} turns of this conversation run or wait already", hint=hint, retry_s=1)
+
+    def _spend(self, tenant: str) -> None:
+        rate, now = self._limits.turns_per_s, self._clock()
+        if not rate:
+            return
+        bucket = self._buckets.setdefault(tenant, _Bucket(float(self._limits.burst), now))
+        bucket.left, bucket.at_s = min(self._limits.burst, bucket.left + (now - bucket.at_s) * rate), now
+        if bucket.left < 1:
+            wait_s = math.ceil((1 - bucket.left) / rate)
+            raise RefusedError(429, f"more than {rate:g} turns a second", hint="send the request again later", retry_s=wait_s)
+        bucket.left -= 1
+
+
+# -- Who may ask, for what, and how much at once: a layer before all routes. --
+
+FREE = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
+PROTOCOL, TOKEN_PROTOCOL = "constrained", "token."
+REFUSED = 4401  # a WebSocket's close code
+HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
+
+class Guard:
+    """ASGI middleware; puts the tenant into ``scope["state"]["tenant"]``.
+
+    Args:
+        free: further paths that need no token: the files of the page.
+        refused: told why a request was refused.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, free: Iterable[str], refused: Callable[[str], None]) -> None:
+        self._app, self._settings = app, settings
+        self._free, self._refused = FREE | set(free), refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        try:
+            self._admit(scope)
+            if scope["type"] == "http":
+                receive = _replayed(await self._body(Headers(scope=scope), receive), receive)
+        except RefusedError as error:
+            self._refused({401: "token", 403: "host", 413: "too_large", 408: "too_slow"}[error.status])
+            return await _refuse(error, scope, receive, send)
+        return await self._app(scope, receive, _with_headers(send))
+
+    def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        host = _host(headers.get("host", ""))
+        if not (is_loopback(host) or host == self._settings.host or host in self._settings.hosts):
+            raise RefusedError(403, "this server is not called by that name", hint="name it with --host-name")
+        tenant = tenant_of(_token(headers), self._settings.tokens)
+        if tenant is None and (scope["type"] == "websocket" or scope["path"] not in self._free):
+            hint = "send the header Authorization: Bearer TOKEN; the server wrote its token where it was started"
+            raise RefusedError(401, "no token, or not one of this server", hint=hint)
+        scope.setdefault("state", {})["tenant"] = tenant
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        limits, given = self._settings.limits, headers.get("content-length", "0")
+        too_large = RefusedError(413, f"a body holds at most {limits.body_bytes} bytes", hint="send less at once")
+        if given.isdigit() and int(given) > limits.body_bytes:
+            raise too_large
+        body, more = bytearray(), True
+        try:
+            async with asyncio.timeout(limits.body_s):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise RefusedError(408, "the body ended early")
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > limits.body_bytes:
+                        raise too_large
+        except TimeoutError:
+            raise RefusedError(408, f"the body did not arrive within {limits.body_s:g} s", hint="send it faster") from None
+        return bytes(body)
+
+
+def _token(headers: Mapping[str, str]) -> str:
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return token.strip()
+    offered = [one.strip() for one in headers.get("sec-websocket-protocol", "").split(",")]
+    return next((one.removeprefix(TOKEN_PROTOCOL) for one in offered if one.startswith(TOKEN_PROTOCOL)), "")
+
+
+def _host(header: str) -> str:
+    """The name of a Host header without its port."""
+    if header.startswith("["):
+        return header.partition("]")[0].lstrip("[")
+    return header.partition(":")[0].lower()
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A channel that gives the body that was read, then whatever follows it."""
+    left = [body]
+
+    async def again() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in HEADERS.items() if pair[0] not in present)]
+        await send(message)
+
+    return sending
+
+
+async def _refuse(error: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": REFUSED, "reason": error.message})
+        return
+    headers: dict[str, Any] = {"connection": "close"}  # what is left of a body is not read
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    response = Response(body_of(error).model_dump_json(), error.status, headers, "application/json")
+    await response(scope, receive, _with_headers(send))

@@ -1,1 +1,0 @@
-"""Tuning: a model learns from a catalog's own examples which response answers what. It still only ever picks."""

@@ -1,0 +1,274 @@
+"""Heard: what a message meant, as answers to closed questions.
+
+    class Heard(Understanding):
+        threat: bool = question("Does the player threaten the innkeeper?", yes=["I'll burn this place down"])
+        offer: int | None = amount("How much gold does the player offer?")
+
+Each field becomes one Choice; the model only ever picks a candidate, so a field holds nothing but what Python
+proposed: yes or no, a value of the annotation, an entity alive in State, or a span that a recogniser found. A text of
+a given form is read by an engine first; it is proposed once it fits its form and the message says it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date as Date
+from typing import Any, ClassVar, Literal
+
+from constrained._values import Values, field_problem
+from constrained.engines.protocol import Choice, Distribution, ExtractionField
+from constrained.errors import EngineError, PolicyError, Problem
+from constrained.understanding.patterns import is_said
+from constrained.understanding.questions import (
+    Amount,
+    Answer,
+    Day,
+    Entity,
+    OneOf,
+    PatternQuestion,
+    Prefer,
+    Question,
+    Score,
+    YesNo,
+    is_whole,
+    messages,
+)
+
+_KINDS = "question, choice, score, entity, amount, date, pattern or grammar"
+
+
+class Understanding(Values):
+    """What was said: every field is made by ``question``, ``choice``, ``score``, ``entity``, ``amount``, ``date``,
+    ``pattern`` or ``grammar``.
+
+    Every field has a default, so ``Heard()`` is what is understood when nothing was.
+    """
+
+    __questions__: ClassVar[dict[str, Question]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Question)}
+        cls.__questions__ = {**cls.__questions__, **own}
+        for name in own:
+            setattr(cls, name, None)  # pydantic must see a default; the right one needs the resolved annotation
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        problems = [problem for name in cls.model_fields if (problem := _problem(cls, name))]
+        if problems:
+            raise PolicyError(f"{cls.__name__} cannot be heard", problems)
+        for name, asked in cls.__questions__.items():
+            cls.model_fields[name].default = asked.default(cls.model_fields[name].annotation)
+        cls.model_rebuild(force=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How one field was heard.
+
+    Attributes:
+        value: what the field holds now.
+        probability: how sure ``value`` is, by the model; of its candidate.
+        candidates: keys of all candidates; ``probabilities``: one each.
+    """
+
+    name: str
+    value: Any
+    probability: float
+    candidates: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question put to this message: a Choice, and the value that each of its candidates means."""
+
+    name: str
+    choice: Choice
+    values: tuple[Any, ...]
+
+
+def question(text: str, *, yes: Sequence[str] = (), no: Sequence[str] = (), at_least: float = 0.5) -> Any:
+    """Yes or no (``bool``); True needs the probability ``at_least``. ``yes`` and ``no`` are example messages."""
+    return YesNo(text, at_least, messages(yes), messages(no))
+
+
+def choice(text: str, *, at_least: float = 0.0, **examples: Sequence[str]) -> Any:
+    """One of the values of a Literal or an Enum; with ``| None``, or none of them. ``value=[example messages]``.
+
+    The default is None, or the first value where None is not allowed.
+    """
+    return OneOf(text, at_least, {name: messages(given) for name, given in examples.items()})
+
+
+def score(text: str, *, low: int = 1, high: int = 5) -> Any:
+    """A whole number from ``low`` (also the default) to ``high``."""
+    return Score(text, 0.0, low, high)
+
+
+def entity(text: str, *, among: str, by: str = "", at_least: float = 0.0) -> Any:
+    """One of the things in the State field ``among``, or None. The value is the thing's attribute ``by``, or the thing."""
+    return Entity(text, at_least, among, by)
+
+
+def amount(text: str, *, at_least: float = 0.0, decimals: int = 2) -> Any:
+    """One of the numbers that a recogniser finds in the message, or None. One with more ``decimals`` is left out."""
+    return Amount(text, at_least, decimals)
+
+
+def date(text: str, *, prefer: Prefer = "future", at_least: float = 0.0) -> Any:
+    """One of the days that a recogniser finds in the message, or None. ``prefer`` reads "Tuesday" as the next or the last."""
+    return Day(text, at_least, prefer)
+
+
+def pattern(form: str, text: str, *, examples: Sequence[str] = (), at_least: float = 0.0) -> Any:
+    """A text that the message says and that the regular expression ``form`` matches as a whole, or None.
+
+    ``examples`` are texts of the form: what the policy is tried with when it is checked.
+    """
+    return PatternQuestion(text, at_least, "", form, messages(examples))
+
+
+def grammar(form: str, text: str, *, examples: Sequence[str] = (), at_least: float = 0.0) -> Any:
+    """A text that the message says and that the Lark grammar ``form`` parses from ``start``, or None."""
+    return PatternQuestion(text, at_least, form, "", messages(examples))
+
+
+def blanks(heard_type: type[Understanding], message: str) -> tuple[ExtractionField, ...]:
+    """What an engine is to read out of this message. Nothing out of an empty one."""
+    if not message.strip():
+        return ()
+    return tuple(one.blank(name) for name, one in heard_type.__questions__.items() if isinstance(one, PatternQuestion))
+
+
+def believed(
+    heard_type: type[Understanding], wanted: Sequence[ExtractionField], read: Sequence[str | None], message: str
+) -> dict[str, str]:
+    """Field -> what was read, where it is of the field's form and the message says it.
+
+    Raises EngineError when ``read`` is not one text or None per blank.
+    """
+    if len(read) != len(wanted) or not all(one is None or isinstance(one, str) for one in read):
+        raise EngineError(
+            f"{len(wanted)} texts were to be read, the engine gave {read!r:.100}", hint="the engine is faulty; nothing was said"
+        )
+    found = {blank.name: str(one) for blank, one in zip(wanted, read, strict=True) if one is not None}
+    forms = heard_type.__questions__
+    return {
+        name: one
+        for name, one in found.items()
+        if isinstance(form := forms[name], PatternQuestion) and form.fits(one) and is_said(one, message)
+    }
+
+
+def ask(
+    heard_type: type[Understanding],
+    state: Values,
+    message: str,
+    *,
+    today: Date,
+    locale: str,
+    readings: Mapping[str, str] | None = None,
+    fields: Collection[str] | None = None,
+) -> tuple[Asked, ...]:
+    """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
+
+    Args:
+        readings: field -> the text that was read for it and is believed.
+        fields: those that anything depends on now; all of them when None.
+
+    Raises PolicyError when an ``entity`` names what ``state`` does not have.
+    """
+    if not message.strip():
+        return ()
+    asked = []
+    for name, one in heard_type.__questions__.items():
+        if fields is not None and name not in fields:
+            continue
+        if isinstance(one, PatternQuestion):
+            answers = one.answers(readings[name]) if readings and name in readings else []
+        else:
+            answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
+        if len(answers) > 1:
+            candidates = tuple(answer.candidate for answer in answers)
+            kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day | PatternQuestion) else "heard"
+            asked.append(Asked(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers)))
+    return tuple(asked)
+
+
+def understand(
+    heard_type: type[Understanding], asked: Sequence[Asked], distributions: Sequence[Distribution]
+) -> tuple[Understanding, tuple[Hearing, ...]]:
+    """What was heard, from one distribution per question asked; fields not asked keep their defaults.
+
+    Raises EngineError when the distributions do not fit the questions.
+    """
+    if len(asked) != len(distributions):
+        raise EngineError(f"{len(asked)} questions were asked, {len(distributions)} answered", hint="the engine is faulty")
+    hearings = tuple(_hearing(heard_type, one, answer) for one, answer in zip(asked, distributions, strict=True))
+    return heard_type(**{hearing.name: hearing.value for hearing in hearings}), hearings
+
+
+def _hearing(heard_type: type[Understanding], asked: Asked, answer: Distribution) -> Hearing:
+    if len(answer.probabilities) != len(asked.values):
+        raise EngineError(
+            f"{asked.name!r} has {len(asked.values)} candidates, {len(answer.probabilities)} were scored", hint="the engine is faulty"
+        )
+    chosen = _chosen(heard_type.__questions__[asked.name], asked, answer)
+    keys = tuple(candidate.key for candidate in asked.choice.candidates)
+    return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities)
+
+
+def _chosen(one: Question, asked: Asked, answer: Distribution) -> int:
+    """Index of the candidate that is believed: the best, or the default one when the best is less probable than it must be."""
+    if isinstance(one, YesNo):
+        return 0 if answer.probabilities[0] >= one.at_least else 1
+    if answer.probabilities[answer.best] >= one.at_least:
+        return answer.best
+    return next((index for index, candidate in enumerate(asked.choice.candidates) if candidate.no_match), 0)
+
+
+def _answers(one: Question, annotation: Any, state: Values, message: str, today: Date, locale: str) -> list[Answer]:
+    if isinstance(one, YesNo | Score):
+        return one.answers()
+    if isinstance(one, OneOf):
+        return one.answers(annotation)
+    if isinstance(one, Entity):
+        return one.answers(things(one, state))
+    return _spans(one, annotation, message, today, locale)
+
+
+def things(one: Entity, state: Values) -> Iterable[Any]:
+    """The things in the State field, in an order that is the same in every process."""
+    things = getattr(state, one.among, ())
+    if isinstance(things, frozenset):
+        return sorted(things, key=lambda thing: json.dumps(repr(thing)))
+    return things if isinstance(things, tuple) else ()
+
+
+def _spans(one: Question, annotation: Any, message: str, today: Date, locale: str) -> list[Answer]:
+    from constrained.understanding.recognisers import amounts, dates  # loads the recognisers' libraries on first use
+
+    if isinstance(one, Amount):
+        spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals)
+    elif isinstance(one, Day):
+        spans = dates(message, locale, today=today, prefer=one.prefer)
+    else:
+        raise PolicyError(f"{type(one).__name__} is no kind of question", hint=f"use {_KINDS}")
+    if not spans:
+        return []
+    found = [span.answer(one.text) for span in spans]
+    return [*found, one.none([answer.candidate.key for answer in found])]
+
+
+def _problem(cls: type[Understanding], name: str) -> Problem | None:
+    one = cls.__questions__.get(name)
+    if one is None:
+        hint = f"make it with {_KINDS}; facts of the host belong in State"
+        return field_problem(cls, name, "is not made by a question", hint)
+    misfit = one.flaw() or one.misfit(cls.model_fields[name].annotation)
+    return field_problem(cls, name, *misfit) if misfit else None

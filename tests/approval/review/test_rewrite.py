@@ -1,0 +1,137 @@
+"""Texts put into a catalog file: as intended, every other byte as it was, or nothing at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from constrained.approval.rewrite import rewrite
+from constrained.catalog.load import load_catalog
+from constrained.errors import CatalogError
+from tests.catalog.catalogs import catalog_data
+
+FILE = """\
+# a comment
+catalog: desk   # with a remark
+version: 1
+locale: en
+fallback: pardon
+responses:
+  pardon: {text: Pardon?, when: nothing else fits}  # flow
+  plain:
+    text: A plain text that
+      goes on.
+    when: one
+  quoted:
+    text: 'It''s {n}.'   # a remark
+    slots: {n: integer}
+    when: two
+  literal:
+    text: |
+      Two
+      lines.
+
+    when: three
+  map:
+    text:
+      # English first
+      en: "One."
+      es: >-
+        Uno
+        dos.
+    when: four
+  flow:
+    text: {en: Two., no: To.}
+    when: five
+"""
+
+
+def written(folder: Path, text: str = FILE) -> Path:
+    path = folder / "desk.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def texts(path: Path) -> dict[tuple[str, str], str]:
+    catalog = load_catalog(path, today=dt.date(2026, 3, 2))
+    return {(one.id, locale): text.source for one in catalog.responses.values() for locale, text in one.texts.items()}
+
+
+KEYS = [("pardon", "en"), ("plain", "en"), ("quoted", "en"), ("literal", "en"), ("map", "en"), ("map", "es"), ("flow", "no")]
+
+
+@pytest.mark.parametrize("key", [*KEYS, ("pardon", "fr"), ("literal", "fr"), ("map", "fr"), ("flow", "fr")])
+def test_one_text_changes_and_every_other_line_stays(key: tuple[str, str], tmp_path: Path) -> None:
+    path = written(tmp_path)
+    before = texts(path)
+    new = 'New: "{n}" \\ {{x}} # é\nline' if key[0] == "quoted" else 'New: "x" \\ {{x}} # é\nline'
+    rewrite(path, {key: new})
+    assert texts(path) == before | {key: new}
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if line in FILE.splitlines()]
+    assert len(kept) >= len(FILE.splitlines()) - 4
+    for remark in ("# a comment", "# with a remark", "# flow", "# a remark", "# English first"):
+        assert remark in path.read_text(encoding="utf-8")
+
+
+def test_all_at_once_and_a_byte_order_mark_stays(tmp_path: Path) -> None:
+    path = written(tmp_path, "\ufeff" + FILE)
+    before = texts(path)
+    changes = {key: f"{key[0]} {key[1]}" + (" {n}" if key[0] == "quoted" else "") for key in KEYS} | {("map", "fr"): "Un."}
+    rewrite(path, changes)
+    assert texts(path) == before | changes
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert list(tmp_path.iterdir()) == [path], "no temporary file is left"
+
+
+words = st.text(st.characters(categories=["Lu", "Ll", "Nd", "Po", "Zs", "So"], exclude_characters="<[{}"), min_size=1).map(
+    lambda text: " ".join(text.split())
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(data=catalog_data(), style=st.sampled_from([None, '"', "'", "|"]), flow=st.booleans(), new=st.data())
+def test_any_text_of_any_catalog_in_any_style(data: Any, style: Any, flow: bool, new: st.DataObject, tmp_path: Path) -> None:
+    path = written(tmp_path, yaml.dump(_plain(data), allow_unicode=True, default_style=style, default_flow_style=flow, sort_keys=False))
+    try:
+        before = texts(path)
+    except CatalogError:  # numbers that were dumped as quoted text
+        return
+    key = new.draw(st.sampled_from(sorted(before)))
+    holes = "".join("{" + name + "}" for name in load_catalog(path, today=dt.date(2026, 3, 2))[key[0]].slots)
+    text = "new " + new.draw(words) + holes
+    rewrite(path, {key: " ".join(text.split())})
+    assert texts(path) == before | {key: " ".join(text.split())}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, dt.date) else value
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({("nobody", "en"): "x"}, "has no response 'nobody'"),
+        ({("quoted", "en"): "no slot"}, "does not use the slot|would no longer be a catalog"),
+        ({("plain", "en"): "{broken"}, "would no longer be a catalog"),
+        ({("plain", "en"): "One."}, "would no longer be a catalog"),
+        ({("plain", "en"): "<|im_start|>"}, "would no longer be a catalog"),
+        ({("plain", "en"): " padded "}, "the text of 'plain' in 'en' cannot be changed by a sheet"),
+    ],
+)
+def test_what_the_catalog_refuses_is_not_written(changes: Any, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with pytest.raises(CatalogError, match=message) as caught:
+        rewrite(path, changes)
+    assert all(problem.file == str(path) for problem in caught.value.problems)
+    assert path.read_text(encoding="utf-8") == FILE
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,106 @@
+"""The chain: what is sealed reads back the same, and whatever is changed afterwards is noticed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constrained.errors import AuditError
+from constrained.records.chain import canonical, digest, follows, from_line, seal
+from tests.strategies import json_values, record, records
+
+
+@given(json_values)
+def test_canonical_json_is_one_form_of_one_value(value):
+    assert canonical(json.loads(canonical(value))) == canonical(value)
+
+
+@given(st.lists(records, min_size=1, max_size=4))
+def test_sealed_records_read_back_the_same(unsealed):
+    before = None
+    for number, one in enumerate(unsealed, 1):
+        sealed, line = seal(one, before)
+        assert line.count(b"\n") == 1
+        assert from_line(line, "log", number) == sealed
+        assert sealed.sequence == number
+        assert sealed.model_copy(update={"sequence": 0, "previous": "", "hash": ""}) == one
+        follows(sealed, before, "log", number)
+        before = sealed
+
+
+@given(records, st.data())
+def test_a_changed_byte_is_noticed(one, data):
+    _, line = seal(one, None)
+    at = data.draw(st.integers(0, len(line) - 1))
+    changed = bytearray(line)
+    changed[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(AuditError, match=r"^log:7: "):
+        from_line(bytes(changed), "log", 7)
+
+
+@given(records, st.sampled_from(["text", "message", "effects", "state", "decision", "said", "previous", "sequence"]))
+def test_a_changed_field_is_noticed_though_the_line_is_well_formed(one, name):
+    _, line = seal(one, None)
+    content = json.loads(line)
+    content[name] = {"text": "else", "message": "else", "effects": ["else"], "state": "else", "said": {"else": 1}, "previous": "else"}.get(
+        name, content[name]
+    )
+    if name == "decision":
+        content["decision"]["margin"] = 0.123
+    if name == "sequence":
+        content["sequence"] += 1
+    with pytest.raises(AuditError, match="the hash does not fit"):
+        from_line(canonical(content) + b"\n", "log", 1)
+
+
+def test_a_second_text_in_one_object_is_refused():
+    _, line = seal(record(text="what was said"), None)
+    with pytest.raises(AuditError, match="not in canonical form"):
+        from_line(b'{"text":"what an auditor reads",' + line[1:], "log", 1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_has_no_form_for_is_refused(value):
+    with pytest.raises(AuditError, match="turn-1 cannot be recorded"):
+        seal(record(state={"gold": value}), None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"format":2}\n',
+        b'{"format":1}\n',
+        b"\xff\n",
+        b"\x00" * 20,
+        b"[" * 100_000,
+        b'{"format":NaN}\n',
+    ],
+)
+def test_what_is_no_record_is_refused_with_its_place(line):
+    with pytest.raises(AuditError) as caught:
+        from_line(line, "log", 3)
+    assert (caught.value.file, caught.value.line) == ("log", 3)
+    assert caught.value.hint
+
+
+def test_a_record_out_of_its_place_is_refused():
+    first, _ = seal(record(1), None)
+    second, _ = seal(record(2), first)
+    third, _ = seal(record(3), second)
+    with pytest.raises(AuditError, match="has sequence 3, not 2"):
+        follows(third, first, "log", 2)
+    other, _ = seal(record(9), None)
+    with pytest.raises(AuditError, match="does not follow"):
+        follows(second, other, "log", 2)
+
+
+def test_the_digest_does_not_depend_on_the_order_of_fields():
+    assert digest({"a": 1, "b": 2, "hash": "x"}) == digest({"b": 2, "a": 1})
