@@ -1,7 +1,8 @@
 """Packs by name: from ``tavern`` to its Policy.
 
-A logic file is executed once for each content (its catalog's included), under a module name of its own: two packs
-never collide, nothing is added to ``sys.path``, and a host that imported the file itself gets the classes it imported.
+A logic file is executed once for each content of itself and of the catalogs that it names, under a module name of its
+own: two packs never collide, nothing is added to ``sys.path``, and a host that imported the file itself gets the classes
+it imported.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import linecache
 import sys
 import threading
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from constrained.catalog.response import Catalog
 from constrained.errors import ConstrainedError, PolicyError, Problem
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack, catalog_path, find_pack, folders, list_packs
@@ -22,6 +25,23 @@ from constrained.pack_folders import Pack, catalog_path, find_pack, folders, lis
 __all__ = ["Pack", "catalog_path", "find_pack", "folders", "list_packs", "load_policy", "load_policy_file"]
 
 _lock = threading.RLock()  # one execution of a logic file at a time: its classes must exist once
+
+
+@dataclass(frozen=True, slots=True)
+class _Execution:
+    """A logic file that was executed, and the contents that it was made from."""
+
+    module: ModuleType
+    content: bytes
+    catalogs: tuple[Catalog, ...]
+
+    def is_current(self, content: bytes) -> bool:
+        """Whether an execution now would come to the same: neither the logic file nor a catalog of it has another content."""
+        is_kept = sys.modules.get(self.module.__name__) is self.module
+        return is_kept and content == self.content and all(one.is_current() for one in self.catalogs)
+
+
+_executions: dict[Path, list[_Execution]] = {}
 
 
 def load_policy(name: str) -> Policy:
@@ -59,12 +79,12 @@ def _execute(path: Path) -> ModuleType:
         content = path.read_bytes()
     except OSError as error:
         raise PolicyError(f"{path} cannot be read: {error.strerror}", hint="check the path and its permissions") from error
-    catalog = path.parent.parent / "catalogs" / f"{path.stem}.yaml"
-    words = catalog.read_bytes() if catalog.is_file() else b""
-    digest = hashlib.sha256(b"\0".join((str(path).encode(), content, words))).hexdigest()[:12]
-    name = f"constrained_pack_{path.stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
+    executions = _executions.setdefault(path, [])
+    known = next((one for one in executions if one.is_current(content)), None)
+    if known is not None:
+        return known.module
+    digest = hashlib.sha256(b"\0".join((str(path).encode(), content))).hexdigest()[:12]
+    name = f"constrained_pack_{path.stem}_{digest}_{len(executions)}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PolicyError(f"{path} is not a Python file", hint="a logic file is called NAME.py")
@@ -78,7 +98,14 @@ def _execute(path: Path) -> ModuleType:
         if isinstance(error, ConstrainedError | KeyboardInterrupt):
             raise
         raise _broken(path, error) from error
+    executions.append(_Execution(module, content, _catalogs(module)))
     return module
+
+
+def _catalogs(module: ModuleType) -> tuple[Catalog, ...]:
+    """The catalogs of a module's policies, and those that it loaded by itself."""
+    found = [value.catalog if isinstance(value, Policy) else value for value in vars(module).values()]
+    return tuple({id(one): one for one in found if isinstance(one, Catalog) and one.path}.values())
 
 
 def _broken(path: Path, error: BaseException) -> PolicyError:

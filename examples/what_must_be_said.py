@@ -1,7 +1,7 @@
 """An obligation is said whatever the model picks; `only` closes the set: nothing else competes then."""
 
 from constrained import Dialogue, State, must, only, policy, say
-from constrained.catalog import catalog_from
+from constrained.catalog.load import catalog_from
 
 CATALOG = catalog_from(
     {

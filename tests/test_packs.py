@@ -89,6 +89,20 @@ def test_a_pack_is_loaded_once_and_anew_when_a_file_changes(here: Path) -> None:
     assert first.catalog["greet"].texts["en"].source == "Hello from the old quay."
 
 
+def test_a_logic_file_is_executed_anew_when_the_catalog_that_it_names_changes(here: Path) -> None:
+    write_pack(here, "harbour", logic=LOGIC.replace('"{name}"', '"../words/other.yaml"'))
+    (here / "words").mkdir()
+    other = here / "words" / "other.yaml"
+    other.write_text(CATALOG.format(name="other", where="here"), encoding="utf-8")
+    first = load_policy("harbour")
+    assert load_policy("harbour") is first
+    other.write_text(CATALOG.format(name="other", where="there"), encoding="utf-8")
+    second = load_policy("harbour")
+    assert second.catalog["greet"].texts["en"].literal == "Hello from there."
+    other.write_text(CATALOG.format(name="other", where="here"), encoding="utf-8")
+    assert load_policy("harbour") is first
+
+
 def test_two_packs_of_one_name_do_not_collide(here: Path) -> None:
     write_pack(here / "a", "harbour", where="a")
     write_pack(here / "b", "harbour", where="b")

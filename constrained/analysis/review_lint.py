@@ -54,7 +54,7 @@ def lint_promises(policy: Policy) -> Iterator[Problem]:
                 found = _found(template.source, promises[name])
                 if found:
                     message = f"the text of {response.id!r} in {locale!r} says {found!r}, but the response never has the effect {name}"
-                    yield _problem(response, message, f"yield it with .then({name}, ...), or say it otherwise")
+                    yield response.source.problem(message, f"yield it with .then({name}, ...), or say it otherwise")
 
 
 def reading_grade(text: str) -> float:
@@ -78,13 +78,13 @@ def longest(response: Response, locale: str) -> int:
 def _missing(response: Response, catalog: Catalog) -> Iterator[Problem]:
     missing = [locale for locale in catalog.review.locales if locale not in response.texts]
     if missing:
-        yield _problem(response, f"{response.id!r} has no text in {', '.join(missing)}", "translate it: constrained sheet xliff")
+        yield response.source.problem(f"{response.id!r} has no text in {', '.join(missing)}", "translate it: constrained sheet xliff")
 
 
 def _forbidden(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem]:
     found = _found(response.texts[locale].source, catalog.review.forbidden)
     if found:
-        yield _problem(response, f"the text of {response.id!r} in {locale!r} holds the forbidden phrase {found!r}", "say it otherwise")
+        yield response.source.problem(f"the text of {response.id!r} in {locale!r} holds the forbidden phrase {found!r}", "say it otherwise")
 
 
 def _too_long(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem]:
@@ -93,7 +93,7 @@ def _too_long(response: Response, locale: str, catalog: Catalog) -> Iterator[Pro
         n_characters = longest(response, locale)
         if n_characters > limits[channel]:
             message = f"the text of {response.id!r} in {locale!r} can have {n_characters} characters, {channel} takes {limits[channel]}"
-            yield _problem(response, message, "shorten it, or tag the response with the channels that it is for")
+            yield response.source.problem(message, "shorten it, or tag the response with the channels that it is for")
 
 
 def _hard(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem]:
@@ -104,7 +104,7 @@ def _hard(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem
     grade = reading_grade("".join(part if isinstance(part, str) else "ten" for part in parts))
     if grade > limit:
         message = f"the text of {response.id!r} in {locale!r} reads at grade {grade:.1f}, above {limit:g}"
-        yield _problem(response, message, "use shorter sentences and words")
+        yield response.source.problem(message, "use shorter sentences and words")
 
 
 def _found(text: str, phrases: tuple[str, ...]) -> str:
@@ -139,7 +139,3 @@ def _hyphenation() -> Any:
         hint = "pip install 'constrained[evidence]', or take reading_grade out of the catalog"
         raise PackError("reading levels need the package pyphen", name="pyphen", hint=hint) from error
     return pyphen.Pyphen(lang="en_US")
-
-
-def _problem(response: Response, message: str, hint: str) -> Problem:
-    return Problem(response.source.file, response.source.line, response.source.column, message, hint)

@@ -193,7 +193,7 @@ def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[
         elif version.ends_soon(today):
             message = f"the approval of {version.name} ends on {version.ends}"
             remarks.append(
-                _problem(version.response, message, f"renew it in time: constrained approve {catalog.name} {version.response.id}")
+                version.response.source.problem(message, f"renew it in time: constrained approve {catalog.name} {version.response.id}")
             )
     return problems, remarks
 
@@ -232,15 +232,11 @@ def _places(ledger: Ledger) -> list[tuple[str | None, str | None]]:
 
 def _waits(version: Version, catalog: Catalog) -> Problem:
     hint = f"constrained approve {catalog.name} {version.response.id} --as PERSON" + (" --restore" if version.is_recalled else "")
-    return _problem(version.response, f"{version.name} {version.reason}", hint)
+    return version.response.source.problem(f"{version.name} {version.reason}", hint)
 
 
 def _changed(catalog: Catalog) -> Iterator[Problem]:
     for one in changed(catalog):
         stopped = "is suspended: " if one.is_suspended else "may be out of date: "
         hint = f"read the passage; if the text is still right, write hash: {one.present}" if one.present else "correct document and passage"
-        yield _problem(one.response, f"{one.response.id!r} {stopped}{one.reason}", hint)
-
-
-def _problem(response: Response, message: str, hint: str) -> Problem:
-    return Problem(response.source.file, response.source.line, response.source.column, message, hint)
+        yield one.response.source.problem(f"{one.response.id!r} {stopped}{one.reason}", hint)

@@ -1,52 +1,13 @@
-"""What may be said: approved responses, loaded from YAML, checked as a whole, rendered.
+"""What may be said: approved responses in a YAML file, loaded, checked as a whole and rendered.
 
-    template -> response -> load -> render
+In reading order:
 
-What is heavy to import (YAML, the file format) is imported when it is first used.
+- ``template``: a text with slots (``"{price} gold."``), and what no text may hold.
+- ``response``: the values: Response, Slot, Catalog, and the hashes of what is said.
+- ``locales``: BCP 47 tags and the tags to fall back on.
+- ``render``: a response and its slot values become the text that is said.
+- ``load``: a file becomes a Catalog, or every reason why not. Its steps: ``document`` (YAML with the place of every
+  key), ``schema`` and ``shape`` (the file format, and what does not fit into it), ``read`` (what fits in shape but not
+  in sense).
+- ``lint``: advice about a catalog that may be used.
 """
-
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING, Any
-
-from constrained.catalog.lint import lint
-from constrained.catalog.render import render, resolve_locale
-from constrained.catalog.response import Approval, Catalog, Response, Slot, SlotKind, Source
-from constrained.catalog.template import Hole, Template, TemplateSyntaxError, parse_template
-
-if TYPE_CHECKING:
-    from constrained.catalog.load import catalog_from, load_catalog
-    from constrained.catalog.schema import json_schema
-
-
-_LATER = {
-    "catalog_from": "constrained.catalog.load",
-    "json_schema": "constrained.catalog.schema",
-    "load_catalog": "constrained.catalog.load",
-}
-
-__all__ = [
-    "Approval",
-    "Catalog",
-    "Hole",
-    "Response",
-    "Slot",
-    "SlotKind",
-    "Source",
-    "Template",
-    "TemplateSyntaxError",
-    "catalog_from",
-    "json_schema",
-    "lint",
-    "load_catalog",
-    "parse_template",
-    "render",
-    "resolve_locale",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'constrained.catalog' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATER[name]), name)

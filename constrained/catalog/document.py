@@ -1,4 +1,4 @@
-"""Where things stand in a catalog file, and the list of what is wrong there."""
+"""YAML text becomes plain data with the place of every key and value, and a Report of all that is wrong there."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _short(word: str) -> str:
     return word if len(word) <= 60 else word[:57] + "..."
 
 
-# -- YAML text becomes plain data with a place for every key and value. --
+# -- reading -------------------------------------------------------------------------------------------
 
 DEPTH = 12  # a catalog needs 6, a dialogue a few more
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is about ten times faster
@@ -116,7 +116,7 @@ _DETACHED = object()  # stands for a key that may not be used; its value is read
 
 
 @dataclass(slots=True)
-class _Open:
+class _Container:
     """A mapping or list that is being read; ``path`` is None when it will be dropped."""
 
     value: dict[str, Any] | list[Any]
@@ -148,7 +148,7 @@ class _Reader:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._stack: list[_Open] = []
+        self._stack: list[_Container] = []
         self._root: Any = None
         self._n_documents = 0
 
@@ -193,7 +193,7 @@ class _Reader:
         if self._takes_key():
             self._report.add_at(_place(event), "a key must be text", "put a text that begins with { or [ in quotes")
             self._stack[-1].key = _DETACHED
-            self._stack.append(_Open(container, None, is_key=True))
+            self._stack.append(_Container(container, None, is_key=True))
             return
         path = self._next_path()
         if path is not None:
@@ -201,7 +201,7 @@ class _Reader:
             if event.tag is not None:
                 self._report.add(path, f"the tag {event.tag!r} may not be used", "take it out")
         self._put(container, path)
-        self._stack.append(_Open(container, path))
+        self._stack.append(_Container(container, path))
 
     def _close(self) -> None:
         self._stack.pop()

@@ -29,20 +29,22 @@ def _alone(response: Response, catalog: Catalog) -> Iterator[Problem]:
     """What one response shows by itself."""
     is_fallback = response.id == catalog.fallback
     if not is_fallback and not any(response.examples.values()):
-        yield _problem(response, f"{response.id!r} has no examples", "write three to eight messages that it answers, each in other words")
+        yield response.source.problem(
+            f"{response.id!r} has no examples", "write three to eight messages that it answers, each in other words"
+        )
     for locale, messages in response.examples.items():
         seen: set[str] = set()
         for message in messages:
             if _folded(message) in seen:
-                yield _problem(response, f"{response.id!r} has the example {_short(message)} twice in {locale!r}", "take one out")
+                yield response.source.problem(f"{response.id!r} has the example {_short(message)} twice in {locale!r}", "take one out")
             seen.add(_folded(message))
     for locale, template in response.texts.items():
         if len(template.source) > LONG_TEXT:
             message = f"the text of {response.id!r} in {locale!r} has {len(template.source)} characters"
-            yield _problem(response, message, f"say it in {LONG_TEXT} characters, or in two responses")
+            yield response.source.problem(message, f"say it in {LONG_TEXT} characters, or in two responses")
     if is_fallback and response.approval and response.approval.until:
         message = f"the approval of the fallback {response.id!r} ends on {response.approval.until}"
-        yield _problem(response, message, "from the next day nothing can be said when nothing fits; renew it in time")
+        yield response.source.problem(message, "from the next day nothing can be said when nothing fits; renew it in time")
 
 
 def _shared_examples(responses: tuple[Response, ...]) -> Iterator[Problem]:
@@ -53,7 +55,7 @@ def _shared_examples(responses: tuple[Response, ...]) -> Iterator[Problem]:
                 other = first.setdefault((locale, folded), response)
                 if other is not response:
                     text = f"the example {_short(message)} of {response.id!r} stands under {other.id!r} too"
-                    yield _problem(response, text, "keep it where it fits best; under both it tells them apart for nobody")
+                    yield response.source.problem(text, "keep it where it fits best; under both it tells them apart for nobody")
 
 
 def _near_whens(responses: tuple[Response, ...]) -> Iterator[Problem]:
@@ -70,7 +72,7 @@ def _repeated(traits: Iterable[tuple[Response, object]], what: str, hint: str) -
     for response, trait in traits:
         other = first.setdefault(trait, response)
         if other is not response:
-            yield _problem(response, f"{what} of {response.id!r} is nearly that of {other.id!r}", hint)
+            yield response.source.problem(f"{what} of {response.id!r} is nearly that of {other.id!r}", hint)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -83,8 +85,3 @@ def _folded(text: str) -> str:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 50 else text[:47] + "...")
-
-
-def _problem(response: Response, message: str, hint: str) -> Problem:
-    source = response.source
-    return Problem(source.file, source.line, source.column, message, hint)

@@ -1,4 +1,4 @@
-"""What a catalog file says about its review: cited documents, and what texts are held against."""
+"""A CatalogFile becomes responses, documents and review rules; what fits in shape but not in sense becomes a problem."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import date
 
 from constrained.catalog.document import Path, Report, named, nearest
 from constrained.catalog.locales import canonical_tag, nearest_tag
-from constrained.catalog.render import CURRENCIES
+from constrained.catalog.render import CURRENCIES, can_format
 from constrained.catalog.response import Approval, Citation, FrozenDict, PolicyDocument, Response, ReviewRules, Slot, Source, freeze
 from constrained.catalog.schema import (
     IDENTIFIER,
@@ -27,43 +27,6 @@ from constrained.catalog.schema import (
     TextSlot,
 )
 from constrained.catalog.template import Template, TemplateSyntaxError, parse_template, refused_in_text
-
-
-def read_documents(shape: CatalogFile) -> Mapping[str, PolicyDocument]:
-    """The documents that responses may cite, by name."""
-    return freeze({name: PolicyDocument(name, one.file.strip(), one.on_change) for name, one in shape.documents.items()})
-
-
-def read_review(shape: ReviewFile | None, report: Report) -> ReviewRules:
-    """What texts are held against; problems go into ``report``."""
-    if shape is None:
-        return ReviewRules()
-    return ReviewRules(
-        reading_grade=shape.reading_grade,
-        lengths=FrozenDict(shape.lengths),
-        forbidden=_phrases(shape.forbidden, ("review", "forbidden"), report),
-        locales=tuple(_review_locale(tag, index, report) for index, tag in enumerate(shape.locales)),
-        promises=freeze({name: _phrases(one, ("review", "promises", name), report) for name, one in shape.promises.items()}),
-    )
-
-
-def _phrases(phrases: list[str], path: tuple[str, ...], report: Report) -> tuple[str, ...]:
-    """Phrases in NFC; an empty one would be found in every text."""
-    clean = tuple(unicodedata.normalize("NFC", phrase).strip() for phrase in phrases)
-    for index, phrase in enumerate(clean):
-        if not phrase and not report.is_bad((*path, index)):
-            report.add((*path, index), f"{named((*path, index))} is empty", "write a phrase, or take the entry out")
-    return clean
-
-
-def _review_locale(tag: str, index: int, report: Report) -> str:
-    canonical, path = canonical_tag(tag), ("review", "locales", index)
-    if canonical is None and not report.is_bad(path):
-        report.add(path, f"{named(path)} is not a BCP 47 locale: {tag[:60]!r}", "write a tag such as en, en-GB or zh-Hant")
-    return canonical or tag
-
-
-# -- A CatalogFile becomes responses; what fits in shape but not in sense becomes a problem. --
 
 # Languages that Babel surely formats; for others it is asked, which costs its import.
 _CODES = "ar bg ca cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv nb nl pl pt ro ru sk sl sr sv th tr uk vi zh"
@@ -219,8 +182,6 @@ def _formattable(texts: Iterable[str], path: Path, report: Report) -> None:
     for locale in texts:
         if locale.split("-")[0] in _FORMATTED or canonical_tag(locale) is None:
             continue
-        from constrained.catalog.render import can_format
-
         if not can_format(locale) and not report.is_bad(path):
             report.add(
                 path, f"{named(path)} cannot be formatted for the locale {locale!r}", "use a text slot, and format the value in Python"
@@ -333,6 +294,43 @@ def _claims(path: Path, event: str | None, report: Report) -> str:
         return ""
     _identifier(event, path, "the event", report, at_key=False)
     return event
+
+
+# -- documents and review ------------------------------------------------------------------------------
+
+
+def read_documents(shape: CatalogFile) -> Mapping[str, PolicyDocument]:
+    """The documents that responses may cite, by name."""
+    return freeze({name: PolicyDocument(name, one.file.strip(), one.on_change) for name, one in shape.documents.items()})
+
+
+def read_review(shape: ReviewFile | None, report: Report) -> ReviewRules:
+    """What texts are held against; problems go into ``report``."""
+    if shape is None:
+        return ReviewRules()
+    return ReviewRules(
+        reading_grade=shape.reading_grade,
+        lengths=FrozenDict(shape.lengths),
+        forbidden=_phrases(shape.forbidden, ("review", "forbidden"), report),
+        locales=tuple(_review_locale(tag, index, report) for index, tag in enumerate(shape.locales)),
+        promises=freeze({name: _phrases(one, ("review", "promises", name), report) for name, one in shape.promises.items()}),
+    )
+
+
+def _phrases(phrases: list[str], path: tuple[str, ...], report: Report) -> tuple[str, ...]:
+    """Phrases in NFC; an empty one would be found in every text."""
+    clean = tuple(unicodedata.normalize("NFC", phrase).strip() for phrase in phrases)
+    for index, phrase in enumerate(clean):
+        if not phrase and not report.is_bad((*path, index)):
+            report.add((*path, index), f"{named((*path, index))} is empty", "write a phrase, or take the entry out")
+    return clean
+
+
+def _review_locale(tag: str, index: int, report: Report) -> str:
+    canonical, path = canonical_tag(tag), ("review", "locales", index)
+    if canonical is None and not report.is_bad(path):
+        report.add(path, f"{named(path)} is not a BCP 47 locale: {tag[:60]!r}", "write a tag such as en, en-GB or zh-Hant")
+    return canonical or tag
 
 
 # -- words, ids, locales -----------------------------------------------------------------------------

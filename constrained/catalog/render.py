@@ -1,4 +1,4 @@
-"""The currencies that a money slot can be in."""
+"""A response and its slot values become the text that is said; values are strictly typed, Babel formats them."""
 
 from __future__ import annotations
 
@@ -26,212 +26,8 @@ _CODES = (
     "ZMW ZWG"
 )
 CURRENCIES = frozenset(_CODES.split())
-
-
-# -- One slot value becomes the words that are said: strictly typed, formatted by Babel. --
-
 MOST = 10**15  # numbers of this size and more are a mistake, not an amount
 DECIMALS = 9
-
-
-class _Refused(Exception):
-    """Why a value may not be said, and what to do; becomes a SlotError that names the slot."""
-
-    def __init__(self, reason: str, hint: str) -> None:
-        self.reason, self.hint = reason, hint
-        super().__init__(reason)
-
-
-def spoken(response_id: str, slot: Slot, value: Any, locale: str) -> str:
-    """The words for ``value`` in ``slot`` of a response, in ``locale``.
-
-    Raises:
-        SlotError: the value is not of the slot's kind, out of range, or unsafe.
-    """
-    try:
-        return _SPEAK[slot.kind](slot, value, locale)
-    except _Refused as refused:
-        raise SlotError(
-            f"the slot {slot.name!r} of {response_id!r} {refused.reason}",
-            response=response_id,
-            slot=slot.name,
-            value=value,
-            hint=refused.hint,
-        ) from None
-
-
-def _integer(slot: Slot, value: Any, locale: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, int):
-        _wrong("a whole number (int)", value, "pass an int; round on purpose where there are decimals")
-    _check_size(value)
-    return _number_words(str(int(value)), locale)
-
-
-def _decimal(slot: Slot, value: Any, locale: str) -> str:
-    return _number_words(str(_exact(value)), locale)
-
-
-def _money(slot: Slot, value: Any, locale: str) -> str:
-    return _money_words(str(_exact(value)), slot.currency or "", locale)
-
-
-def _date(slot: Slot, value: Any, locale: str) -> str:
-    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
-        _wrong("a datetime.date", value, "pass the day alone: value.date() in the user's time zone")
-    return _date_words(value, locale)
-
-
-def _time(slot: Slot, value: Any, locale: str) -> str:
-    if not isinstance(value, dt.time):
-        _wrong("a datetime.time", value, "pass the time of day alone: value.time() in the user's time zone")
-    if value.tzinfo is not None:
-        raise _Refused("takes a time of day without a time zone", "convert to the user's time zone, then value.replace(tzinfo=None)")
-    return _time_words(value, locale)
-
-
-def _text(slot: Slot, value: Any, locale: str) -> str:
-    if not isinstance(value, str):
-        _wrong("text (str)", value, "format it in Python, or declare the slot with the type of the value")
-    text = unicodedata.normalize("NFC", value[: 4 * slot.max_length + 4]).strip()
-    if not text:
-        raise _Refused("got an empty text", "yield another response when there is nothing to fill in")
-    if len(text) > slot.max_length or len(value) > 4 * slot.max_length + 4:
-        raise _Refused(
-            f"takes at most {slot.max_length} characters, got {len(value)}", "shorten the value, or raise max_length in the catalog"
-        )
-    reason = refused_in_value(text)
-    if reason:
-        raise _Refused(f"holds {reason}", "clean the value in Python before it is said")
-    return text
-
-
-def _choice(slot: Slot, value: Any, locale: str) -> str:
-    key = value.value if isinstance(value, Enum) else value
-    words = slot.choices.get(key) if isinstance(key, str) else None
-    if words is None:
-        known = ", ".join(slot.choices)
-        raise _Refused(
-            f"takes one of {known}; got {_shown(value)}", "add the value to the slot's choices in the catalog, or pass one of them"
-        )
-    word = words.get(locale)
-    if word is None:
-        raise _Refused(f"has no word for {key!r} in {locale!r}", "add it to the slot's choices in the catalog")
-    return word
-
-
-_SPEAK: dict[SlotKind, Callable[[Slot, Any, str], str]] = {
-    "integer": _integer,
-    "decimal": _decimal,
-    "money": _money,
-    "date": _date,
-    "time": _time,
-    "text": _text,
-    "choice": _choice,
-}
-
-
-# -- numbers -----------------------------------------------------------------------------------------
-
-
-def _exact(value: Any) -> Decimal:
-    """An int or a finite Decimal of a sane size as a Decimal; floats are refused, they are not what was meant."""
-    if isinstance(value, float):
-        _wrong("an exact number (Decimal or int)", value, f"pass Decimal({str(value)!r})")
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        _wrong("an exact number (Decimal or int)", value, "pass a Decimal or an int")
-    if isinstance(value, Decimal) and not value.is_finite():
-        raise _Refused(f"takes a finite number, got {value}", "yield another response when there is no amount")
-    _check_size(value)
-    number = Decimal(value)
-    exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > DECIMALS:
-        raise _Refused(f"takes at most {DECIMALS} decimals, got {-exponent}", "round on purpose with Decimal.quantize")
-    return abs(number) if number.is_zero() else number  # "-0" is not an amount
-
-
-def _check_size(value: int | Decimal) -> None:
-    if not -MOST < value < MOST:
-        raise _Refused(f"takes numbers between -{MOST:.0e} and {MOST:.0e}", "check where the value comes from")
-
-
-@lru_cache(maxsize=4096)
-def _number_words(number: str, locale: str) -> str:
-    """All decimals that were given, none that were not: 1.50 stays 1.50."""
-    value = Decimal(number)
-    known = _babel_locale(locale)
-    exponent = value.as_tuple().exponent
-    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
-    pattern = copy.copy(known.decimal_formats[None])
-    pattern.frac_prec = (decimals, decimals)
-    return str(pattern.apply(value, known))
-
-
-@lru_cache(maxsize=4096)
-def _money_words(number: str, currency: str, locale: str) -> str:
-    from babel.numbers import format_currency, get_currency_precision
-
-    value, digits = Decimal(number), get_currency_precision(currency)
-    if value != round(value, digits):
-        raise _Refused(f"takes {digits} decimals in {currency}, got {number}", "round on purpose with Decimal.quantize")
-    return format_currency(value, currency, locale=_babel_locale(locale))
-
-
-# -- days and times ----------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4096)
-def _date_words(value: dt.date, locale: str) -> str:
-    from babel.dates import format_date
-
-    return format_date(value, "long", locale=_babel_locale(locale))
-
-
-@lru_cache(maxsize=4096)
-def _time_words(value: dt.time, locale: str) -> str:
-    from babel.dates import format_time
-
-    return format_time(value, "short", locale=_babel_locale(locale))
-
-
-@lru_cache(maxsize=256)
-def _babel_locale(locale: str) -> Any:
-    """Babel's locale for a BCP 47 tag. Babel is imported here: only when a formatted slot is first said."""
-    from babel.core import Locale, UnknownLocaleError
-
-    for tag in (locale, locale.split("-")[0]):
-        try:
-            return Locale.parse(tag, sep="-")
-        except (UnknownLocaleError, ValueError):
-            continue
-    raise _Refused(f"cannot be formatted for {locale!r}", "use a text slot, and format the value in Python")
-
-
-def can_format(locale: str) -> bool:
-    """Whether numbers and days can be formatted for ``locale``."""
-    try:
-        _babel_locale(locale)
-    except _Refused:
-        return False
-    return True
-
-
-# -- words for errors --------------------------------------------------------------------------------
-
-
-def _wrong(expected: str, value: Any, hint: str) -> NoReturn:
-    raise _Refused(f"takes {expected}, got {_shown(value)}", hint)
-
-
-def _shown(value: Any) -> str:
-    """The type and the head of a value; the value may be huge, or its repr may fail."""
-    if isinstance(value, str):
-        return repr(value[:40])
-    if isinstance(value, bool | float | dt.date | dt.time):
-        return f"{type(value).__name__} {value}"
-    return "None" if value is None else type(value).__name__
-
-
-# -- A response and its slot values become the text that is said. --
 
 
 def resolve_locale(response: Response, locale: str, default: str) -> str | None:
@@ -307,3 +103,203 @@ def _check_names(response: Response, template: Template, slots: Mapping[str, Any
 
 def _refuse(response: Response, slot: str, value: object, message: str, hint: str) -> NoReturn:
     raise SlotError(message, response=response.id, slot=slot, value=value, hint=hint)
+
+
+# -- one value -----------------------------------------------------------------------------------------
+
+
+class _RefusedValue(Exception):
+    """Why a value may not be said, and what to do; becomes a SlotError that names the slot."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        self.reason, self.hint = reason, hint
+        super().__init__(reason)
+
+
+def spoken(response_id: str, slot: Slot, value: Any, locale: str) -> str:
+    """The words for ``value`` in ``slot`` of a response, in ``locale``.
+
+    Raises:
+        SlotError: the value is not of the slot's kind, out of range, or unsafe.
+    """
+    try:
+        return _SPEAK[slot.kind](slot, value, locale)
+    except _RefusedValue as refused:
+        raise SlotError(
+            f"the slot {slot.name!r} of {response_id!r} {refused.reason}",
+            response=response_id,
+            slot=slot.name,
+            value=value,
+            hint=refused.hint,
+        ) from None
+
+
+def _integer(slot: Slot, value: Any, locale: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        _wrong("a whole number (int)", value, "pass an int; round on purpose where there are decimals")
+    _check_size(value)
+    return _number_words(str(int(value)), locale)
+
+
+def _decimal(slot: Slot, value: Any, locale: str) -> str:
+    return _number_words(str(_exact(value)), locale)
+
+
+def _money(slot: Slot, value: Any, locale: str) -> str:
+    return _money_words(str(_exact(value)), slot.currency or "", locale)
+
+
+def _date(slot: Slot, value: Any, locale: str) -> str:
+    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
+        _wrong("a datetime.date", value, "pass the day alone: value.date() in the user's time zone")
+    return _date_words(value, locale)
+
+
+def _time(slot: Slot, value: Any, locale: str) -> str:
+    if not isinstance(value, dt.time):
+        _wrong("a datetime.time", value, "pass the time of day alone: value.time() in the user's time zone")
+    if value.tzinfo is not None:
+        raise _RefusedValue("takes a time of day without a time zone", "convert to the user's time zone, then value.replace(tzinfo=None)")
+    return _time_words(value, locale)
+
+
+def _text(slot: Slot, value: Any, locale: str) -> str:
+    if not isinstance(value, str):
+        _wrong("text (str)", value, "format it in Python, or declare the slot with the type of the value")
+    text = unicodedata.normalize("NFC", value[: 4 * slot.max_length + 4]).strip()
+    if not text:
+        raise _RefusedValue("got an empty text", "yield another response when there is nothing to fill in")
+    if len(text) > slot.max_length or len(value) > 4 * slot.max_length + 4:
+        raise _RefusedValue(
+            f"takes at most {slot.max_length} characters, got {len(value)}", "shorten the value, or raise max_length in the catalog"
+        )
+    reason = refused_in_value(text)
+    if reason:
+        raise _RefusedValue(f"holds {reason}", "clean the value in Python before it is said")
+    return text
+
+
+def _choice(slot: Slot, value: Any, locale: str) -> str:
+    key = value.value if isinstance(value, Enum) else value
+    words = slot.choices.get(key) if isinstance(key, str) else None
+    if words is None:
+        known = ", ".join(slot.choices)
+        raise _RefusedValue(
+            f"takes one of {known}; got {_shown(value)}", "add the value to the slot's choices in the catalog, or pass one of them"
+        )
+    word = words.get(locale)
+    if word is None:
+        raise _RefusedValue(f"has no word for {key!r} in {locale!r}", "add it to the slot's choices in the catalog")
+    return word
+
+
+_SPEAK: dict[SlotKind, Callable[[Slot, Any, str], str]] = {
+    "integer": _integer,
+    "decimal": _decimal,
+    "money": _money,
+    "date": _date,
+    "time": _time,
+    "text": _text,
+    "choice": _choice,
+}
+
+
+# -- numbers -----------------------------------------------------------------------------------------
+
+
+def _exact(value: Any) -> Decimal:
+    """An int or a finite Decimal of a sane size as a Decimal; floats are refused, they are not what was meant."""
+    if isinstance(value, float):
+        _wrong("an exact number (Decimal or int)", value, f"pass Decimal({str(value)!r})")
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        _wrong("an exact number (Decimal or int)", value, "pass a Decimal or an int")
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise _RefusedValue(f"takes a finite number, got {value}", "yield another response when there is no amount")
+    _check_size(value)
+    number = Decimal(value)
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > DECIMALS:
+        raise _RefusedValue(f"takes at most {DECIMALS} decimals, got {-exponent}", "round on purpose with Decimal.quantize")
+    return abs(number) if number.is_zero() else number  # "-0" is not an amount
+
+
+def _check_size(value: int | Decimal) -> None:
+    if not -MOST < value < MOST:
+        raise _RefusedValue(f"takes numbers between -{MOST:.0e} and {MOST:.0e}", "check where the value comes from")
+
+
+@lru_cache(maxsize=4096)
+def _number_words(number: str, locale: str) -> str:
+    """All decimals that were given, none that were not: 1.50 stays 1.50."""
+    value = Decimal(number)
+    known = _babel_locale(locale)
+    exponent = value.as_tuple().exponent
+    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
+    pattern = copy.copy(known.decimal_formats[None])
+    pattern.frac_prec = (decimals, decimals)
+    return str(pattern.apply(value, known))
+
+
+@lru_cache(maxsize=4096)
+def _money_words(number: str, currency: str, locale: str) -> str:
+    from babel.numbers import format_currency, get_currency_precision
+
+    value, digits = Decimal(number), get_currency_precision(currency)
+    if value != round(value, digits):
+        raise _RefusedValue(f"takes {digits} decimals in {currency}, got {number}", "round on purpose with Decimal.quantize")
+    return format_currency(value, currency, locale=_babel_locale(locale))
+
+
+# -- days and times ----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _date_words(value: dt.date, locale: str) -> str:
+    from babel.dates import format_date
+
+    return format_date(value, "long", locale=_babel_locale(locale))
+
+
+@lru_cache(maxsize=4096)
+def _time_words(value: dt.time, locale: str) -> str:
+    from babel.dates import format_time
+
+    return format_time(value, "short", locale=_babel_locale(locale))
+
+
+@lru_cache(maxsize=256)
+def _babel_locale(locale: str) -> Any:
+    """Babel's locale for a BCP 47 tag. Babel is imported here: only when a formatted slot is first said."""
+    from babel.core import Locale, UnknownLocaleError
+
+    for tag in (locale, locale.split("-")[0]):
+        try:
+            return Locale.parse(tag, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    raise _RefusedValue(f"cannot be formatted for {locale!r}", "use a text slot, and format the value in Python")
+
+
+def can_format(locale: str) -> bool:
+    """Whether numbers and days can be formatted for ``locale``."""
+    try:
+        _babel_locale(locale)
+    except _RefusedValue:
+        return False
+    return True
+
+
+# -- words for errors --------------------------------------------------------------------------------
+
+
+def _wrong(expected: str, value: Any, hint: str) -> NoReturn:
+    raise _RefusedValue(f"takes {expected}, got {_shown(value)}", hint)
+
+
+def _shown(value: Any) -> str:
+    """The type and the head of a value; the value may be huge, or its repr may fail."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    if isinstance(value, bool | float | dt.date | dt.time):
+        return f"{type(value).__name__} {value}"
+    return "None" if value is None else type(value).__name__

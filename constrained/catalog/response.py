@@ -1,4 +1,4 @@
-"""A dict that cannot change, for values that must not; knows nothing of what it holds."""
+"""The values of a catalog: Response, Slot, Catalog, all immutable, and the hashes of what they say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
 from constrained.catalog.template import Template
+from constrained.errors import Problem
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -46,8 +47,6 @@ def freeze(mapping: Mapping[Key, Value]) -> Mapping[Key, Value]:
     return FrozenDict(mapping)
 
 
-# -- The values of a catalog: Response, Slot, Catalog. --
-
 SlotKind = Literal["integer", "decimal", "money", "date", "time", "text", "choice"]
 
 
@@ -62,6 +61,10 @@ class Source:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
 
+    def problem(self, message: str, hint: str) -> Problem:
+        """What is wrong here."""
+        return Problem(self.file, self.line, self.column, message, hint)
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -72,7 +75,7 @@ class Slot:
         currency: ISO 4217 code, for ``money`` only.
         choices: value -> word per locale, for ``choice`` only.
         max_length: most characters of a ``text`` value.
-        is_sensitive: its values are sealed before a record is kept; see ``audit.sealing``.
+        is_sensitive: its values are sealed before a record is kept; see ``records.sealing``.
     """
 
     name: str
@@ -185,6 +188,8 @@ class Catalog:
         hash: ``sha256:`` and hex digits over the canonical JSON of the content.
         is_approval_required: nothing is said without a ledger of signed approvals.
         documents: name -> a document that responses cite. review: what texts are held against.
+        path: of its file, as it was given; ``file_hash``: of the bytes that were read there. Both are empty for a catalog
+            that came from no file.
     """
 
     name: str
@@ -199,6 +204,7 @@ class Catalog:
     is_approval_required: bool = False
     documents: Mapping[str, PolicyDocument] = FrozenDict()
     review: ReviewRules = ReviewRules()
+    file_hash: str = ""
 
     @classmethod
     def load(cls, path: str | Path, *, today: date | None = None) -> Catalog:
@@ -211,9 +217,18 @@ class Catalog:
         Raises:
             CatalogError: ``problems`` holds everything that is wrong, with file, line, column and a hint.
         """
-        # Reading needs YAML and the file format, and builds on this module: both are imported when they are first used.
+        # The loader makes Catalogs, so it imports this module: by its name it is found without a circle of imports.
         catalog: Catalog = importlib.import_module("constrained.catalog.load").load_catalog(path, today=today)
         return catalog
+
+    def is_current(self) -> bool:
+        """Whether its file holds what it held when it was loaded; True for a catalog that came from no file."""
+        if not self.path:
+            return True
+        try:
+            return sha256(Path(self.path).read_bytes()) == self.file_hash
+        except OSError:
+            return False
 
     def __getitem__(self, response_id: str) -> Response:
         return self.responses[response_id]
@@ -222,14 +237,19 @@ class Catalog:
         return response_id in self.responses
 
 
-# -- The content hash of a catalog: what is said and when, whatever the file looks like. --
+# -- hashes: of what is said and when, whatever the file looks like ------------------------------------
+
+
+def sha256(content: bytes) -> str:
+    """``sha256:`` and hex digits."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> str:
     """``sha256:`` and hex digits over canonical JSON; the order of keys in a file does not matter."""
     content = {**head, "responses": {response.id: _content(response) for response in responses.values()}}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return sha256(text.encode())
 
 
 def _content(response: Response) -> dict[str, Any]:
@@ -274,7 +294,7 @@ def version_hash(response: Response, locale: str) -> str:
     if response.claims:
         content["claims"] = response.claims
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return sha256(text.encode())
 
 
 def _cites(cites: Citation) -> list[str]:

@@ -1,6 +1,6 @@
 """The catalog file format as pydantic models: shapes and descriptions.
 
-What spans several fields (an undeclared slot, two equal texts) is checked in ``read`` and ``clashes``.
+What spans several fields (an undeclared slot, two equal texts) is checked in ``read`` and ``load``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Characters and markers that must not be in what is said."""
+"""Slot templates (``"{price} gold."`` as literal text and holes), and the characters and markers that no text may hold."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _name(character: str) -> str:
     return f"U+{ord(character):04X} ({name})"
 
 
-# -- Slot templates: ``"{price} gold."`` as literal text and holes. --
+# -- templates -----------------------------------------------------------------------------------------
 
 GRAMMAR = r"""
 template: (LITERAL | OPEN | CLOSE | hole)*

@@ -25,7 +25,7 @@ class Packs:
 
     def __init__(self, policies: Mapping[str, Policy]) -> None:
         self._policies = dict(policies)
-        self._seen = {name: digest(name) for name in policies}
+        self._seen = {name: digest(name, policy) for name, policy in policies.items()}
         self._lock = threading.Lock()
 
     @classmethod
@@ -45,7 +45,7 @@ class Packs:
 
     def changed(self) -> list[str]:
         """Packs whose files are not what they were when last looked at, the refused ones included."""
-        return [name for name in self._policies if digest(name) != self._seen[name]]
+        return [name for name, policy in self._policies.items() if digest(name, policy) != self._seen[name]]
 
     def reload(self, name: str, check: Callable[[Policy], object] = lambda policy: None) -> Policy:
         """Takes over what the pack's files are now, if its check passes. Raises ConstrainedError; the old version then stays.
@@ -54,13 +54,15 @@ class Packs:
             check: what else must hold of the new version; raises ConstrainedError.
         """
         with self._lock:
-            seen = digest(name)
+            before = self._policies[name]
+            seen = digest(name, before)
             self._seen[name] = seen
             policy = checked(name)
             check(policy)
-            if digest(name) != seen:
+            after = digest(name, policy)  # before the last look, so that no change falls between the two
+            if digest(name, before) != seen or not policy.catalog.is_current():
                 raise PackError(f"the files of {name!r} changed while they were checked", name=name, hint="they are looked at again")
-            self._policies[name] = policy
+            self._policies[name], self._seen[name] = policy, after
             return policy
 
 
@@ -85,11 +87,11 @@ def _golden_problems(policy: Policy, path: Path) -> list[Problem]:
     ]
 
 
-def digest(name: str) -> str:
-    """Of the contents of a pack's files; empty while they cannot be read, or for a policy that has none."""
+def digest(name: str, policy: Policy) -> str:
+    """Of the contents of a pack's files, its policy's catalog among them; empty while they cannot be read, or where there are none."""
     try:
         pack = find_pack(name)
-        paths = [pack.catalog_path, pack.logic_path, *([pack.dialogues_path] if pack.dialogues_path else [])]
+        paths = [Path(policy.catalog.path or pack.catalog_path), pack.logic_path, *([pack.dialogues_path] if pack.dialogues_path else [])]
         return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
     except (OSError, ConstrainedError):
         return ""

@@ -341,14 +341,3 @@ def test_a_thousand_aliases_do_not_grow(written: Callable[[str | bytes], Path]) 
 def test_depth_has_a_bound(written: Callable[[str | bytes], Path], text: str) -> None:
     with pytest.raises(CatalogError, match="nested more than 12 deep"):
         load_catalog(written(text))
-
-
-def test_the_public_names_are_there_whatever_was_imported_before() -> None:
-    """Some bear the name of their module, and some are imported late."""
-    import constrained.catalog as public
-
-    for name in public.__all__:
-        assert getattr(public, name) is not None
-        assert type(getattr(public, name)).__name__ != "module"
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = public.nothing

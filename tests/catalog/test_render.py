@@ -357,7 +357,8 @@ def test_without_a_text_for_the_default_there_is_no_locale() -> None:
 def test_grammar_and_locale_data_are_imported_only_when_needed() -> None:
     script = f"""
 import sys
-from constrained.catalog import catalog_from, render
+from constrained.catalog.load import catalog_from
+from constrained.catalog.render import render
 catalog = catalog_from({small(number={"text": "{x}", "slots": {"x": "integer"}, "when": "x"}, name={"text": "Hi.", "when": "y"})!r})
 seen = ["babel" in sys.modules]
 render(catalog["name"], {{}}, "en")

@@ -11,7 +11,7 @@ import pytest
 
 from constrained import Policy
 from constrained.analysis.rerun import load
-from constrained.catalog import catalog_from
+from constrained.catalog.load import catalog_from
 from constrained.errors import PolicyError, Problem
 
 _numbers = itertools.count()

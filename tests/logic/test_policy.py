@@ -11,7 +11,7 @@ import pytest
 
 from constrained import Policy, policy, say
 from constrained.analysis.rerun import load
-from constrained.catalog import catalog_from
+from constrained.catalog.load import catalog_from
 from constrained.errors import PackError, PolicyError
 from tests.logic.packs import HEADER, PLAIN, catalog_data, make, marked_lines, problems_of, write
 

@@ -41,6 +41,22 @@ def test_an_edit_that_passes_is_taken_over(packs, tmp_path):
     assert before.catalog["sorry"].texts["en"].literal == FALLBACK
 
 
+def test_a_catalog_that_the_logic_names_by_its_path_is_watched(packs, tmp_path):
+    logic, catalog = tmp_path / "logic" / "library.py", tmp_path / "catalogs" / "library.yaml"
+    text = logic.read_text(encoding="utf-8")
+    assert '@policy("library"' in text
+    logic.write_text(text.replace('@policy("library"', '@policy("../catalogs/words.yaml"'), encoding="utf-8")
+    words = tmp_path / "catalogs" / "words.yaml"
+    words.write_text(catalog.read_text(encoding="utf-8"), encoding="utf-8")
+    packs.reload("library")
+    assert packs.changed() == []
+    words.write_text(words.read_text(encoding="utf-8").replace(FALLBACK, "Pardon me?"), encoding="utf-8")
+    assert packs.changed() == ["library"]
+    packs.reload("library")
+    assert packs.changed() == []
+    assert packs.get("library").catalog["sorry"].texts["en"].literal == "Pardon me?"
+
+
 @pytest.mark.parametrize("edited", [("fallback: sorry", "fallback: nothing"), ("  secret:", "  renamed:")])
 def test_an_edit_that_fails_is_refused_once(packs, tmp_path, edited):
     before = packs.get("library")

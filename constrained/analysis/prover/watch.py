@@ -142,7 +142,7 @@ class StateWatch:
         self._touch, self._is_plain = touch, is_plain
         self._live: Live = {}
         self._changed: dict[int, frozenset[str]] = {}
-        methods = {"but": self._but, "__copy__": self._copy, "model_copy": self._model_copy}
+        methods = {"replace": self._replace, "__copy__": self._copy, "model_copy": self._model_copy}
         self.type = _watched(kind, touch, self._live, {name: _method(one) for name, one in methods.items()}, is_strict)
         self._needs_all = _has_validators(kind)
 
@@ -174,7 +174,7 @@ class StateWatch:
         self._touch_all()
         return plain_state(self.kind, {**_read(state, "__dict__"), **(update or {})})
 
-    def _but(self, state: State, **changes: Any) -> Any:
+    def _replace(self, state: State, **changes: Any) -> Any:
         values = _read(state, "__dict__")
         before = self._changed.get(id(values), frozenset(self.fields))
         if self._needs_all or id(values) not in self._changed:  # a validator may look at any field
