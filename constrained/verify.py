@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from constrained.approval.in_force import OPEN, ApprovalSnapshot
+from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.approval.ledger import ANY, covers
 from constrained.catalog.render import spoken
 from constrained.catalog.response import Catalog, Response, version_hash
@@ -24,7 +24,7 @@ def verify(
     allowed: Allowed,
     catalog: Catalog,
     today: date,
-    standing: ApprovalSnapshot = OPEN,
+    standing: ApprovalSnapshot = NO_LEDGER,
     done: Collection[str] = (),
 ) -> None:
     """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``,

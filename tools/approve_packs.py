@@ -17,7 +17,7 @@ from pathlib import Path
 from constrained.approval.keys import load_private, new_pair, to_text
 from constrained.approval.ledger import Ledger, append, ledger_path, read_ledger
 from constrained.approval.people import load_people
-from constrained.approval.worklist import Terms, Version, open_versions, to_approve
+from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
 
@@ -31,13 +31,13 @@ SIGNERS = {  # in this order
 _KEYS = re.compile(r'(?P<head>\[people\."(?P<name>[^"]+)"\]\n(?:(?!\[).*\n)*?keys = )\[(?P<keys>[^\]]*)\]')
 
 
-def waiting(name: str, today: date) -> tuple[Catalog, list[Version]]:
+def waiting(name: str, today: date) -> tuple[Catalog, list[VersionStatus]]:
     """A catalog and what waits in it, also when nobody has a key yet."""
     catalog = load_catalog(FOLDER / f"{name}.yaml")
     path = ledger_path(catalog.path)
     people = load_people(PEOPLE, name)
     ledger = read_ledger(path, people, name) if path.exists() else Ledger(str(path))
-    return catalog, open_versions(catalog, ledger, people, Terms(), today)
+    return catalog, open_versions(catalog, ledger, people, SigningTerms(), today)
 
 
 def with_key(text: str, person: str, key: str, today: date) -> str:
@@ -66,7 +66,7 @@ def sign(names: list[str], today: date) -> int:
         for name in names:
             for person in SIGNERS[name]:
                 catalog, left = waiting(name, today)
-                drafts = to_approve(left, Terms(), today, by=person)
+                drafts = to_approve(left, SigningTerms(), today, by=person)
                 known = load_people(PEOPLE, name)
                 n_entries += len(append(ledger_path(catalog.path), drafts, by=person, key=keys[person], people=known, catalog=name))
     return n_entries

@@ -1,1 +1,11 @@
-"""Approval: who may say that a response may be said, signed and append-only."""
+"""Who allowed what may be said: signed approvals, an append-only ledger, and the sheets that people review.
+
+In reading order:
+
+- ``keys``: Ed25519 keys and signatures. ``people``: who may sign, and how many must (``people.toml``).
+- ``ledger``: the signed entries of a catalog: approvals, recalls, restorations.
+- ``documents``: the policy documents that responses cite, and whether they changed.
+- ``in_force``: an ApprovalSnapshot says whether a version may be said on a day, in a place.
+- ``worklist``: what waits for a signature. ``sheets``, ``translations``: a catalog as XLSX, CSV or XLIFF, out and in
+  again. ``rewrite``: the texts that came back, put into the catalog's file.
+"""

@@ -21,7 +21,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ChangedCitation:
     """A response whose citation no longer fits.
 
     Attributes:
@@ -44,7 +44,7 @@ def document_path(catalog: Catalog, document: PolicyDocument) -> Path:
     return Path(catalog.path).parent / document.file
 
 
-def changed(catalog: Catalog) -> Iterator[Changed]:
+def changed_citations(catalog: Catalog) -> Iterator[ChangedCitation]:
     """The responses whose cited passage is another one, or gone. A document that cannot be read counts as gone."""
     texts = {name: _read(document_path(catalog, document)) for name, document in catalog.documents.items()}
     for response in catalog.responses.values():
@@ -55,17 +55,17 @@ def changed(catalog: Catalog) -> Iterator[Changed]:
         passage = None if text is None else find_passage(text, cites.passage)
         present = passage_hash(passage) if passage is not None else ""
         if present != cites.hash:
-            yield Changed(response, document, present, _reason(cites, document, text is not None, present))
+            yield ChangedCitation(response, document, present, _reason(cites, document, text is not None, present))
 
 
-def suspended(catalog: Catalog) -> frozenset[str]:
+def suspended_ids(catalog: Catalog) -> frozenset[str]:
     """Ids of the responses that may not be said because their document changed."""
     if all(document.on_change != "suspend" for document in catalog.documents.values()):
         return frozenset()
-    return frozenset(one.response.id for one in changed(catalog) if one.is_suspended)
+    return frozenset(one.response.id for one in changed_citations(catalog) if one.is_suspended)
 
 
-def suspending(catalog: Catalog) -> list[Path]:
+def suspending_documents(catalog: Catalog) -> list[Path]:
     """The documents whose change stops responses: they are watched while a catalog is spoken from."""
     return [document_path(catalog, one) for one in catalog.documents.values() if one.on_change == "suspend"]
 

@@ -23,8 +23,8 @@ from constrained.errors import ApprovalError
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """How a version stands.
+class Signatures:
+    """The entries of the ledger that concern a version in one place.
 
     Attributes:
         signed: approvals and restorations since the last recall, on whatever day they count.
@@ -70,13 +70,13 @@ class ApprovalSnapshot:
             known = self._reasons[response.id, locale, today] = response, self._why_not(response, locale, today, self.people)
         return known[1]
 
-    def findings(self, response: Response, locale: str) -> Findings:
-        """Who approved or recalled a version here."""
+    def signatures(self, response: Response, locale: str) -> Signatures:
+        """Who approved or recalled a version here, on whatever day it counts."""
         entries = self.ledger.by_response.get(response.id, ()) if self.ledger else ()
-        return findings(entries, version_hash(response, locale), locale, self.channel, self.jurisdiction)
+        return signatures_of(entries, version_hash(response, locale), locale, self.channel, self.jurisdiction)
 
     def versions(self) -> dict[str, str]:
-        """What a record keeps of this: enough to see it again (``standing_at``)."""
+        """What a record keeps of this: enough to see it again (``snapshot_at``)."""
         kept: dict[str, str] = {}
         if self.ledger is not None and self.people is not None:
             kept["approvals"] = f"{len(self.ledger.entries)} {self.ledger.head}".strip()
@@ -90,8 +90,8 @@ class ApprovalSnapshot:
         return kept | ({"drafts": "allowed"} if self.drafts else {})
 
     def _why_not(self, response: Response, locale: str, today: date, people: People) -> str:
-        found = self.findings(response, locale)
-        reason = unapproved(found, response, people, today)
+        found = self.signatures(response, locale)
+        reason = why_unapproved(found, response, people, today)
         if reason and found.recalled_by is not None:
             return f"was recalled by {found.recalled_by.by} on {found.recalled_by.signed_on}" + _because(found.recalled_by)
         if not reason or self.drafts:
@@ -103,11 +103,13 @@ class ApprovalSnapshot:
         return f" for {' and '.join(named)}" if named else ""
 
 
-OPEN = ApprovalSnapshot()  # no ledger is kept
+NO_LEDGER = ApprovalSnapshot()  # no ledger is kept
 
 
-def findings(entries: Iterable[Entry], version: str, locale: str, channel: str | None = None, jurisdiction: str | None = None) -> Findings:
-    """How a version stands in a place, by the entries of its response in the order of the ledger."""
+def signatures_of(
+    entries: Iterable[Entry], version: str, locale: str, channel: str | None = None, jurisdiction: str | None = None
+) -> Signatures:
+    """The signatures of a version in a place, by the entries of its response in the order of the ledger."""
     signed: list[Entry] = []
     seen: set[str] = set()
     recall: Entry | None = None
@@ -123,10 +125,10 @@ def findings(entries: Iterable[Entry], version: str, locale: str, channel: str |
             earlier = entry
         elif entry.kind == "restore" or recall is None:
             signed.append(entry)
-    return Findings(tuple(signed), recall, earlier)
+    return Signatures(tuple(signed), recall, earlier)
 
 
-def unapproved(found: Findings, response: Response, people: People, today: date) -> str:
+def why_unapproved(found: Signatures, response: Response, people: People, today: date) -> str:
     """Why these signatures are no approval on that day, as the end of a sentence; empty when they are."""
     able = [entry for entry in found.signed if response.author and not is_same_name(entry.by, response.author)]
     counting = [entry for entry in able if entry.first_day <= today and (entry.last_day is None or today <= entry.last_day)]
@@ -146,30 +148,30 @@ def unapproved(found: Findings, response: Response, people: People, today: date)
     return f"is not approved: it needs {lacking}" if counting else "is not approved"
 
 
-def ends_on(found: Findings, response: Response, people: People, today: date) -> date | None:
+def ends_on(found: Signatures, response: Response, people: People, today: date) -> date | None:
     """The last day on which a version that is in force today stays so by itself; None when it has no end."""
     days = sorted({entry.last_day for entry in found.signed if entry.last_day is not None and entry.last_day >= today})
-    return next((day for day in days if unapproved(found, response, people, date.fromordinal(day.toordinal() + 1))), None)
+    return next((day for day in days if why_unapproved(found, response, people, date.fromordinal(day.toordinal() + 1))), None)
 
 
 def _because(entry: Entry) -> str:
     return f": {entry.reason}" if entry.reason else ""
 
 
-# -- The approvals of a catalog as they are now: the ledger is read again when it changes, and only then. --
+# -- the present: the ledger is read again when it changes, and only then --------------------------------
 
 Stamps = tuple[documents.Stamp, ...]
 
 
 @dataclass(slots=True)
-class _Read:
-    """One reading of a catalog's ledger, people and documents, and the standings made from it."""
+class _Reading:
+    """One reading of a catalog's ledger, people and documents, and the snapshots made from it."""
 
     stamps: Stamps
     ledger: Ledger | None
     people: People | None
     suspended: frozenset[str]
-    standings: dict[tuple[str | None, str | None, bool], ApprovalSnapshot] = field(default_factory=dict)
+    snapshots: dict[tuple[str | None, str | None, bool], ApprovalSnapshot] = field(default_factory=dict)
 
 
 class Approvals:
@@ -181,19 +183,19 @@ class Approvals:
     """
 
     def __init__(self, catalog: Catalog, *, channel: str | None = None, jurisdiction: str | None = None, drafts: bool = False) -> None:
-        self._watched = _Watched.of(catalog)
+        self._watched = _WatchedCatalog.of(catalog)
         self._place = (channel, jurisdiction, drafts)
 
     def now(self) -> ApprovalSnapshot:
         """What is in force now. Raises ApprovalError when the ledger cannot be trusted, or is missing where it must be."""
         read = _read(self._watched)
-        standing = read.standings.get(self._place)
-        if standing is None:
-            standing = read.standings[self._place] = _standing(self._watched.catalog, read, *self._place)
-        return standing
+        snapshot = read.snapshots.get(self._place)
+        if snapshot is None:
+            snapshot = read.snapshots[self._place] = _snapshot(self._watched.catalog, read, *self._place)
+        return snapshot
 
 
-def standing_at(catalog: Catalog, versions: Mapping[str, str]) -> ApprovalSnapshot:
+def snapshot_at(catalog: Catalog, versions: Mapping[str, str]) -> ApprovalSnapshot:
     """What was in force when a record was made, by its ``versions``: to replay it.
 
     Raises ApprovalError when the ledger does not hold what it held then.
@@ -203,7 +205,7 @@ def standing_at(catalog: Catalog, versions: Mapping[str, str]) -> ApprovalSnapsh
     suspended = frozenset(versions.get("suspended", "").split())
     if "approvals" not in versions:
         return ApprovalSnapshot(None, None, channel, jurisdiction, drafts, suspended, catalog.is_approval_required)
-    read = _read(_Watched.of(catalog))
+    read = _read(_WatchedCatalog.of(catalog))
     ledger = read.ledger.first(int(n_entries)) if read.ledger is not None else None
     if ledger is None or ledger.head != head:
         hint = "put the ledger back from its history; every entry stays in it"
@@ -216,14 +218,14 @@ def has_ledger(catalog: Catalog) -> bool:
     return catalog.is_approval_required or bool(catalog.path and documents.stamp(ledger_path(catalog.path)) != documents.NO_FILE)
 
 
-_known: dict[str, _Read] = {}
+_known: dict[str, _Reading] = {}
 _ledgers: dict[str, Ledger] = {}  # by path, for as long as the process lives: what was read once is not forgotten
 _lock = threading.Lock()
 _MOST_KNOWN = 64  # catalogs whose reading is kept
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
+class _WatchedCatalog:
     """A catalog, the name of its reading, and the files that the reading came from."""
 
     catalog: Catalog
@@ -232,15 +234,15 @@ class _Watched:
 
     @classmethod
     @lru_cache(maxsize=64)  # a conversation is taken up anew with each turn that a server takes
-    def of(cls, catalog: Catalog) -> _Watched:
+    def of(cls, catalog: Catalog) -> _WatchedCatalog:
         if catalog.path:  # absolute, for the working directory of a process may change
             catalog = replace(catalog, path=str(Path(catalog.path).absolute()))
         own = [ledger_path(catalog.path), people_path(catalog.path)] if catalog.path else []
-        files = *own, *documents.suspending(catalog)
+        files = *own, *documents.suspending_documents(catalog)
         return cls(catalog, f"{catalog.path} {catalog.hash}", tuple(map(str, files)))
 
 
-def _read(watched: _Watched) -> _Read:
+def _read(watched: _WatchedCatalog) -> _Reading:
     """The present reading; the files are read again only when their size or time changed."""
     stamps = tuple(map(documents.stamp, watched.files))  # before the files are read: a change in between is seen the next time
     known = _known.get(watched.name)
@@ -259,22 +261,22 @@ def _read(watched: _Watched) -> _Read:
         return fresh
 
 
-def _read_files(catalog: Catalog, stamps: Stamps, before: _Read | None) -> _Read:
-    stopped = documents.suspended(catalog) if catalog.documents else frozenset()
+def _read_files(catalog: Catalog, stamps: Stamps, before: _Reading | None) -> _Reading:
+    stopped = documents.suspended_ids(catalog) if catalog.documents else frozenset()
     path = str(ledger_path(catalog.path)) if catalog.path else ""
     earlier = _ledgers.get(path)
     if not path or (stamps[0] == documents.NO_FILE and earlier is None):
-        return _Read(stamps, None, None, stopped)
+        return _Reading(stamps, None, None, stopped)
     people = load_people(people_path(path), catalog.name)
     is_same = before is not None and before.people is not None and before.people.hash == people.hash
     ledger = read_ledger(path, people, catalog.name, before.ledger if before and is_same else None)
     if earlier is not None and not ledger.content.startswith(earlier.content):
         hint = "put the ledger back from its history"
         raise ApprovalError(f"{path}: entries that were read before are gone or changed", file=path, hint=hint)
-    return _Read(stamps, ledger, people, stopped)
+    return _Reading(stamps, ledger, people, stopped)
 
 
-def _standing(catalog: Catalog, read: _Read, channel: str | None, jurisdiction: str | None, drafts: bool) -> ApprovalSnapshot:
+def _snapshot(catalog: Catalog, read: _Reading, channel: str | None, jurisdiction: str | None, drafts: bool) -> ApprovalSnapshot:
     is_required = catalog.is_approval_required
     if is_required and read.ledger is None and not drafts:
         where = ledger_path(catalog.path) if catalog.path else f"the catalog {catalog.name!r}, which has no file"
@@ -284,5 +286,5 @@ def _standing(catalog: Catalog, read: _Read, channel: str | None, jurisdiction: 
             hint=f"constrained approve {catalog.name} --as PERSON; for development: Dialogue(..., drafts=True)",
         )
     if read.ledger is None and not (channel or jurisdiction or drafts or read.suspended or is_required):
-        return OPEN
+        return NO_LEDGER
     return ApprovalSnapshot(read.ledger, read.people, channel, jurisdiction, drafts, read.suspended, is_required)

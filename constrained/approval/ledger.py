@@ -36,7 +36,7 @@ ANY = "*"  # every channel, every jurisdiction, every locale
 Kind = Literal["approve", "recall", "restore"]
 
 
-class Draft(BaseModel):
+class DraftEntry(BaseModel):
     """What somebody is about to sign.
 
     Attributes:
@@ -61,7 +61,7 @@ class Draft(BaseModel):
     reason: str = ""
 
 
-class Entry(Draft):
+class Entry(DraftEntry):
     """One signed line.
 
     Attributes:
@@ -147,7 +147,7 @@ def _parsed(path: str | Path, content: bytes, people: People, catalog: str, befo
 
 
 def append(
-    path: str | Path, drafts: list[Draft], *, by: str, key: Ed25519PrivateKey, people: People, catalog: str, known: int | None = None
+    path: str | Path, drafts: list[DraftEntry], *, by: str, key: Ed25519PrivateKey, people: People, catalog: str, known: int | None = None
 ) -> tuple[Entry, ...]:
     """Signs and appends entries, all or none; durable on return.
 
@@ -287,7 +287,7 @@ def _may_sign(by: str, public: str, people: People) -> None:
         raise ApprovalError(f"the key of {by} ended on {key.until}", file=people.path, hint="make a new one: constrained keys new")
 
 
-def _sees_recalls(drafts: list[Draft], since: tuple[Entry, ...], path: str | Path) -> None:
+def _sees_recalls(drafts: list[DraftEntry], since: tuple[Entry, ...], path: str | Path) -> None:
     """Raises ApprovalError for a restoration of what was recalled after the signer looked."""
     restored = {draft.response for draft in drafts if draft.kind == "restore"}
     late = next((entry for entry in since if entry.kind == "recall" and entry.response in restored), None)
@@ -297,7 +297,7 @@ def _sees_recalls(drafts: list[Draft], since: tuple[Entry, ...], path: str | Pat
 
 
 def _signed(
-    draft: Draft, before: Entry | None, head: str, *, by: str, key: Ed25519PrivateKey, public: str, catalog: str
+    draft: DraftEntry, before: Entry | None, head: str, *, by: str, key: Ed25519PrivateKey, public: str, catalog: str
 ) -> tuple[Entry, bytes]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     content: dict[str, Any] = draft.model_dump(mode="json") | {

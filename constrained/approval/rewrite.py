@@ -13,14 +13,12 @@ from typing import Any
 import yaml
 
 from constrained._durable_files import move_into_place
+from constrained.approval.sheets import Texts
 from constrained.catalog.document import LOADER
 from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog
 from constrained.errors import CatalogError, Problem
-
-Texts = Mapping[tuple[str, str], str]
-"""(response id, locale) -> text as a template is written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A catalog as rows that people read and edit, one for each version, and the rows they give back.
+"""Review sheets: a catalog as rows that people read and edit, one for each version, as XLSX or CSV, out and in again.
 
 Only the column ``text`` is read back. A row that names a locale which the response does not have yet adds a
 translation. Everything else is there to be read; a change of it is told and nothing is taken.
@@ -11,13 +11,12 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from constrained.approval.in_force import ApprovalSnapshot
-from constrained.approval.worklist import Version, versions
+from constrained.approval.worklist import VersionStatus, versions
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog, Response, version_hash
 from constrained.errors import CatalogError, PackError, Problem
@@ -27,39 +26,34 @@ EDITED = "text"
 _GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 Row = Mapping[str, str]
+Texts = Mapping[tuple[str, str], str]
+"""(response id, locale) -> text as a template is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What came back from a sheet: the changed and added texts, by response id and locale."""
-
-    texts: Mapping[tuple[str, str], str]
-
-
-def rows(catalog: Catalog, standing: ApprovalSnapshot, today: date, locales: Iterable[str] = ()) -> list[Row]:
+def rows(catalog: Catalog, approvals: ApprovalSnapshot, today: date, locales: Iterable[str] = ()) -> list[Row]:
     """One row for each version, in the order of the catalog; and an empty one for each of ``locales`` that is missing."""
     wanted, found = list(locales), list[Row]()
-    by_response: dict[str, list[Version]] = {}
-    for version in versions(catalog, standing, today):
+    by_response: dict[str, list[VersionStatus]] = {}
+    for version in versions(catalog, approvals, today):
         by_response.setdefault(version.response.id, []).append(version)
     for response in catalog.responses.values():
-        found += [_row(response, one.locale, status(one, standing)) for one in by_response.get(response.id, ())]
+        found += [_row(response, one.locale, status(one, approvals)) for one in by_response.get(response.id, ())]
         found += [_row(response, locale, "not translated") for locale in wanted if locale not in response.texts]
     return found
 
 
-def status(version: Version, standing: ApprovalSnapshot) -> str:
+def status(version: VersionStatus, approvals: ApprovalSnapshot) -> str:
     """How a version stands, for a reader."""
     if version.reason:
         return version.reason
-    if standing.ledger is None:
+    if approvals.ledger is None:
         approval = version.response.approval
         return f"approved by {approval.by} on {approval.on}" if approval else "no approval is kept"
-    names = sorted({entry.by for entry in version.findings.signed})
+    names = sorted({entry.by for entry in version.signatures.signed})
     return f"approved by {' and '.join(names)}" + (f" until {version.ends}" if version.ends else "")
 
 
-def read_rows(catalog: Catalog, given: Iterable[tuple[int, Row]], name: str) -> Read:
+def read_rows(catalog: Catalog, given: Iterable[tuple[int, Row]], name: str) -> Texts:
     """The texts that differ from the catalog's.
 
     Args:
@@ -83,7 +77,7 @@ def read_rows(catalog: Catalog, given: Iterable[tuple[int, Row]], name: str) -> 
             texts[response.id, locale] = text
     if problems:
         raise CatalogError(f"{name} cannot be taken into {catalog.name!r}; nothing was written", problems)
-    return Read(texts)
+    return texts
 
 
 def guarded(text: str) -> str:
@@ -101,13 +95,13 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-def _row(response: Response, locale: str, standing: str) -> Row:
+def _row(response: Response, locale: str, status: str) -> Row:
     cites, there = response.cites, locale in response.texts
     return {
         "response": response.id,
         "locale": locale,
         "text": response.texts[locale].source if there else "",
-        "status": standing,
+        "status": status,
         "when": response.when,
         "slots": ", ".join(f"{{{slot.name}}} {slot.kind}" for slot in response.slots.values()),
         "tags": ", ".join(sorted(response.tags)),
@@ -144,7 +138,7 @@ def _differs(row: Row, present: Row, column: str) -> bool:
     return clean(row[column]) != clean(present[column])
 
 
-# -- Review sheets as XLSX and CSV files, out and in again. --
+# -- files -----------------------------------------------------------------------------------------------
 
 REQUIRED = ("response", "locale", "text")
 _WIDTHS = {"text": 80, "when": 40, "status": 30, "response": 24, "version": 20}

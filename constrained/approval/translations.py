@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
-from constrained.approval.sheets import Read, clean
+from constrained.approval.sheets import Texts, clean
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog, Response
 from constrained.catalog.template import Hole, Template
@@ -36,7 +36,7 @@ def to_xliff(catalog: Catalog, target: str) -> bytes:
     return body + b"\n"
 
 
-def from_xliff(catalog: Catalog, path: Path) -> Read:
+def from_xliff(catalog: Catalog, path: Path) -> Texts:
     """The translations that differ from the catalog's.
 
     Raises:
@@ -60,7 +60,7 @@ def from_xliff(catalog: Catalog, path: Path) -> Read:
             texts[found[0], target] = found[1]
     if problems:
         raise CatalogError(f"{path} cannot be taken into {catalog.name!r}; nothing was written", problems)
-    return Read(texts)
+    return texts
 
 
 # -- out -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What waits for a signature, and the entries that would settle it."""
+"""What waits for a signature, the entries that would settle it, and what a check tells about both."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
 
-from constrained.approval.documents import changed
-from constrained.approval.in_force import ApprovalSnapshot, Findings, ends_on, has_ledger
-from constrained.approval.ledger import ANY, Draft, Entry, Kind, Ledger, ledger_path, read_ledger
+from constrained.approval.documents import changed_citations
+from constrained.approval.in_force import ApprovalSnapshot, Signatures, ends_on, has_ledger
+from constrained.approval.ledger import ANY, DraftEntry, Entry, Kind, Ledger, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
 from constrained.catalog.response import Catalog, Response, version_hash
 from constrained.errors import ApprovalError, Problem
@@ -18,7 +18,7 @@ SOON_DAYS = 30  # an approval that ends within so many days is warned of
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class VersionStatus:
     """A response in one locale, and how it stands in one place.
 
     Attributes:
@@ -29,7 +29,7 @@ class Version:
     response: Response
     locale: str
     reason: str
-    findings: Findings
+    signatures: Signatures
     ends: date | None = None
 
     @property
@@ -42,14 +42,14 @@ class Version:
 
     @property
     def is_recalled(self) -> bool:
-        return bool(self.reason) and self.findings.recalled_by is not None
+        return bool(self.reason) and self.signatures.recalled_by is not None
 
     def ends_soon(self, today: date) -> bool:
         return self.ends is not None and self.ends <= today + timedelta(days=SOON_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SigningTerms:
     """For which places and days somebody signs; no places means everywhere."""
 
     channels: tuple[str, ...] = ()
@@ -63,15 +63,15 @@ class Terms:
 
 
 def versions(
-    catalog: Catalog, standing: ApprovalSnapshot, today: date, ids: Collection[str] = (), locale: str | None = None
-) -> list[Version]:
+    catalog: Catalog, approvals: ApprovalSnapshot, today: date, ids: Collection[str] = (), locale: str | None = None
+) -> list[VersionStatus]:
     """Every version of a catalog, or of some of its responses, with how it stands. Raises ApprovalError for an unknown id."""
     unknown = sorted(set(ids) - set(catalog.responses))
     if unknown:
         hint = f"the ids stand in {catalog.path or 'the catalog'}"
         raise ApprovalError(f"the catalog {catalog.name!r} has no response {unknown[0]!r}", file=catalog.path, hint=hint)
     return [
-        _version(response, one, standing, today)
+        _version(response, one, approvals, today)
         for response in catalog.responses.values()
         if not ids or response.id in ids
         for one in response.texts
@@ -80,10 +80,10 @@ def versions(
 
 
 def open_versions(
-    catalog: Catalog, ledger: Ledger, people: People, terms: Terms, today: date, ids: Collection[str] = (), locale: str | None = None
-) -> list[Version]:
+    catalog: Catalog, ledger: Ledger, people: People, terms: SigningTerms, today: date, ids: Collection[str] = (), locale: str | None = None
+) -> list[VersionStatus]:
     """Versions that are not in force in at least one of the places, each once."""
-    found: dict[tuple[str, str], Version] = {}
+    found: dict[tuple[str, str], VersionStatus] = {}
     for channel, jurisdiction in terms.places():
         for one in versions(catalog, ApprovalSnapshot(ledger, people, channel, jurisdiction), today, ids, locale):
             if one.reason:
@@ -92,7 +92,9 @@ def open_versions(
     return sorted(found.values(), key=lambda one: order.index(one.response.id))
 
 
-def to_approve(waiting: Sequence[Version], terms: Terms, today: date, *, by: str, is_restoring: bool = False) -> list[Draft]:
+def to_approve(
+    waiting: Sequence[VersionStatus], terms: SigningTerms, today: date, *, by: str, is_restoring: bool = False
+) -> list[DraftEntry]:
     """Approvals of what waits, less what this person has signed for these days already. Recalled versions need ``is_restoring``.
 
     Raises:
@@ -114,7 +116,9 @@ def to_approve(waiting: Sequence[Version], terms: Terms, today: date, *, by: str
     return drafts
 
 
-def to_recall(catalog: Catalog, response_id: str, terms: Terms, locale: str | None = None, signed: Iterable[Entry] = ()) -> list[Draft]:
+def to_recall(
+    catalog: Catalog, response_id: str, terms: SigningTerms, locale: str | None = None, signed: Iterable[Entry] = ()
+) -> list[DraftEntry]:
     """Recalls of every locale of a response, or of one.
 
     Args:
@@ -131,10 +135,10 @@ def to_recall(catalog: Catalog, response_id: str, terms: Terms, locale: str | No
     return [*(draft_of("recall", response, one, terms) for one in here), *(_gone(response_id, one, terms) for one in left)]
 
 
-def draft_of(kind: Kind, response: Response, locale: str, terms: Terms) -> Draft:
+def draft_of(kind: Kind, response: Response, locale: str, terms: SigningTerms) -> DraftEntry:
     """What is signed about one version, on these terms."""
     is_recall = kind == "recall"
-    return Draft(
+    return DraftEntry(
         kind=kind,
         response=response.id,
         locale=locale,
@@ -149,9 +153,9 @@ def draft_of(kind: Kind, response: Response, locale: str, terms: Terms) -> Draft
     )
 
 
-def _gone(response_id: str, locale: str, terms: Terms) -> Draft:
+def _gone(response_id: str, locale: str, terms: SigningTerms) -> DraftEntry:
     """A recall of whatever the ledger holds of a response in a locale."""
-    return Draft(
+    return DraftEntry(
         kind="recall",
         response=response_id,
         locale=locale,
@@ -163,17 +167,17 @@ def _gone(response_id: str, locale: str, terms: Terms) -> Draft:
     )
 
 
-def _version(response: Response, locale: str, standing: ApprovalSnapshot, today: date) -> Version:
-    reason, found = standing.why_not(response, locale, today), standing.findings(response, locale)
-    ends = ends_on(found, response, standing.people, today) if standing.people and not reason else None
-    return Version(response, locale, reason, found, ends)
+def _version(response: Response, locale: str, approvals: ApprovalSnapshot, today: date) -> VersionStatus:
+    reason, found = approvals.why_not(response, locale, today), approvals.signatures(response, locale)
+    ends = ends_on(found, response, approvals.people, today) if approvals.people and not reason else None
+    return VersionStatus(response, locale, reason, found, ends)
 
 
-def _has_signed(version: Version, by: str, today: date) -> bool:
-    return any(one.by == by and (one.last_day is None or one.last_day >= today) for one in version.findings.signed)
+def _has_signed(version: VersionStatus, by: str, today: date) -> bool:
+    return any(one.by == by and (one.last_day is None or one.last_day >= today) for one in version.signatures.signed)
 
 
-# -- What a check tells about the approvals of a catalog: what waits, what ends soon, which documents changed. --
+# -- for a check: what waits, what ends soon, which documents changed -----------------------------------
 
 
 def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[Problem]]:
@@ -206,15 +210,15 @@ def n_in_force(catalog: Catalog, today: date) -> tuple[int, int] | None:
     return sum(not version.reason for version in found), len(found)
 
 
-def _best(catalog: Catalog, today: date) -> Iterator[Version]:
+def _best(catalog: Catalog, today: date) -> Iterator[VersionStatus]:
     """Each version as it stands in the place where it stands best: one that is approved for one channel only is approved."""
     if not catalog.path:
         hint = "write the catalog into a file; the ledger lies beside it"
         raise ApprovalError(f"approvals of {catalog.name!r} are required, and it has no file", file=catalog.name, hint=hint)
     people = load_people(people_path(catalog.path), catalog.name)
     ledger = read_ledger(ledger_path(catalog.path), people, catalog.name)
-    standings = [ApprovalSnapshot(ledger, people, channel, jurisdiction) for channel, jurisdiction in _places(ledger)]
-    for found in zip(*(versions(catalog, standing, today) for standing in standings), strict=True):
+    snapshots = [ApprovalSnapshot(ledger, people, channel, jurisdiction) for channel, jurisdiction in _places(ledger)]
+    for found in zip(*(versions(catalog, approvals, today) for approvals in snapshots), strict=True):
         yield min(found, key=lambda version: bool(version.reason))
 
 
@@ -230,13 +234,13 @@ def _places(ledger: Ledger) -> list[tuple[str | None, str | None]]:
     return [(None, None), *sorted(named - {(None, None)}, key=str)]
 
 
-def _waits(version: Version, catalog: Catalog) -> Problem:
+def _waits(version: VersionStatus, catalog: Catalog) -> Problem:
     hint = f"constrained approve {catalog.name} {version.response.id} --as PERSON" + (" --restore" if version.is_recalled else "")
     return version.response.source.problem(f"{version.name} {version.reason}", hint)
 
 
 def _changed(catalog: Catalog) -> Iterator[Problem]:
-    for one in changed(catalog):
+    for one in changed_citations(catalog):
         stopped = "is suspended: " if one.is_suspended else "may be out of date: "
         hint = f"read the passage; if the text is still right, write hash: {one.present}" if one.present else "correct document and passage"
         yield one.response.source.problem(f"{one.response.id!r} {stopped}{one.reason}", hint)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from constrained.approval.keys import new_pair, to_text
-from constrained.approval.ledger import ANY, Draft, append
-from constrained.approval.worklist import Terms, Version, open_versions, to_approve, to_recall
+from constrained.approval.ledger import ANY, DraftEntry, append
+from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve, to_recall
 from constrained.cli.desks import Desk, day, key_folder, key_path, open_desk, password, private_key, today
 from constrained.cli.screen import line
 from constrained.errors import ApprovalError, KeyFileError
@@ -39,7 +39,7 @@ def approve(
 
     An approval is of one wording: whoever edits a text reopens it. Nobody approves what they wrote.
     """
-    terms = Terms(tuple(channel or ()), tuple(jurisdiction or ()), day(begins, "--from"), day(until, "--until"), reason)
+    terms = SigningTerms(tuple(channel or ()), tuple(jurisdiction or ()), day(begins, "--from"), day(until, "--until"), reason)
     desk = open_desk(name)
     waiting = open_versions(desk.catalog, desk.ledger, desk.people, terms, today(), ids or (), locale)
     if person is None:
@@ -75,7 +75,7 @@ def recall(
     from constrained.cli.desks import show_received
 
     desk = open_desk(name, is_to_stop=True)
-    terms = Terms(tuple(channel or ()), tuple(jurisdiction or ()), reason=reason)
+    terms = SigningTerms(tuple(channel or ()), tuple(jurisdiction or ()), reason=reason)
     drafts = to_recall(desk.catalog, response, terms, locale, desk.ledger.by_response.get(response, ()))
     if response not in desk.catalog and response not in desk.ledger.by_response:
         raise ApprovalError(f"the catalog {desk.catalog.name!r} has no response {response!r}", file=desk.catalog.path, hint="check the id")
@@ -119,7 +119,7 @@ def list_keys() -> None:
             line(str(path))
 
 
-def _sign(desk: Desk, drafts: list[Draft], person: str, key: Path | None) -> None:
+def _sign(desk: Desk, drafts: list[DraftEntry], person: str, key: Path | None) -> None:
     known, secret = len(desk.ledger.entries), private_key(person, key)
     entries = append(desk.path, drafts, by=person, key=secret, people=desk.people, catalog=desk.catalog.name, known=known)
     for entry in entries:
@@ -134,7 +134,7 @@ def _sign(desk: Desk, drafts: list[Draft], person: str, key: Path | None) -> Non
     line(f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'} signed by {person} in {desk.path}")
 
 
-def _show_left(name: str, terms: Terms, ids: list[str], locale: str | None) -> None:
+def _show_left(name: str, terms: SigningTerms, ids: list[str], locale: str | None) -> None:
     """What still waits after signing: a second approver, or a role."""
     desk = open_desk(name)
     left = open_versions(desk.catalog, desk.ledger, desk.people, terms, today(), ids, locale)
@@ -146,10 +146,10 @@ def _for(places: list[str]) -> str:
     return f" for {', '.join(places)}" if places else ""
 
 
-def _show_waiting(desk: Desk, waiting: list[Version]) -> None:
+def _show_waiting(desk: Desk, waiting: list[VersionStatus]) -> None:
     for one in waiting:
         line(f"{one.name} by {one.response.author or 'nobody'}: {one.reason}", "bold")
-        earlier = one.findings.earlier
+        earlier = one.signatures.earlier
         if earlier is not None and earlier.text != one.text:
             line(f"  - {earlier.text}", "red")
             line(f"  + {one.text}", "green")

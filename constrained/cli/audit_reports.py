@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from constrained.approval.in_force import OPEN, Approvals, ApprovalSnapshot, standing_at
+from constrained.approval.in_force import NO_LEDGER, Approvals, ApprovalSnapshot, snapshot_at
 from constrained.cli.desks import day
 from constrained.cli.evidence import model_card, pack_files, tested_ids, use_files
 from constrained.cli.screen import line, note, show, write
@@ -185,14 +185,14 @@ def _report(log: str, pack: Pack | None, keys: Path | None, records: Iterable[Re
 
 def _standing(policy: Policy, approvals: str) -> Callable[[Record], ApprovalSnapshot]:
     if approvals == "then":
-        return lambda record: standing_at(policy.catalog, record.versions)
+        return lambda record: snapshot_at(policy.catalog, record.versions)
     if approvals == "now":
         return lambda record: Approvals(
             policy.catalog, channel=record.versions.get("channel"), jurisdiction=record.versions.get("jurisdiction")
         ).now()
     if approvals != "none":
         raise AuditError(f"there are no approvals {approvals!r}", hint="--approvals none, now or then")
-    return lambda record: OPEN
+    return lambda record: NO_LEDGER
 
 
 def _show_comparison(found: Comparison) -> None:

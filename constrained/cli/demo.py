@@ -15,7 +15,7 @@ import typer
 from constrained.approval.keys import load_private, new_pair, to_text
 from constrained.approval.ledger import append, ledger_path, read_ledger
 from constrained.approval.people import FILE_NAME, load_people, people_path
-from constrained.approval.worklist import Terms, open_versions, to_approve, to_recall
+from constrained.approval.worklist import SigningTerms, open_versions, to_approve, to_recall
 from constrained.catalog.response import Catalog
 from constrained.cli.desks import today
 from constrained.cli.models import fetch, load_engine
@@ -72,14 +72,14 @@ def _approve_all(catalog: Catalog, key: Path) -> None:
     public = to_text(new_pair(key))
     (Path(catalog.path).parent / FILE_NAME).write_text(f'[people."{SIGNER}"]\nkeys = ["{public}"]\n', encoding="utf-8")
     people, path = load_people(people_path(catalog.path), catalog.name), ledger_path(catalog.path)
-    waiting = open_versions(catalog, read_ledger(path, people, catalog.name), people, Terms(), today())
-    drafts = to_approve(waiting, Terms(), today(), by=SIGNER)
+    waiting = open_versions(catalog, read_ledger(path, people, catalog.name), people, SigningTerms(), today())
+    drafts = to_approve(waiting, SigningTerms(), today(), by=SIGNER)
     append(path, drafts, by=SIGNER, key=load_private(key), people=people, catalog=catalog.name)
 
 
 def _recall(catalog: Catalog, response: str, key: Path) -> None:
     people = load_people(people_path(catalog.path), catalog.name)
-    drafts = to_recall(catalog, response, Terms(reason="the facts have changed"))
+    drafts = to_recall(catalog, response, SigningTerms(reason="the facts have changed"))
     append(ledger_path(catalog.path), drafts, by=SIGNER, key=load_private(key), people=people, catalog=catalog.name)
 
 

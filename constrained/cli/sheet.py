@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from constrained.approval.in_force import OPEN, ApprovalSnapshot, has_ledger
+from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot, has_ledger
 from constrained.approval.ledger import ledger_path, read_ledger
 from constrained.approval.people import load_people, people_path
 from constrained.approval.rewrite import rewrite
-from constrained.approval.sheets import Read, read_rows, read_sheet, rows, write_sheet
+from constrained.approval.sheets import Texts, read_rows, read_sheet, rows, write_sheet
 from constrained.approval.translations import from_xliff, to_xliff
 from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
@@ -55,20 +55,20 @@ def take_in(
     """Put edited texts into the catalog's file. Every changed text waits for an approval again."""
     path = named_catalog(name)
     catalog = load_catalog(path)
-    read = from_xliff(catalog, file) if file.suffix.lower() in _XLIFF else read_rows(catalog, read_sheet(file), str(file))
-    _show(read, catalog)
-    if not read.texts:
+    texts = from_xliff(catalog, file) if file.suffix.lower() in _XLIFF else read_rows(catalog, read_sheet(file), str(file))
+    _show(texts, catalog)
+    if not texts:
         line(f"{file}: no text differs from the catalog", "bold green")
     elif not dry_run:
-        rewrite(path, read.texts)
-        n_texts = len(read.texts)
+        rewrite(path, texts)
+        n_texts = len(texts)
         line(f"{path}: {n_texts} {'text' if n_texts == 1 else 'texts'} changed", "bold")
         if has_ledger(catalog):
             line(f"they wait for an approval: constrained approve {catalog.name}", "bold yellow")
 
 
-def _show(read: Read, catalog: Catalog) -> None:
-    for (response_id, locale), text in read.texts.items():
+def _show(texts: Texts, catalog: Catalog) -> None:
+    for (response_id, locale), text in texts.items():
         present = catalog[response_id].texts.get(locale)
         line(f"{response_id} ({locale})", "bold")
         if present is not None:
@@ -78,7 +78,7 @@ def _show(read: Read, catalog: Catalog) -> None:
 
 def _standing(catalog: Catalog) -> ApprovalSnapshot:
     if not has_ledger(catalog):
-        return OPEN
+        return NO_LEDGER
     people = load_people(people_path(catalog.path), catalog.name)
     return ApprovalSnapshot(read_ledger(ledger_path(catalog.path), people, catalog.name), people)
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from constrained.approval.in_force import OPEN, ApprovalSnapshot
+from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.catalog.response import Approval, Catalog, Response, version_hash
 from constrained.dialogue.turn import Decision
 from constrained.engines.protocol import Candidate, Deadline
@@ -67,7 +67,7 @@ def _known(standing: ApprovalSnapshot) -> dict[tuple[str, str], tuple[Response, 
 def _approval(response: Response, locale: str, standing: ApprovalSnapshot) -> str:
     if standing.ledger is None:
         return _in_catalog(response.approval) if response.approval else ""
-    signed = standing.findings(response, locale).signed
+    signed = standing.signatures(response, locale).signed
     names = "; ".join(f"{one.by}, {_days(one.first_day, one.last_day)}" for one in signed)
     return f"{version_hash(response, locale)[:VERSION]} {names}" if signed else ""
 
@@ -137,7 +137,7 @@ class TurnContext:
     locale: str
     now: datetime
     deadline: Deadline | None
-    standing: ApprovalSnapshot = OPEN
+    standing: ApprovalSnapshot = NO_LEDGER
     timings_ms: dict[str, float] = field(default_factory=dict)
 
     @property

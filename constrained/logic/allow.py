@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from constrained._values import closest
-from constrained.approval.in_force import OPEN, ApprovalSnapshot
+from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
@@ -43,7 +43,7 @@ def allow(
     *,
     locale: str,
     today: date,
-    standing: ApprovalSnapshot = OPEN,
+    standing: ApprovalSnapshot = NO_LEDGER,
     now: float | None = None,
     place: Audience | None = None,
 ) -> Allowed:

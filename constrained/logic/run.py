@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from constrained.approval.in_force import OPEN, ApprovalSnapshot
+from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.logic.allow import allow
 from constrained.logic.memory import Memory
 from constrained.logic.obligations import Audience
@@ -74,7 +74,7 @@ def run(
     place: Audience | None = None,
     locale: str | None = None,
     today: date | None = None,
-    standing: ApprovalSnapshot = OPEN,
+    standing: ApprovalSnapshot = NO_LEDGER,
 ) -> TurnOptions:
     """What may be said now, and what follows from each.
 

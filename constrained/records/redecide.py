@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from constrained import _html
-from constrained.approval.in_force import OPEN, ApprovalSnapshot
+from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.allow import likeliest, rest_of
 from constrained.logic.options import Allowed, Option, compose
@@ -90,7 +90,7 @@ def redecide(
     *,
     threshold: float | None = None,
     decide: Decide | None = None,
-    standing: Callable[[Record], ApprovalSnapshot] = lambda record: OPEN,
+    standing: Callable[[Record], ApprovalSnapshot] = lambda record: NO_LEDGER,
 ) -> Iterator[Redecided]:
     """Decides each recorded turn by ``policy``.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from constrained.approval.in_force import ApprovalSnapshot, standing_at
+from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
 from constrained.logic.allow import allow, likeliest, most_salient, rest_of
 from constrained.logic.memory import HISTORY_TURNS, Memory
@@ -85,7 +85,7 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
     ]
     text = None
     try:
-        standing = standing_at(policy.catalog, record.versions)
+        standing = snapshot_at(policy.catalog, record.versions)
         allowed = allowed_then(policy, record, standing)
         differences += _differences_allowed(record, allowed, policy.file)
         if 0 <= record.decision.index < len(allowed.options):
@@ -209,7 +209,7 @@ def memory_of(policy: Policy, entries: Iterable[Chained]) -> Memory:
 
 def memory_after(policy: Policy, record: Record, outcome: Outcome | None = None) -> Memory:
     """What logic remembers after a recorded turn, and after what the host told of its effects."""
-    allowed, index = allowed_then(policy, record, standing_at(policy.catalog, record.versions)), record.decision.index
+    allowed, index = allowed_then(policy, record, snapshot_at(policy.catalog, record.versions)), record.decision.index
     if index >= len(allowed.options) or allowed.options[index].id != record.decision.chosen:
         message = f"turn {record.turn_id} does not come out as recorded, so what came of it is not known"
         raise ReplayError(message, turn_id=record.turn_id, line=record.sequence, hint="resume with the catalog and the logic of that day")

@@ -209,7 +209,7 @@ def _approvals(catalog: Catalog, standing: ApprovalSnapshot, today: date) -> _ht
     for response in catalog.responses.values():
         for locale in response.texts:
             why_not, approval = standing.why_not(response, locale, today), response.approval
-            signed = standing.findings(response, locale).signed
+            signed = standing.signatures(response, locale).signed
             by = "; ".join(dict.fromkeys(one.by for one in signed)) or (approval.by if approval else "")
             until = max((str(one.last_day or "") for one in signed), default=str(approval.until or "") if approval else "")
             rows.append((response.id, locale, by or _html.warn("nobody"), until, _html.warn(why_not) if why_not else "in force"))

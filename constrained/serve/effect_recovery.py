@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from constrained.approval.in_force import standing_at
+from constrained.approval.in_force import snapshot_at
 from constrained.dialogue.effect_runner import EffectRun, run_effects
 from constrained.errors import ReplayError
 from constrained.logic.effects import Effect, first_failing
@@ -21,7 +21,7 @@ def find_effects(policy: Policy, record: Record) -> tuple[tuple[Effect, ...], St
         if replayed.error is not None:
             raise replayed.error
     state = policy.state_type.from_json(record.state)
-    for option in allowed_then(policy, record, standing_at(policy.catalog, record.versions)).options:
+    for option in allowed_then(policy, record, snapshot_at(policy.catalog, record.versions)).options:
         if option.id == record.decision.chosen and tuple(map(str, option.effects)) == record.effects:
             return option.effects, state
     told = f"turn {record.turn_id} is not given the effects {', '.join(record.effects)} again"

@@ -27,7 +27,7 @@ LOGIC = HEAD + (
     '    yield say("three").once()\n'
 )
 PROPERTIES = """
-from constrained.proving import before, never_after, always, scope
+from constrained.analysis.prover.properties import before, never_after, always, scope
 
 EXPLORED = scope(human="two", within=1)
 first_one = before("one", "two", says="one comes first")
@@ -99,7 +99,7 @@ def test_a_property_that_cannot_be_asked_says_so(pack):
     with pytest.raises(PropertyError, match="line 2"):
         declared_in("\nraise ValueError('line 2')\n", "p.py")
     with pytest.raises(PropertyError, match="2 scopes"):
-        declared_in("from constrained.analysis.prover import scope\na, b = scope(), scope()\n", "p.py")
+        declared_in("from constrained.analysis.prover.properties import scope\na, b = scope(), scope()\n", "p.py")
 
 
 def test_the_picture_shows_conditions_responses_and_what_was_come_to(pack):

@@ -14,9 +14,9 @@ from constrained import Catalog, Policy
 from constrained.approval import ledger as ledgers
 from constrained.approval.in_force import ApprovalSnapshot
 from constrained.approval.keys import to_text
-from constrained.approval.ledger import Draft, Entry, Ledger, ledger_path, read_ledger
+from constrained.approval.ledger import DraftEntry, Entry, Ledger, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
-from constrained.approval.worklist import Terms, draft_of, to_recall, versions
+from constrained.approval.worklist import SigningTerms, draft_of, to_recall, versions
 from constrained.catalog.load import load_catalog
 from constrained.packs import load_policy_file
 
@@ -101,14 +101,14 @@ class Office:
             lines.append(f'[people."{name}"]\nroles = {json.dumps(given)}\nkeys = ["{to_text(KEYS[name].public_key())}"]\n')
         people_path(self.path).write_text("\n".join(lines))
 
-    def sign(self, by: str, *drafts: Draft) -> tuple[Entry, ...]:
+    def sign(self, by: str, *drafts: DraftEntry) -> tuple[Entry, ...]:
         return ledgers.append(self.ledger_file, list(drafts), by=by, key=KEYS[by], people=self.people, catalog="desk")
 
     def approve(self, by: str = "Dana", *ids: str, kind: Any = "approve", **terms: Any) -> tuple[Entry, ...]:
         """Signs for these responses, or all, in every locale."""
         catalog = self.catalog
         drafts = [
-            draft_of(kind, one, locale, Terms(**terms))
+            draft_of(kind, one, locale, SigningTerms(**terms))
             for one in catalog.responses.values()
             if not ids or one.id in ids
             for locale in one.texts
@@ -117,7 +117,7 @@ class Office:
 
     def recall(self, response: str, by: str = "Tom", **terms: Any) -> tuple[Entry, ...]:
         return self.sign(
-            by, *to_recall(self.catalog, response, Terms(reason="wrong", **terms), None, self.ledger.by_response.get(response, ()))
+            by, *to_recall(self.catalog, response, SigningTerms(reason="wrong", **terms), None, self.ledger.by_response.get(response, ()))
         )
 
     def reasons(self, day: dt.date = TODAY, **place: Any) -> dict[str, str]:

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from constrained.approval import ledger as ledgers
 from constrained.approval.keys import sign, to_text
-from constrained.approval.ledger import Draft, ledger_path, read_ledger
+from constrained.approval.ledger import DraftEntry, ledger_path, read_ledger
 from constrained.approval.people import load_people, people_path
-from constrained.approval.worklist import Terms, draft_of
+from constrained.approval.worklist import SigningTerms, draft_of
 from constrained.errors import ApprovalError
 from tests.approval.office import KEYS, TODAY, Office
 
-DRAFT = Draft(kind="approve", response="hello", locale="en", version="sha256:1", text="Hello.", author="Ada")
+DRAFT = DraftEntry(kind="approve", response="hello", locale="en", version="sha256:1", text="Hello.", author="Ada")
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_a_recall_that_the_signer_has_not_seen_is_not_lifted(office: Office) -> 
     office.approve()
     office.recall("hello")
     catalog, known = office.catalog, len(office.ledger.entries)
-    drafts = [draft_of("restore", catalog["hello"], locale, Terms()) for locale in ("en", "es")]
+    drafts = [draft_of("restore", catalog["hello"], locale, SigningTerms()) for locale in ("en", "es")]
     office.recall("price")  # of something else
     late = office.recall("hello", by="Lena")
     signing = {"by": "Dana", "key": KEYS["Dana"], "people": office.people, "catalog": "desk"}

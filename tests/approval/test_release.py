@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Dialogue, load_policy
-from constrained.approval.in_force import Approvals, standing_at
+from constrained.approval.in_force import Approvals, snapshot_at
 from constrained.approval.people import FILE_NAME
-from constrained.approval.worklist import Terms, draft_of
+from constrained.approval.worklist import SigningTerms, draft_of
 from constrained.catalog.load import load_catalog
 from constrained.errors import ApprovalError
 from constrained.packs import load_policy_file
@@ -87,7 +87,7 @@ def test_an_obligation_that_is_not_approved_stops_the_turn(office: Office) -> No
 
 
 def test_a_locale_is_approved_by_itself(office: Office) -> None:
-    english = [draft_of("approve", office.catalog["hello"], "en", Terms())]
+    english = [draft_of("approve", office.catalog["hello"], "en", SigningTerms())]
     office.sign("Dana", *english)
     assert options_of(talk(office).reply("hello")) == ["hello"]
     office.approve("Dana", "pardon", "price")
@@ -154,9 +154,9 @@ def test_a_record_replays_with_the_approvals_of_its_turn(office: Office) -> None
     dialogue.reply("hello")
     office.approve("Dana", "hello", kind="restore")
     assert [one.differences for one in replay(office.policy, log.records)] == [(), ()]
-    assert len(standing_at(office.catalog, log.records[1].versions).ledger.entries) == 7  # type: ignore[union-attr]
+    assert len(snapshot_at(office.catalog, log.records[1].versions).ledger.entries) == 7  # type: ignore[union-attr]
     with pytest.raises(ApprovalError, match="is not the one of that turn"):
-        standing_at(office.catalog, log.records[1].versions | {"approvals": "6 sha256:other"})
+        snapshot_at(office.catalog, log.records[1].versions | {"approvals": "6 sha256:other"})
 
 
 def test_the_packs_are_approved_as_they_are() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.approval.documents import changed, find_passage, passage_hash
+from constrained.approval.documents import changed_citations, find_passage, passage_hash
 from constrained.approval.in_force import ApprovalSnapshot
 from constrained.approval.worklist import approval_report
 from constrained.errors import ApprovalError, CatalogError, VerificationError
@@ -69,7 +69,7 @@ def test_a_changed_passage_stops_a_running_conversation_and_is_told(cited: Offic
     assert "price" in options(dialogue), "another section"
     document(cited).write_text(POLICY.replace("Three", "Four"))
     assert "price" not in options(dialogue)
-    (one,) = changed(cited.catalog)
+    (one,) = changed_citations(cited.catalog)
     assert (one.response.id, one.reason) == ("price", "the passage '1 Coins' of ../prices.md has changed")
     problems, (remark,) = approval_report(cited.catalog, TODAY)
     assert problems == []
@@ -192,4 +192,4 @@ def test_a_heading_in_a_block_of_code_ends_no_passage(fence: str) -> None:
 def test_a_pipe_in_the_place_of_a_document_counts_as_gone(cited: Office) -> None:
     document(cited).unlink()
     os.mkfifo(document(cited))
-    assert [one.reason for one in changed(cited.catalog)] == ["../prices.md cannot be read"]
+    assert [one.reason for one in changed_citations(cited.catalog)] == ["../prices.md cannot be read"]

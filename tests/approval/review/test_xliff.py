@@ -27,7 +27,7 @@ def test_a_pack_in_two_languages_comes_back_as_it_was(tmp_path: Path) -> None:
     root = xml.parse(tmp_path / "c.xlf").getroot()
     assert (root.get("version"), root.get("srcLang"), root.get("trgLang")) == ("2.1", "en", "es")
     assert len(list(root.iter(f"{N}unit"))) == len(catalog.responses)
-    assert from_xliff(catalog, tmp_path / "c.xlf").texts == {}
+    assert from_xliff(catalog, tmp_path / "c.xlf") == {}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
@@ -36,7 +36,7 @@ def test_a_round_trip_of_any_catalog_changes_nothing(data: Any, tmp_path: Path) 
     catalog = catalog_from(data, today=dt.date(2026, 3, 2))
     for target in ("de", "ar", "fr"):
         (tmp_path / "c.xlf").write_bytes(to_xliff(catalog, target))
-        assert from_xliff(catalog, tmp_path / "c.xlf").texts == {}
+        assert from_xliff(catalog, tmp_path / "c.xlf") == {}
 
 
 def exported(office: Office) -> tuple[Path, str]:
@@ -53,8 +53,8 @@ def test_a_translation_becomes_a_text_that_waits_for_an_approval(office: Office)
     target = '<target>Coûte {juste} <mrk id="m1" type="term"><ph id="price-1"/></mrk> pièces.</target>'
     path.write_text(content.replace(SOURCE, SOURCE + target), encoding="utf-8")
     read = from_xliff(office.catalog, path)
-    assert read.texts == {("price", "fr"): "Coûte {{juste}} {price} pièces."}
-    rewrite(office.path, read.texts)
+    assert read == {("price", "fr"): "Coûte {{juste}} {price} pièces."}
+    rewrite(office.path, read)
     assert office.reasons()["price fr"] == "is not approved"
 
 
@@ -66,7 +66,7 @@ def test_a_text_that_a_tool_cut_into_sentences_is_joined(office: Office) -> None
     )
     old = content[content.index("<segment", content.index('id="warning"')) :]
     path.write_text(content.replace(old[: old.index("</segment>") + 10], cut), encoding="utf-8")
-    assert from_xliff(office.catalog, path).texts == {("warning", "fr"): "Attention à la marche."}
+    assert from_xliff(office.catalog, path) == {("warning", "fr"): "Attention à la marche."}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_translation_that_lost_its_slot_is_refused_by_the_catalog(office: Offi
     path, content = exported(office)
     path.write_text(content.replace(SOURCE, SOURCE + "<target>Des pièces.</target>"), encoding="utf-8")
     with pytest.raises(CatalogError, match="would no longer be a catalog"):
-        rewrite(office.path, from_xliff(office.catalog, path).texts)
+        rewrite(office.path, from_xliff(office.catalog, path))
 
 
 def test_a_unit_that_stands_twice_is_told(office: Office) -> None:
@@ -109,7 +109,7 @@ def test_a_target_is_known_however_it_is_written(office: Office) -> None:
     path, content = exported(office)
     target = '<target><ph id="price-1"/> monedas.</target>'
     path.write_text(content.replace(SOURCE, SOURCE + target).replace('trgLang="fr"', 'trgLang="ES-mx"'), encoding="utf-8")
-    assert from_xliff(office.catalog, path).texts == {("price", "es-MX"): "{price} monedas."}
+    assert from_xliff(office.catalog, path) == {("price", "es-MX"): "{price} monedas."}
 
 
 @pytest.mark.parametrize("encoding", ["no-such", "utf-7", "rot13", "utf-32"])
