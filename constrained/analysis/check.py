@@ -1,10 +1,11 @@
 """Checks of a registered policy that need it to run: is it pure and deterministic, does every offer render, is all reached?
 
-What a sample cannot decide is told as a remark.
+What a sample cannot decide is told as a remark. Run as a module, it is the second process, with another hash seed.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import os
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from constrained.analysis.explore import Run, explore, run_once, told
+from constrained.analysis.explore import Run, explore, offer_text, run_once
 from constrained.catalog.render import render
 from constrained.errors import PolicyError, Problem, SlotError
 from constrained.logic.allow import allow
@@ -74,19 +75,19 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
     digests = []
     for run in explore(policy, n_runs):
         digests.append(run.digest)
-        _again(run, found)
-        _renders(run, found)
-        _allows(run, found)
+        _check_repeated(run, found)
+        _check_renders(run, found)
+        _check_allowed(run, found)
     found.n_runs = len(digests)
     if digests:
-        _reached(found)
-        _elsewhere(digests, n_runs, found)
+        _check_reached(found)
+        _check_elsewhere(digests, n_runs, found)
     else:
         found.remark(f"no {policy.state_type.__name__} could be made up to try the policy on", "give its fields defaults")
     return found
 
 
-def _again(run: Run, found: Examination) -> None:
+def _check_repeated(run: Run, found: Examination) -> None:
     """A second run with equal arguments gives equal offers."""
     found.offered.update(offer.response_id for offer in run.spoken)
     again = run_once(found.policy, run.state, run.heard, run.memory)
@@ -101,10 +102,10 @@ def _again(run: Run, found: Examination) -> None:
 
 
 def _differ(one: Offer | None, other: Offer | None) -> bool:
-    return one is None or other is None or told(one) != told(other)
+    return one is None or other is None or offer_text(one) != offer_text(other)
 
 
-def _renders(run: Run, found: Examination) -> None:
+def _check_renders(run: Run, found: Examination) -> None:
     """Every slot value can be said, in every locale."""
     for offer in run.spoken:
         response = found.policy.catalog.responses.get(offer.response_id)
@@ -117,13 +118,13 @@ def _renders(run: Run, found: Examination) -> None:
                 found.problem(offer.source.line, error.message, error.hint, run, kind=error.slot)
 
 
-def _allows(run: Run, found: Examination) -> None:
+def _check_allowed(run: Run, found: Examination) -> None:
     """The whole way from offers to options."""
     catalog = found.policy.catalog
     try:
         allowed = allow(found.policy, run.state, run.heard, run.memory, locale=catalog.locale, today=found.today)
     except SlotError:
-        found.is_fallback_alone = False  # told by _renders
+        found.is_fallback_alone = False  # told by _check_renders
     except PolicyError as error:
         found.is_fallback_alone = False
         for problem in error.problems or (Problem("", found.policy.line, 0, error.message, error.hint),):
@@ -132,7 +133,7 @@ def _allows(run: Run, found: Examination) -> None:
         found.is_fallback_alone &= all(option.id == catalog.fallback for option in allowed.options)
 
 
-def _reached(found: Examination) -> None:
+def _check_reached(found: Examination) -> None:
     if found.is_fallback_alone:
         message = f"nothing but the fallback is ever allowed, in {found.n_runs} runs"
         found.problem(found.policy.line, message, "look at the conditions, the approvals and the preconditions of effects")
@@ -143,7 +144,7 @@ def _reached(found: Examination) -> None:
             found.remark(f"the response {response.id!r} was offered in none of {found.n_runs} runs", "show in a test that it can be said")
 
 
-def _elsewhere(digests: list[str], n_runs: int, found: Examination) -> None:
+def _check_elsewhere(digests: list[str], n_runs: int, found: Examination) -> None:
     """The same runs in a process with another hash seed, where sets iterate in another order."""
     others, reason = _digests_elsewhere(found.policy, n_runs)
     if others is None:
@@ -162,7 +163,7 @@ def _digests_elsewhere(policy: Policy, n_runs: int) -> tuple[list[str] | None, s
         answer = Path(folder) / "digests.json"
         package = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(path for path in (package, *sys.path) if path)
-        command = [sys.executable, "-m", "constrained.analysis.rerun", policy.file, policy.function_name, str(n_runs), str(answer)]
+        command = [sys.executable, "-m", "constrained.analysis.check", policy.file, policy.function_name, str(n_runs), str(answer)]
         environment = {**os.environ, "PYTHONHASHSEED": OTHER_SEED, "PYTHONPATH": paths}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
@@ -177,3 +178,31 @@ def _shown(run: Run) -> str:
     """State and heard for a reader, as the fields that differ from their defaults."""
     heard = run.heard.model_dump_json(exclude_defaults=True) if run.heard is not None else "{}"
     return f" (state {run.state.model_dump_json(exclude_defaults=True):.300}, heard {heard:.200})"
+
+
+# -- the second process ----------------------------------------------------------------------------------
+
+
+def write_digests(file: str, function: str, n_runs: str, answer: str) -> None:
+    """Imports ``file``, runs its policy ``function`` and writes one digest a run, as JSON, to the file ``answer``."""
+    digests = [run.digest for run in explore(load_anew(file, function), int(n_runs))]
+    Path(answer).write_text(json.dumps(digests), encoding="utf-8")
+
+
+def load_anew(file: str, function: str) -> Policy:
+    """The policy of that name in a logic file, which is executed once more."""
+    name = "constrained_rerun"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PolicyError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic looks annotations up in the module by name
+    spec.loader.exec_module(module)
+    policy = getattr(module, function, None)
+    if not isinstance(policy, Policy):
+        raise PolicyError(f"{function} is not a policy at the top level of {file}")
+    return policy
+
+
+if __name__ == "__main__":
+    write_digests(*sys.argv[1:])

@@ -1,4 +1,7 @@
-"""Which effects a response can have, by the text of its policy. Runs nothing."""
+"""What changed between two versions of a pack, in what can be said and when: for a pull request.
+
+The text of a logic file tells the conditions and effects of its offers; only for what can be reached it is run.
+"""
 
 from __future__ import annotations
 
@@ -13,141 +16,10 @@ from constrained.logic.policy import Policy
 from constrained.logic.script import FunctionNode, Script
 from constrained.logic.source_offers import Made, find_offers
 
-
-def offers_of(policy: Policy) -> list[Made]:
-    """Every offer in the policy's file that a run can come to, in the order of the file."""
-    return [made for made in find_offers(policy.script, policy.nodes()) if not made.is_dead]
-
-
-def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
-    """Response id -> names of the effects on its offers, and all names. An offer that may name any id counts for every id."""
-    found: dict[str, frozenset[str]] = {}
-    known: frozenset[str] = frozenset()
-    for made in offers_of(policy):
-        names = effect_names(made)
-        known |= names
-        for response_id in made.ids if made.ids is not None else policy.catalog.responses:
-            found[response_id] = found.get(response_id, frozenset()) | names
-    return found, known
-
-
-def effect_names(made: Made) -> frozenset[str]:
-    """The effects of one offer, by the names that the file gives them."""
-    return frozenset(ast.unparse(link.args[0]).rpartition(".")[2] for name, link in made.links if name == "then" and link.args)
-
-
-# -- The conditions on the way to each offer of a policy, as text. Runs nothing. --
-
+RUNS = 1_000
 UNKNOWN_ID = "(any of several)"
-
-
-def offers_with_conditions(policy: Policy) -> dict[str, list[str]]:
-    """Response id -> its offers, in the order of the file: ``say(price=PRICE).then(pay, PRICE) when state.gold >= PRICE``."""
-    found: dict[str, list[str]] = {}
-    for made in offers_of(policy):
-        for response_id in made.ids if made.ids is not None else (UNKNOWN_ID,):
-            found.setdefault(response_id, []).append(_told(made))
-    return found
-
-
-def _told(made: Made) -> str:
-    slots = ", ".join(f"{name}={ast.unparse(value)}" for name, value in made.slots.items())
-    links = "".join(f".{name}({', '.join(map(ast.unparse, [*link.args, *link.keywords]))})" for name, link in made.links)
-    conditions = " and ".join(_conditions(made.call))
-    return f"{made.kind}({slots}){links}" + (f" when {conditions}" if conditions else "")
-
-
-def _conditions(node: ast.AST) -> list[str]:
-    """From the outermost to the innermost; a function other than the policy begins with its name."""
-    found: list[str] = []
-    while (parent := getattr(node, "parent", None)) is not None:
-        found = [*_between(parent, node), *found]
-        if isinstance(parent, FunctionNode):
-            return [f"in {parent.name}", *found]
-        node = parent
-    return found
-
-
-def _between(parent: ast.AST, child: ast.AST) -> Iterator[str]:
-    """What must hold for a run to come from a statement into the part of it that holds ``child``."""
-    if isinstance(parent, ast.If | ast.While | ast.IfExp) and child is not parent.test:
-        test = _bracketed(parent.test)
-        body = parent.body if isinstance(parent.body, list) else [parent.body]
-        yield test if child in body else f"not {test}"
-    elif isinstance(parent, ast.For | ast.AsyncFor):
-        yield f"for {ast.unparse(parent.target)} in {ast.unparse(parent.iter)}"
-    elif isinstance(parent, ast.match_case):
-        yield f"case {ast.unparse(parent.pattern)}" + (f" if {ast.unparse(parent.guard)}" if parent.guard else "")
-    elif isinstance(parent, ast.Match):
-        yield f"match {ast.unparse(parent.subject)}"
-    yield from _earlier_returns(parent, child)
-
-
-def _earlier_returns(parent: ast.AST, child: ast.AST) -> Iterator[str]:
-    """``if x: ...; return`` above a statement means that x does not hold there."""
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(parent, name, None)
-        if not isinstance(block, list) or child not in block:
-            continue
-        for statement in block[: block.index(child)]:
-            if isinstance(statement, ast.If) and not statement.orelse and _leaves(statement.body):
-                yield f"not {_bracketed(statement.test)}"
-
-
-def _leaves(block: list[ast.stmt]) -> bool:
-    return bool(block) and isinstance(block[-1], ast.Return | ast.Continue | ast.Raise | ast.Break)
-
-
-def _bracketed(test: ast.expr) -> str:
-    text = ast.unparse(test)
-    return f"({text})" if isinstance(test, ast.BoolOp | ast.IfExp | ast.Compare | ast.UnaryOp) and " " in text else text
-
-
-# -- What a logic file consists of, part by part, to tell a change that no offer's conditions show. Runs nothing. --
-
 IMPORTS = "imports"
 MOST_LINES = 40  # of one part that are shown
-
-
-def parts(script: Script) -> dict[str, str]:
-    """Name -> code of each function, class and assignment of a file, without its comments and the way it is laid out."""
-    found: dict[str, list[str]] = {}
-    for node in script.tree.body:
-        found.setdefault(_name(node), []).append(ast.unparse(node))
-    return {name: "\n".join(code) for name, code in found.items()}
-
-
-def changed_parts(old: Script, new: Script) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Name, what happened to it, and the lines before (``- ``) and after (``+ ``) of each part that differs."""
-    before, after = parts(old), parts(new)
-    for name in dict.fromkeys([*before, *after]):
-        was, now = before.get(name), after.get(name)
-        if was != now:
-            what = "new code" if was is None else "code taken out" if now is None else "code changed"
-            yield name, what, tuple(_lines(was or "", now or ""))
-
-
-def _name(node: ast.stmt) -> str:
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return IMPORTS
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return node.name
-    if isinstance(node, ast.Assign):
-        return ", ".join(map(ast.unparse, node.targets))
-    if isinstance(node, ast.AnnAssign | ast.AugAssign):
-        return ast.unparse(node.target)
-    return "docstring" if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else "other statements"
-
-
-def _lines(was: str, now: str) -> list[str]:
-    told = [line for line in difflib.ndiff(was.splitlines(), now.splitlines()) if line[:2] in ("- ", "+ ") and line[2:].strip()]
-    rest = len(told) - MOST_LINES
-    return told if rest <= 0 else [*told[:MOST_LINES], f"+ ({rest} more lines)"]
-
-
-# -- What changed between two versions of a pack, in what can be said and when: for a pull request. --
-
-RUNS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +38,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PackVersion:
     """One version of a pack; ``policy`` is None where only catalogs are compared."""
 
     catalog: Catalog
     policy: Policy | None = None
 
 
-def differences(old: Side, new: Side) -> list[Change]:
+def differences(old: PackVersion, new: PackVersion) -> list[Change]:
     """Everything that differs, section by section: catalog, texts, answers, logic, code, reach, obligations, approvals."""
     found = [*_heads(old.catalog, new.catalog), *_responses(old.catalog, new.catalog)]
     if old.policy is not None and new.policy is not None:
@@ -357,3 +229,129 @@ def _reached(policy: Policy) -> _Reached:
         for offer in run.offers:
             (obliged if offer.kind == "must" else offered).add(offer.response_id)
     return _Reached(frozenset(offered), frozenset(obliged))
+
+
+# -- offers: their effects, and the conditions on the way to them --------------------------------------
+
+
+def offers_of(policy: Policy) -> list[Made]:
+    """Every offer in the policy's file that a run can come to, in the order of the file."""
+    return [made for made in find_offers(policy.script, policy.nodes()) if not made.is_dead]
+
+
+def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
+    """Response id -> names of the effects on its offers, and all names. An offer that may name any id counts for every id."""
+    found: dict[str, frozenset[str]] = {}
+    known: frozenset[str] = frozenset()
+    for made in offers_of(policy):
+        names = effect_names(made)
+        known |= names
+        for response_id in made.ids if made.ids is not None else policy.catalog.responses:
+            found[response_id] = found.get(response_id, frozenset()) | names
+    return found, known
+
+
+def effect_names(made: Made) -> frozenset[str]:
+    """The effects of one offer, by the names that the file gives them."""
+    return frozenset(ast.unparse(link.args[0]).rpartition(".")[2] for name, link in made.links if name == "then" and link.args)
+
+
+def offers_with_conditions(policy: Policy) -> dict[str, list[str]]:
+    """Response id -> its offers, in the order of the file: ``say(price=PRICE).then(pay, PRICE) when state.gold >= PRICE``."""
+    found: dict[str, list[str]] = {}
+    for made in offers_of(policy):
+        for response_id in made.ids if made.ids is not None else (UNKNOWN_ID,):
+            found.setdefault(response_id, []).append(_offer_text(made))
+    return found
+
+
+def _offer_text(made: Made) -> str:
+    slots = ", ".join(f"{name}={ast.unparse(value)}" for name, value in made.slots.items())
+    links = "".join(f".{name}({', '.join(map(ast.unparse, [*link.args, *link.keywords]))})" for name, link in made.links)
+    conditions = " and ".join(_conditions(made.call))
+    return f"{made.kind}({slots}){links}" + (f" when {conditions}" if conditions else "")
+
+
+def _conditions(node: ast.AST) -> list[str]:
+    """From the outermost to the innermost; a function other than the policy begins with its name."""
+    found: list[str] = []
+    while (parent := getattr(node, "parent", None)) is not None:
+        found = [*_between(parent, node), *found]
+        if isinstance(parent, FunctionNode):
+            return [f"in {parent.name}", *found]
+        node = parent
+    return found
+
+
+def _between(parent: ast.AST, child: ast.AST) -> Iterator[str]:
+    """What must hold for a run to come from a statement into the part of it that holds ``child``."""
+    if isinstance(parent, ast.If | ast.While | ast.IfExp) and child is not parent.test:
+        test = _bracketed(parent.test)
+        body = parent.body if isinstance(parent.body, list) else [parent.body]
+        yield test if child in body else f"not {test}"
+    elif isinstance(parent, ast.For | ast.AsyncFor):
+        yield f"for {ast.unparse(parent.target)} in {ast.unparse(parent.iter)}"
+    elif isinstance(parent, ast.match_case):
+        yield f"case {ast.unparse(parent.pattern)}" + (f" if {ast.unparse(parent.guard)}" if parent.guard else "")
+    elif isinstance(parent, ast.Match):
+        yield f"match {ast.unparse(parent.subject)}"
+    yield from _earlier_returns(parent, child)
+
+
+def _earlier_returns(parent: ast.AST, child: ast.AST) -> Iterator[str]:
+    """``if x: ...; return`` above a statement means that x does not hold there."""
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(parent, name, None)
+        if not isinstance(block, list) or child not in block:
+            continue
+        for statement in block[: block.index(child)]:
+            if isinstance(statement, ast.If) and not statement.orelse and _leaves(statement.body):
+                yield f"not {_bracketed(statement.test)}"
+
+
+def _leaves(block: list[ast.stmt]) -> bool:
+    return bool(block) and isinstance(block[-1], ast.Return | ast.Continue | ast.Raise | ast.Break)
+
+
+def _bracketed(test: ast.expr) -> str:
+    text = ast.unparse(test)
+    return f"({text})" if isinstance(test, ast.BoolOp | ast.IfExp | ast.Compare | ast.UnaryOp) and " " in text else text
+
+
+# -- code, part by part: for a change that no condition of an offer shows ------------------------------
+
+
+def parts(script: Script) -> dict[str, str]:
+    """Name -> code of each function, class and assignment of a file, without its comments and the way it is laid out."""
+    found: dict[str, list[str]] = {}
+    for node in script.tree.body:
+        found.setdefault(_name(node), []).append(ast.unparse(node))
+    return {name: "\n".join(code) for name, code in found.items()}
+
+
+def changed_parts(old: Script, new: Script) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Name, what happened to it, and the lines before (``- ``) and after (``+ ``) of each part that differs."""
+    before, after = parts(old), parts(new)
+    for name in dict.fromkeys([*before, *after]):
+        was, now = before.get(name), after.get(name)
+        if was != now:
+            what = "new code" if was is None else "code taken out" if now is None else "code changed"
+            yield name, what, tuple(_lines(was or "", now or ""))
+
+
+def _name(node: ast.stmt) -> str:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return IMPORTS
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return node.name
+    if isinstance(node, ast.Assign):
+        return ", ".join(map(ast.unparse, node.targets))
+    if isinstance(node, ast.AnnAssign | ast.AugAssign):
+        return ast.unparse(node.target)
+    return "docstring" if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else "other statements"
+
+
+def _lines(was: str, now: str) -> list[str]:
+    told = [line for line in difflib.ndiff(was.splitlines(), now.splitlines()) if line[:2] in ("- ", "+ ") and line[2:].strip()]
+    rest = len(told) - MOST_LINES
+    return told if rest <= 0 else [*told[:MOST_LINES], f"+ ({rest} more lines)"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from constrained.analysis.samples import Pool, built, distinct, pool_of, varied
+from constrained.analysis.samples import Pool, distinct, pool_of, try_build, vary
 from constrained.errors import PolicyError
 from constrained.logic.memory import Memory
 from constrained.logic.options import Offer
@@ -83,7 +83,7 @@ def run_once(policy: Policy, state: State, heard: Understanding | None, memory: 
         offers, error = offers_at(policy, state, heard, memory), None
     except PolicyError as raised:
         offers, error = (), raised
-    parts = [state.model_dump_json(), heard.model_dump_json() if heard else "", str(error), *map(told, offers)]
+    parts = [state.model_dump_json(), heard.model_dump_json() if heard else "", str(error), *map(offer_text, offers)]
     return Run(state, heard, offers, error, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16], is_made_up, memory)
 
 
@@ -99,14 +99,14 @@ def _further(run: Run) -> Iterator[_Seed]:
                 )
 
 
-def told(offer: Offer) -> str:
+def offer_text(offer: Offer) -> str:
     """An offer as text, alike in every process for equal offers."""
     slots = {name: _text(offer.slots[name]) for name in sorted(offer.slots)}
     effects = [
         (one.name, *map(_text, one.args), *((name, _text(value)) for name, value in sorted(one.kwargs.items()))) for one in offer.effects
     ]
     way = offer.way
-    goes = (tuple(map(told, way.follows)), way.running, way.is_no_match, way.is_assumed, way.flaw) if way is not None else ()
+    goes = (tuple(map(offer_text, way.follows)), way.running, way.is_no_match, way.is_assumed, way.flaw) if way is not None else ()
     return repr((offer.kind, offer.response_id, slots, offer.source.line, effects, offer.is_once, offer.is_after, offer.is_end, goes))
 
 
@@ -116,7 +116,7 @@ def _text(value: Any) -> str:
 
 def _seeds(policy: Policy, corpus: list[_Seed]) -> Iterator[_Seed]:
     state_type, heard_type = policy.state_type, policy.heard_type
-    default = built(state_type.default)
+    default = try_build(state_type.default)
     pool = pool_of(policy.script, default)
     base = default or _invented(state_type, pool)
     if base is None:
@@ -132,7 +132,7 @@ def _singles(seed: _Seed, pool: Pool) -> Iterator[_Seed]:
     """Each field of the state, and each thing heard, alone at each of its values."""
     for name, field in type(seed.state).model_fields.items():
         for value in pool.values(field.annotation):
-            state = built(seed.state.replace, **{name: value})
+            state = try_build(seed.state.replace, **{name: value})
             if state is not None:
                 yield _Seed(state, seed.heard, seed.is_made_up or _holds_models(value))
     for name in type(seed.heard).__questions__ if seed.heard else ():
@@ -147,7 +147,7 @@ def _varied(seed: _Seed, pool: Pool) -> _Seed:
     state, is_made_up = seed.state, seed.is_made_up
     for name in pool.draw.choices(names, weights, k=pool.draw.choice((0, 1, 1, 2, 3))) if names else ():
         value = _changed(getattr(state, name), type(state).model_fields[name].annotation, pool)
-        state, is_made_up = built(state.replace, **{name: value}) or state, is_made_up or _holds_models(value)
+        state, is_made_up = try_build(state.replace, **{name: value}) or state, is_made_up or _holds_models(value)
     varied_seed = _Seed(state, seed.heard, is_made_up)
     return _Seed(state, _heard(varied_seed, pool), is_made_up, seed.memory)
 
@@ -161,7 +161,7 @@ def _changed(value: Any, annotation: Any, pool: Pool) -> Any:
     """Another value of a field: a tuple of models with one of them varied, or any value of the type."""
     if isinstance(value, tuple) and value and isinstance(value[0], BaseModel) and pool.draw.random() < 0.7:
         at = pool.draw.randrange(len(value))
-        return (*value[:at], varied(value[at], pool), *value[at + 1 :])
+        return (*value[:at], vary(value[at], pool), *value[at + 1 :])
     values = pool.values(annotation)
     if pool.draw.random() < 0.5:
         values = values[:_FIRST]
@@ -199,7 +199,7 @@ def _invented(state_type: type[State], pool: Pool) -> State | None:
     """A state of a type without a default."""
     fields = {name: pool.values(field.annotation) for name, field in state_type.model_fields.items() if field.is_required()}
     for _ in range(200 if all(fields.values()) else 0):
-        found: State | None = built(state_type, **{name: pool.draw.choice(values) for name, values in fields.items()})
+        found: State | None = try_build(state_type, **{name: pool.draw.choice(values) for name, values in fields.items()})
         if found is not None:
             return found
     return None

@@ -1,4 +1,4 @@
-"""A policy or procedure as a graph of boxes and arrows, read from its text. Draws nothing and runs nothing.
+"""A policy or procedure as a graph of boxes and arrows, read from its text, with turn counts, and as Mermaid text.
 
 A policy's yields stand beside each other under the conditions that lead to them; a procedure's steps follow each other.
 """
@@ -20,7 +20,7 @@ from constrained.quality.golden_runs import read_counts
 from constrained.records.record import Record
 
 Kind = Literal["function", "condition", "response", "step", "end"]
-Open = list[tuple[int, str]]  # arrows that lead on from here: (number of a box, what is written on the arrow)
+OpenArrows = list[tuple[int, str]]  # arrows without a target yet: (number of the source box, label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Flow:
         self.boxes.append(Box(len(self.boxes), kind, text, line, tuple(effects), tuple(ids)))
         return len(self.boxes) - 1
 
-    def join(self, open_ends: Open, target: int) -> None:
+    def join(self, open_ends: OpenArrows, target: int) -> None:
         """Draws every open arrow to a box."""
         for source, text in open_ends:
             arrow = Arrow(source, target, text)
@@ -88,14 +88,14 @@ class _Reader:
         if is_procedure and ends and ends != [(start, "")]:
             self.flow.join(ends, self.flow.box("end", "end"))
 
-    def _block(self, statements: list[ast.stmt], ends: Open, is_procedure: bool) -> Open:
+    def _block(self, statements: list[ast.stmt], ends: OpenArrows, is_procedure: bool) -> OpenArrows:
         for statement in statements:
             if not ends:
                 break
             ends = self._statement(statement, ends, is_procedure)
         return ends
 
-    def _statement(self, statement: ast.stmt, ends: Open, is_procedure: bool) -> Open:
+    def _statement(self, statement: ast.stmt, ends: OpenArrows, is_procedure: bool) -> OpenArrows:
         if isinstance(statement, ast.If):
             return self._if(statement, ends, is_procedure)
         if isinstance(statement, ast.For | ast.While):
@@ -115,7 +115,7 @@ class _Reader:
             return []
         return [] if isinstance(statement, ast.Raise | ast.Continue | ast.Break) else after
 
-    def _if(self, statement: ast.If, ends: Open, is_procedure: bool) -> Open:
+    def _if(self, statement: ast.If, ends: OpenArrows, is_procedure: bool) -> OpenArrows:
         if _is_silent(statement, self.offers, self.functions):
             return ends
         after = self._leaves(statement.test, ends, is_procedure)
@@ -131,7 +131,7 @@ class _Reader:
             return ends
         return then or other
 
-    def _loop(self, statement: ast.For | ast.While, ends: Open, is_procedure: bool) -> Open:
+    def _loop(self, statement: ast.For | ast.While, ends: OpenArrows, is_procedure: bool) -> OpenArrows:
         if _is_silent(statement, self.offers, self.functions):
             return ends
         head = statement.iter if isinstance(statement, ast.For) else statement.test
@@ -145,15 +145,15 @@ class _Reader:
         self.flow.join(inner, box)
         return [(box, "over")]
 
-    def _match(self, statement: ast.Match, ends: Open, is_procedure: bool) -> Open:
+    def _match(self, statement: ast.Match, ends: OpenArrows, is_procedure: bool) -> OpenArrows:
         box = self.flow.box("condition", _short(ast.unparse(statement.subject)), statement.lineno)
         self.flow.join(ends, box)
-        found: Open = []
+        found: OpenArrows = []
         for case in statement.cases:
             found += self._block(case.body, [(box, _short(ast.unparse(case.pattern)))], is_procedure)
         return [*found, (box, "else")] if is_procedure else ends
 
-    def _leaves(self, node: ast.AST, ends: Open, is_procedure: bool) -> Open:
+    def _leaves(self, node: ast.AST, ends: OpenArrows, is_procedure: bool) -> OpenArrows:
         """What is offered, asked or called in a statement, in order."""
         for call in _calls(node):
             made = self.offers.get(id(call))
@@ -190,7 +190,7 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
     return iter(sorted(found, key=lambda one: (one.lineno, one.col_offset, -(one.end_col_offset or 0))))
 
 
-def _labelled(ends: Open, text: str) -> Open:
+def _labelled(ends: OpenArrows, text: str) -> OpenArrows:
     return [(source, text if not label else f"{label}, {text}") for source, label in ends]
 
 
@@ -207,7 +207,7 @@ def _short(text: str, most: int = 70) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-# -- How often each line of logic was come to: by golden dialogues or by the turns of a log. Draws nothing. --
+# -- counts: how often each line of logic was reached, by golden dialogues or by the turns of a log ----
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +252,14 @@ def _line(place: str, name: str) -> int:
     return int(line) if line.isdigit() and Path(file).name == name else 0
 
 
-# -- A flow as Mermaid text, which many editors and web pages draw. Reads no logic. --
+# -- Mermaid: text that many editors and web pages draw ------------------------------------------------
 
 _SHAPES = {"function": ("([", "])"), "condition": ("{", "}"), "response": ("[", "]"), "step": ("[[", "]]"), "end": ("((", "))")}
+
+
+def markdown(flow: Flow, counts: Counts | None = None) -> str:
+    """The picture as a Markdown page."""
+    return f"# {flow.name}\n\n```mermaid\n{mermaid(flow, counts)}```\n"
 
 
 def mermaid(flow: Flow, counts: Counts | None = None) -> str:
@@ -270,7 +275,7 @@ def mermaid(flow: Flow, counts: Counts | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def told(box: Box, counts: Counts | None) -> list[str]:
+def _lines(box: Box, counts: Counts | None) -> list[str]:
     """The lines of text in a box."""
     count = counts.of(box) if counts is not None else None
     return [box.text, *(f"then {effect}" for effect in box.effects), *([f"offered {count[0]}, said {count[1]}"] if count else [])]
@@ -278,7 +283,7 @@ def told(box: Box, counts: Counts | None) -> list[str]:
 
 def _box(box: Box, counts: Counts | None) -> str:
     left, right = _SHAPES[box.kind]
-    return f"{left}{_quoted('<br/>'.join(_plain(line) for line in told(box, counts)))}{right}"
+    return f"{left}{_quoted('<br/>'.join(_plain(line) for line in _lines(box, counts)))}{right}"
 
 
 def _quoted(text: str) -> str:

@@ -13,18 +13,23 @@ import itertools
 import random
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from constrained.errors import StateError
+from constrained.errors import PolicyError, StateError
+from constrained.logic.policy import Policy
 from constrained.logic.script import Script
+from constrained.logic.state import State
+from constrained.understanding.hearing import things
+from constrained.understanding.questions import Amount, Entity, OneOf, PatternQuestion, Question, Score, YesNo
 
 MOST_VALUES = 40  # of one field
 MOST_INSTANCES = 24  # of one nested model
+MOST_SAMPLED = 12  # values of an amount, a day or a text for which none are declared
 _NOTHING = object()
 
 
@@ -64,8 +69,8 @@ def pool_of(script: Script, default: Any) -> Pool:
     days = _days(found, [n for n in numbers if 0 < n <= 1000])
     return Pool(
         tuple(near),
-        tuple(distinct(exact)[:MOST_VALUES]),
-        tuple(distinct([*texts[:24], "a", "b"])),
+        _distinct(exact)[:MOST_VALUES],
+        _distinct([*texts[:24], "a", "b"]),
         tuple(days),
         tuple(models),
         random.Random(0),
@@ -73,7 +78,7 @@ def pool_of(script: Script, default: Any) -> Pool:
     )
 
 
-def built(make: Callable[..., Any], **fields: Any) -> Any:
+def try_build(make: Callable[..., Any], **fields: Any) -> Any:
     """What ``make`` builds; None when a validator refuses these values."""
     try:
         return make(**fields)
@@ -105,7 +110,7 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def varied(model: Any, pool: Pool) -> Any:
+def vary(model: Any, pool: Pool) -> Any:
     """A nested model with one field changed; text stays, it may name something elsewhere. The model itself if refused."""
     fields = {name: pool.values(field.annotation) for name, field in type(model).model_fields.items() if field.annotation is not str}
     known = [name for name, values in fields.items() if values]
@@ -113,7 +118,7 @@ def varied(model: Any, pool: Pool) -> Any:
         return model
     name = pool.draw.choice(known)
     kept = {other: getattr(model, other) for other in type(model).model_fields}
-    return built(type(model), **{**kept, name: pool.draw.choice(fields[name])}) or model
+    return try_build(type(model), **{**kept, name: pool.draw.choice(fields[name])}) or model
 
 
 def _constants(script: Script) -> Iterator[Any]:
@@ -192,11 +197,80 @@ def _instances(kind: type[BaseModel], pool: Pool) -> list[Any]:
     """Instances of a nested model: known ones, and variations of them; made up where none is known."""
     known = distinct([one for one in pool.models if type(one) is kind])
     if known:
-        return [*known[:12], *(varied(pool.draw.choice(known), pool) for _ in range(MOST_INSTANCES))]
+        return [*known[:12], *(vary(pool.draw.choice(known), pool) for _ in range(MOST_INSTANCES))]
     fields = {name: pool.values(field.annotation) for name, field in kind.model_fields.items()}
     optional = {name for name, field in kind.model_fields.items() if not field.is_required()}
     draw, found = pool.draw, []
     for _ in range(MOST_INSTANCES):
         chosen = {name: draw.choice(values) for name, values in fields.items() if values and (name not in optional or draw.random() < 0.5)}
-        found.append(built(kind, **chosen))
+        found.append(try_build(kind, **chosen))
     return [one for one in found if one is not None]
+
+
+# -- what may be heard ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The values of one field of what was heard, its default first.
+
+    Attributes:
+        values: empty for an entity: its values are those alive in the state.
+        basis: ``all`` there are, those ``declared``, or a ``sample`` next to the constants of the logic.
+    """
+
+    name: str
+    question: Question
+    values: tuple[Any, ...]
+    basis: str
+
+    def in_state(self, state: State) -> tuple[Any, ...]:
+        """The values that may be heard in a state."""
+        if not isinstance(self.question, Entity):
+            return self.values
+        alive = distinct(self.question.value(thing) for thing in things(self.question, state))
+        return (None, *(value for value in alive if not self.values or value in self.values))
+
+
+def domains(policy: Policy, declared: Mapping[str, Sequence[Any]]) -> dict[str, Domain]:
+    """One domain a field. Raises PolicyError when a value is declared for what nobody hears, or that the field refuses."""
+    heard_type = policy.heard_type
+    fields = heard_type.__questions__ if heard_type else {}
+    unknown = [name for name in declared if name not in fields]
+    if unknown:
+        raise PolicyError(f"{policy.name} hears no {', '.join(unknown)}", hint=f"it hears {', '.join(fields) or 'nothing'}")
+    pool = pool_of(policy.script, try_build(policy.state_type.default))
+    return {name: _domain(policy, name, one, declared.get(name), pool) for name, one in fields.items()}
+
+
+def _domain(policy: Policy, name: str, one: Question, declared: Sequence[Any] | None, pool: Pool) -> Domain:
+    heard_type = policy.heard_type
+    if heard_type is None:
+        raise PolicyError(f"{policy.name} hears nothing")
+    field = heard_type.model_fields[name]
+    if declared is not None:
+        checked = [getattr(heard_type().replace(**{name: value}), name) for value in declared]
+        values = [] if isinstance(one, Entity) else [field.default]
+        return Domain(name, one, _distinct([*values, *checked]), "declared")
+    if isinstance(one, Entity):
+        return Domain(name, one, (), "all")
+    if isinstance(one, YesNo):
+        return Domain(name, one, (False, True), "all")
+    if isinstance(one, Score):
+        return Domain(name, one, tuple(range(one.low, one.high + 1)), "all")
+    found = pool.values(field.annotation)
+    if isinstance(one, OneOf):
+        return Domain(name, one, _distinct([field.default, *found]), "all")
+    return Domain(name, one, _sampled(one, field.default, found), "sample")
+
+
+def _sampled(one: Question, default: Any, found: Sequence[Any]) -> tuple[Any, ...]:
+    if isinstance(one, PatternQuestion):
+        return _distinct([default, *one.examples])[:MOST_SAMPLED]
+    if isinstance(one, Amount):
+        found = [value for value in found if value is not None and value >= 0]
+    return _distinct([default, *found])[:MOST_SAMPLED]
+
+
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(distinct(values))

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from constrained.analysis.diff import Change, Side, differences, markdown
+from constrained.analysis.diff import Change, PackVersion, differences, markdown
 from constrained.catalog.load import load_catalog
 from constrained.cli.screen import out
 from constrained.errors import PackError
@@ -60,11 +60,11 @@ def _compared(names: list[str], before: dict[str, _Files], after: dict[str, _Fil
             yield name, differences(_side(before[name]), _side(after[name]))
 
 
-def _side(files: _Files) -> Side:
+def _side(files: _Files) -> PackVersion:
     if files.logic is None:
-        return Side(load_catalog(files.catalog))
+        return PackVersion(load_catalog(files.catalog))
     policy = load_policy_file(files.logic)
-    return Side(policy.catalog, policy)
+    return PackVersion(policy.catalog, policy)
 
 
 def _packs(path: Path) -> dict[str, _Files]:

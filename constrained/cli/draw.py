@@ -1,4 +1,4 @@
-"""``constrained draw``: a policy or procedure as a picture, with what dialogues or a log came to painted on."""
+"""``constrained draw``: a policy or procedure as a Mermaid picture, with what dialogues or a log came to painted on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from constrained.analysis.flow import Counts, counts_of_coverage, counts_of_log, flow_of, mermaid
-from constrained.analysis.svg import svg
+from constrained.analysis.flow import Counts, counts_of_coverage, counts_of_log, flow_of, markdown, mermaid
 from constrained.cli.screen import note, out
 from constrained.errors import PackError
 from constrained.logic.policy import Policy
@@ -18,20 +17,17 @@ from constrained.records.stores import read_log
 
 def draw(
     target: Annotated[str, typer.Argument(help="A pack, or a logic file (.py).")],
-    svg_file: Annotated[Path | None, typer.Option("--svg", help="Write an SVG picture there.")] = None,
-    mermaid_file: Annotated[Path | None, typer.Option("--mermaid", help="Write Mermaid text there; on standard output by default.")] = None,
+    file: Annotated[Path | None, typer.Option("--out", help="The file to write, .mmd or .md (Markdown); else standard output.")] = None,
     coverage: Annotated[Path | None, typer.Option(help="Paint what golden dialogues come to: a file of test --coverage.")] = None,
     log: Annotated[str | None, typer.Option(help="Paint the turns of a log: a file, or postgresql://USER@HOST/NAME")] = None,
 ) -> None:
-    """Draw the graph of a pack: conditions, responses, steps and effects, each with how often it was come to."""
+    """Draw the graph of a pack as Mermaid text: conditions, responses, steps and effects, each with how often it was reached."""
     policy = load_policy_file(target) if target.endswith(".py") else load_policy(target)
     flow, counts = flow_of(policy), _counts(policy, coverage, log)
-    if svg_file is not None:
-        _write(svg_file, svg(flow, counts))
-    if mermaid_file is not None:
-        _write(mermaid_file, mermaid(flow, counts))
-    if svg_file is None and mermaid_file is None:
+    if file is None:
         out.file.write(mermaid(flow, counts))
+    else:
+        _write(file, (markdown if file.suffix.lower() == ".md" else mermaid)(flow, counts))
 
 
 def _counts(policy: Policy, coverage: Path | None, log: str | None) -> Counts | None:

@@ -15,10 +15,9 @@ from rich.text import Text
 
 from constrained.analysis.prover import graph as graphs
 from constrained.analysis.prover import proofs
-from constrained.analysis.prover.judge import golden_text
-from constrained.analysis.prover.proofs import Proof, Verdict, read_proof
-from constrained.analysis.prover.properties import Declared, proof_path, properties_path, read_properties
-from constrained.analysis.samples import built
+from constrained.analysis.prover.proofs import Proof, Verdict, golden_text, read_proof
+from constrained.analysis.prover.properties import DeclaredProperties, proof_path, properties_path, read_properties
+from constrained.analysis.samples import try_build
 from constrained.cli.screen import err, line, note, out, show
 from constrained.errors import Problem, PropertyError
 from constrained.logic.policy import Policy
@@ -82,7 +81,7 @@ def look(policy: Policy, logic: Path, seconds: float, states: int) -> Looked:
             return Looked(_problems(proof, str(path)), (), f"{len(proof.verdicts)} properties, {proof.rests_on()}")
         hint = f"constrained prove {logic.stem} --save"
         stale = (Problem(str(path), 0, 0, f"the proof is stale: it is of another {' and '.join(changed)}", hint),)
-    if not declared.scope.starts and built(policy.state_type.default) is None:
+    if not declared.scope.starts and try_build(policy.state_type.default) is None:
         return Looked((), stale, "nowhere to start: no state without values")
     proof = proofs.prove(policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds)
     found, fact = _problems(proof, policy.file), f"{len(proof.verdicts)} properties, {proof.rests_on()}"
@@ -94,7 +93,7 @@ def _problems(proof: Proof, file: str) -> tuple[Problem, ...]:
     return tuple(Problem(file, 0, 0, f"{one.name}: {one.wrong or 'not so: ' + one.says}", hint) for one in proof.violated)
 
 
-def _proved(policy: Policy, declared: Declared, states: int, seconds: float) -> Proof:
+def _proved(policy: Policy, declared: DeclaredProperties, states: int, seconds: float) -> Proof:
     with _bar(states) as progress:
         return proofs.prove(
             policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds, progress=progress

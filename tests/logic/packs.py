@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from constrained import Policy
-from constrained.analysis.rerun import load
+from constrained.analysis.check import load_anew
 from constrained.catalog.load import catalog_from
 from constrained.errors import PolicyError, Problem
 
@@ -98,7 +98,7 @@ def write(folder: Path, body: str, *, header: str = HEADER, **responses: Any) ->
 
 def make(folder: Path, body: str, *, name: str = "desk", header: str = HEADER, **responses: Any) -> Policy:
     """The policy ``name`` of a logic file with that body."""
-    return load(str(write(folder, body, header=header, **responses)), name)
+    return load_anew(str(write(folder, body, header=header, **responses)), name)
 
 
 def module_of(policy: Policy) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def problems_of(folder: Path, body: str, *, header: str = HEADER, **responses: A
     """The problems with which a logic file is refused, and the file."""
     path = write(folder, body, header=header, **responses)
     with pytest.raises(PolicyError) as caught:
-        load(str(path), "desk")
+        load_anew(str(path), "desk")
     return caught.value.problems, path
 
 

@@ -348,9 +348,9 @@ def test_a_fallback_that_may_not_be_said_is_no_option_and_alone_it_stops_the_tur
     data = json.loads(path.read_text())
     data["responses"]["pardon"]["approval"] = {"by": "Legal", "on": "2001-01-01", "until": "2999-06-30"}
     path.write_text(json.dumps(data))
-    from constrained.analysis.rerun import load
+    from constrained.analysis.check import load_anew
 
-    late = load(policy.file, "desk")
+    late = load_anew(policy.file, "desk")
     assert ids(run(late)) == ["hello", "pardon"]
     assert ids(run(late, today=dt.date(3000, 1, 1))) == ["hello"]
     with pytest.raises(PolicyError, match="nothing may be said: the fallback 'pardon' was approved until 2999-06-30"):

@@ -15,7 +15,7 @@ from constrained import Policy, State
 from constrained.analysis import check as module
 from constrained.analysis.check import check_policy, examine
 from constrained.analysis.explore import explore
-from constrained.analysis.samples import Pool, built, distinct, pool_of
+from constrained.analysis.samples import Pool, distinct, pool_of, try_build
 from constrained.errors import Problem
 from constrained.logic.script import Script
 from tests.logic.packs import make, marked_lines, module_of
@@ -238,4 +238,4 @@ def test_a_state_without_a_default_is_made_up_or_told(tmp_path: Path, alone: Non
     other = make(tmp_path, body.format(kind="complex"), hello="Hello.")
     assert list(explore(other, 20)) == []
     assert [remark.message for remark in examine(other, n_runs=20).remarks] == ["no Need could be made up to try the policy on"]
-    assert built(State) == State()
+    assert try_build(State) == State()

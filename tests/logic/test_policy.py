@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from constrained import Policy, policy, say
-from constrained.analysis.rerun import load
+from constrained.analysis.check import load_anew
 from constrained.catalog.load import catalog_from
 from constrained.errors import PackError, PolicyError
 from tests.logic.packs import HEADER, PLAIN, catalog_data, make, marked_lines, problems_of, write
@@ -300,11 +300,11 @@ def test_a_policy_knows_its_catalog_types_and_text(tmp_path: Path) -> None:
 
 def test_the_hash_does_not_see_how_lines_end(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
-    first = load(str(path), "desk").hash
+    first = load_anew(str(path), "desk").hash
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert load(str(path), "desk").hash == first
+    assert load_anew(str(path), "desk").hash == first
     path.write_bytes(path.read_bytes() + b"# more\r\n")
-    assert load(str(path), "desk").hash != first
+    assert load_anew(str(path), "desk").hash != first
 
 
 def test_a_policy_may_hear_nothing(tmp_path: Path) -> None:
@@ -343,12 +343,12 @@ def test_a_catalog_lies_beside_the_logic_folder_first(tmp_path: Path, monkeypatc
     write(there, GOOD)
     monkeypatch.chdir(there)
     path = write(here, GOOD)
-    assert load(str(path), "desk").catalog.path.startswith(str(here))
+    assert load_anew(str(path), "desk").catalog.path.startswith(str(here))
     (here / "catalogs" / "shop.yaml").unlink()
-    assert load(str(path), "desk").catalog.path.startswith(str(there))
+    assert load_anew(str(path), "desk").catalog.path.startswith(str(there))
     (there / "catalogs" / "shop.yaml").unlink()
     with pytest.raises(PackError, match="there is no catalog 'shop'"):
-        load(str(path), "desk")
+        load_anew(str(path), "desk")
 
 
 @pytest.mark.parametrize("given", ["'../catalogs/shop.yaml'", "PATH", "Path(PATH)"])
@@ -371,12 +371,12 @@ def test_a_relative_path_is_looked_up_beside_the_logic_file_then_in_the_working_
     (here / "catalogs" / "shop.yaml").rename(beside)
     (there / "words.yaml").write_bytes(beside.read_bytes())
     monkeypatch.chdir(there)
-    assert Path(load(str(path), "desk").catalog.path).resolve() == beside
+    assert Path(load_anew(str(path), "desk").catalog.path).resolve() == beside
     beside.unlink()
-    assert Path(load(str(path), "desk").catalog.path).resolve() == there / "words.yaml"
+    assert Path(load_anew(str(path), "desk").catalog.path).resolve() == there / "words.yaml"
     (there / "words.yaml").unlink()
     with pytest.raises(PackError, match=r"there is no catalog words\.yaml") as caught:
-        load(str(path), "desk")
+        load_anew(str(path), "desk")
     assert caught.value.searched == (path.parent, there)
 
 

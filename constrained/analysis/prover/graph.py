@@ -1,4 +1,4 @@
-"""Explores a machine breadth first, so that the first way found to a point is a shortest conversation. Judges nothing."""
+"""Explores a machine breadth first, so that the first way found to a point is a shortest conversation; tests every turn of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from constrained.analysis.prover.machine import Failure, Machine, Picks, Turns
-from constrained.analysis.prover.properties import Moment, Test
+from constrained.analysis.prover.properties import Test, TurnView
 from constrained.analysis.prover.watch import HeardWatch, Key, Memo, StateWatch
 from constrained.logic.state import State
 from constrained.understanding.questions import Entity
@@ -132,11 +132,11 @@ def _expand(graph: Graph, number: int, known: dict[Key, int]) -> None:
     graph.first.append(len(graph.targets))
 
 
-# -- Holds a test against every turn of a graph, running it only where something that it reads differs. --
+# -- every turn: a test runs only where something that it reads differs --------------------------------
 
-Failing = tuple[int, Picks]  # the branch in which a test fails, and what else is heard in it
-Found = tuple[int, int, int, Picks]  # (point, move, branch, what else is heard)
-Meant = Callable[[int, int, int], bool]  # (point, move, target): whether a test is about this turn
+FailingBranch = tuple[int, Picks]  # the branch in which a test fails, and what else is heard in it
+FailingTurn = tuple[int, int, int, Picks]  # (point, move, branch, what else is heard)
+IsAbout = Callable[[int, int, int], bool]  # (point, move, target): whether a test is about this turn
 
 
 class EveryTurn:
@@ -157,25 +157,25 @@ class EveryTurn:
         self._key: Key = ()
         self._hearing = _Hearing({})
 
-    def failing(self, test: Test, is_meant: Meant, *, is_by_name: bool) -> Found | None:
+    def failing(self, test: Test, is_about: IsAbout, *, is_by_name: bool) -> FailingTurn | None:
         """The first turn, by the distance of its point, for which a test is false. ``is_by_name``: a move tells whether it is meant."""
-        best: Found | None = None
+        best: FailingTurn | None = None
         for members in self._members.values():
             for move in self.graph.turns[members[0]].moves:
-                if not is_by_name or is_meant(0, move, 0):
+                if not is_by_name or is_about(0, move, 0):
                     best = (
-                        self._first(test, None if is_by_name else is_meant, move, members, best[0] if best else len(self.graph.points))
+                        self._first(test, None if is_by_name else is_about, move, members, best[0] if best else len(self.graph.points))
                         or best
                     )
         return best
 
-    def _first(self, test: Test, is_meant: Meant | None, move: int, members: list[int], below: int) -> Found | None:
+    def _first(self, test: Test, is_about: IsAbout | None, move: int, members: list[int], below: int) -> FailingTurn | None:
         """The first of the points of a leaf, of those before one that is known, at which a test of this move is false."""
-        memo: Memo[Failing | None] = Memo()
+        memo: Memo[FailingBranch | None] = Memo()
         turns = self.graph.turns[members[0]]
         for point in members:
             target = self.graph.target(point, move) if point < below else -1
-            if target < 0 or (is_meant is not None and not is_meant(point, move, target)):
+            if target < 0 or (is_about is not None and not is_about(point, move, target)):
                 continue
             key = (*self.graph.points[point], *self.graph.points[target])
             known = memo.find(key)
@@ -190,7 +190,7 @@ class EveryTurn:
                 return point, move, *failing
         return None
 
-    def _run(self, test: Test, turns: Turns, move: int, key: Key) -> Failing | None:
+    def _run(self, test: Test, turns: Turns, move: int, key: Key) -> FailingBranch | None:
         """A test of one turn, by every way of hearing that leads to it, as far as the test asks."""
         self._reads, self._key = {}, key
         machine, one = self.machine, self.machine.moves[move]
@@ -206,8 +206,8 @@ class EveryTurn:
             hearing = self._hearing = _Hearing(dict(picks), options)
             while hearing.begin():
                 heard = self._heard.make() if self._heard else None
-                moment = Moment(self._before.make(before), self._after.make(after), one.chosen, one.said, one.done, heard, hearing.asked)
-                if not test(moment):
+                view = TurnView(self._before.make(before), self._after.make(after), one.chosen, one.said, one.done, heard, hearing.asked)
+                if not test(view):
                     return branch, hearing.more
             passed.append(hearing)
         return None
@@ -220,14 +220,14 @@ class EveryTurn:
         if name in self._hearing.picks:
             return self._hearing.noted(name)
         machine = self.machine
-        domain, number = machine.domains[name], self._key[machine.recall_slot]
-        if not machine.recall.is_plain:
-            self._touch(machine.recall_slot)
+        domain, number = machine.domains[name], self._key[machine.memory_slot]
+        if not machine.memories.is_plain:
+            self._touch(machine.memory_slot)
         if isinstance(domain.question, Entity):
             self._touch(machine.slots[domain.question.among])
         if domain.basis == "sample":
             machine.read_domains.add(name)
-        is_asked = machine.recall.is_asked(number, name)
+        is_asked = machine.memories.is_asked(number, name)
         values = domain.in_state(machine.state(self._key[: self._n_slots])) if is_asked else (domain.values or (None,))[:1]
         return self._hearing.further(name, values)
 

@@ -1,27 +1,22 @@
-"""Judges properties on a graph: each holds for every turn that was found, or a shortest conversation shows that it does not."""
+"""Judges properties on a graph, declared and built in: each holds for every turn found, or a shortest conversation breaks it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
-import yaml
-
 from constrained.analysis.prover.graph import EveryTurn, Graph
-from constrained.analysis.prover.machine import Failure, Machine, Picks
-from constrained.analysis.prover.properties import Event, Moment, Property
+from constrained.analysis.prover.machine import Failure, Picks
+from constrained.analysis.prover.properties import Event, Property, Scope, TurnView
 from constrained.errors import ConstrainedError, PropertyError
+from constrained.logic.matching import RESERVE
 from constrained.logic.state import State
-from constrained.quality.golden import GoldenDialogue, GoldenTurn
-from constrained.understanding.questions import Amount, Day, PatternQuestion
 
 HIT, STOP = -1, -2
 Step = tuple[int, int]  # (point, move)
 Place = Callable[[int, int, int], int]  # (point, move, target) -> where in the turn, or -1
-Far = tuple[int, bytearray]  # (layer, 0 for each point that is far there)
+Unreached = tuple[int, bytearray]  # (layer, 0 for each point of that layer from which what is wanted cannot be reached)
 Rule = Callable[[int, int, int, int], int]  # (layer, point, move, target) -> next layer, HIT or STOP
 
 
@@ -60,8 +55,8 @@ class Judge:
 
     def _counterexample(self, one: Property) -> Witness | None:
         if one.kind == "always":
-            meant = (lambda point, move, target: True) if one.on is None else self._matcher(one.on)
-            found = self._every.failing(one.test or bool, meant, is_by_name=not callable(one.on))
+            is_about = (lambda point, move, target: True) if one.on is None else self._matcher(one.on)
+            found = self._every.failing(one.test or bool, is_about, is_by_name=not callable(one.on))
             return Witness((*self.graph.way(found[0]), found[:2]), *found[2:]) if found else None
         if one.kind == "eventually":
             return self.far_from(one.then, one.within, one.first)
@@ -72,13 +67,13 @@ class Judge:
 
     # -- searches ------------------------------------------------------------------------------------
 
-    def search(self, rule: Rule, *, n_layers: int = 0, far: Far | None = None) -> Witness | None:
-        """A shortest conversation to a HIT, or to a point that is ``far``, in the product of graph and layers.
+    def search(self, rule: Rule, *, n_layers: int = 0, unreached: Unreached | None = None) -> Witness | None:
+        """A shortest conversation to a HIT, or to a point that is ``unreached``, in the product of graph and layers.
 
         ``n_layers`` says that the rule looks at the layer, of so many, and the move alone: then most searches end early.
         """
         graph = self.graph
-        if n_layers and not self._is_reached(rule, n_layers, far):
+        if n_layers and not self._is_reached(rule, n_layers, unreached):
             return None
         came: dict[tuple[int, int], tuple[tuple[int, int], int] | None] = {(point, 0): None for point in range(graph.starts)}
         level = list(came)
@@ -88,7 +83,7 @@ class Judge:
                 point, layer = node
                 if point >= graph.n_explored:
                     continue
-                if far is not None and layer == far[0] and not far[1][point]:
+                if unreached is not None and layer == unreached[0] and not unreached[1][point]:
                     return Witness((*_way(came, node), *self._any_turn(point)))
                 for move, target in graph.steps(point):
                     after = rule(layer, point, move, target)
@@ -100,7 +95,7 @@ class Judge:
             level = following
         return None
 
-    def _is_reached(self, rule: Rule, n_layers: int, far: Far | None) -> bool:
+    def _is_reached(self, rule: Rule, n_layers: int, unreached: Unreached | None) -> bool:
         """Whether ``search`` would find something: the same walk, with no memory of the way."""
         graph = self.graph
         tables = [[rule(layer, 0, move, 0) for move in range(len(self.machine.moves))] for layer in range(n_layers)]
@@ -111,7 +106,7 @@ class Judge:
             point, layer = todo.pop()
             if point >= graph.n_explored:
                 continue
-            if far is not None and layer == far[0] and not far[1][point]:
+            if unreached is not None and layer == unreached[0] and not unreached[1][point]:
                 return True
             table = tables[layer]
             for move, target in graph.steps(point):
@@ -136,7 +131,7 @@ class Judge:
                 return STOP
             return begins if layer == begins or after(point, move, target) else 0
 
-        return self.search(rule, n_layers=begins + 1 if is_by_name else 0, far=(begins, near))
+        return self.search(rule, n_layers=begins + 1 if is_by_name else 0, unreached=(begins, near))
 
     def _any_turn(self, point: int) -> tuple[Step, ...]:
         """One turn at a point: whatever is said first when nothing special is heard."""
@@ -164,7 +159,7 @@ class Judge:
     def _matcher(self, event: Event | None) -> Callable[[int, int, int], bool]:
         """Whether an event happens in a turn."""
         if callable(event):
-            return lambda point, move, target: bool(event(self.moment(point, move, target)))
+            return lambda point, move, target: bool(event(self.view(point, move, target)))
         names = frozenset((event,) if isinstance(event, str) else event or ())
         flags = [not names.isdisjoint(move.events) for move in self.machine.moves]
         return lambda point, move, target: flags[move]
@@ -172,19 +167,19 @@ class Judge:
     def _places(self, event: Event | None) -> Callable[[int, int, int], int]:
         """Where in a turn an event happens; -1 where it does not. What is said comes before the effects."""
         if callable(event):
-            return lambda point, move, target: 0 if event(self.moment(point, move, target)) else -1
+            return lambda point, move, target: 0 if event(self.view(point, move, target)) else -1
         names = frozenset((event,) if isinstance(event, str) else event or ())
         places = [next((place for place, name in enumerate((*move.said, *move.done)) if name in names), -1) for move in self.machine.moves]
         return lambda point, move, target: places[move]
 
-    def moment(self, point: int, move: int, target: int) -> Moment:
+    def view(self, point: int, move: int, target: int) -> TurnView:
         """A turn as an event that is a function sees it; what is heard in it is as little as leads to it."""
         one, turns = self.machine.moves[move], self.graph.turns[point]
         picks, outcome = turns.branches[turns.moves[move]]
         heard_type = self.machine.policy.heard_type
         heard = heard_type().replace(**dict(picks)) if heard_type else None
         options = tuple(self.machine.moves[number].chosen for number in outcome.moves if not self.machine.moves[number].fails)
-        return Moment(self._state(point), self._state(target), one.chosen, one.said, one.done, heard, lambda: options)
+        return TurnView(self._state(point), self._state(target), one.chosen, one.said, one.done, heard, lambda: options)
 
     def _state(self, point: int) -> State:
         found = self._states.get(point)
@@ -223,105 +218,150 @@ def _never_after(first: Place, then: Place) -> Rule:
     return rule
 
 
-# -- A counterexample as a golden dialogue: what to write, what should be heard, and what is said then. Judges nothing. --
+# -- built in: what every pack has to keep, without anybody declaring it -------------------------------
 
 
-def golden_of(graph: Graph, name: str, witness: Witness) -> GoldenDialogue:
-    """The conversation of a witness; whoever replays it sees what it shows."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of one property on a graph.
+
+    Attributes:
+        witness: a counterexample; None when there is none. ids: what it is about, where no conversation can show it.
+        open: what could not be settled, for people; empty when all was.
+    """
+
+    name: str
+    says: str
+    witness: Witness | None = None
+    wrong: str = ""
+    open: str = ""
+
+
+def built_in(graph: Graph, judge: Judge, scope: Scope) -> Iterator[Finding]:
+    """Each of them, in order."""
+    yield from _turns(graph)
+    yield _options(graph)
+    yield from _reached(graph, scope)
+    if scope.human:
+        yield _human(graph, judge, scope)
+    yield _fallbacks(graph, judge, scope)
+    yield _conflicts(graph)
+    yield _effects(graph)
+
+
+def _turns(graph: Graph) -> Iterator[Finding]:
+    """No turn fails; of those that do, obligations that may not be said are told apart."""
+    obliged = [error for error in graph.errors if "obligation" in error[2]]
+    others = [error for error in graph.errors if error not in obliged]
+    for name, says, errors in (
+        ("obligations_can_be_said", "whatever must be said may be said", obliged),
+        ("no_turn_fails", "the logic answers at every point, whatever is heard", others),
+    ):
+        if not errors:
+            yield Finding(name, says)
+            continue
+        point, branch, text = errors[0]
+        yield Finding(name, says, Witness((*graph.way(point), (point, -1)), branch, note=text), text)
+
+
+def _options(graph: Graph) -> Finding:
+    """Something other than the fallback, for some message, everywhere."""
+    name, says = "an_option_everywhere", "at every point some message has an answer besides the fallback"
+    moves = graph.machine.moves
+    stuck = {turns.number: turns.moves and all(moves[move].is_forced for move in turns.moves) for turns in set(graph.turns)}
+    for point, turns in enumerate(graph.turns):
+        if stuck[turns.number]:
+            return Finding(name, says, Witness((*graph.way(point), (point, next(iter(turns.moves)))), note="nothing but the fallback"))
+    return Finding(name, says)
+
+
+def _reached(graph: Graph, scope: Scope) -> Iterator[Finding]:
+    """Every response is said in some conversation; none is offered only where another one takes its place."""
     machine = graph.machine
-    start = machine.state(graph.points[_first_point(graph, witness)])
-    turns = []
-    for number, (point, move) in enumerate(witness.steps):
-        is_last = number == len(witness.steps) - 1
-        branch = witness.branch if is_last and witness.branch is not None else graph.turns[point].moves.get(move, 0)
-        turns.append(_turn(graph, point, move, branch, witness.more if is_last else ()))
-    return GoldenDialogue(name=name, locale=_locale(machine), state=_fields(start, type(start)), turns=tuple(turns))
+    turns = sorted(set(graph.turns), key=lambda one: one.number)
+    said = {one for found in turns for move in found.moves for one in machine.moves[move].said}
+    blocked: dict[str, tuple[int, int, str]] = {}
+    for found in turns:
+        for branch, (_, outcome) in enumerate(found.branches):
+            for response_id, _, reason in outcome.blocked:
+                blocked.setdefault(response_id, (found.number, branch, reason))
+    catalog = machine.policy.catalog
+    needed = [one.id for one in catalog.responses.values() if one.id != catalog.fallback and RESERVE not in one.tags]
+    missing = [one for one in needed if one not in said and one not in scope.unreached]
+    yield _dead([one for one in missing if one not in blocked])
+    yield _shadowed(graph, {one: blocked[one] for one in missing if one in blocked})
 
 
-def golden_text(pack: str, dialogues: Sequence[GoldenDialogue], notes: Mapping[str, str] | None = None) -> str:
-    """A file of golden dialogues; ``notes`` stand above the dialogue of that name, as comments."""
-    head = f"pack: {pack}\ndialogues:\n"
-    return head + "".join(_written(one, (notes or {}).get(one.name, "")) for one in dialogues)
+def _dead(dead: list[str]) -> Finding:
+    wrong = f"no conversation comes to {', '.join(dead)}" if dead else ""
+    return Finding("no_dead_response", "every response is offered in some conversation", None, wrong)
 
 
-def _written(dialogue: GoldenDialogue, note: str) -> str:
-    plain = dialogue.model_dump(mode="json", exclude_none=True)
-    plain["turns"] = [{name: value for name, value in turn.items() if value not in ({}, [], False)} for turn in plain["turns"]]
-    text = yaml.safe_dump([plain], sort_keys=False, allow_unicode=True, width=130)
-    comment = "".join(f"  # {line}\n" for line in note.splitlines())
-    return "\n" + comment + "".join(f"  {line}\n" for line in text.splitlines())
+def _shadowed(graph: Graph, shadowed: dict[str, tuple[int, int, str]]) -> Finding:
+    name, says = "no_shadowed_response", "every response that is offered can be said in some conversation"
+    if not shadowed:
+        return Finding(name, says)
+    response_id, (number, branch, reason) = next(iter(shadowed.items()))
+    point = next(point for point, turns in enumerate(graph.turns) if turns.number == number)
+    wrong = f"{', '.join(shadowed)} can never be said: {response_id} {reason}"
+    return Finding(name, says, _at(graph, point, branch, f"{response_id} is offered and blocked: {reason}"), wrong)
 
 
-def _first_point(graph: Graph, witness: Witness) -> int:
-    return witness.steps[0][0] if witness.steps else 0
+def _human(graph: Graph, judge: Judge, scope: Scope) -> Finding:
+    witness = judge.far_from(scope.human, scope.within, None)
+    turns = "turn" if scope.within == 1 else "turns"
+    return Finding("a_human_in_reach", f"from everywhere {' or '.join(scope.human)} can be come to within {scope.within} {turns}", witness)
 
 
-def _turn(graph: Graph, point: int, move: int, branch: int, more: Picks) -> GoldenTurn:
-    machine = graph.machine
-    picks = (*graph.turns[point].branches[branch][0], *more)
-    if move < 0:  # it cannot be taken: that is what the conversation shows
-        fallback = machine.policy.catalog.fallback
-        return GoldenTurn(says=_message(machine, fallback, picks), heard=_heard(machine, picks), expects=fallback)
-    if machine.recall.is_silent(graph.points[point][machine.recall_slot]):
-        picks = ()
-    one = machine.moves[move]
-    after = machine.after(graph.points[point], graph.turns[point], move)
-    then = {} if isinstance(after, Failure) else _changes(machine.state(graph.points[point]), machine.state(after))
-    return GoldenTurn(
-        says=_message(machine, one.chosen, picks) if not machine.recall.is_silent(graph.points[point][machine.recall_slot]) else "",
-        heard=_heard(machine, picks),
-        expects=one.chosen,
-        obliged=tuple(one.said[: one.place] + one.said[one.place + 1 :]),
-        effects=tuple(map(str, one.effects)),
-        fails=one.fails,
-        then=then,
+def _fallbacks(graph: Graph, judge: Judge, scope: Scope) -> Finding:
+    moves, most = graph.machine.moves, scope.fallbacks
+
+    def rule(layer: int, point: int, move: int, target: int) -> int:
+        if not moves[move].is_forced:
+            return 0
+        return HIT if layer + 1 > most else layer + 1
+
+    return Finding(
+        "no_fallback_loop",
+        f"never more than {most} turns in a row that only the fallback can answer",
+        judge.search(rule, n_layers=most + 1),
     )
 
 
-def _heard(machine: Machine, picks: Picks) -> dict[str, Any]:
-    """What is heard beyond the defaults, as JSON values."""
-    heard_type = machine.policy.heard_type
-    if heard_type is None:
-        return {}
-    fields = heard_type().replace(**dict(picks)).model_dump(mode="json")
-    defaults = heard_type().model_dump(mode="json")
-    return {name: value for name, value in fields.items() if value != defaults[name]}
+def _conflicts(graph: Graph) -> Finding:
+    """Two rules that want the same place: one loses, and nobody reads which."""
+    name, says = "no_conflicting_rules", "no two rules offer what reads the same, and nothing obliged is offered as well"
+    seen: dict[int, tuple[int, str]] = {}
+    for turns in set(graph.turns):
+        for branch, (_, outcome) in enumerate(turns.branches):
+            text = next((f"{one} is {reason}" for one, _, reason in outcome.blocked if _is_conflict(reason)), "")
+            if text:
+                seen[turns.number] = branch, text
+                break
+    for point, turns in enumerate(graph.turns):
+        if turns.number in seen:
+            branch, text = seen[turns.number]
+            return Finding(name, says, _at(graph, point, branch, text), text)
+    return Finding(name, says)
 
 
-def _message(machine: Machine, response_id: str, picks: Picks) -> str:
-    """A message that the response answers, and that says every amount, day and text which is to be heard."""
-    response = machine.policy.catalog.responses[response_id]
-    examples = response.examples.get(machine.locale) or next(iter(response.examples.values()), ())
-    spoken = [
-        _spoken(value)
-        for name, value in picks
-        if value is not None and isinstance(machine.domains[name].question, Amount | Day | PatternQuestion)
+def _is_conflict(reason: str) -> bool:
+    return reason.startswith(("reads the same as", "said anyway", "offered already"))
+
+
+def _effects(graph: Graph) -> Finding:
+    name, says = "effects_can_run", "an effect whose option was allowed can run"
+    if not graph.failures:
+        return Finding(name, says)
+    point, move, text = graph.failures[0]
+    return Finding(name, says, Witness((*graph.way(point), (point, move)), note=text), text)
+
+
+def _at(graph: Graph, point: int, branch: int, note: str) -> Witness:
+    """A conversation to a point and one turn there, as a branch has it."""
+    moves = [
+        move
+        for move in graph.turns[point].branches[branch][1].moves
+        if not isinstance(graph.machine.after(graph.points[point], graph.turns[point], move), Failure)
     ]
-    said = next((one for one in examples if not any(char.isdigit() for char in one)), "") or "..."
-    return f"{said} ({', '.join(spoken)})" if spoken else said
-
-
-def _spoken(value: Any) -> str:
-    if isinstance(value, date):
-        return value.isoformat()
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-
-def _changes(before: State, after: State) -> dict[str, Any]:
-    written = after.model_dump(mode="json")
-    return {name: written[name] for name in type(after).model_fields if getattr(before, name) != getattr(after, name)}
-
-
-def _fields(state: State, kind: type[State]) -> dict[str, Any]:
-    """The fields that differ from the type's own defaults."""
-    written = state.model_dump(mode="json")
-    fields = kind.model_fields
-    return {
-        name: written[name]
-        for name, field in fields.items()
-        if field.is_required() or getattr(state, name) != field.get_default(call_default_factory=True)
-    }
-
-
-def _locale(machine: Machine) -> str | None:
-    return machine.locale if machine.locale != machine.policy.catalog.locale else None
+    return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch if moves else None, note=note)

@@ -1,4 +1,4 @@
-"""A pack as a transition system: from one point of a conversation, by what is heard and chosen, to the next. Draws no conclusion.
+"""A pack as a transition system: from one point of a conversation, by what is heard and chosen, to the next.
 
 A point is a tuple of small numbers: one for each field of the state, one for each response of which it matters whether
 it was said. The policy runs only where a point differs in something that it reads.
@@ -12,9 +12,9 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any
 
-from constrained.analysis.prover.domains import Domain
-from constrained.analysis.prover.recall import Recall, reads_whole
+from constrained.analysis.prover.memories import Memories, reads_whole
 from constrained.analysis.prover.watch import DoneWatch, Fork, HeardWatch, Key, Known, Memo, SaidWatch, StateWatch, Values, plain_state
+from constrained.analysis.samples import Domain
 from constrained.approval.in_force import ApprovalSnapshot
 from constrained.errors import ConstrainedError
 from constrained.logic.effects import Effect
@@ -36,7 +36,7 @@ class Move:
     Attributes:
         said: every response of the turn, in order; ``chosen`` at this ``place`` among them.
         is_forced: nothing but the fallback might be said.
-        recall: number of the memory after it. fails: the host could not carry out the effects.
+        memory: number of the memory after it. fails: the host could not carry out the effects.
     """
 
     number: int
@@ -46,7 +46,7 @@ class Move:
     is_forced: bool
     line: int
     place: int
-    recall: int = 0
+    memory: int = 0
     fails: bool = False
 
     @property
@@ -119,8 +119,8 @@ class Machine:
         self.values = Values()
         self.fields = tuple(policy.state_type.model_fields)
         self.slots = {name: self.values.add_slot() for name in self.fields}
-        self.recall = Recall(policy)
-        self.recall_slot = self.values.add_slot()
+        self.memories = Memories(policy)
+        self.memory_slot = self.values.add_slot()
         self.said_slots: dict[str, int] = {}
         self.done_slots: dict[str, int] = {}
         self.moves: list[Move] = []
@@ -140,9 +140,9 @@ class Machine:
         self._forced: tuple[int, ...] = ()
         self._picks: list[tuple[str, Any]] = []
         self._said, self._done = SaidWatch(self._is_said), DoneWatch(self._is_done)
-        for response_id in self.recall.said:
+        for response_id in self.memories.said:
             self.said_slots[response_id] = self.values.add_slot()
-        for event in self.recall.done:
+        for event in self.memories.done:
             self.done_slots[event] = self.values.add_slot()
 
     # -- points --------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ class Machine:
 
     def _choose(self, name: str) -> Any:
         """The value of a field of what was heard: as the present branch has it, the first one where it is new."""
-        is_silent = self.recall.is_silent(self._point[self.recall_slot])
+        is_silent = self.memories.is_silent(self._point[self.memory_slot])
         domain = (self.domains[name].values or (None,))[:1] if is_silent else self.domains[name].in_state(self._watched)
         if self.domains[name].basis == "sample":
             self.read_domains.add(name)
@@ -273,34 +273,34 @@ class Machine:
         except ConstrainedError as error:
             first = next(iter(getattr(error, "problems", ())), None)
             return Outcome((), error=first.message if first else error.message, line=first.line if first else 0)
-        return self._told(ran, heard_text(heard))
+        return self._outcome_of(ran, heard_text(heard))
 
     def _memory(self) -> Memory:
-        number = self._point[self.recall_slot]
-        if not self.recall.is_plain:
-            self._reads.setdefault(self.recall_slot, (number, ()))
-        return self.recall.memory(number, self._said, self._done)
+        number = self._point[self.memory_slot]
+        if not self.memories.is_plain:
+            self._reads.setdefault(self.memory_slot, (number, ()))
+        return self.memories.memory(number, self._said, self._done)
 
-    def _told(self, ran: TurnOptions, heard: str) -> Outcome:
+    def _outcome_of(self, ran: TurnOptions, heard: str) -> Outcome:
         allowed = ran.allowed
         fallback = self.policy.catalog.fallback
         is_forced = len(allowed.options) == 1 and allowed.options[0].id == fallback
-        moves, number = [], self._point[self.recall_slot]
+        moves, number = [], self._point[self.memory_slot]
         for option in allowed.options:
             spoken = ran.said(option)
             said, place = tuple(one.id for one in spoken), next(place for place, one in enumerate(spoken) if one is option)
-            ends = self.recall.after(number, ran, option, heard)
-            moves += [self._move(option, said, place, is_forced, recall, fails) for recall, fails in ends]
+            ends = self.memories.after(number, ran, option, heard)
+            moves += [self._move(option, said, place, is_forced, memory, fails) for memory, fails in ends]
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 
-    def _move(self, option: Option, said: tuple[str, ...], place: int, is_forced: bool, recall: int, fails: bool) -> int:
+    def _move(self, option: Option, said: tuple[str, ...], place: int, is_forced: bool, memory: int, fails: bool) -> int:
         effects = tuple((one.name, repr(one.args), repr(sorted(one.kwargs.items()))) for one in option.effects)
-        key = (option.id, said, place, effects, is_forced, recall, fails)
+        key = (option.id, said, place, effects, is_forced, memory, fails)
         found = self._move_numbers.get(key)
         if found is None:
             found = self._move_numbers[key] = len(self.moves)
-            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, place, recall, fails))
+            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, place, memory, fails))
             self._changes_of.append(Memo())
         return found
 
@@ -314,7 +314,7 @@ class Machine:
             changed = [(self.slots[name], self.values.number(self.slots[name], value)) for name, value in answer.items()]
             changed += [(self.said_slots[one], 1) for one in move.said if one in self.said_slots]
             changed += [(self.done_slots[one], 1) for one in move.done if one in self.done_slots]
-            changed += [] if self.recall.is_plain else [(self.recall_slot, move.recall)]
+            changed += [] if self.memories.is_plain else [(self.memory_slot, move.memory)]
             answer = tuple(changed)
         self._changes_of[number].keep(reads, answer)
         return answer

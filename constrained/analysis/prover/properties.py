@@ -1,10 +1,10 @@
-"""What a pack's author declares about whole conversations: properties, and from where and with what they are explored. Runs nothing.
+"""What a pack's author declares about whole conversations: properties, and from where and with what they are explored.
 
     # properties/tavern.py
     key_is_paid = always(lambda turn: turn.before.gold >= 42, on="sell_key", says="nobody gets the key for less than 42")
     told_first = before("cellar_noise", "accept_quest")
 
-An event is the id of a response or the name of an effect, several of them (any), or a function of a Moment.
+An event is the id of a response or the name of an effect, several of them (any), or a function of a TurnView.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from constrained.errors import ConstrainedError, Problem, PropertyError
 from constrained.logic.state import State
 
 
-class Moment:
+class TurnView:
     """One turn of a conversation, as a property sees it.
 
     Attributes:
@@ -49,7 +49,7 @@ class Moment:
         return self._options()
 
 
-Test = Callable[[Moment], bool]
+Test = Callable[[TurnView], bool]
 Event = str | Sequence[str] | Test
 Kind = Literal["always", "before", "never_after", "eventually"]
 
@@ -101,7 +101,7 @@ class Scope:
 def always(test: Test, *, on: Event | None = None, says: str = "") -> Property:
     """``test`` is true of every turn; with ``on``, of every turn in which that happens."""
     if not callable(test):
-        raise PropertyError(f"always() takes a function of a Moment, not {test!r:.60}", hint="always(lambda turn: ..., on=...)")
+        raise PropertyError(f"always() takes a function of a TurnView, not {test!r:.60}", hint="always(lambda turn: ..., on=...)")
     return Property("always", says, test=test, on=on)
 
 
@@ -157,11 +157,11 @@ def _shown(event: Event) -> str:
     return " or ".join(event)
 
 
-# -- Where a pack's properties and its proof lie: ``properties/NAME.py`` and ``proofs/NAME.json``. Judges nothing. --
+# -- files: a pack's properties/NAME.py, and proofs/NAME.json ------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredProperties:
     """A file of properties, read and run.
 
     Attributes:
@@ -184,10 +184,10 @@ def proof_path(logic: Path) -> Path:
     return logic.parent.parent / "proofs" / f"{logic.stem}.json"
 
 
-def read_properties(path: Path) -> Declared:
+def read_properties(path: Path) -> DeclaredProperties:
     """What a file of properties declares; nothing where there is no file. Raises PropertyError."""
     if not path.is_file():
-        return Declared()
+        return DeclaredProperties()
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -195,7 +195,7 @@ def read_properties(path: Path) -> Declared:
     return declared_in(text, str(path))
 
 
-def declared_in(text: str, file: str) -> Declared:
+def declared_in(text: str, file: str) -> DeclaredProperties:
     """Runs a file of properties; every Property and the Scope that it leaves in a variable are declared."""
     names: dict[str, Any] = {"__name__": "constrained_properties", "__file__": file}
     try:
@@ -208,7 +208,7 @@ def declared_in(text: str, file: str) -> Declared:
     scopes = [value for value in names.values() if isinstance(value, Scope)]
     if len(scopes) > 1:
         raise PropertyError(f"{file} declares {len(scopes)} scopes", hint="one scope(...) a file")
-    return Declared(tuple(_properties(names)), scopes[0] if scopes else Scope(), text, file)
+    return DeclaredProperties(tuple(_properties(names)), scopes[0] if scopes else Scope(), text, file)
 
 
 def _properties(names: dict[str, Any]) -> list[Property]:

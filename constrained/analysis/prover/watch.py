@@ -1,4 +1,4 @@
-"""Answers of a pure function, found again by the few values that it read.
+"""Values that tell which of their fields are read, and the answers of a pure function, found again by the values it read.
 
 A key is a tuple of small numbers, one a slot; ``Values`` tells which value a number stands for. A function that read
 slots 2, 0 and 5 answers alike for every key that is alike in these, whatever else differs.
@@ -120,10 +120,10 @@ class Memo(Generic[T]):
                 node = node.ways.setdefault(number, made)
 
 
-# -- Values that tell which of their fields are read, and remember which a copy changes. --
+# -- values that tell which of their fields are read, and remember which a copy changes ----------------
 
-Touch = Callable[[str], None]
-Live = dict[int, dict[str, Any]]  # id of a dictionary that is watched -> the dictionary, kept so that its id stays its own
+OnRead = Callable[[str], None]
+WatchedDicts = dict[int, dict[str, Any]]  # id of a dictionary that is watched -> the dictionary, kept so that its id stays its own
 WHOLE = frozenset(("model_dump", "model_dump_json", "model_fields_set", "__dict__", "__pydantic_fields_set__"))
 _read = object.__getattribute__
 
@@ -132,18 +132,18 @@ class StateWatch:
     """Makes watched states of one type.
 
     Args:
-        touch: called with the name of each field that is read. is_plain: the logic reads fields by name only.
+        on_read: called with the name of each field that is read. is_plain: the logic reads fields by name only.
         is_strict: writing as JSON reads all fields too; for those who write no records.
     """
 
-    def __init__(self, kind: type[State], touch: Touch, *, is_plain: bool = True, is_strict: bool = False) -> None:
+    def __init__(self, kind: type[State], on_read: OnRead, *, is_plain: bool = True, is_strict: bool = False) -> None:
         self.kind = kind
         self.fields = tuple(kind.model_fields)
-        self._touch, self._is_plain = touch, is_plain
-        self._live: Live = {}
+        self._on_read, self._is_plain = on_read, is_plain
+        self._live: WatchedDicts = {}
         self._changed: dict[int, frozenset[str]] = {}
         methods = {"replace": self._replace, "__copy__": self._copy, "model_copy": self._model_copy}
-        self.type = _watched(kind, touch, self._live, {name: _method(one) for name, one in methods.items()}, is_strict)
+        self.type = _watched(kind, on_read, self._live, {name: _method(one) for name, one in methods.items()}, is_strict)
         self._needs_all = _has_validators(kind)
 
     def make(self, values: Mapping[str, Any]) -> Any:
@@ -152,7 +152,7 @@ class StateWatch:
         self._changed.clear()
         state = self._noted(dict(values), frozenset())
         if not self._is_plain:
-            self._touch_all()
+            self._read_all()
         return state
 
     def changes(self, after: Any) -> dict[str, Any]:
@@ -171,20 +171,20 @@ class StateWatch:
         return self._noted(dict(values), self._changed.get(id(values), frozenset(self.fields)))
 
     def _model_copy(self, state: State, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> State:
-        self._touch_all()
+        self._read_all()
         return plain_state(self.kind, {**_read(state, "__dict__"), **(update or {})})
 
     def _replace(self, state: State, **changes: Any) -> Any:
         values = _read(state, "__dict__")
         before = self._changed.get(id(values), frozenset(self.fields))
         if self._needs_all or id(values) not in self._changed:  # a validator may look at any field
-            self._touch_all()
+            self._read_all()
         checked = _built(self.kind, dict(values)).replace(**changes)
         return self._noted({name: checked.__dict__[name] for name in self.fields}, before | changes.keys())
 
-    def _touch_all(self) -> None:
+    def _read_all(self) -> None:
         for name in self.fields:
-            self._touch(name)
+            self._on_read(name)
 
 
 class HeardWatch:
@@ -195,8 +195,8 @@ class HeardWatch:
         self._values: dict[str, Any] = {}
         self._chosen: set[str] = set()
         self._choose, self._is_plain = choose, is_plain
-        self._live: Live = {}
-        self.type = _watched(kind, self._touch, self._live, {}, is_strict)
+        self._live: WatchedDicts = {}
+        self.type = _watched(kind, self._on_read, self._live, {}, is_strict)
 
     def make(self) -> Any:
         self._live.clear()
@@ -204,10 +204,10 @@ class HeardWatch:
         self._live[id(self._values)] = self._values
         if not self._is_plain:
             for name in self._defaults:
-                self._touch(name)
+                self._on_read(name)
         return _built(self.type, self._values)
 
-    def _touch(self, name: str) -> None:
+    def _on_read(self, name: str) -> None:
         if name not in self._chosen:
             self._chosen.add(name)
             self._values[name] = self._choose(name)
@@ -250,18 +250,18 @@ def plain_state(kind: type[State], values: Mapping[str, Any]) -> State:
     return made
 
 
-def _watched(kind: type[Any], touch: Touch, live: Live, methods: dict[str, Any], is_strict: bool) -> type[Any]:
-    """A subclass that calls ``touch`` before a field of a live dictionary is read."""
+def _watched(kind: type[Any], on_read: OnRead, live: WatchedDicts, methods: dict[str, Any], is_strict: bool) -> type[Any]:
+    """A subclass that calls ``on_read`` before a field of a live dictionary is read."""
     fields = frozenset(kind.model_fields)
 
     def __getattribute__(self: Any, name: str) -> Any:
         if name in fields and id(_read(self, "__dict__")) in live:
-            touch(name)
+            on_read(name)
         elif name == "__class__":  # what compares or prints it takes it for what it stands for
             return kind
         elif is_strict and name in WHOLE and id(_read(self, "__dict__")) in live:
             for field in kind.model_fields:
-                touch(field)
+                on_read(field)
         return _read(self, name)
 
     def whole(name: str) -> Any:
@@ -270,7 +270,7 @@ def _watched(kind: type[Any], touch: Touch, live: Live, methods: dict[str, Any],
         def method(self: Any, *arguments: Any) -> Any:
             if id(_read(self, "__dict__")) in live:
                 for field in kind.model_fields:
-                    touch(field)
+                    on_read(field)
             return plain(self, *arguments)
 
         return method

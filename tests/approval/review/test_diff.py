@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from constrained.analysis.diff import Change, Side, differences, markdown, offers_with_conditions
+from constrained.analysis.diff import Change, PackVersion, differences, markdown, offers_with_conditions
 from constrained.packs import load_policy, load_policy_file
 from tests.approval.office import LOGIC, Office
 from tests.cli.conftest import Run
@@ -20,9 +20,9 @@ def pair(tmp_path: Path) -> tuple[Office, Office]:
     return Office(tmp_path / "old"), Office(tmp_path / "new")
 
 
-def side(office: Office) -> Side:
+def side(office: Office) -> PackVersion:
     policy = load_policy_file(office.root / "logic" / "desk.py")
-    return Side(policy.catalog, policy)
+    return PackVersion(policy.catalog, policy)
 
 
 def changes(pair: tuple[Office, Office]) -> list[Change]:

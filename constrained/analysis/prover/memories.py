@@ -1,4 +1,4 @@
-"""What a conversation carries between turns, by number: memories after which everything goes the same way have one. Runs no turn.
+"""What a conversation carries between turns, by number: memories after which everything goes the same way have one.
 
 A policy of one step asks only whether some responses were said; that is part of a point. Procedures, obligations of
 the conversation and claims read more: their situation tells memories apart.
@@ -19,7 +19,7 @@ from constrained.logic.run import TurnOptions, with_outcomes
 _WHOLE = WHOLE | {"vars"}
 
 
-class Recall:
+class Memories:
     """The memories of one policy's conversations.
 
     What was said and what was done are parts of a point of their own, as far as they matter (``said``, ``done``); a
@@ -80,8 +80,8 @@ class Recall:
         if not option.effects:
             return [(self.number(memory), False)]
         names = [effect.name for effect in option.effects]
-        found = [(self.number(self._told(memory, done=names)), False)]
-        return [*found, (self.number(self._told(memory, failed=names)), True)] if ran.is_performing(option) else found
+        found = [(self.number(self._with_outcomes(memory, done=names)), False)]
+        return [*found, (self.number(self._with_outcomes(memory, failed=names)), True)] if ran.is_performing(option) else found
 
     def _after(self, number: int, ran: TurnOptions, option: Option) -> Memory:
         if self.is_whole:
@@ -89,7 +89,7 @@ class Recall:
         before = self._memories[number]
         return before.model_copy(update={"number": before.number + 1, "running": option.running})
 
-    def _told(self, memory: Memory, done: Collection[str] = (), failed: Collection[str] = ()) -> Memory:
+    def _with_outcomes(self, memory: Memory, done: Collection[str] = (), failed: Collection[str] = ()) -> Memory:
         """What became of effects; what was done is kept elsewhere."""
         after = with_outcomes(memory, done, failed)
         return after if self.is_whole else after.model_copy(update={"done": ()})
