@@ -6,7 +6,6 @@ hash covers its words, not its line breaks and spaces.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import unicodedata
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from constrained.catalog.response import Catalog, Citation, PolicyDocument, Response
+from constrained.catalog.response import Catalog, Citation, PolicyDocument, Response, sha256
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*\s*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -121,7 +120,7 @@ def _fence(line: str, opened: str) -> str:
 
 def passage_hash(passage: str) -> str:
     """``sha256:`` and hex digits over the words of a passage."""
-    return "sha256:" + hashlib.sha256(_plain(passage).encode()).hexdigest()
+    return sha256(_plain(passage).encode())
 
 
 def _plain(text: str) -> str:

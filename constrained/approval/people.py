@@ -18,7 +18,6 @@ keys = ["ed25519:...", {key = "ed25519:...", until = 2026-06-30}]
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
@@ -30,6 +29,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from constrained.approval.keys import from_text
+from constrained.catalog.response import sha256
 from constrained.errors import ApprovalError, KeyFileError
 
 FILE_NAME = "people.toml"
@@ -150,7 +150,7 @@ def load_people(path: str | Path, catalog: str) -> People:
     tags: dict[str, Rule] = {}
     for tag, rule in shape.rules.tags.items():
         tags[_folded(tag)] = tags.get(_folded(tag), Rule()).also(_rule(rule))
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    digest = sha256(content)
     return People(str(path), digest, people, common.also(_rule(own)) if own else common, tags)
 
 

@@ -240,6 +240,11 @@ class Catalog:
 # -- hashes: of what is said and when, whatever the file looks like ------------------------------------
 
 
+def canonical_json(content: Any) -> bytes:
+    """JSON in the one way that is hashed and signed: sorted keys, no spaces, UTF-8."""
+    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
 def sha256(content: bytes) -> str:
     """``sha256:`` and hex digits."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
@@ -248,8 +253,7 @@ def sha256(content: bytes) -> str:
 def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> str:
     """``sha256:`` and hex digits over canonical JSON; the order of keys in a file does not matter."""
     content = {**head, "responses": {response.id: _content(response) for response in responses.values()}}
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return sha256(text.encode())
+    return sha256(canonical_json(content))
 
 
 def _content(response: Response) -> dict[str, Any]:
@@ -293,8 +297,7 @@ def version_hash(response: Response, locale: str) -> str:
     }
     if response.claims:
         content["claims"] = response.claims
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return sha256(text.encode())
+    return sha256(canonical_json(content))
 
 
 def _cites(cites: Citation) -> list[str]:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from constrained.analysis.prover.proofs import Proof, Verdict, prove
 from constrained.analysis.prover.properties import always, before, eventually, never_after, scope
+from constrained.analysis.prover.watch import StateWatch
+from constrained.logic.state import State
 from constrained.quality.golden import run_golden
 from tests.analysis.small import HEAD, IDS, Brute, loaded, policies, procedures
 
@@ -177,3 +179,16 @@ def test_what_the_second_procedure_of_a_turn_hears_is_part_of_its_events(folder)
     assert proof.explored.n_points == len(brute.steps)
     assert len(verdict(proof, "order").dialogue.turns) == expected(brute, "before", "four", "two") == 1
     replayed(policy, proof)
+
+
+def test_a_copy_of_a_watched_state_reads_nothing_and_remembers_what_it_changed():
+    class Purse(State):
+        gold: int = 0
+        place: str = "here"
+
+    fields: list[str] = []
+    watch = StateWatch(Purse, fields.append)
+    after = watch.make({"gold": 3, "place": "there"}).replace(gold=2)
+    assert watch.changes(after) == {"gold": 2}
+    assert fields == []
+    assert (after.gold, fields) == (2, ["gold"])
