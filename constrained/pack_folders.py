@@ -1,4 +1,4 @@
-"""Where packs lie: the working directory first, then those shipped with the package. Reads no catalog and no logic.
+"""Where packs lie: the working directory first, then those shipped with the package.
 
 A pack is three files of one name: ``catalogs/NAME.yaml``, ``logic/NAME.py`` and, optionally, ``dialogues/NAME.yaml``.
 """

@@ -20,16 +20,20 @@ from types import ModuleType
 from constrained.catalog.response import Catalog
 from constrained.errors import ConstrainedError, PolicyError, Problem
 from constrained.logic.policy import Policy
-from constrained.pack_folders import Pack, catalog_path, find_pack, folders, list_packs
+from constrained.pack_folders import find_pack, list_packs
 
-__all__ = ["Pack", "catalog_path", "find_pack", "folders", "list_packs", "load_policy", "load_policy_file"]
+__all__ = ["list_packs", "load_policy", "load_policy_file"]
 
 _lock = threading.RLock()  # one execution of a logic file at a time: its classes must exist once
 
 
 @dataclass(frozen=True, slots=True)
 class _Execution:
-    """A logic file that was executed, and the contents that it was made from."""
+    """A logic file that was executed, and the contents that it was made from.
+
+    Attributes:
+        content: of the logic file and of the catalog of its name, which goes before one that was found elsewhere.
+    """
 
     module: ModuleType
     content: bytes
@@ -79,6 +83,8 @@ def _execute(path: Path) -> ModuleType:
         content = path.read_bytes()
     except OSError as error:
         raise PolicyError(f"{path} cannot be read: {error.strerror}", hint="check the path and its permissions") from error
+    catalog = path.parent.parent / "catalogs" / f"{path.stem}.yaml"
+    content += b"\0" + (catalog.read_bytes() if catalog.is_file() else b"")
     executions = _executions.setdefault(path, [])
     known = next((one for one in executions if one.is_current(content)), None)
     if known is not None:

@@ -103,6 +103,17 @@ def test_a_logic_file_is_executed_anew_when_the_catalog_that_it_names_changes(he
     assert load_policy("harbour") is first
 
 
+def test_a_catalog_that_is_put_beside_a_logic_file_is_taken_from_then_on(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    write_pack(here, "harbour", "working directory")
+    alone = tmp_path_factory.mktemp("elsewhere")
+    write_pack(alone, "harbour", "beside")
+    beside = (alone / "catalogs" / "harbour.yaml").rename(alone / "later.yaml")
+    logic = alone / "logic" / "harbour.py"
+    assert load_policy_file(logic).catalog["greet"].texts["en"].literal == "Hello from working directory."
+    beside.rename(alone / "catalogs" / "harbour.yaml")
+    assert load_policy_file(logic).catalog["greet"].texts["en"].literal == "Hello from beside."
+
+
 def test_two_packs_of_one_name_do_not_collide(here: Path) -> None:
     write_pack(here / "a", "harbour", where="a")
     write_pack(here / "b", "harbour", where="b")

@@ -72,7 +72,7 @@ def explore(policy: Policy, n_runs: int) -> Iterator[Run]:
         path = frozenset(offer.source.line for offer in run.spoken)
         if path not in seen:
             seen.add(path)
-            corpus += [seed, *_further(run)]
+            corpus += [seed, *_procedure_seeds(run)]
         yield run
 
 
@@ -87,7 +87,7 @@ def run_once(policy: Policy, state: State, heard: Understanding | None, memory: 
     return Run(state, heard, offers, error, hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16], is_made_up, memory)
 
 
-def _further(run: Run) -> Iterator[_Seed]:
+def _procedure_seeds(run: Run) -> Iterator[_Seed]:
     """Where procedures would be after each offer, with the outcome of its effects."""
     for offer in run.offers:
         if offer.way is not None and offer.way.running:
@@ -118,17 +118,17 @@ def _seeds(policy: Policy, corpus: list[_Seed]) -> Iterator[_Seed]:
     state_type, heard_type = policy.state_type, policy.heard_type
     default = try_build(state_type.default)
     pool = pool_of(policy.script, default)
-    base = default or _invented(state_type, pool)
+    base = default or _invent_state(state_type, pool)
     if base is None:
         return
     nothing = heard_type() if heard_type else None
     yield _Seed(base, nothing, default is None)
-    yield from _singles(_Seed(base, nothing, default is None), pool)
+    yield from _single_changes(_Seed(base, nothing, default is None), pool)
     while True:
-        yield _varied(pool.draw.choice(corpus[-12:] if pool.draw.random() < 0.5 else corpus), pool)
+        yield _vary_seed(pool.draw.choice(corpus[-12:] if pool.draw.random() < 0.5 else corpus), pool)
 
 
-def _singles(seed: _Seed, pool: Pool) -> Iterator[_Seed]:
+def _single_changes(seed: _Seed, pool: Pool) -> Iterator[_Seed]:
     """Each field of the state, and each thing heard, alone at each of its values."""
     for name, field in type(seed.state).model_fields.items():
         for value in pool.values(field.annotation):
@@ -140,16 +140,16 @@ def _singles(seed: _Seed, pool: Pool) -> Iterator[_Seed]:
             yield _Seed(seed.state, seed.heard.replace(**{name: value}) if seed.heard else None, seed.is_made_up)
 
 
-def _varied(seed: _Seed, pool: Pool) -> _Seed:
+def _vary_seed(seed: _Seed, pool: Pool) -> _Seed:
     """One to three fields of the state changed, and something else heard."""
     names = list(type(seed.state).model_fields)
     weights = [_weight(getattr(seed.state, name)) for name in names] if pool.draw.random() < 0.5 else [1] * len(names)
     state, is_made_up = seed.state, seed.is_made_up
     for name in pool.draw.choices(names, weights, k=pool.draw.choice((0, 1, 1, 2, 3))) if names else ():
-        value = _changed(getattr(state, name), type(state).model_fields[name].annotation, pool)
+        value = _vary_value(getattr(state, name), type(state).model_fields[name].annotation, pool)
         state, is_made_up = try_build(state.replace, **{name: value}) or state, is_made_up or _holds_models(value)
     varied_seed = _Seed(state, seed.heard, is_made_up)
-    return _Seed(state, _heard(varied_seed, pool), is_made_up, seed.memory)
+    return _Seed(state, _vary_heard(varied_seed, pool), is_made_up, seed.memory)
 
 
 def _weight(value: Any) -> int:
@@ -157,7 +157,7 @@ def _weight(value: Any) -> int:
     return 1 + len(type(value[0]).model_fields) if isinstance(value, tuple) and value and isinstance(value[0], BaseModel) else 1
 
 
-def _changed(value: Any, annotation: Any, pool: Pool) -> Any:
+def _vary_value(value: Any, annotation: Any, pool: Pool) -> Any:
     """Another value of a field: a tuple of models with one of them varied, or any value of the type."""
     if isinstance(value, tuple) and value and isinstance(value[0], BaseModel) and pool.draw.random() < 0.7:
         at = pool.draw.randrange(len(value))
@@ -168,7 +168,7 @@ def _changed(value: Any, annotation: Any, pool: Pool) -> Any:
     return pool.draw.choice(values) if values else value
 
 
-def _heard(seed: _Seed, pool: Pool) -> Understanding | None:
+def _vary_heard(seed: _Seed, pool: Pool) -> Understanding | None:
     """The same, nothing, or one to all things heard anew. An entity is one that the state holds."""
     if seed.heard is None:
         return None
@@ -195,7 +195,7 @@ def _answers(seed: _Seed, name: str, pool: Pool) -> list[Any]:
     return [value for value in found if value is None or value >= 0] if isinstance(one, Amount) else found
 
 
-def _invented(state_type: type[State], pool: Pool) -> State | None:
+def _invent_state(state_type: type[State], pool: Pool) -> State | None:
     """A state of a type without a default."""
     fields = {name: pool.values(field.annotation) for name, field in state_type.model_fields.items() if field.is_required()}
     for _ in range(200 if all(fields.values()) else 0):

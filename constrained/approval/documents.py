@@ -74,7 +74,7 @@ NO_FILE: Stamp = (-1, 0, 0, 0)
 UNREADABLE: Stamp = (-2, 0, 0, 0)
 
 
-def stamp(path: str | Path) -> Stamp:
+def file_stamp(path: str | Path) -> Stamp:
     """What changes with a file: size, time of change, and what nobody can set back, its number and the time of its last change of any kind.
 
     ``NO_FILE`` when there is none; ``UNREADABLE`` for a link that leads nowhere, or a folder that may not be looked into.

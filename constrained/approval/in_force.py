@@ -215,7 +215,7 @@ def snapshot_at(catalog: Catalog, versions: Mapping[str, str]) -> ApprovalSnapsh
 
 def has_ledger(catalog: Catalog) -> bool:
     """Whether signed approvals decide what this catalog may say."""
-    return catalog.is_approval_required or bool(catalog.path and documents.stamp(ledger_path(catalog.path)) != documents.NO_FILE)
+    return catalog.is_approval_required or bool(catalog.path and documents.file_stamp(ledger_path(catalog.path)) != documents.NO_FILE)
 
 
 _known: dict[str, _Reading] = {}
@@ -244,7 +244,7 @@ class _WatchedCatalog:
 
 def _read(watched: _WatchedCatalog) -> _Reading:
     """The present reading; the files are read again only when their size or time changed."""
-    stamps = tuple(map(documents.stamp, watched.files))  # before the files are read: a change in between is seen the next time
+    stamps = tuple(map(documents.file_stamp, watched.files))  # before the files are read: a change in between is seen the next time
     known = _known.get(watched.name)
     if known is not None and known.stamps == stamps:
         return known

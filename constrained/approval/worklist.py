@@ -71,7 +71,7 @@ def versions(
         hint = f"the ids stand in {catalog.path or 'the catalog'}"
         raise ApprovalError(f"the catalog {catalog.name!r} has no response {unknown[0]!r}", file=catalog.path, hint=hint)
     return [
-        _version(response, one, approvals, today)
+        _version_status(response, one, approvals, today)
         for response in catalog.responses.values()
         if not ids or response.id in ids
         for one in response.texts
@@ -127,12 +127,12 @@ def to_recall(
     """
     response = catalog.responses.get(response_id)
     if response is None:
-        return [_gone(response_id, locale or ANY, terms)]
+        return [_recall_absent(response_id, locale or ANY, terms)]
     gone = {entry.locale for entry in signed} - set(response.texts) - {ANY}
     here, left = ([one for one in found if locale in (None, one)] for found in (response.texts, sorted(gone)))
     if not here and not left:
         raise ApprovalError(f"{response_id!r} has no text in {locale!r}", file=catalog.path, hint=f"it has {', '.join(response.texts)}")
-    return [*(draft_of("recall", response, one, terms) for one in here), *(_gone(response_id, one, terms) for one in left)]
+    return [*(draft_of("recall", response, one, terms) for one in here), *(_recall_absent(response_id, one, terms) for one in left)]
 
 
 def draft_of(kind: Kind, response: Response, locale: str, terms: SigningTerms) -> DraftEntry:
@@ -153,7 +153,7 @@ def draft_of(kind: Kind, response: Response, locale: str, terms: SigningTerms) -
     )
 
 
-def _gone(response_id: str, locale: str, terms: SigningTerms) -> DraftEntry:
+def _recall_absent(response_id: str, locale: str, terms: SigningTerms) -> DraftEntry:
     """A recall of whatever the ledger holds of a response in a locale."""
     return DraftEntry(
         kind="recall",
@@ -167,7 +167,7 @@ def _gone(response_id: str, locale: str, terms: SigningTerms) -> DraftEntry:
     )
 
 
-def _version(response: Response, locale: str, approvals: ApprovalSnapshot, today: date) -> VersionStatus:
+def _version_status(response: Response, locale: str, approvals: ApprovalSnapshot, today: date) -> VersionStatus:
     reason, found = approvals.why_not(response, locale, today), approvals.signatures(response, locale)
     ends = ends_on(found, response, approvals.people, today) if approvals.people and not reason else None
     return VersionStatus(response, locale, reason, found, ends)
@@ -183,17 +183,17 @@ def _has_signed(version: VersionStatus, by: str, today: date) -> bool:
 def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[Problem]]:
     """Problems (nothing can be said) and remarks (something cannot), each at the line of its response."""
     problems: list[Problem] = []
-    remarks = list(_changed(catalog))
+    remarks = list(_citation_problems(catalog))
     if not has_ledger(catalog):
         return problems, remarks
     try:
-        found = list(_best(catalog, today))
+        found = list(_best_statuses(catalog, today))
     except ApprovalError as error:
         return [Problem(error.file, error.line, 0, error.message, error.hint)], remarks
     for version in found:
         if version.reason:
             is_fatal = version.response.id == catalog.fallback and version.locale == catalog.locale
-            (problems if is_fatal else remarks).append(_waits(version, catalog))
+            (problems if is_fatal else remarks).append(_waiting_problem(version, catalog))
         elif version.ends_soon(today):
             message = f"the approval of {version.name} ends on {version.ends}"
             remarks.append(
@@ -206,11 +206,11 @@ def n_in_force(catalog: Catalog, today: date) -> tuple[int, int] | None:
     """How many versions are in force somewhere, of how many; None where no ledger is kept. Raises ApprovalError."""
     if not has_ledger(catalog):
         return None
-    found = list(_best(catalog, today))
+    found = list(_best_statuses(catalog, today))
     return sum(not version.reason for version in found), len(found)
 
 
-def _best(catalog: Catalog, today: date) -> Iterator[VersionStatus]:
+def _best_statuses(catalog: Catalog, today: date) -> Iterator[VersionStatus]:
     """Each version as it stands in the place where it stands best: one that is approved for one channel only is approved."""
     if not catalog.path:
         hint = "write the catalog into a file; the ledger lies beside it"
@@ -234,12 +234,12 @@ def _places(ledger: Ledger) -> list[tuple[str | None, str | None]]:
     return [(None, None), *sorted(named - {(None, None)}, key=str)]
 
 
-def _waits(version: VersionStatus, catalog: Catalog) -> Problem:
+def _waiting_problem(version: VersionStatus, catalog: Catalog) -> Problem:
     hint = f"constrained approve {catalog.name} {version.response.id} --as PERSON" + (" --restore" if version.is_recalled else "")
     return version.response.source.problem(f"{version.name} {version.reason}", hint)
 
 
-def _changed(catalog: Catalog) -> Iterator[Problem]:
+def _citation_problems(catalog: Catalog) -> Iterator[Problem]:
     for one in changed_citations(catalog):
         stopped = "is suspended: " if one.is_suspended else "may be out of date: "
         hint = f"read the passage; if the text is still right, write hash: {one.present}" if one.present else "correct document and passage"

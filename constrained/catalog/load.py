@@ -18,7 +18,7 @@ from constrained.catalog.locales import canonical_tag
 from constrained.catalog.read import read_documents, read_responses, read_review
 from constrained.catalog.response import Catalog, Response, Slot, content_hash, freeze, sha256
 from constrained.catalog.schema import CatalogFile
-from constrained.catalog.shape import shaped
+from constrained.catalog.shape import to_catalog_file
 from constrained.catalog.template import Hole, Template
 from constrained.errors import CatalogError
 
@@ -55,7 +55,7 @@ def _catalog(data: Any, report: Report, today: date | None, *, path: str = "", f
     if not isinstance(data, dict):
         report.add((), "a catalog is a mapping (key: value)", "write catalog:, version:, locale:, fallback: and responses:")
         raise _refused(report)
-    shape = shaped(data, report)
+    shape = to_catalog_file(data, report)
     responses = read_responses(shape, report, today or datetime.now(UTC).date())
     review = read_review(shape.review, report)
     _add_clashes(responses, report)

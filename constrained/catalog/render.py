@@ -185,7 +185,7 @@ def _choice(slot: Slot, value: Any, locale: str) -> str:
     if words is None:
         known = ", ".join(slot.choices)
         raise _RefusedValue(
-            f"takes one of {known}; got {_shown(value)}", "add the value to the slot's choices in the catalog, or pass one of them"
+            f"takes one of {known}; got {_value_in_words(value)}", "add the value to the slot's choices in the catalog, or pass one of them"
         )
     word = words.get(locale)
     if word is None:
@@ -293,10 +293,10 @@ def can_format(locale: str) -> bool:
 
 
 def _wrong(expected: str, value: Any, hint: str) -> NoReturn:
-    raise _RefusedValue(f"takes {expected}, got {_shown(value)}", hint)
+    raise _RefusedValue(f"takes {expected}, got {_value_in_words(value)}", hint)
 
 
-def _shown(value: Any) -> str:
+def _value_in_words(value: Any) -> str:
     """The type and the head of a value; the value may be huge, or its repr may fail."""
     if isinstance(value, str):
         return repr(value[:40])

@@ -55,7 +55,7 @@ _MISSING_HINTS = {
 }
 
 
-def shaped(data: dict[str, Any], report: Report) -> CatalogFile:
+def to_catalog_file(data: dict[str, Any], report: Report) -> CatalogFile:
     """``data`` as a CatalogFile. What does not fit goes into ``report`` and is left out or replaced by a stub.
 
     Raises:
@@ -68,7 +68,7 @@ def shaped(data: dict[str, Any], report: Report) -> CatalogFile:
             for detail in error.errors(include_url=False, include_context=True):
                 path = _path(detail["loc"])
                 if not report.is_bad(path):
-                    _add(path, detail, report)
+                    _add_misfit(path, detail, report)
                 _take_out(data, path)
     raise CatalogError(f"{report.file} is not a catalog", report.problems, hint="correct these first")
 
@@ -122,7 +122,7 @@ def _step(data: Any, step: str | int) -> Any:
 # -- the misfit in a writer's words ------------------------------------------------------------------
 
 
-def _add(path: Path, detail: Any, report: Report) -> None:
+def _add_misfit(path: Path, detail: Any, report: Report) -> None:
     kind: str = detail["type"]
     value = detail["input"]
     if kind == "missing":
@@ -137,7 +137,7 @@ def _add(path: Path, detail: Any, report: Report) -> None:
     elif len(path) == 4 and path[2] == "slots":
         report.add(path, *_slot_words(path, value))
     elif kind == "literal_error":
-        report.add(path, f"{named(path)} must be {detail['ctx']['expected']}, not {_shown(value)}", "write one of these words")
+        report.add(path, f"{named(path)} must be {detail['ctx']['expected']}, not {_value_in_words(value)}", "write one of these words")
     elif kind == "greater_than":
         report.add(path, f"{named(path)} must be greater than {detail['ctx']['gt']:g}", "write a larger number, or take it out")
     elif kind in ("greater_than_equal", "less_than_equal"):
@@ -146,7 +146,7 @@ def _add(path: Path, detail: Any, report: Report) -> None:
     else:
         expected, hint = _EXPECTED.get(kind, ("of another kind", ""))
         expected, hint = _by_key(path, expected, hint)
-        report.add(path, f"{named(path)} must be {expected}, not {_shown(value)}", hint)
+        report.add(path, f"{named(path)} must be {expected}, not {_value_in_words(value)}", hint)
 
 
 _QUOTE = "put it in quotes"
@@ -187,7 +187,7 @@ def _slot_words(path: Path, value: Any) -> tuple[str, str]:
         return f"{named(path)} says too little for a {kind} slot", _MISSING_HINTS["currency" if kind == "money" else "of"]
     if kind is None:
         return f"{named(path)} has no type", f"write {{type: ...}} with one of {', '.join(KINDS)}"
-    return f"{named(path)} has an unknown slot type {_shown(kind)}", nearest(kind, KINDS)
+    return f"{named(path)} has an unknown slot type {_value_in_words(kind)}", nearest(kind, KINDS)
 
 
 def _known_keys(path: Path, report: Report) -> frozenset[str]:
@@ -204,7 +204,7 @@ def _known_keys(path: Path, report: Report) -> frozenset[str]:
     return frozenset(name for model in models for name in model.model_fields)
 
 
-def _shown(value: Any) -> str:
+def _value_in_words(value: Any) -> str:
     names: tuple[tuple[type, Callable[[Any], str]], ...] = (
         (bool, lambda _: "true or false"),
         (str, lambda text: repr(text[:40])),
