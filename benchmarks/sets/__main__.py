@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness import BenchmarkError
+from benchmarks.measure import BenchmarkError
 from benchmarks.sets.loading import NAMES, load
 from benchmarks.sets.pack import write
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import BenchmarkError
-from benchmarks.lines import DATA_VARIABLE, data_folder
+from benchmarks.measure import BenchmarkError
+from benchmarks.sets.lines import DATA_VARIABLE, data_folder
 
 
 def located(relative: str, folder: Path | None) -> Path:

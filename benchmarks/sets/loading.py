@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness import BenchmarkError
+from benchmarks.measure import BenchmarkError
 from benchmarks.sets import banking77, butler, clinc150, nlupp, star
 from benchmarks.sets.values import Set
 

@@ -15,9 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lines import data_folder
 from benchmarks.sets.files import read_json, read_lines
 from benchmarks.sets.flow import NODES, Flow, flow, result
+from benchmarks.sets.lines import data_folder
 from benchmarks.sets.splitting import DEV_SEED, bare
 from benchmarks.sets.values import Row, Set
 from benchmarks.sets.wording import named

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness import BenchmarkError
+from benchmarks.measure import BenchmarkError
 from benchmarks.sets import NAMES, Row, load
 from benchmarks.sets.__main__ import main
 from benchmarks.sets.butler import leave_one_out
