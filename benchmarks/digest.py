@@ -38,7 +38,8 @@ PARTS = {
     "choice": Part("picked|heard as intended|time of|turns with", "picked as intended", "share"),
     "core": Part(".", "reply|whole turn|record", "ms"),
     "decoding": Part(
-        r"(natural, .*(ours-(exact|refine|auto|walk|exact-key|exact-when)|xgrammar(-forced)?|llguidance(-forced)?|outlines-(core|llguidance)|"
+        r"(natural, .*(ours-(exact|refine|auto|walk|exact-key|exact-when)|xgrammar(-forced)?|llguidance(-forced)?|"
+        r"outlines-(core|llguidance)|"
         r"guidance-select|one-pass-a-choice|vllm-choice): (compile|decision, time|same best line|failed in .*)$)|"
         r"^(?!natural,).*(float|keys|whens).*(exact|times|channel|nodes)",
         "",

@@ -1,4 +1,4 @@
-"""The process of one peer: reads requests as JSON lines, answers each with one line. Knows no suite.
+"""The process of one peer: reads requests as JSON lines, answers each with one line.
 
     python -m benchmarks.peers.worker '{"module": ..., "options": {...}, "limit_mb": ...}'
 

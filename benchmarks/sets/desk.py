@@ -1,4 +1,4 @@
-"""A made-up desk of as many responses as wanted, written as a pack: catalog and logic. Measures nothing."""
+"""A made-up desk of as many responses as wanted, written as a pack: catalog and logic."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from benchmarks.measure import NoDeviceError
 from benchmarks.options import PARTS
 from benchmarks.sets import Row as Labelled
 from benchmarks.sets import Set, load
-from benchmarks.sets.splitting import bare
+from benchmarks.sets.rows import bare
 from benchmarks.suites import out_of_scope
 from constrained.quality.metrics import ece
 from constrained.quality.risk_control import conformal

@@ -1,4 +1,4 @@
-"""What a way to choose makes of messages that nothing answers: figures shared by suites. Knows no way to choose."""
+"""What a way to choose makes of messages that nothing answers: figures shared by suites."""
 
 from __future__ import annotations
 

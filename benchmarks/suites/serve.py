@@ -1,4 +1,4 @@
-"""Suite serve: conversations over HTTP, while the server is killed; deadlines; rules alone; memory. Knows no wording.
+"""Suite serve: conversations over HTTP, while the server is killed; deadlines; rules alone; memory.
 
 What is shown is the server's process as users start it.
 """

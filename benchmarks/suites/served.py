@@ -1,4 +1,4 @@
-"""A server's process as users start it, and clients that talk to it over HTTP. Measures nothing.
+"""A server's process as users start it, and clients that talk to it over HTTP.
 
 A reply that is lost is asked for again with its key.
 """
