@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import digest, report
 from benchmarks.harness import Bench
 from benchmarks.measure import Spread
 from benchmarks.options import Options
@@ -93,3 +93,20 @@ def test_runs_are_joined_and_the_later_row_counts(bench: Bench, tmp_path: Path) 
     text = (tmp_path / "joined.md").read_text(encoding="utf-8")
     assert "| xgrammar | 7 | 1 | timeout (compile) |" in text
     assert grids(report.read([one, two]))["natural"].cells["xgrammar", 100, "compile"].value == 7
+
+
+def test_what_stays_of_a_run_is_small_and_says_where_it_comes_from(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'constrained[bench]'")
+    bench = Bench("audit", is_quiet=True)
+    bench.add("append to SQLite, 1 threads", "records a second", Spread(400.0, 390.0, 410.0), "1/s")
+    run = write_results(bench, tmp_path, dt.date(2026, 2, 3)).with_suffix(".json")
+    assert digest.main(["audit", str(run), "--out", str(tmp_path)]) == 0
+    (kept,) = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))["runs"]
+    assert kept["rows"] == [["append to SQLite, 1 threads", "records a second", 400.0, "1/s", "", [390.0, 410.0]]]
+    assert (kept["device"], kept["commit"], kept["versions"]) == (bench.device, bench.commit, bench.versions)
+    assert "records a second" in (tmp_path / "audit.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [one for one in sorted(report.RESULTS.iterdir()) if "-20" not in one.name], ids=lambda path: path.name)
+def test_results_in_the_tree_are_small(path: Path) -> None:
+    assert path.stat().st_size <= (50_000 if path.suffix == ".svg" else 30_000)
