@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.harness import Bench
 from benchmarks.options import PARTS
-from benchmarks.suites.served import MESSAGES, PACK, Hasty, Talk, serving, sound, take, together
+from benchmarks.suites.serve_process import MESSAGES, PACK, Hasty, Talk, serving, sound, take, together
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.model_files import DEFAULT_MODEL
 from constrained.packs import load_policy
