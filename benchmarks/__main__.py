@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import machine, report
-from benchmarks.harness import Bench, BenchmarkError, NoDeviceError, Row
+from benchmarks import measure, report
+from benchmarks.harness import Bench, Row
+from benchmarks.measure import BenchmarkError, NoDeviceError
 from benchmarks.options import Options, add_options, options_of
 
 SUITES = (
-    *("core", "decoding", "agreement", "choice", "calibration", "floors", "rules", "fit", "tune", "procedures", "prove"),
+    *("core", "decoding", "agreement", "choice", "calibration", "rules", "fit", "tune", "procedures", "prove"),
     *("audit", "serve", "gpu"),
 )
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted
@@ -61,14 +62,14 @@ def run_suite(name: str, *, is_smoke: bool, seed: int, is_quiet: bool = False, o
     if name not in present():
         raise BenchmarkError(f"there is no suite {name!r} here; there are {', '.join(present())}")
     bench = Bench(name, is_smoke=is_smoke, seed=seed, is_quiet=is_quiet, options=options or Options())
-    before = machine.load_average()
+    before = measure.load_average()
     try:
-        importlib.import_module(f"benchmarks.{name}").run(bench)
+        importlib.import_module(f"benchmarks.suites.{name}").run(bench)
     except KeyboardInterrupt:
         bench.is_whole = False
         bench.add("machine", "ended early", 1, "0 or 1")
     bench.add("machine", "load average before", before, "processes")
-    bench.add("machine", "load average after", machine.load_average(), "processes")
+    bench.add("machine", "load average after", measure.load_average(), "processes")
     if before > BUSY * (os.cpu_count() or 1):
         bench.tell(f"the machine was busy (load average {before:.1f}): ratios hold, absolute times may not")
     return bench
@@ -76,7 +77,7 @@ def run_suite(name: str, *, is_smoke: bool, seed: int, is_quiet: bool = False, o
 
 def present() -> tuple[str, ...]:
     """The suites that are there, in order."""
-    return tuple(name for name in SUITES if importlib.util.find_spec(f"benchmarks.{name}"))
+    return tuple(name for name in SUITES if importlib.util.find_spec(f"benchmarks.suites.{name}"))
 
 
 def _parser() -> argparse.ArgumentParser:

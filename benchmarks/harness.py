@@ -7,19 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
-from benchmarks import machine
+from benchmarks import measure
+from benchmarks.measure import BenchmarkError, Spread
 from benchmarks.options import Options
-from benchmarks.timing import Spread
 
 Key: TypeAlias = tuple[str, str, str]
-
-
-class BenchmarkError(Exception):
-    """A suite could not measure what it claims to measure: something is missing, or two results differ."""
-
-
-class NoDeviceError(BenchmarkError):
-    """A suite needs a device that is not here: no failure where all suites are run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +64,10 @@ class Bench:
     seed: int = 0
     is_quiet: bool = False
     options: Options = field(default_factory=Options)
-    device_kind: machine.DeviceKind = "cpu"
+    device_kind: measure.DeviceKind = "cpu"
     device: str = ""
-    versions: dict[str, str] = field(default_factory=machine.versions)
-    commit: str = field(default_factory=machine.commit)
+    versions: dict[str, str] = field(default_factory=measure.versions)
+    commit: str = field(default_factory=measure.commit)
     rows: list[Row] = field(default_factory=list)
     is_whole: bool = True
     targets: dict[Key, str] = field(default_factory=dict)
@@ -84,9 +76,9 @@ class Bench:
     def __post_init__(self) -> None:
         self.use_device(self.device_kind)
 
-    def use_device(self, kind: machine.DeviceKind) -> None:
+    def use_device(self, kind: measure.DeviceKind) -> None:
         """For suites that compute elsewhere than on the CPU; call it before the first row."""
-        self.device_kind, self.device = kind, machine.device_name(kind)
+        self.device_kind, self.device = kind, measure.device_name(kind)
 
     def add(
         self,

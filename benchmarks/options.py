@@ -1,4 +1,4 @@
-"""What a run is asked for beyond its suite: which part of it, which lists, peers, model, limits. Measures nothing."""
+"""What a run is asked for beyond its suite: which part of it, which lists, peers, model, limits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from benchmarks.peers import MOST_TOKENS, SPECS
 
-KINDS = ("natural", "ids", "near", "unicode")  # of lists.py
+KINDS = ("natural", "ids", "near", "unicode")  # of sets/lines.py
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 BASES = ("model", "encoder")
 PARTS = {
     "decoding": ("passes", "channel", "peers"),
     "gpu": ("mask",),
-    "prove": ("packs", "star", "repeat"),
+    "prove": ("packs", "repeat"),
     "choice": ("golden", "test", "dev", "rules", "fitted"),
     "serve": ("rules", "deadlines", "kills"),
     "fit": ("none", "few", "all", "butler", "clinc", "read"),
@@ -31,7 +31,7 @@ class Options:
     """Empty or None means the suite's own choice, which is a smaller one in a smoke run.
 
     Attributes:
-        parts: of the suite decoding, prove, serve or audit; ``mask`` of the suite gpu, which then needs no CUDA.
+        parts: of the suite; ``mask`` of the suite gpu, which then needs no CUDA.
         sizes, kinds: of the lists of the part ``peers``; sizes of the suite agreement, too. peers: names of ``peers.SPECS``.
         model: a folder; the default model when None. dtype: of the peers' model.
         n_prompts: rounds, each with another question. max_tokens: of one walk.

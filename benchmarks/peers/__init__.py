@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from benchmarks.bed import Prompt
+    from benchmarks.peers.bed import Prompt
 
 Surface = Literal["text", "key", "when"]
 PICKED = "picked "  # begins a note of a peer that picks its mode itself

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, PeerAbsentError, PeerUnsupportedError, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 
 MOST = 26
 TINY = 1e-30  # a probability that it rounds to zero

@@ -8,8 +8,8 @@ from typing import Any
 from lmformatenforcer import TokenEnforcer
 from lmformatenforcer.characterlevelparser import StringParser, UnionParser
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 from benchmarks.peers.walks import generated
 
 

@@ -9,8 +9,8 @@ import guidance
 from guidance import select
 from transformers.cache_utils import DynamicCache
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, PeerUnsupportedError, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 
 
 class Peer(Recompiling):

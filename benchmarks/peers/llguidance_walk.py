@@ -10,8 +10,8 @@ import llguidance.torch
 from llguidance import LLMatcher
 from torch import Tensor
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 from benchmarks.peers.walks import walked
 
 

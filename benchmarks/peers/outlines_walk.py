@@ -10,8 +10,8 @@ import torch
 from outlines.inputs import Chat
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 from benchmarks.peers.walks import walked
 
 _BACKENDS = {"core": "outlines_core", "xgrammar": "xgrammar", "llguidance": "llguidance"}

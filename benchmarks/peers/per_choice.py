@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 
 
 class Peer(Recompiling):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 from benchmarks.peers.walks import generated
 
 

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from benchmarks.machine import ROOT
+from benchmarks.measure import ROOT, Sample
 from benchmarks.peers import Answer, Entry, Spec
-from benchmarks.timing import Sample
 
 START_S = 300.0  # for loading a model, or for a server to come up
 

@@ -18,8 +18,8 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.bed import TOY, Bed, Prompt
 from benchmarks.peers import Answer, Entry, PeerAbsentError, PeerUnsupportedError, Recompiling
+from benchmarks.peers.bed import TOY, Bed, Prompt
 
 IS_REMOTE = True  # the worker need not load the model itself
 UP_S = 240.0

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer
+from benchmarks.peers.bed import Bed, Prompt
 
 
 def walked(bed: Bed, prompt: Prompt, ids: Sequence[int], n_passes: int | None, max_tokens: int, *, is_whole: bool = False) -> Answer:

@@ -1,4 +1,4 @@
-"""The process of one peer: reads requests as JSON lines, answers each with one line. Knows no suite.
+"""The process of one peer: reads requests as JSON lines, answers each with one line.
 
     python -m benchmarks.peers.worker '{"module": ..., "options": {...}, "limit_mb": ...}'
 
@@ -36,7 +36,7 @@ class Worker:
 
     def start(self, bed: dict[str, Any], repeat: int) -> dict[str, Any]:
         """Loads the model, then the peer; ``repeat`` passes of each suffix before and after a decision make F."""
-        from benchmarks import bed as beds
+        from benchmarks.peers import bed as beds
 
         if bed["settings"]["is_smoke"]:
             _compile_nothing()
@@ -168,9 +168,9 @@ def _compile_nothing() -> None:
 
 def _versions() -> dict[str, str]:
     """Of what this peer's environment holds."""
-    from benchmarks import machine
+    from benchmarks import measure
 
-    return machine.versions()
+    return measure.versions()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import xgrammar
 from torch import Tensor
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, Recompiling
+from benchmarks.peers.bed import Bed, Prompt
 from benchmarks.peers.walks import walked
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness import BenchmarkError
-from benchmarks.sets.loading import NAMES, load
+from benchmarks.measure import BenchmarkError
+from benchmarks.sets import NAMES, load
 from benchmarks.sets.pack import write
 
 

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.sets.files import read_csv
-from benchmarks.sets.splitting import bare, without
-from benchmarks.sets.values import Row, Set
+from benchmarks.sets.rows import Row, Set, bare, read_csv, without
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A set as a pack on disk: catalog, logic, and the messages to fit on and to measure on. Knows no model.
+"""A set as a pack on disk: catalog, logic, and the messages to fit on and to measure on.
 
 The texts are drafts: nobody approved them. ``constrained eval`` says drafts; ``play`` needs ``--drafts`` only where a catalog
 requires approvals, which these do not.
@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from benchmarks.sets import star
-from benchmarks.sets.flow import RESULTS, Flow
-from benchmarks.sets.values import Row, Set
+from benchmarks.sets.rows import Row, Set
+from benchmarks.sets.star import RESULTS, Flow
 
 FALLBACK, PARDON = "none_of_these", "I am afraid I cannot help with that. Could you put it in other words?"
 OPEN = '''"""Every topic of {name} is allowed at every turn: what is measured is the choice alone. Written by benchmarks.sets."""

@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Sequence
 
-from benchmarks.bed import Bed, Prompt
 from benchmarks.peers import Answer, Entry, PeerUnsupportedError
+from benchmarks.peers.bed import Bed, Prompt
 
 IS_REMOTE = True  # no model is loaded
 

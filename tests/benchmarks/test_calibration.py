@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import run_suite
-from benchmarks.calibration import read_scores
-from benchmarks.harness import BenchmarkError
+from benchmarks.measure import BenchmarkError
 from benchmarks.options import Options
+from benchmarks.suites.calibration import read_scores
 from tests.quality.calibration.synthetic import desk
 
 

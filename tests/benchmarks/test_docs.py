@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from benchmarks.machine import ROOT
+from benchmarks.measure import ROOT
 from benchmarks.options import KINDS
 from benchmarks.peers import SPECS, Entry
 
@@ -15,8 +15,8 @@ PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
 def test_the_adapter_that_is_shown_decides() -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
-    from benchmarks.bed import TOY, Bed, networks
-    from benchmarks.scene import rendered
+    from benchmarks.peers.bed import TOY, Bed, networks
+    from benchmarks.peers.scene import rendered
 
     network, tokenizer = networks(TOY, "float32", "cpu", 0)
     bed = Bed.around(TOY, network, tokenizer, rendered(tokenizer, ["Who?"]), {"seed": 0, "is_smoke": True})

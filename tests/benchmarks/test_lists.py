@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import lists
 from benchmarks.__main__ import _parser
 from benchmarks.options import KINDS, Options, options_of
+from benchmarks.sets import lines
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_longer_list_begins_with_the_shorter_one(kind: str) -> None:
-    found = lists.entries(kind, 3_000, seed=1, is_smoke=True)
+    found = lines.entries(kind, 3_000, seed=1, is_smoke=True)
     assert len(found) == 3_000
     for part in ("text", "key", "when"):
         assert len({getattr(entry, part) for entry in found}) == 3_000, part
-    assert lists.entries(kind, 50, seed=1, is_smoke=True) == found[:50]
+    assert lines.entries(kind, 50, seed=1, is_smoke=True) == found[:50]
 
 
 def test_natural_lines_are_the_butlers_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "butler_pairs", lambda: [("Who are you?", "The butler."), ("And now?", "Still the butler.")])
-    first, second, third = lists.entries("natural", 3, seed=0)
+    monkeypatch.setattr(lines, "butler_pairs", lambda: [("Who are you?", "The butler."), ("And now?", "Still the butler.")])
+    first, second, third = lines.entries("natural", 3, seed=0)
     assert (first.text, first.when, first.key) == ("The butler.", "Who are you?", "who are you?")
     assert second.key == "now"
-    assert third == lists.entries("natural", 1, seed=0, is_smoke=True)[0]
+    assert third == lines.entries("natural", 1, seed=0, is_smoke=True)[0]
 
 
 def test_a_kind_that_has_too_few_lines_says_how_many() -> None:
     with pytest.raises(ValueError, match=r"there are \d+ lines of the kind 'near', 10000000 are needed"):
-        lists.entries("near", 10_000_000, seed=0)
+        lines.entries("near", 10_000_000, seed=0)
 
 
 def test_options_are_what_was_asked_for() -> None:

@@ -15,12 +15,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
 
-from benchmarks.bed import TOY, Bed, networks  # noqa: E402  # they import torch
 from benchmarks.peers import SPECS, Entry, PeerUnsupportedError, Spec  # noqa: E402
+from benchmarks.peers.bed import TOY, Bed, networks  # noqa: E402  # they import torch
 from benchmarks.peers.environments import interpreter  # noqa: E402
-from benchmarks.reference import Conditional, conditional  # noqa: E402
-from benchmarks.scene import rendered  # noqa: E402
-from benchmarks.setting import QUESTIONS  # noqa: E402
+from benchmarks.peers.scene import QUESTIONS, rendered  # noqa: E402
+from benchmarks.peers.verdicts import Conditional, conditional  # noqa: E402
 
 HERE = [spec for spec in SPECS.values() if spec.environment is None and interpreter(spec)]
 ENTRIES = [

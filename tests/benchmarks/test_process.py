@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.bed import TOY, Prompt
 from benchmarks.peers import Answer, Entry, Spec
+from benchmarks.peers.bed import TOY, Prompt
 from benchmarks.peers.process import PeerFailedError, PeerProcess
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")

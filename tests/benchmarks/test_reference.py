@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
 
-from benchmarks.bed import TOY, Bed, Prompt, networks  # noqa: E402  # they import torch
 from benchmarks.harness import Bench  # noqa: E402
 from benchmarks.peers import SPECS, Answer, Entry  # noqa: E402
-from benchmarks.reference import conditional, divergence, log_softmax  # noqa: E402
-from benchmarks.verdicts import Judge  # noqa: E402
+from benchmarks.peers.bed import TOY, Bed, Prompt, networks  # noqa: E402  # they import torch
+from benchmarks.peers.verdicts import (  # noqa: E402
+    Judge,
+    conditional,
+    divergence,
+    log_softmax,
+)
 
 PROMPT = Prompt("Who?", "A butler.", "Who?", tuple(b"A butler."), tuple(b"Who?"))
 END = 256

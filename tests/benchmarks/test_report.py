@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import lines
-from benchmarks.harness import Bench, BenchmarkError
+from benchmarks.harness import Bench
+from benchmarks.measure import BenchmarkError, Spread
 from benchmarks.report import write_results
-from benchmarks.timing import Spread
+from benchmarks.sets import lines
 
 
 @pytest.fixture

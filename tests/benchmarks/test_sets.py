@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness import BenchmarkError
+from benchmarks.measure import BenchmarkError
 from benchmarks.sets import NAMES, Row, load
 from benchmarks.sets.__main__ import main
 from benchmarks.sets.butler import leave_one_out
-from benchmarks.sets.flow import RESULTS, flow, result
-from benchmarks.sets.splitting import bare, dev_and_rest, distinct, draw
-from benchmarks.sets.star import FALLBACK, TASKS, catalog
-from benchmarks.sets.wording import identifier, named
+from benchmarks.sets.rows import bare, dev_and_rest, distinct, draw, identifier, named
+from benchmarks.sets.star import FALLBACK, RESULTS, TASKS, catalog, flow, result
 from constrained.catalog.load import load_catalog
 from constrained.logic.allow import allow
 from constrained.logic.memory import Memory

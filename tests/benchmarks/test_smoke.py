@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import harness, machine
+from benchmarks import harness, measure
 from benchmarks.__main__ import SUITES, main, present
 
 CONTRACT = ["suite", "case", "metric", "value", "unit", "reference", "spread", "device", "versions", "commit", "seed"]
@@ -19,7 +19,7 @@ CONTRACT = ["suite", "case", "metric", "value", "unit", "reference", "spread", "
 @pytest.mark.parametrize("suite", present())
 def test_a_smoke_run_of_every_suite(suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'constrained[transformers]'")
-    before = sorted((machine.ROOT / "benchmarks" / "results").glob("*"))
+    before = sorted((measure.ROOT / "benchmarks" / "results").glob("*"))
     assert main([suite, "--smoke", "--quiet", "--json", str(tmp_path / "rows.json")]) == 0
     rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
     assert capsys.readouterr().out.count("\n| ") == len(rows) + 2, "the table has a line a row, and two of head"
@@ -27,11 +27,11 @@ def test_a_smoke_run_of_every_suite(suite: str, tmp_path: Path, capsys: pytest.C
         assert_keeps_the_contract(row, suite)
     keys = [(row["case"], row["metric"], row["reference"]) for row in rows]
     assert len(set(keys)) == len(keys), "two rows cannot be told apart"
-    assert sorted((machine.ROOT / "benchmarks" / "results").glob("*")) == before, "a smoke run is no result"
+    assert sorted((measure.ROOT / "benchmarks" / "results").glob("*")) == before, "a smoke run is no result"
 
 
 def test_a_run_that_is_ended_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from benchmarks import core
+    from benchmarks.suites import core
 
     def ended(bench: harness.Bench) -> None:
         bench.add("a case", "a metric", 2.0, "s")
@@ -95,5 +95,5 @@ def test_results_of_different_values_are_not_timed() -> None:
     bench = harness.Bench("core", is_quiet=True)
     bench.check("two sums", 0.0005, at_most=0.001)
     for difference in (0.002, math.nan):
-        with pytest.raises(harness.BenchmarkError, match="two sums: the results differ by"):
+        with pytest.raises(measure.BenchmarkError, match="two sums: the results differ by"):
             bench.check("two sums", difference, at_most=0.001)

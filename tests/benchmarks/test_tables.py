@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import tables, targets
-from benchmarks.cells import grids
+from benchmarks import digest, report
 from benchmarks.harness import Bench
+from benchmarks.measure import Spread
 from benchmarks.options import Options
+from benchmarks.peers.grids import grids, targets
 from benchmarks.report import write_results
-from benchmarks.timing import Spread
 
 F = "a pass of the suffix"
 
@@ -34,7 +34,7 @@ def bench() -> Bench:
 
 
 def test_tables_have_a_row_a_peer_and_a_column_a_size(bench: Bench) -> None:
-    text = tables.summary(row.to_json() for row in bench.rows)
+    text = report.summary(row.to_json() for row in bench.rows)
     assert "|  | 100 | 1,000 | 10,000 |" in text
     assert "| xgrammar | 0.1 | 1 | timeout (compile) |" in text
     assert "| ours-auto | 4 | 30 |  |" in text
@@ -44,7 +44,7 @@ def test_tables_have_a_row_a_peer_and_a_column_a_size(bench: Bench) -> None:
 
 
 def test_what_was_asked_for_is_told_of_the_fastest_peer(bench: Bench) -> None:
-    found = {one.case: one for one in targets.found(row.to_json() for row in bench.rows)}
+    found = {one.case: one for one in targets(row.to_json() for row in bench.rows)}
     few, many = found["natural, 100 lines"], found["natural, 1000 lines"]
     assert (few.value, few.reference, few.is_met) == (15.0, "xgrammar", True)
     assert (many.value, many.asked, many.is_met) == (3.0, "at least 5", False)
@@ -55,7 +55,7 @@ def test_compiling_is_told_beside_every_peer_that_walks_with_tokenising_and_with
         bench.add("natural, 10000 lines", f"ours-auto: {metric}", seconds, "s")
     for peer, seconds in (("llguidance", 0.25), ("outlines-xgrammar", 10.0), ("outlines-plain", 90.0)):
         bench.add("natural, 10000 lines", f"{peer}: compile", seconds, "s")
-    found = [one for one in targets.found(row.to_json() for row in bench.rows) if one.case == "natural, 10000 lines"]
+    found = [one for one in targets(row.to_json() for row in bench.rows) if one.case == "natural, 10000 lines"]
     assert [(one.reference, round(one.value, 3), one.is_met) for one in found] == [
         ("llguidance", 0.5, False),
         ("outlines-xgrammar", 20.0, False),
@@ -89,7 +89,24 @@ def test_runs_are_joined_and_the_later_row_counts(bench: Bench, tmp_path: Path) 
     later = Bench("decoding", is_quiet=True)
     later.add("natural, 100 lines", "xgrammar: compile", 7, "s")
     two = write_results(later, tmp_path, dt.date(2026, 2, 4)).with_suffix(".json")
-    assert tables.main([str(one), str(two), "--out", str(tmp_path / "joined")]) == 0
+    assert report.main([str(one), str(two), "--out", str(tmp_path / "joined")]) == 0
     text = (tmp_path / "joined.md").read_text(encoding="utf-8")
     assert "| xgrammar | 7 | 1 | timeout (compile) |" in text
-    assert grids(tables.read([one, two]))["natural"].cells["xgrammar", 100, "compile"].value == 7
+    assert grids(report.read([one, two]))["natural"].cells["xgrammar", 100, "compile"].value == 7
+
+
+def test_what_stays_of_a_run_is_small_and_says_where_it_comes_from(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'constrained[bench]'")
+    bench = Bench("audit", is_quiet=True)
+    bench.add("append to SQLite, 1 threads", "records a second", Spread(400.0, 390.0, 410.0), "1/s")
+    run = write_results(bench, tmp_path, dt.date(2026, 2, 3)).with_suffix(".json")
+    assert digest.main(["audit", str(run), "--out", str(tmp_path)]) == 0
+    (kept,) = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))["runs"]
+    assert kept["rows"] == [["append to SQLite, 1 threads", "records a second", 400.0, "1/s", "", [390.0, 410.0]]]
+    assert (kept["device"], kept["commit"], kept["versions"]) == (bench.device, bench.commit, bench.versions)
+    assert "records a second" in (tmp_path / "audit.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [one for one in sorted(report.RESULTS.iterdir()) if "-20" not in one.name], ids=lambda path: path.name)
+def test_results_in_the_tree_are_small(path: Path) -> None:
+    assert path.stat().st_size <= (50_000 if path.suffix == ".svg" else 30_000)

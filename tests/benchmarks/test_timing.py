@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.children import python, run_child
-from benchmarks.harness import BenchmarkError
-from benchmarks.timing import Sample, Series, Spread, interleaved, timed
+from benchmarks.measure import BenchmarkError, Sample, Series, Spread, interleaved, python, run_child, timed
 
 SECONDS = st.floats(1e-6, 1e3)
 
