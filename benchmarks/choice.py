@@ -17,7 +17,7 @@ import yaml
 
 from benchmarks.harness import Bench
 from benchmarks.machine import ROOT
-from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, Scene
+from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, PromptContext
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy
 from constrained.quality.golden import GoldenDialogue, GoldenResult, GoldenTurn, load_golden, run_golden
@@ -48,7 +48,7 @@ class HeardAsIntended:
     def identity(self) -> Mapping[str, str]:
         return self._inner.identity
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         engine = self._inner if all(choice.kind == "option" for choice in choices) else self._script
         return engine.choose(choices, scene, deadline)
 

@@ -10,17 +10,17 @@ from benchmarks.setting import STATIC
 from constrained.engines.decoding import prompts as prompts
 from constrained.engines.decoding.prompts import PromptPlan
 from constrained.engines.decoding.tokens import Tokens
-from constrained.engines.protocol import Choice, Scene
+from constrained.engines.protocol import Choice, PromptContext
 
 SPEAKER = "Alfred Munnery"
 PERSONA = "For thirty years you have been the butler of Grayling Hall. " + STATIC.partition("Grayling Hall. ")[2]
-NEUTRAL = prompts.neutral(Scene("", "", "", "", (), (), "", (), "", "en")).message
+NEUTRAL = prompts.neutral(PromptContext("", "", "", "", (), (), "", (), "", "en")).message
 PLAN = PromptPlan(has_rules=False, has_listing=False)
 
 
-def scene_of(message: str, background: Sequence[str] = ()) -> Scene:
+def scene_of(message: str, background: Sequence[str] = ()) -> PromptContext:
     """One message to the butler, nothing said before."""
-    return Scene("benchmark", SPEAKER, PERSONA, "", (), tuple(background), "", (), message, "en")
+    return PromptContext("benchmark", SPEAKER, PERSONA, "", (), tuple(background), "", (), message, "en")
 
 
 def rendered(tokenizer: Any, questions: Sequence[str]) -> tuple[Prompt, ...]:

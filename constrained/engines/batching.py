@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from constrained.engines.protocol import (
-    Ask,
     BatchEngine,
     CatalogBound,
     Choice,
+    ChoiceRequest,
     Deadline,
     Distribution,
     Engine,
     ExtractionField,
     Extractor,
-    Scene,
+    PromptContext,
 )
 from constrained.errors import BusyError, EngineError
 
@@ -30,7 +30,7 @@ class BatchableEngine(Engine, BatchEngine, Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    ask: Ask
+    ask: ChoiceRequest
     deadline: Deadline | None
     answer: Future[list[Distribution]] = field(default_factory=Future)
 
@@ -61,9 +61,9 @@ class BatchingEngine:
     def identity(self) -> Mapping[str, str]:
         return self._engine.identity
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """As the engine behind it. Raises BusyError when the queue is full, DeadlineError when the turn does not come in time."""
-        waiting = _Waiting(Ask(choices, scene), deadline)
+        waiting = _Waiting(ChoiceRequest(choices, scene), deadline)
         with self._closing:
             if self._is_closed:
                 raise EngineError("the engine was closed", hint="keep it open as long as its conversations go on")
@@ -77,7 +77,7 @@ class BatchingEngine:
                 deadline.check()
         return waiting.answer.result()
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         """What the engine behind it reads of the message; nothing where it only chooses.
 
         Not batched: it goes to the engine beside a running batch, which must bear that as ``TransformersEngine`` does.

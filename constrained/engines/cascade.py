@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constrained.engines.protocol import (
-    Ask,
     BatchEngine,
     CatalogBound,
     Choice,
+    ChoiceRequest,
     Deadline,
     Decoding,
     Distribution,
     Engine,
     ExtractionField,
     Extractor,
-    Scene,
+    PromptContext,
     checked,
 )
 from constrained.errors import CalibrationError, EngineError
@@ -84,10 +84,10 @@ class Cascade:
                 found[f"{number}.threshold"] = f"{stage.threshold:.6g}"
         return found
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
-        return self.decide_many([Ask(choices, scene)], deadline)[0]
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
+        return self.decide_many([ChoiceRequest(choices, scene)], deadline)[0]
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """Many conversations: each stage gets what is open of all of them at once."""
         found: dict[tuple[int, int], Distribution] = {}
         open_ = {(row, column) for row, ask in enumerate(asks) for column in range(len(ask.choices))}
@@ -109,18 +109,18 @@ class Cascade:
             if isinstance(stage.engine, CatalogBound):
                 stage.engine.check_catalog(name, digest)
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         """By the first stage that reads; nothing where none does."""
         reader = next((stage.engine for stage in self.stages if isinstance(stage.engine, Extractor)), None)
         return [None] * len(blanks) if reader is None else reader.read(blanks, scene, deadline)
 
 
 def _answered(
-    engine: Engine, asks: Sequence[Ask], open_: set[tuple[int, int]], deadline: Deadline | None
+    engine: Engine, asks: Sequence[ChoiceRequest], open_: set[tuple[int, int]], deadline: Deadline | None
 ) -> Iterator[tuple[tuple[int, int], Distribution]]:
     """The engine's answers to the open choices, each with its place. Raises EngineError for answers that are none."""
     columns = {row: sorted(column for at, column in open_ if at == row) for row in sorted({row for row, _ in open_})}
-    put = [Ask([asks[row].choices[column] for column in open_columns], asks[row].scene) for row, open_columns in columns.items()]
+    put = [ChoiceRequest([asks[row].choices[column] for column in open_columns], asks[row].scene) for row, open_columns in columns.items()]
     if isinstance(engine, BatchEngine):
         answers = engine.decide_many(put, deadline)
     else:

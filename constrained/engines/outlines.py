@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Scene
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, PromptContext
 from constrained.errors import EngineError
 
 MOST_GENERATORS = 32  # compiled ones that are kept
@@ -64,18 +64,18 @@ class OutlinesEngine:
             "scoring": "walk" + (f" ({self._backend})" if self._backend else ""),
         }
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """One request a choice. A deadline is checked between requests; give the client a timeout for the time within one."""
         return [self._chosen(choice, scene, deadline) for choice in choices]
 
-    def _chosen(self, choice: Choice, scene: Scene, deadline: Deadline | None) -> Distribution:
+    def _chosen(self, choice: Choice, scene: PromptContext, deadline: Deadline | None) -> Distribution:
         if deadline is not None:
             deadline.check()
         names = distinct_names(choice.candidates)
         index = names.index(self._written(names, choice, scene)) if len(names) > 1 else 0
         return Distribution(tuple(float(at == index) for at in range(len(names))), "walk")
 
-    def _written(self, names: tuple[str, ...], choice: Choice, scene: Scene) -> str:
+    def _written(self, names: tuple[str, ...], choice: Choice, scene: PromptContext) -> str:
         """The name that the model wrote. Raises EngineError when it is none."""
         with self._lock:  # a generator holds the state of one walk
             generator, is_json = self._generator(names)
@@ -141,7 +141,7 @@ def distinct_names(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def prompt(names: Sequence[str], choice: Choice, scene: Scene) -> str:
+def prompt(names: Sequence[str], choice: Choice, scene: PromptContext) -> str:
     """What the model reads: who speaks, what may be chosen and when, the turn, the question."""
     lines = [f"You are {scene.speaker}. {scene.persona}".strip(), ""]
     lines += [choice.question or "Choose the reply that answers the user's last message.", "You may answer with one of:"]

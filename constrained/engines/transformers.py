@@ -25,7 +25,7 @@ from constrained.engines.decoding.rules import Calibration, Channel, ScoredChoic
 from constrained.engines.decoding.selftest import self_test
 from constrained.engines.decoding.tokens import Tokens
 from constrained.engines.model_files import home
-from constrained.engines.protocol import Ask, Choice, Deadline, Distribution, ExtractionField, Scene
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Distribution, ExtractionField, PromptContext
 from constrained.errors import EngineError
 
 
@@ -176,11 +176,11 @@ class TransformersEngine:
             self._identity["weights"] = self.reader.model.weights_hash()
         return dict(self._identity)
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """One distribution per choice. All choices are scored in one batch where the rule allows it."""
-        return self.decide_many([Ask(choices, scene)], deadline)[0] if choices else []
+        return self.decide_many([ChoiceRequest(choices, scene)], deadline)[0] if choices else []
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """The choices of many conversations, each with a scene and candidates of its own; in one batch where ``is_shared``.
 
         Conversations of one catalog share its static part; one deadline holds for all.
@@ -196,7 +196,7 @@ class TransformersEngine:
             for ask in asks
         ]
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> list[str | None]:
         """What the message says for each blank, by xgrammar's masks; None where it spells nothing of the form."""
         with _held(self.reader.model.lock, deadline):
             return slot_reading.read(self.reader, blanks, scene, deadline)

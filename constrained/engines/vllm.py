@@ -18,7 +18,7 @@ import numpy as np
 from constrained.engines.decoding.rules import Calibration
 from constrained.engines.decoding.tokens import Tokens
 from constrained.engines.model_files import locate_model
-from constrained.engines.protocol import Ask, Choice, Deadline, Distribution, Scene
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Distribution, PromptContext
 from constrained.engines.vllm_rules import Answer, RemoteChannel, RemoteRule, Source
 from constrained.engines.vllm_servers import VllmServers
 from constrained.errors import EngineError
@@ -86,11 +86,11 @@ class VllmEngine:
     def identity(self) -> Mapping[str, str]:
         return dict(self._identity)
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """One distribution per choice; all are asked for together."""
-        return self.decide_many([Ask(choices, scene)], deadline)[0]
+        return self.decide_many([ChoiceRequest(choices, scene)], deadline)[0]
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """The choices of many conversations, asked for together; one deadline holds for all."""
         asked = [ask for ask in asks if ask.choices]
         found = iter(self.rule.scores(self._source, asked, deadline) if asked else [])

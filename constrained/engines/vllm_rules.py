@@ -21,7 +21,7 @@ from constrained.engines.decoding.rules import CHANNEL, NONE, Calibration
 from constrained.engines.decoding.search import Objective, best_first
 from constrained.engines.decoding.tokens import Tokens
 from constrained.engines.decoding.trie import TokenIndex, Trie
-from constrained.engines.protocol import Ask, Candidate, Choice, Deadline, Decoding, Mode, Scene
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Deadline, Decoding, Mode, PromptContext
 from constrained.engines.vllm_servers import Ids, Next
 from constrained.errors import EngineError
 
@@ -71,7 +71,7 @@ class RemoteRule(Protocol):
     @property
     def calibration(self) -> Calibration: ...
 
-    def scores(self, source: Source, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[Answer]]:
+    def scores(self, source: Source, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[Answer]]:
         """For each ask one answer per choice, in order."""
         ...
 
@@ -95,7 +95,7 @@ class RemoteChannel:
     def calibration(self) -> Calibration:
         return CHANNEL
 
-    def scores(self, source: Source, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[Answer]]:
+    def scores(self, source: Source, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[Answer]]:
         tasks = [[self._task(source.tokens, ask.scene, choice) for choice in ask.choices] for ask in asks]
         pairs = list(dict.fromkeys((context, task.message) for group in tasks for task in group for context in task.contexts))
         found = source.teller.ask(
@@ -105,7 +105,7 @@ class RemoteChannel:
         known = {(context, told): sum(next(values)[0] for _ in told) for context, told in pairs}
         return [[task.answer(known) for task in group] for group in tasks]
 
-    def _task(self, tokens: Tokens, scene: Scene, choice: Choice) -> _Pairs:
+    def _task(self, tokens: Tokens, scene: PromptContext, choice: Choice) -> _Pairs:
         common = message.shared(scene.message, choice)
         n = len(choice.candidates)
         read = list(range(n)) if n <= message.N_NEAREST else message.nearest(common, choice)
@@ -162,7 +162,7 @@ class RemoteDirect:
     def calibration(self) -> Calibration:
         return NONE
 
-    def scores(self, source: Source, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[Answer]]:
+    def scores(self, source: Source, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[Answer]]:
         tasks = [[_node_task(self, source.tokens, ask.scene, choice) for choice in ask.choices] for ask in asks]
         small = [task for group in tasks for task in group if task.trie.n_inner <= self.budget]
         exact = {id(task): found for task, found in zip(small, _all_nodes(source, small, deadline), strict=True)}
@@ -251,7 +251,7 @@ def _answer(found: Scored, mode: Mode, reason: str) -> Answer:
     return Answer(scores, mode, Decoding(reason, *cost, found.gap, found.mass))
 
 
-def _node_task(rule: RemoteDirect, tokens: Tokens, scene: Scene, choice: Choice) -> _Nodes:
+def _node_task(rule: RemoteDirect, tokens: Tokens, scene: PromptContext, choice: Choice) -> _Nodes:
     static, suffix = tokens.chat(rule.plan.static(scene), prompt.dynamic(scene, choice))
     _, silent = tokens.chat("", prompt.dynamic(prompt.neutral(scene), choice))
     end = () if tokens.end is None else (tokens.end,)

@@ -24,7 +24,7 @@ from constrained.engines.decoding.rules import NONE, Calibration, ScoredChoice, 
 from constrained.engines.decoding.search import Objective, bounded, refine, score_prefixes
 from constrained.engines.decoding.trie import Trie
 from constrained.engines.decoding.walk import walk_rows
-from constrained.engines.protocol import Ask, Candidate, Choice, Deadline, Decoding, Mode, Scene
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Deadline, Decoding, Mode, PromptContext
 from constrained.errors import EngineError
 
 MOST = len(ascii_uppercase)
@@ -126,7 +126,7 @@ class Direct:
     def calibration(self) -> Calibration:
         return NONE
 
-    def scores(self, reader: Reader, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[ScoredChoice]]:
+    def scores(self, reader: Reader, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[ScoredChoice]]:
         tasks = [[_task(self, reader, ask.scene, choice) for choice in ask.choices] for ask in asks]
         flat = [task for group in tasks for task in group]
         modes = [self._mode(reader, task, deadline) for task in flat]
@@ -252,7 +252,7 @@ class Direct:
 class _Task:
     """One choice in token ids."""
 
-    scene: Scene
+    scene: PromptContext
     choice: Choice
     static: Ids
     suffix: Ids
@@ -273,7 +273,7 @@ class _Task:
         return (what, self.static, self.silent_suffix, self.rows)
 
 
-def _task(rule: Direct, reader: Reader, scene: Scene, choice: Choice) -> _Task:
+def _task(rule: Direct, reader: Reader, scene: PromptContext, choice: Choice) -> _Task:
     static, suffix = reader.tokens.chat(rule.plan.static(scene), prompts.dynamic(scene, choice))
     _, silent = reader.tokens.chat("", prompts.dynamic(prompts.neutral(scene), choice))
     surfaces = tuple(_surface(candidate, rule.surface) for candidate in choice.candidates)

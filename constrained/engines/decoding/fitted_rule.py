@@ -19,7 +19,7 @@ from constrained.engines.decoding.encoder import Encoder, vectors
 from constrained.engines.decoding.prompts import lettered, overlap
 from constrained.engines.decoding.reader import Reader
 from constrained.engines.decoding.rules import Calibration, Floats, ScoredChoice, ScoreRule
-from constrained.engines.protocol import Ask, Candidate, Choice, Deadline, Decoding
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Deadline, Decoding
 
 N_READ = 8  # options that the other rule reads: the right one is among them nearly always, and the cost does not grow
 
@@ -64,14 +64,14 @@ class Tuned:
     def calibration(self) -> Calibration:
         return replace(self.base.calibration, temperature_option=self.head.temperature, rest_option=0.0)
 
-    def scores(self, reader: Reader, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[ScoredChoice]]:
+    def scores(self, reader: Reader, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[ScoredChoice]]:
         rows = self._rows([ask.scene.message for ask in asks if _options(ask)], deadline)
         near = [[self._near(ask, choice, rows) for choice in ask.choices if choice.kind == "option"] for ask in asks]
         based = iter(self._based(reader, asks, near, deadline))
         return [self._of_ask(reader, ask, iter(mine), based, deadline) for ask, mine in zip(asks, near, strict=True)]
 
     def _of_ask(
-        self, reader: Reader, ask: Ask, near: Iterator[Floats], based: Iterator[ScoredChoice], deadline: Deadline | None
+        self, reader: Reader, ask: ChoiceRequest, near: Iterator[Floats], based: Iterator[ScoredChoice], deadline: Deadline | None
     ) -> list[ScoredChoice]:
         found = []
         for choice in ask.choices:
@@ -94,14 +94,14 @@ class Tuned:
             states = vectors(self.encoder, distinct, deadline)
         return dict(zip(distinct, self.head.scores(states), strict=True))
 
-    def _near(self, ask: Ask, choice: Choice, rows: dict[str, Floats]) -> Floats:
+    def _near(self, ask: ChoiceRequest, choice: Choice, rows: dict[str, Floats]) -> Floats:
         """[candidate] nats by the message's vector, and by the letters that it shares with what describes the option."""
         candidates = choice.candidates
         found = self.head.of(rows[ask.scene.message], [_id(one) for one in candidates], [one.no_match for one in candidates])
         return found + self.letters * letters_of(ask.scene.message, candidates) if self.letters else found
 
     def _based(
-        self, reader: Reader, asks: Sequence[Ask], near: Sequence[Sequence[Floats]], deadline: Deadline | None
+        self, reader: Reader, asks: Sequence[ChoiceRequest], near: Sequence[Sequence[Floats]], deadline: Deadline | None
     ) -> list[ScoredChoice]:
         """What ``base`` is asked, in its order, all in the same passes."""
         put = []
@@ -116,13 +116,13 @@ class Tuned:
         """The choice among the nearest options; without candidates where ``base`` has no weight."""
         return replace(choice, candidates=tuple(choice.candidates[index] for index in _nearest(scores, choice)) if self.mixed else ())
 
-    def _found(self, reader: Reader, ask: Ask, choice: Choice, scores: Floats, deadline: Deadline | None) -> ScoredChoice:
+    def _found(self, reader: Reader, ask: ChoiceRequest, choice: Choice, scores: Floats, deadline: Deadline | None) -> ScoredChoice:
         for twins in _twins(choice.candidates):
             scores[twins] += self._apart(reader, ask, choice, twins, deadline)
         n_tokens = len(self.encoder.rows([ask.scene.message])[0])
         return ScoredChoice(scores, "exact", Decoding("the message is read once", n_tokens, 1, n_tokens, n_tokens, len(scores)))
 
-    def _apart(self, reader: Reader, ask: Ask, choice: Choice, twins: list[int], deadline: Deadline | None) -> Floats:
+    def _apart(self, reader: Reader, ask: ChoiceRequest, choice: Choice, twins: list[int], deadline: Deadline | None) -> Floats:
         """[twin] nats, the best one's 0: what ``base`` makes of one response's fillings among themselves."""
         alone = replace(choice, candidates=tuple(choice.candidates[index] for index in twins))
         found = self.base.scores(reader, [replace(ask, choices=[alone])], deadline)[0][0]
@@ -151,7 +151,7 @@ def _spread(found: ScoredChoice, read: list[int], n: int) -> Floats:
     return whole
 
 
-def _options(ask: Ask) -> bool:
+def _options(ask: ChoiceRequest) -> bool:
     return any(choice.kind == "option" for choice in ask.choices)
 
 

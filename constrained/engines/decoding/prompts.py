@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from constrained.engines.protocol import Candidate, Choice, Scene
+from constrained.engines.protocol import Candidate, Choice, PromptContext
 
 N_EXAMPLES = 16  # of a candidate, in its context
 N_BACKGROUND = 24  # messages of every kind, in the context of "none of these"
@@ -31,7 +31,7 @@ class PromptPlan:
     has_rules: bool = True
     has_listing: bool = True
 
-    def static(self, scene: Scene) -> str:
+    def static(self, scene: PromptContext) -> str:
         parts = [f"You are {scene.speaker}. {scene.persona}".strip()]
         if self.has_rules:
             parts.append(f"The rules that you follow:\n{scene.rules.strip()}")
@@ -40,7 +40,7 @@ class PromptPlan:
         return "\n\n".join(parts)
 
 
-def dynamic(scene: Scene, choice: Choice) -> str:
+def dynamic(scene: PromptContext, choice: Choice) -> str:
     """The turn: state, history, message, question."""
     lines = [f"State: {scene.state}"] if scene.state else []
     lines += [f"{'User' if who == 'user' else scene.speaker}: {text}" for who, text in scene.history]
@@ -50,12 +50,12 @@ def dynamic(scene: Scene, choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def neutral(scene: Scene) -> Scene:
+def neutral(scene: PromptContext) -> PromptContext:
     """The same scene when nobody has said anything: what a prior is computed under."""
     return replace(scene, state="", history=(), message="...")
 
 
-def contexts(choice: Choice, scene: Scene) -> list[str]:
+def contexts(choice: Choice, scene: PromptContext) -> list[str]:
     """[candidate] what is read before the message when the channel asks how likely it is there.
 
     A candidate's first examples, the most typical ones, stand last: the nearer to the message, the more they weigh.
@@ -74,7 +74,7 @@ def plain_style(text: str) -> str:
     return text.lower().rstrip(" \t\n.!?…,") or text
 
 
-def _context(candidate: Candidate, choice: Choice, scene: Scene, has_twin: bool) -> str:
+def _context(candidate: Candidate, choice: Choice, scene: PromptContext, has_twin: bool) -> str:
     if candidate.no_match and choice.kind == "option":
         return _listed("Messages of every kind.", _spread(scene.background, N_BACKGROUND))
     head = _sentence(candidate.when or f"{choice.question} {candidate.text}")

@@ -15,7 +15,7 @@ from constrained.engines.decoding import prompts
 from constrained.engines.decoding.channel import score_message_rows, score_messages
 from constrained.engines.decoding.prompts import HEAD_TOKENS, N_NEAREST, TAIL_TOKENS, WORDS, bounded, nearest, shared
 from constrained.engines.decoding.reader import Ids, Reader, pick_channel
-from constrained.engines.protocol import Ask, Choice, Deadline, Decoding, Mode, Scene
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Mode, PromptContext
 from constrained.errors import EngineError
 
 
@@ -102,7 +102,7 @@ class ScoreRule(Protocol):
         """What its scores are read with unless the engine was given another one."""
         ...
 
-    def scores(self, reader: Reader, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[ScoredChoice]]:
+    def scores(self, reader: Reader, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[ScoredChoice]]:
         """For each ask one entry per choice, in order. All asks in the same passes where the rule can."""
         ...
 
@@ -142,7 +142,7 @@ class Channel:
     def calibration(self) -> Calibration:
         return CHANNEL
 
-    def scores(self, reader: Reader, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[ScoredChoice]]:
+    def scores(self, reader: Reader, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[ScoredChoice]]:
         tasks = [[self._task(reader, ask.scene, choice, deadline) for choice in ask.choices] for ask in asks]
         pairs = [(context, task.message) for group in tasks for task in group for context in task.contexts]
         if reader.has_tree:
@@ -153,7 +153,7 @@ class Channel:
         parts = iter(np.split(found, np.cumsum(counts)[:-1]))
         return [[task.found(next(parts), *cost) for task in group] for group in tasks]
 
-    def _task(self, reader: Reader, scene: Scene, choice: Choice, deadline: Deadline | None) -> _Task:
+    def _task(self, reader: Reader, scene: PromptContext, choice: Choice, deadline: Deadline | None) -> _Task:
         message = tuple(bounded(reader.tokens.plain(prompts.heard_as(scene.message))))
         n = len(choice.candidates)
         mode, reason = self._mode(reader, n, len(message), deadline)

@@ -17,7 +17,7 @@ from constrained.engines.decoding.mask_xgrammar import XgrammarMask
 from constrained.engines.decoding.reader import Reader
 from constrained.engines.decoding.tokens import Spelling
 from constrained.engines.decoding.walk import spelling_of, walk_rows
-from constrained.engines.protocol import Deadline, ExtractionField, Scene
+from constrained.engines.protocol import Deadline, ExtractionField, PromptContext
 from constrained.errors import ConstrainedError, EngineError
 
 SEPARATORS = " -/.:_,#+()'&"  # may stand between letters and digits where the message has none, or others
@@ -28,7 +28,7 @@ READ = 600  # characters of a message that are searched, as for amounts and days
 _STATIC = "Copy out of the message what the question asks for, character by character."
 
 
-def read(reader: Reader, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None) -> list[str | None]:
+def read(reader: Reader, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None) -> list[str | None]:
     """What the message says for each blank; None where it spells nothing of the form.
 
     Raises EngineError when xgrammar is not installed or cannot use a grammar.
@@ -52,7 +52,7 @@ def readings(mask: XgrammarMask, message: str) -> list[str]:
     return list(dict.fromkeys(kept))[:MOST_READINGS]
 
 
-def _read(reader: Reader, blank: ExtractionField, scene: Scene, deadline: Deadline | None) -> str | None:
+def _read(reader: Reader, blank: ExtractionField, scene: PromptContext, deadline: Deadline | None) -> str | None:
     if deadline is not None:
         deadline.check()
     n_vocabulary = reader.model.network.get_output_embeddings().weight.shape[0]

@@ -20,7 +20,7 @@ from constrained.engines.decoding.encoder import SentenceStates
 from constrained.engines.decoding.fitted_rule import N_READ, Tuned, letters_of
 from constrained.engines.decoding.mixture import Mixture
 from constrained.engines.decoding.rules import Calibration
-from constrained.engines.protocol import Ask, Candidate, Choice
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest
 from constrained.errors import CalibrationError, DataError, EngineError, StateError, TuningError
 from constrained.quality.fit import _n_allowed, fit, plain_rows
 from constrained.quality.labelled_data import Example
@@ -254,7 +254,7 @@ def test_a_response_that_was_never_fitted_is_refused(inn: Any, tmp_path: Path) -
     made, _ = fitted(tmp_path)
     choice = Choice("reply", "option", (Candidate("0:room", "a"), Candidate("1:cellar", "b")))
     with pytest.raises(CalibrationError, match="no response 'cellar'"):
-        made.rule.scores(made.reader, [Ask([choice], SCENE)], None)
+        made.rule.scores(made.reader, [ChoiceRequest([choice], SCENE)], None)
 
 
 def test_only_the_nearest_are_read_by_the_engines_own_rule(inn: Any, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_only_the_nearest_are_read_by_the_engines_own_rule(inn: Any, tmp_path: P
     n_hidden = made.states.states(made.states.rows(["a"])).shape[1]
     some = Mixture(ids, torch.randn(30, n_hidden, generator=torch.Generator().manual_seed(0)), torch.zeros(30), base=0.5, rest=0.0)
     choice = Choice("reply", "option", tuple(Candidate(f"{at}:{name}", name, when=f"asks {name}") for at, name in enumerate(ids)))
-    found = Tuned(made.states, some, Counting(), letters=0.1, mixed=0.5).scores(made.reader, [Ask([choice], SCENE)], None)[0][0]
+    found = Tuned(made.states, some, Counting(), letters=0.1, mixed=0.5).scores(made.reader, [ChoiceRequest([choice], SCENE)], None)[0][0]
     assert read == [N_READ]
     assert len(found.scores) == 30
     assert np.isfinite(found.scores).all()
