@@ -107,12 +107,12 @@ def _compare_rules(bench: Bench, engine: Any) -> None:
     rules = [engine.rule]
     rules += [Direct(surface, plan=bare) for surface in ("text", "key", "when")]
     rules += [Direct("text", False, plan=bare), Direct("text", True, True, plan=bare), Direct("key", plan=listing)]
-    default, calibration = engine.rule, engine.calibration
+    default, probability_map = engine.rule, engine.probability_map
     for rule in rules:
-        engine.rule, engine.calibration = rule, rule.calibration
+        engine.rule, engine.probability_map = rule, rule.probability_map
         right = [one for pack in PACKS for one in _given(bench, pack, "dev", engine, RULES_STEP)]
         bench.add(f"all packs, {len(right)} dev turns", f"picked as intended, heard given, {rule.name}", _share(right), "share")
-    engine.rule, engine.calibration = default, calibration
+    engine.rule, engine.probability_map = default, probability_map
 
 
 def _turns(bench: Bench, pack: str, part: str, engine: Engine) -> Iterator[Taken]:

@@ -133,7 +133,7 @@ Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextTokenQuery:
     """Asks for log P(token | prompt) of each of some distinct tokens, over the whole vocabulary."""
 
     prompt: Ids
@@ -183,9 +183,11 @@ class VllmServers:
         self._threads = ThreadPoolExecutor(n_connections, thread_name_prefix="constrained-vllm")
         self._lock, self._n_asked = threading.Lock(), 0
 
-    def ask(self, questions: Sequence[Next], deadline: Deadline | None = None) -> list[tuple[float, ...]]:
+    def ask(self, questions: Sequence[NextTokenQuery], deadline: Deadline | None = None) -> list[tuple[float, ...]]:
         """[question] the log-probability of each of its tokens. Raises EngineError or DeadlineError."""
-        parts = [Next(one.prompt, one.tokens[at : at + MOST_IDS]) for one in questions for at in range(0, len(one.tokens), MOST_IDS)]
+        parts = [
+            NextTokenQuery(one.prompt, one.tokens[at : at + MOST_IDS]) for one in questions for at in range(0, len(one.tokens), MOST_IDS)
+        ]
         batches = list(_batches(parts))
         asked = [self._threads.submit(self._answered, batch, deadline) for batch in batches]
         wait(asked, None if deadline is None else max(deadline.left_s, 0.0))
@@ -202,7 +204,7 @@ class VllmServers:
 
     # -- which server ----------------------------------------------------------------------------------------
 
-    def _answered(self, batch: Sequence[Next], deadline: Deadline | None) -> list[list[float]]:
+    def _answered(self, batch: Sequence[NextTokenQuery], deadline: Deadline | None) -> list[list[float]]:
         """The batch's answers by the first server that gives sound ones; one that stands alone is asked twice."""
         for _ in range(max(2, len(self._servers))):
             server = self._ready(deadline)
@@ -271,7 +273,7 @@ class VllmServers:
     # -- what it says ----------------------------------------------------------------------------------------
 
     def _try(self, server: _Server, within_s: float) -> None:
-        one, other = (self._complete(server, [Next(self._probe, ids)], within_s)[0][0] for ids in (self._probe[:1], self._probe))
+        one, other = (self._complete(server, [NextTokenQuery(self._probe, ids)], within_s)[0][0] for ids in (self._probe[:1], self._probe))
         if abs(one - other) > SAME_NATS:
             raise HttpFailure("it tells log-probabilities after the mask; start it with --logprobs-mode raw_logprobs")
         if self._tokenizer is not None:
@@ -288,7 +290,7 @@ class VllmServers:
         if not isinstance(found, dict) or found.get("tokens") != list(ids):
             raise HttpFailure("its tokenizer is not the local one")
 
-    def _complete(self, server: _Server, batch: Sequence[Next], within_s: float) -> list[list[float]]:
+    def _complete(self, server: _Server, batch: Sequence[NextTokenQuery], within_s: float) -> list[list[float]]:
         ids = list(dict.fromkeys(token for one in batch for token in one.tokens))
         body = {
             "model": self._model,
@@ -312,7 +314,7 @@ class VllmServers:
             raise HttpFailure("a body that is no JSON") from None
 
 
-def read_answer(found: Any, batch: Sequence[Next], ids: frozenset[int]) -> list[list[float]]:
+def read_answer(found: Any, batch: Sequence[NextTokenQuery], ids: frozenset[int]) -> list[list[float]]:
     """[prompt] the log-probability of each token that was asked for. Nothing else of an answer is looked at.
 
     Raises HttpFailure unless there is one answer for each prompt, with a number for each token of the request and
@@ -327,7 +329,7 @@ def read_answer(found: Any, batch: Sequence[Next], ids: frozenset[int]) -> list[
     return [_numbers(by_index[index], one, ids) for index, one in enumerate(batch)]
 
 
-def _numbers(choice: dict[str, Any], asked: Next, ids: frozenset[int]) -> list[float]:
+def _numbers(choice: dict[str, Any], asked: NextTokenQuery, ids: frozenset[int]) -> list[float]:
     told = choice.get("logprobs")
     steps = told.get("top_logprobs") if isinstance(told, dict) else None
     if not isinstance(steps, list) or len(steps) != 1 or not isinstance(steps[0], dict):
@@ -347,9 +349,9 @@ def _id(name: str) -> int:
     return int(number) if kind == "token_id" and number.isascii() and number.isdigit() and len(number) < 10 else -1
 
 
-def _batches(parts: Sequence[Next]) -> Iterator[list[Next]]:
+def _batches(parts: Sequence[NextTokenQuery]) -> Iterator[list[NextTokenQuery]]:
     """Prompts that go in one request: MOST_PROMPTS of them, and no more than MOST_IDS tokens among them all."""
-    batch: list[Next] = []
+    batch: list[NextTokenQuery] = []
     ids: set[int] = set()
     for one in parts:
         if batch and (len(batch) >= MOST_PROMPTS or len(ids.union(one.tokens)) > MOST_IDS):

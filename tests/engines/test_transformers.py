@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.engines.decoding import prompts
 from constrained.engines.decoding.direct_rule import Direct
-from constrained.engines.decoding.rules import Calibration, Channel, ScoredChoice
+from constrained.engines.decoding.rules import Channel, ProbabilityMap, ScoredChoice
 from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Deadline, Decoding, Engine
 from constrained.engines.transformers import TransformersEngine
 from constrained.errors import DeadlineError, EngineError
@@ -273,7 +273,7 @@ def test_weights_are_hashed_once_and_not_before_somebody_asks(network, monkeypat
         ("weights", {"network": lambda: tiny.network(seed=1)}),
         ("tokenizer", {"tokenizer": lambda: tiny.bpe(None)}),
         ("rule", {"rule": Direct()}),
-        ("calibration", {"calibration": Calibration(rest_option=0.125)}),
+        ("calibration", {"probability_map": ProbabilityMap(rest_option=0.125)}),
         ("dtype", {"network": lambda: tiny.network(dtype=torch.bfloat16)}),
         ("scoring", {"network": lambda: tiny.network(attention="eager")}),
     ],

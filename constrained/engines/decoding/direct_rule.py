@@ -15,16 +15,24 @@ from typing import Literal, get_args
 import numpy as np
 
 from constrained.engines.decoding import prompts
-from constrained.engines.decoding import reader as auto
-from constrained.engines.decoding.exact import Answered, Asked, Scored, TreePasses, score_forest, score_rows
+from constrained.engines.decoding.exact import RowQuery, RowScores, Scored, TreePasses, score_forest, score_rows
 from constrained.engines.decoding.language_model import Prefix
 from constrained.engines.decoding.masks import Backend
-from constrained.engines.decoding.reader import Floats, Ids, Indexed, Reader
-from constrained.engines.decoding.rules import NONE, Calibration, ScoredChoice, check_one_of
+from constrained.engines.decoding.reader import ChoiceSize, Indexed, Reader, pick
+from constrained.engines.decoding.rules import (
+    PLAIN_SOFTMAX,
+    Floats,
+    ProbabilityMap,
+    ScoredChoice,
+    Surface,
+    check_one_of,
+    scored_choice,
+    surface_of,
+)
 from constrained.engines.decoding.search import Objective, bounded, refine, score_prefixes
-from constrained.engines.decoding.trie import Trie
+from constrained.engines.decoding.trie import Ids, Trie
 from constrained.engines.decoding.walk import walk_rows
-from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Deadline, Decoding, Mode, PromptContext
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Mode, PromptContext
 from constrained.errors import EngineError
 
 MOST = len(ascii_uppercase)
@@ -46,8 +54,8 @@ def score_letters(
         raise EngineError(f"mode 'code' lists at most {MOST} candidates, and {n} are allowed", hint="use mode='auto'")
     letters = _letters(reader, n)
     orders = _orders(n, max(n_orders, 2))
-    asked = [Asked(tuple(reader.tokens.chat("", f"{dynamic}\n{_listing(order, surfaces)}")[1]), tuple(letters)) for order in orders]
-    answer = score_forest(reader.model, prefix, asked, deadline, has_tree=reader.has_tree)
+    queries = [RowQuery(tuple(reader.tokens.chat("", f"{dynamic}\n{_listing(order, surfaces)}")[1]), tuple(letters)) for order in orders]
+    answer = score_forest(reader.model, prefix, queries, deadline, has_tree=reader.has_tree)
     by_order = np.empty((len(orders), n))
     for place, (order, log_probs) in enumerate(zip(orders, answer.log_probs, strict=True)):
         by_order[place, order] = log_probs - np.logaddexp.reduce(log_probs)
@@ -80,7 +88,6 @@ def _listing(order: Sequence[int], surfaces: Sequence[str]) -> str:
 
 # -- Rule ``direct``: how likely each candidate is after the prompt, in any mode. --
 
-Surface = Literal["text", "key", "when"]
 DIRECT_MODES = ("exact", "refine", "bounded", "prefix", "code", "walk", "auto")
 
 
@@ -123,8 +130,8 @@ class Direct:
         return "-".join(parts)
 
     @property
-    def calibration(self) -> Calibration:
-        return NONE
+    def probability_map(self) -> ProbabilityMap:
+        return PLAIN_SOFTMAX
 
     def scores(self, reader: Reader, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[ScoredChoice]]:
         tasks = [[_task(self, reader, ask.scene, choice) for choice in ask.choices] for ask in asks]
@@ -134,7 +141,7 @@ class Direct:
         exact = iter(self._exact(reader, together, deadline))
         found = iter(
             [
-                self._told(next(exact), "exact", reason) if mode == "exact" else self._decoded(reader, task, mode, reason, deadline)
+                scored_choice(next(exact), "exact", reason) if mode == "exact" else self._decoded(reader, task, mode, reason, deadline)
                 for task, (mode, reason) in zip(flat, modes, strict=True)
             ]
         )
@@ -147,14 +154,14 @@ class Direct:
             return "exact", "there is one candidate"
         if self.mode != "auto":
             return self.mode, "asked for"
-        facts = auto.Facts(
+        size = ChoiceSize(
             len(task.suffix),
             task.trie.n_inner,
             len(task.index.telling),
             self.has_prior,
             task.key("nodes") in reader.priors,
         )
-        return auto.pick(facts, reader.speed, deadline)
+        return pick(size, reader.speed, deadline)
 
     # -- exact: all choices in one tree ----------------------------------------------------------------------
 
@@ -163,13 +170,13 @@ class Direct:
         found: dict[int, Scored] = {}
         for static in dict.fromkeys(task.static for task in tasks):
             group = [(index, task) for index, task in enumerate(tasks) if task.static == static]
-            asked = [Asked(task.suffix, task.rows) for _, task in group]
-            answer = score_forest(reader.model, reader.prefix(static, deadline), asked, deadline, has_tree=reader.has_tree)
+            queries = [RowQuery(task.suffix, task.rows) for _, task in group]
+            answer = score_forest(reader.model, reader.prefix(static, deadline), queries, deadline, has_tree=reader.has_tree)
             for place, (index, task) in enumerate(group):
                 found[index] = self._less_prior(reader, task, answer, place, deadline)
         return [found[index] for index in range(len(tasks))]
 
-    def _less_prior(self, reader: Reader, task: _Task, answer: Answered, place: int, deadline: Deadline | None) -> Scored:
+    def _less_prior(self, reader: Reader, task: _Task, answer: RowScores, place: int, deadline: Deadline | None) -> Scored:
         scores = answer.log_probs[place]
         if self.has_prior:
             scores = scores - self._row_prior(reader, task, deadline)
@@ -192,14 +199,14 @@ class Direct:
         if mode == "walk":
             return self._walked(reader, task, reason, deadline)
         if mode == "code":
-            return self._told(self._by_letter(reader, task, deadline), mode, reason)
+            return scored_choice(self._by_letter(reader, task, deadline), mode, reason)
         objective = self._objective(reader, task, mode, deadline)
-        parts = (reader.model, prefix, task.suffix, task.trie, objective, deadline)
+        passes = TreePasses(reader.model, prefix, task.suffix, task.trie, deadline)
         if mode == "refine":
-            return self._told(refine(*parts), mode, reason)
+            return scored_choice(refine(passes, task.trie, objective), mode, reason)
         if mode == "prefix":
-            return self._told(score_prefixes(*parts), mode, reason)
-        return self._told(bounded(*parts, budget=self.budget), "bounded", reason)
+            return scored_choice(score_prefixes(passes, task.trie, objective), mode, reason)
+        return scored_choice(bounded(passes, task.trie, objective, self.budget), "bounded", reason)
 
     def _objective(self, reader: Reader, task: _Task, mode: Mode, deadline: Deadline | None) -> Objective:
         """``refine`` reads the prior even where it is not taken off: it tells which rows are worth reading."""
@@ -242,11 +249,6 @@ class Direct:
         cost = Decoding(f"{reason}; masked by {self.backend}", walked.n_tokens, walked.n_passes, task.trie.n_inner, walked.n_tokens)
         return ScoredChoice(None, "walk", cost, row)
 
-    def _told(self, scored: Scored, mode: Mode, reason: str) -> ScoredChoice:
-        n_exact = int(scored.is_exact.sum())
-        cost = (scored.n_tokens, scored.n_passes, scored.n_nodes, scored.n_expanded, n_exact)
-        return ScoredChoice(scored.log_probs, mode, Decoding(reason, *cost, scored.gap, scored.mass, scored.flips))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
@@ -276,14 +278,8 @@ class _Task:
 def _task(rule: Direct, reader: Reader, scene: PromptContext, choice: Choice) -> _Task:
     static, suffix = reader.tokens.chat(rule.plan.static(scene), prompts.dynamic(scene, choice))
     _, silent = reader.tokens.chat("", prompts.dynamic(prompts.neutral(scene), choice))
-    surfaces = tuple(_surface(candidate, rule.surface) for candidate in choice.candidates)
+    surfaces = tuple(surface_of(candidate, rule.surface) for candidate in choice.candidates)
     return _Task(scene, choice, tuple(static), tuple(suffix), tuple(silent), surfaces, reader.indexed(surfaces))
-
-
-def _surface(candidate: Candidate, surface: Surface) -> str:
-    if surface == "key":
-        return candidate.name or candidate.text
-    return candidate.text if surface == "text" or not candidate.when else candidate.when
 
 
 def _node_prior(reader: Reader, task: _Task, nodes: np.ndarray, deadline: Deadline | None) -> Floats:

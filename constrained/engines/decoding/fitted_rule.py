@@ -18,7 +18,7 @@ from constrained.engines.decoding.adapter import adapted, changes
 from constrained.engines.decoding.encoder import Encoder, vectors
 from constrained.engines.decoding.prompts import lettered, overlap
 from constrained.engines.decoding.reader import Reader
-from constrained.engines.decoding.rules import Calibration, Floats, ScoredChoice, ScoreRule
+from constrained.engines.decoding.rules import Floats, ProbabilityMap, ScoredChoice, ScoreRule
 from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Deadline, Decoding
 
 N_READ = 8  # options that the other rule reads: the right one is among them nearly always, and the cost does not grow
@@ -50,7 +50,7 @@ class Tuned:
 
     encoder: Encoder
     head: Responses
-    base: ScoreRule
+    base: ScoreRule[Reader]
     letters: float = 0.0
     mixed: float = 0.0
     kind: str = "tuned"
@@ -61,8 +61,8 @@ class Tuned:
         return self.kind + "".join(f"-{name}-{value:.4g}" for name, value in parts if value) + f", {self.base.name}"
 
     @property
-    def calibration(self) -> Calibration:
-        return replace(self.base.calibration, temperature_option=self.head.temperature, rest_option=0.0)
+    def probability_map(self) -> ProbabilityMap:
+        return replace(self.base.probability_map, temperature_option=self.head.temperature, rest_option=0.0)
 
     def scores(self, reader: Reader, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[ScoredChoice]]:
         rows = self._rows([ask.scene.message for ask in asks if _options(ask)], deadline)

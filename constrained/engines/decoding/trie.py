@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+Ids: TypeAlias = "tuple[int, ...]"
 Ints: TypeAlias = "NDArray[np.int32]"
 PAD = -1
 

@@ -12,7 +12,7 @@ from constrained.engines.decoding.direct_rule import Direct
 from constrained.engines.decoding.exact import score_rows
 from constrained.engines.decoding.prompts import PromptPlan
 from constrained.engines.decoding.reader import Reader
-from constrained.engines.decoding.rules import NONE, Calibration, Channel
+from constrained.engines.decoding.rules import PLAIN_SOFTMAX, Channel, ProbabilityMap
 from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, PromptContext
 from constrained.errors import EngineError
 
@@ -67,7 +67,7 @@ def test_candidates_without_examples_all_read_the_same_messages():
 
 @given(probabilities, st.floats(0.1, 10), st.floats(-5, 5))
 def test_probabilities_sum_to_one_and_rest_weighs_on_the_fallback_alone(scores, temperature, rest):
-    found = Calibration(temperature_option=temperature, rest_option=rest).probabilities(scores, REPLY)
+    found = ProbabilityMap(temperature_option=temperature, rest_option=rest).probabilities(scores, REPLY)
     assert found.sum() == pytest.approx(1)
     odds = np.log(found[0] + 1e-300) - np.log(found[1] + 1e-300)
     if min(found[:2]) > 1e-12:
@@ -78,8 +78,8 @@ def test_probabilities_sum_to_one_and_rest_weighs_on_the_fallback_alone(scores, 
     ("kind", "candidates", "weight"), [("option", (KEY, PARDON), 1.0), ("heard", (KEY, PARDON), 2.0), ("span", (KEY, PARDON), 4.0)]
 )
 def test_each_kind_of_choice_has_its_own_weight(kind, candidates, weight):
-    calibration = Calibration(rest_option=1.0, rest_shown=2.0, rest_told=3.0, rest_span=4.0)
-    found = calibration.probabilities(np.zeros(2), Choice("one", kind, candidates))
+    mapped = ProbabilityMap(rest_option=1.0, rest_shown=2.0, rest_told=3.0, rest_span=4.0)
+    found = mapped.probabilities(np.zeros(2), Choice("one", kind, candidates))
     assert np.log(found[1] / found[0]) == pytest.approx(weight)
 
 
@@ -112,8 +112,8 @@ def test_a_prior_is_what_the_neutral_prompt_gives(reader):
     )
 
 
-def test_rules_without_a_calibration_of_their_own_add_nothing():
-    assert Direct().calibration == NONE == Calibration()
+def test_rules_without_a_probability_map_of_their_own_add_nothing():
+    assert Direct().probability_map == PLAIN_SOFTMAX == ProbabilityMap()
 
 
 @pytest.mark.parametrize("surface", ["text", "key", "when"])

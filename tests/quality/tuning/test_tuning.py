@@ -269,7 +269,7 @@ def test_no_adapter_makes_a_reply_that_is_not_approved(inn: Any, seed: int, size
     encoder = LanguageStates(made_by.reader.model, made_by.reader.tokens)
     head = Head(tuple(EXAMPLES), torch.randn(3, 32, generator=generator), 20.0, rest=0.5)
     made_by.rule = Tuned(encoder, head, made_by.rule)
-    made_by.calibration = made_by.rule.calibration
+    made_by.probability_map = made_by.rule.probability_map
     turn = Dialogue(inn, engine=made_by).reply(message)
     assert turn.text in {f"This is about {name}." for name in EXAMPLES} | {"What was that?"}
 
