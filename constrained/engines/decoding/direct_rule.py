@@ -16,6 +16,7 @@ import numpy as np
 
 from constrained.engines.decoding import prompts
 from constrained.engines.decoding.exact import RowQuery, RowScores, Scored, TreePasses, score_forest, score_rows
+from constrained.engines.decoding.grammar_masks import backend_name, check_backend
 from constrained.engines.decoding.language_model import Prefix
 from constrained.engines.decoding.masks import Backend
 from constrained.engines.decoding.reader import ChoiceSize, Indexed, Reader, pick
@@ -105,7 +106,7 @@ class Direct:
         mode: how it is decoded; ``auto`` picks for each choice and tells why.
         budget: nodes that ``bounded`` may feed; all when None.
         n_orders: in how many orders ``code`` lists the candidates.
-        backend: which engine masks the tokens of ``walk``.
+        backend: what masks the tokens of ``walk``: ``trie``, ``xgrammar``, or a compiler of masks.
     """
 
     surface: Surface = "text"
@@ -121,7 +122,7 @@ class Direct:
         """Raises EngineError for a surface, mode or backend that is not known."""
         check_one_of("surface", self.surface, get_args(Surface))
         check_one_of("mode", self.mode, DIRECT_MODES)
-        check_one_of("backend", self.backend, get_args(Backend))
+        check_backend(self.backend)
 
     @property
     def name(self) -> str:
@@ -246,7 +247,9 @@ class Direct:
             deadline=deadline,
             is_scored=False,
         )
-        cost = Decoding(f"{reason}; masked by {self.backend}", walked.n_tokens, walked.n_passes, task.trie.n_inner, walked.n_tokens)
+        cost = Decoding(
+            f"{reason}; masked by {backend_name(self.backend)}", walked.n_tokens, walked.n_passes, task.trie.n_inner, walked.n_tokens
+        )
         return ScoredChoice(None, "walk", cost, row)
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from constrained.engines.decoding.mask_xgrammar import XgrammarMask
+from constrained.engines.decoding.grammar_masks import XgrammarMask
 from constrained.engines.decoding.reader import Reader
-from constrained.engines.decoding.tokens import Spelling
-from constrained.engines.decoding.walk import spelling_of, walk_rows
+from constrained.engines.decoding.tokens import Spelling, spelling_of
+from constrained.engines.decoding.walk import walk_rows
 from constrained.engines.protocol import Deadline, ExtractionField, PromptContext
 from constrained.errors import ConstrainedError, EngineError
 

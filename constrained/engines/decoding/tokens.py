@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from constrained.errors import EngineError
@@ -174,6 +175,12 @@ class Spelling:
             if at < len(self._ordered) and self._ordered[at].startswith(spelled[-n:]):
                 return n
         return 0
+
+
+@lru_cache(maxsize=4)
+def spelling_of(tokens: Tokens, n_vocabulary: int) -> Spelling:
+    """What the vocabulary spells; read once for a tokenizer."""
+    return Spelling(tokens, n_vocabulary)
 
 
 def _pieces(tokenizer: Any, n_vocabulary: int) -> tuple[bytes, ...]:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.engines.decoding.mask_xgrammar import XgrammarMask
+from constrained.engines.decoding.grammar_masks import XgrammarMask
 from constrained.engines.decoding.reader import Reader
 from constrained.engines.decoding.slot_reading import MOST_READINGS, read, readings
-from constrained.engines.decoding.walk import spelling_of
+from constrained.engines.decoding.tokens import spelling_of
 from constrained.engines.protocol import Deadline, ExtractionField, PromptContext
 from constrained.errors import DeadlineError, EngineError
 from constrained.understanding.patterns import fits, is_said
