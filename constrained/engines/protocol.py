@@ -1,7 +1,6 @@
 """A closed question put to an engine, and its answer: the one interface between a turn and a model.
 
-Hearing and deciding are the same act: choosing one of a finite set of candidates. So an engine has one
-method. This module knows neither catalogs nor policies nor torch.
+Hearing and deciding are the same act: choosing one of a finite set of candidates. So an engine has one method.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from constrained.engines.decoding import mixture, slot_reading
 from constrained.engines.decoding.adapter import Manifest, attach, read_manifest
 from constrained.engines.decoding.channel import ContextFolder, Contexts
 from constrained.engines.decoding.encoder import Encoder, LanguageStates, load_encoder
-from constrained.engines.decoding.fitted_rule import Tuned
+from constrained.engines.decoding.fitted_rule import VectorRule
 from constrained.engines.decoding.language_model import LanguageModel
 from constrained.engines.decoding.reader import Reader
 from constrained.engines.decoding.rules import Channel, ProbabilityMap, ScoredChoice, ScoreRule
@@ -64,7 +64,7 @@ class TransformersEngine:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         network, tokenizer = _load(str(model), device, _dtype(dtype, device))
         self._start(str(model), network, tokenizer, rule, probability_map)
-        self._learned(adapter, fitted, probability_map)
+        self._load_learned(adapter, fitted, probability_map)
         self.reader.contexts = Contexts(self.reader.model, folder=self._folder())
 
     @classmethod
@@ -79,9 +79,9 @@ class TransformersEngine:
         fitted: str | Path | None = None,
     ) -> TransformersEngine:
         """An engine around a model that the caller loaded."""
-        engine = cls.__new__(cls)
+        engine = cls.__new__(cls)  # __init__ would load another model
         engine._start(type(network).__name__, network, tokenizer, rule, probability_map)
-        engine._learned(adapter, fitted, probability_map)
+        engine._load_learned(adapter, fitted, probability_map)
         return engine
 
     def _start(
@@ -105,7 +105,7 @@ class TransformersEngine:
             "scoring": "tree" if self.reader.has_tree else "rows" if lm.has_cache else "rows without cache",
         }
 
-    def _learned(self, adapter: str | Path | None, fitted: str | Path | None, probability_map: ProbabilityMap | None) -> None:
+    def _load_learned(self, adapter: str | Path | None, fitted: str | Path | None, probability_map: ProbabilityMap | None) -> None:
         if adapter is not None and fitted is not None:
             raise EngineError("an adapter and what was fitted both choose the options", hint="give one of the two")
         if adapter is not None:
@@ -128,7 +128,7 @@ class TransformersEngine:
         """
         if self.manifest is not None:
             raise EngineError("this engine chooses by what was learned already", hint="take one that was loaded without it")
-        other = copy.copy(self)
+        other = copy.copy(self)  # shares the reader, and so the network, its lock and all contexts
         other._identity = dict(self.identity)
         other._fit(Path(folder), None)
         learned = other.probability_map
@@ -150,9 +150,9 @@ class TransformersEngine:
         encoder = self.states
         if manifest.kind == "encoder":
             encoder = load_encoder(manifest.base, self.reader.model.device)
-        self.use(Tuned(encoder, attach(folder, manifest, encoder), self.rule), manifest, probability_map)
+        self.use(VectorRule(encoder, attach(folder, manifest, encoder), self.rule), manifest, probability_map)
 
-    def use(self, rule: Tuned, manifest: Manifest | mixture.FitManifest, probability_map: ProbabilityMap | None = None) -> None:
+    def use(self, rule: VectorRule, manifest: Manifest | mixture.FitManifest, probability_map: ProbabilityMap | None = None) -> None:
         """Chooses by an adapter, or by what was fitted, from now on. The weights are named as they were before it."""
         self.rule, self.manifest, self.probability_map = rule, manifest, probability_map or rule.probability_map
         learned = "adapter" if isinstance(manifest, Manifest) else "fitted"
@@ -193,7 +193,7 @@ class TransformersEngine:
         for ask in asked if self.manifest is not None else ():
             self.check_catalog("another one", ask.scene.static_id.split(" ", 1)[0])
         groups = [asked] if self.is_shared else [[ask] for ask in asked]
-        with _held(self.reader.model.lock, deadline):
+        with _locked(self.reader.model.lock, deadline):
             found = iter([one for group in groups if group for one in self.rule.scores(self.reader, group, deadline)])
         return [
             [self._distribution(choice, one) for choice, one in zip(ask.choices, next(found), strict=True)] if ask.choices else []
@@ -202,7 +202,7 @@ class TransformersEngine:
 
     def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> list[str | None]:
         """What the message says for each blank, by xgrammar's masks; None where it spells nothing of the form."""
-        with _held(self.reader.model.lock, deadline):
+        with _locked(self.reader.model.lock, deadline):
             return slot_reading.read(self.reader, blanks, scene, deadline)
 
     def _distribution(self, choice: Choice, found: ScoredChoice) -> Distribution:
@@ -215,13 +215,13 @@ class TransformersEngine:
         return Distribution(tuple(weights.tolist()), found.mode, tuple(found.scores.tolist()), found.decoding)
 
 
-def fitted_rule(encoder: Encoder, found: mixture.Mixture, base: ScoreRule[Reader]) -> Tuned:
+def fitted_rule(encoder: Encoder, found: mixture.Mixture, base: ScoreRule[Reader]) -> VectorRule:
     """The rule that chooses options by what was fitted."""
-    return Tuned(encoder, found, base, letters=found.letters, mixed=found.base, kind="fitted")
+    return VectorRule(encoder, found, base, letters=found.letters, mixed=found.base, kind="fitted")
 
 
 @contextmanager
-def _held(lock: Any, deadline: Deadline | None) -> Iterator[None]:
+def _locked(lock: Any, deadline: Deadline | None) -> Iterator[None]:
     """The model to ourselves; DeadlineError when another turn keeps it until the deadline."""
     if deadline is None:
         lock.acquire()
@@ -255,9 +255,9 @@ def _load(model: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
         network, found = networks.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
         network = network.to(device)
     except Exception as error:  # transformers, tokenizers, safetensors and torch raise what they like at what they cannot use
-        raise _not_loaded(model, f"{type(error).__name__}: {' '.join(str(error).split()):.200}") from error
+        raise _loading_error(model, f"{type(error).__name__}: {' '.join(str(error).split()):.200}") from error
     if found["missing_keys"]:
-        raise _not_loaded(model, f"its files lack {', '.join(sorted(found['missing_keys'])[:3])}")
+        raise _loading_error(model, f"its files lack {', '.join(sorted(found['missing_keys'])[:3])}")
     return network, tokenizer
 
 
@@ -271,7 +271,7 @@ def _source(model: str) -> tuple[str, dict[str, Any]]:
     if found.suffix == ".gguf":
         return str(found.parent), {"gguf_file": found.name}
     if not (found / "config.json").is_file():
-        raise _not_loaded(model, "it is no folder with a config.json")
+        raise _loading_error(model, "it is no folder with a config.json")
     return str(found), {}
 
 
@@ -290,7 +290,7 @@ def _from_hub(model: str) -> str:
     return model
 
 
-def _not_loaded(model: str, why: str) -> EngineError:
+def _loading_error(model: str, why: str) -> EngineError:
     return EngineError(
         f"the model {model!r} could not be loaded: {why}", hint="is it a causal language model of transformers, and complete?"
     )

@@ -23,7 +23,6 @@ from constrained.engines.decoding.rules import (
     PLAIN_SOFTMAX,
     Channel,
     ChannelMode,
-    Floats,
     MessageScores,
     Pair,
     Priors,
@@ -35,7 +34,7 @@ from constrained.engines.decoding.rules import (
     scored_choice,
     surface_of,
 )
-from constrained.engines.decoding.search import Objective, Scored, bounded
+from constrained.engines.decoding.search import Floats, Objective, Scored, bounded
 from constrained.engines.decoding.tokens import Tokens
 from constrained.engines.decoding.trie import Ids, TokenIndex, Trie
 from constrained.engines.model_files import locate_model

@@ -1,8 +1,9 @@
-"""Mode ``code``: the candidates are listed in the prompt, and one token is read: a letter a candidate, in several orders.
+"""Rule ``direct``: how likely each candidate is after the prompt, in any mode; and mode ``code``, which reads one letter.
 
-Small models prefer a letter, or a place in the list, over what stands there (Zheng et al., Large Language Models Are
-Not Robust Multiple Choice Selectors, ICLR 2024): every candidate is scored under several letters, and how many of the
-orders pick another one than their mean does is told.
+In mode ``code`` the candidates are listed in the prompt, and one token is read: a letter a candidate, in several orders. Small
+models prefer a letter, or a place in the list, over what stands there (Zheng et al., Large Language Models Are Not Robust
+Multiple Choice Selectors, ICLR 2024): every candidate is scored under several letters, and ``flips`` tells how many of the orders
+pick another one than their mean does.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from constrained.engines.decoding import prompts
-from constrained.engines.decoding.exact import RowQuery, RowScores, Scored, TreePasses, score_forest, score_rows
+from constrained.engines.decoding.exact import RowQuery, RowScores, TreePasses, score_forest, score_rows
 from constrained.engines.decoding.grammar_masks import backend_name, check_backend
 from constrained.engines.decoding.language_model import Prefix
 from constrained.engines.decoding.masks import Backend
-from constrained.engines.decoding.reader import ChoiceSize, Indexed, Reader, pick
+from constrained.engines.decoding.reader import ChoiceSize, IndexedTexts, Reader, pick
 from constrained.engines.decoding.rules import (
     PLAIN_SOFTMAX,
-    Floats,
     ProbabilityMap,
     ScoredChoice,
     Surface,
@@ -30,7 +30,7 @@ from constrained.engines.decoding.rules import (
     scored_choice,
     surface_of,
 )
-from constrained.engines.decoding.search import Objective, bounded, refine, score_prefixes
+from constrained.engines.decoding.search import Floats, Objective, Scored, bounded, refine, score_prefixes
 from constrained.engines.decoding.trie import Ids, Trie
 from constrained.engines.decoding.walk import walk_rows
 from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Mode, PromptContext
@@ -87,7 +87,7 @@ def _listing(order: Sequence[int], surfaces: Sequence[str]) -> str:
     return "\n".join(["What fits? Answer with one letter.", *lines])
 
 
-# -- Rule ``direct``: how likely each candidate is after the prompt, in any mode. --
+# -- the rule -------------------------------------------------------------------------------------------------------
 
 DIRECT_MODES = ("exact", "refine", "bounded", "prefix", "code", "walk", "auto")
 
@@ -142,7 +142,7 @@ class Direct:
         exact = iter(self._exact(reader, together, deadline))
         found = iter(
             [
-                scored_choice(next(exact), "exact", reason) if mode == "exact" else self._decoded(reader, task, mode, reason, deadline)
+                scored_choice(next(exact), "exact", reason) if mode == "exact" else self._decode(reader, task, mode, reason, deadline)
                 for task, (mode, reason) in zip(flat, modes, strict=True)
             ]
         )
@@ -158,7 +158,7 @@ class Direct:
         size = ChoiceSize(
             len(task.suffix),
             task.trie.n_inner,
-            len(task.index.telling),
+            len(task.index.identifying),
             self.has_prior,
             task.key("nodes") in reader.priors,
         )
@@ -195,10 +195,10 @@ class Direct:
 
     # -- the other modes: one choice at a time ---------------------------------------------------------------
 
-    def _decoded(self, reader: Reader, task: _Task, mode: Mode, reason: str, deadline: Deadline | None) -> ScoredChoice:
+    def _decode(self, reader: Reader, task: _Task, mode: Mode, reason: str, deadline: Deadline | None) -> ScoredChoice:
         prefix = reader.prefix(task.static, deadline)
         if mode == "walk":
-            return self._walked(reader, task, reason, deadline)
+            return self._walk(reader, task, reason, deadline)
         if mode == "code":
             return scored_choice(self._by_letter(reader, task, deadline), mode, reason)
         objective = self._objective(reader, task, mode, deadline)
@@ -214,13 +214,13 @@ class Direct:
         weight = float(self.has_prior)
         if not self.has_prior and mode != "refine":
             return Objective(np.zeros(len(task.trie)), weight, self.is_mean)
-        return Objective(self._prior(reader, task, deadline, is_telling=mode == "prefix"), weight, self.is_mean)
+        return Objective(self._prior(reader, task, deadline, is_identifying=mode == "prefix"), weight, self.is_mean)
 
-    def _prior(self, reader: Reader, task: _Task, deadline: Deadline | None, *, is_telling: bool = False) -> Floats:
+    def _prior(self, reader: Reader, task: _Task, deadline: Deadline | None, *, is_identifying: bool = False) -> Floats:
         """[node] log P(token | path) under the neutral prompt, once per catalog version, question and set of rows."""
         key = task.key("nodes")
-        if is_telling and key not in reader.priors:
-            return reader.priors.get(task.key("telling"), lambda: _node_prior(reader, task, task.index.telling, deadline))
+        if is_identifying and key not in reader.priors:
+            return reader.priors.get(task.key("identifying"), lambda: _node_prior(reader, task, task.index.identifying, deadline))
         return reader.priors.get(key, lambda: _node_prior(reader, task, np.flatnonzero(task.trie.has_child), deadline))
 
     def _by_letter(self, reader: Reader, task: _Task, deadline: Deadline | None) -> Scored:
@@ -235,7 +235,7 @@ class Direct:
         )
         return Scored(asked.log_probs - prior, asked.n_tokens, asked.n_passes, asked.n_nodes, asked.n_expanded, flips=asked.flips)
 
-    def _walked(self, reader: Reader, task: _Task, reason: str, deadline: Deadline | None) -> ScoredChoice:
+    def _walk(self, reader: Reader, task: _Task, reason: str, deadline: Deadline | None) -> ScoredChoice:
         row, walked = walk_rows(
             reader.model,
             reader.prefix(task.static, deadline),
@@ -263,7 +263,7 @@ class _Task:
     suffix: Ids
     silent_suffix: Ids
     surfaces: tuple[str, ...]
-    index: Indexed
+    index: IndexedTexts
 
     @property
     def rows(self) -> tuple[Ids, ...]:

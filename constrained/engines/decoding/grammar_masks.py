@@ -134,10 +134,10 @@ class RowsMask:
 def check_backend(backend: Backend) -> None:
     """Raises EngineError for a name that is none of the library's masks."""
     if isinstance(backend, str) and backend not in get_args(MaskName):
-        hint = f"walk with backend={' or '.join(map(repr, get_args(MaskName)))}, or pass what compiles a mask of texts"
+        hint = f"use backend={' or '.join(map(repr, get_args(MaskName)))}, or pass what compiles a mask of texts"
         if backend in PEERS:
             hint += f": benchmarks/peers/masks.py has {PEERS[backend]}"
-        raise EngineError(f"no mask of the library is called {backend!r}", hint=hint)
+        raise EngineError(f"backend {backend!r} is not known", hint=hint)
 
 
 def backend_name(backend: Backend) -> str:

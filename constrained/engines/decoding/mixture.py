@@ -132,13 +132,13 @@ def prompt_version() -> str:
     return _digest(Path(prompt.__file__))
 
 
-def write(folder: Path, mixture: Mixture, **told: Any) -> FitManifest:
+def write(folder: Path, mixture: Mixture, **fields: Any) -> FitManifest:
     """Writes the mixture, then the manifest: a folder with a manifest is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {name: getattr(mixture, name) for name in ("vector", "letters", "base", "rest", "temperature")}
     tensors = {"weights": mixture.weights.float().cpu().contiguous(), "bias": mixture.bias.float().cpu().contiguous()}
     save_file(tensors, folder / MIXTURE, metadata={"mixture": json.dumps({"ids": mixture.ids, **numbers})})
-    manifest = FitManifest(file=_digest(folder / MIXTURE), prompt=prompt_version(), **told)
+    manifest = FitManifest(file=_digest(folder / MIXTURE), prompt=prompt_version(), **fields)
     written = folder / f".{MANIFEST}"
     written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     move_into_place(written, folder / MANIFEST)
@@ -163,9 +163,9 @@ def read(folder: str | Path) -> tuple[Mixture, FitManifest]:
 
 def _mixture(file: Path) -> Mixture:
     with safe_open(file, framework="pt") as opened:
-        told = json.loads(opened.metadata()["mixture"])
-        ids = tuple(told.pop("ids"))
-        mixture = Mixture(ids, opened.get_tensor("weights"), opened.get_tensor("bias"), **told)
+        fields = json.loads(opened.metadata()["mixture"])
+        ids = tuple(fields.pop("ids"))
+        mixture = Mixture(ids, opened.get_tensor("weights"), opened.get_tensor("bias"), **fields)
     if mixture.weights.shape[:1] != (len(ids),) or mixture.bias.shape != (len(ids),) or not torch.isfinite(mixture.weights).all():
         raise ValueError("its numbers are not those of its responses")
     return mixture

@@ -1,4 +1,4 @@
-"""What a model reads: the prompt of a direct score, the contexts of the channel. Text only, no tensors.
+"""What a model reads: the prompt of a direct score, the contexts of the channel, and which candidates share words with a message.
 
 Only the static parts are long. What a message may change (state, history, the message) comes last, so that
 the static parts' keys and values serve every conversation.
@@ -112,7 +112,7 @@ def _twins(candidates: Sequence[Candidate]) -> set[int]:
     return {index for group in seen.values() if len(group) > 1 for index in group}
 
 
-# -- Which candidates share words with a message: evidence without a model, beside a likelihood or before it. --
+# -- words shared with a message: evidence without a model, beside a likelihood or before it ------------------------
 
 _WORD = re.compile(r"\w+")
 _K1, _B = 1.2, 0.75  # how soon a repeated word stops to count, and how much a long line is held against
@@ -180,7 +180,7 @@ def _words(line: str) -> Counter[str]:
     return Counter(_WORD.findall(line.lower()))
 
 
-# -- What the channel reads of a message, and which candidates come near it: all that is settled before a model is asked. --
+# -- what the channel reads of a message, and which candidates come near it -----------------------------------------
 
 HEAD_TOKENS, TAIL_TOKENS = 64, 32  # of a long message, what the channel reads
 N_NEAREST = 32  # candidates that ``refine`` reads; on BANKING77 the best one is among them in 99 % (benchmarks/LOG.md)
@@ -201,7 +201,7 @@ def shared(message: str, choice: Choice) -> NDArray[np.float64]:
     )
 
 
-def nearest(found: NDArray[np.float64], choice: Choice) -> list[int]:
-    """The candidates to read by what they share, in their order; "none of these" is always among them."""
+def nearest(found: NDArray[np.float64], choice: Choice, n: int = N_NEAREST) -> list[int]:
+    """The ``n`` candidates to read, those with the highest ``found``, in their order; "none of these" is always among them."""
     rest = [index for index, candidate in enumerate(choice.candidates) if candidate.no_match]
-    return sorted({*np.argsort(-found, kind="stable")[:N_NEAREST].tolist(), *rest})
+    return sorted({*np.argsort(-found, kind="stable")[:n].tolist(), *rest})

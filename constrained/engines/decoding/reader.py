@@ -48,13 +48,13 @@ class ChoiceSize:
 
     Attributes:
         n_suffix: tokens of the prompt's dynamic part.
-        n_inner: nodes that ``exact`` feeds. n_telling: those up to where each row is told from all others.
+        n_inner: nodes that ``exact`` feeds. n_identifying: those up to where each row is told from all others.
         has_prior: the prior is taken off. is_prior_known: it was computed before.
     """
 
     n_suffix: int
     n_inner: int
-    n_telling: int
+    n_identifying: int
     has_prior: bool
     is_prior_known: bool
 
@@ -70,9 +70,9 @@ def pick(size: ChoiceSize, speed: Speed, deadline: Deadline | None) -> tuple[Mod
     costs = {mode: _seconds(mode, size, speed) for mode in ("exact", "refine", "prefix", "walk")}
     for mode, (each_s, first_s) in costs.items():
         if each_s <= allowed_s and first_s <= once_s:
-            return _named(mode), f"{mode}: about {each_s:.2g} s of {allowed_s:.2g} s"
+            return _as_mode(mode), f"{mode}: about {each_s:.2g} s of {allowed_s:.2g} s"
     cheapest = min(costs, key=lambda mode: sum(costs[mode]))
-    return _named(cheapest), f"{cheapest}: the cheapest, about {sum(costs[cheapest]):.2g} s, where {allowed_s:.2g} s are allowed"
+    return _as_mode(cheapest), f"{cheapest}: the cheapest, about {sum(costs[cheapest]):.2g} s, where {allowed_s:.2g} s are allowed"
 
 
 def pick_channel(n_exact: int, n_nearest: int, speed: Speed, deadline: Deadline | None) -> tuple[Mode, str]:
@@ -87,7 +87,7 @@ def pick_channel(n_exact: int, n_nearest: int, speed: Speed, deadline: Deadline 
 def _seconds(mode: str, size: ChoiceSize, speed: Speed) -> tuple[float, float]:
     """What a decision costs, and what has to be computed once before the first one."""
     whole = speed.seconds(size.n_suffix + size.n_inner, _passes(size.n_inner))
-    telling = speed.seconds(size.n_suffix + size.n_telling, _passes(size.n_telling))
+    identifying = speed.seconds(size.n_suffix + size.n_identifying, _passes(size.n_identifying))
     prior = 0.0 if size.is_prior_known else whole
     if mode == "exact":
         return whole, prior if size.has_prior else 0.0
@@ -98,8 +98,8 @@ def _seconds(mode: str, size: ChoiceSize, speed: Speed) -> tuple[float, float]:
         n_nodes = min(size.n_inner, 2 * LIKELY_NODES)
         return speed.seconds(size.n_suffix + n_nodes, n_nodes / LIKELY_NODES), prior
     if mode == "prefix":
-        return telling, telling if size.has_prior and not size.is_prior_known else 0.0
-    n_steps = max(1.0, math.log2(max(size.n_telling, 2)))  # a guess: how many tokens are not forced
+        return identifying, identifying if size.has_prior and not size.is_prior_known else 0.0
+    n_steps = max(1.0, math.log2(max(size.n_identifying, 2)))  # a guess: how many tokens are not forced
     return speed.seconds(size.n_suffix + n_steps, n_steps), 0.0
 
 
@@ -107,7 +107,7 @@ def _passes(n_nodes: int) -> int:
     return max(1, -(-n_nodes // CHUNK_NODES))
 
 
-def _named(mode: str) -> Mode:
+def _as_mode(mode: str) -> Mode:
     found: Mode = mode  # type: ignore[assignment]  # a key of the table above
     return found
 
@@ -120,15 +120,15 @@ _PROBES = (16, 272)  # tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Indexed:
-    """Texts in token ids. Attributes: telling: the nodes to feed so that every row is told from all others."""
+class IndexedTexts:
+    """Texts in token ids. Attributes: identifying: the nodes to feed so that every row is told from all others."""
 
     rows: tuple[Ids, ...]
     trie: Trie
-    telling: NDArray[np.int64] = field(init=False)
+    identifying: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "telling", self.trie.ancestors(self.trie.telling_nodes()))
+        object.__setattr__(self, "identifying", self.trie.ancestors(self.trie.identifying_nodes()))
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ class Reader:
     contexts: Contexts = field(init=False)
     priors: Priors = field(init=False)
     _prefixes: OrderedDict[Ids, Prefix] = field(default_factory=OrderedDict)
-    _indexed: OrderedDict[tuple[str, ...], Indexed] = field(default_factory=OrderedDict)
+    _indexed: OrderedDict[tuple[str, ...], IndexedTexts] = field(default_factory=OrderedDict)
     _speed: Speed | None = None
 
     def __post_init__(self) -> None:
@@ -161,12 +161,12 @@ class Reader:
         self._prefixes.move_to_end(key)
         return self._prefixes[key]
 
-    def indexed(self, texts: tuple[str, ...]) -> Indexed:
+    def indexed(self, texts: tuple[str, ...]) -> IndexedTexts:
         """Token ids of each text, its end token included, and their trie; for the last few lists of texts they are at hand."""
         if texts not in self._indexed:
             end = () if self.tokens.end is None else (self.tokens.end,)
             rows = tuple((*row, *end) for row in self.tokens.plain_batch(texts))
-            self._indexed[texts] = Indexed(rows, TokenIndex.build(rows).trie())
+            self._indexed[texts] = IndexedTexts(rows, TokenIndex.build(rows).trie())
             while len(self._indexed) > MAX_INDEXED:
                 self._indexed.popitem(last=False)
         self._indexed.move_to_end(texts)

@@ -1,7 +1,7 @@
 """How candidates are scored and scores become probabilities: what rules and engines agree on, and the rule ``channel``.
 
 An engine puts choices to a ``ScoreRule``, gets a ``ScoredChoice`` for each, and reads it with a ``ProbabilityMap``. The rules are
-``Channel`` (here), ``direct_rule.Direct``, ``fitted_rule.Tuned`` and ``vllm.RemoteDirect``. Imports no torch, which models in
+``Channel`` (here), ``direct_rule.Direct``, ``fitted_rule.VectorRule`` and ``vllm.RemoteDirect``. Imports no torch, which models in
 servers do not need.
 """
 

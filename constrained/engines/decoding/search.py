@@ -128,7 +128,7 @@ class TrieRows:
         self._scale = 1.0 / self.n_tokens if objective.is_mean else np.ones(len(trie.leaf))
         self._prior = trie.path_sums(objective.prior)[trie.leaf]
 
-    def known(self, log_probs: Floats) -> RowKnowledge:
+    def knowledge(self, log_probs: Floats) -> RowKnowledge:
         """Args: log_probs: [node] nats, NaN where unknown; a node is only known where its ancestors are."""
         is_known = ~np.isnan(log_probs)
         values = np.stack(
@@ -139,14 +139,14 @@ class TrieRows:
         counts = n_known.astype(np.int64)
         return RowKnowledge(counts, self.n_tokens - counts, scores, (self._prior - prior) * self._scale, self._scale)
 
-    def next_nodes(self, rows: Iterable[int], known: RowKnowledge, step: int, at_most: int) -> Ints:
+    def next_nodes(self, rows: Iterable[int], knowledge: RowKnowledge, step: int, at_most: int) -> Ints:
         """The nodes to feed so that ``step`` more tokens of each row become known, in the order of the rows.
 
         The first row's nodes always fit; a row that does not, and all rows after it, are left for later.
         """
         found: set[int] = set()
         for row in rows:
-            first = max(int(known.n_known[row]) - 1, 0)
+            first = max(int(knowledge.n_known[row]) - 1, 0)
             wanted = self.path(row)[first : min(first + step, int(self.n_tokens[row]) - 1)]
             if found and len(found.union(wanted)) > at_most:
                 break
@@ -168,30 +168,30 @@ def bounded(passes: Passes, trie: Trie, objective: Objective, budget: int | None
             read to its end, so that there is always a row to choose.
     """
     rows = TrieRows(trie, objective)
-    known, n_expanded = rows.known(passes.log_probs), 0
-    while not passes.n_passes or gap(known) < 0.0:
+    knowledge, n_expanded = rows.knowledge(passes.log_probs), 0
+    while not passes.n_passes or gap(knowledge) < 0.0:
         left = BATCH_NODES if budget is None else min(BATCH_NODES, budget - n_expanded)
         is_over = left <= 0 and passes.n_passes > 0
-        if is_over and known.is_complete.any():
+        if is_over and knowledge.is_complete.any():
             break
-        order = np.flatnonzero(~known.is_complete)
-        order = order[np.argsort(-known.scores[order], kind="stable")]
+        order = np.flatnonzero(~knowledge.is_complete)
+        order = order[np.argsort(-knowledge.scores[order], kind="stable")]
         step = max(map(int, rows.n_tokens)) if is_over else STEP
-        nodes = rows.next_nodes(order[:1] if is_over else order, known, step, max(left, 1))
+        nodes = rows.next_nodes(order[:1] if is_over else order, knowledge, step, max(left, 1))
         passes.feed(nodes, will_return=True)
         n_expanded += len(nodes)
-        known = rows.known(passes.log_probs)
+        knowledge = rows.knowledge(passes.log_probs)
     cost = (passes.n_tokens, passes.n_passes, trie.n_inner, n_expanded)
-    return Scored(known.scores, *cost, known.is_complete, gap(known), _mass(known.scores, known.is_complete))
+    return Scored(knowledge.scores, *cost, knowledge.is_complete, gap(knowledge), _mass(knowledge.scores, knowledge.is_complete))
 
 
-def gap(known: RowKnowledge) -> float:
+def gap(knowledge: RowKnowledge) -> float:
     """Nats from the best complete row down to the best other row's score or bound; minus infinity when none is complete."""
-    if not known.is_complete.any():
+    if not knowledge.is_complete.any():
         return -np.inf
-    best = int(np.where(known.is_complete, known.scores, -np.inf).argmax())
-    others = np.delete(known.scores, best)
-    return float(known.scores[best] - others.max()) if len(others) else np.inf
+    best = int(np.where(knowledge.is_complete, knowledge.scores, -np.inf).argmax())
+    others = np.delete(knowledge.scores, best)
+    return float(knowledge.scores[best] - others.max()) if len(others) else np.inf
 
 
 def _mass(scores: Floats, complete: NDArray[np.bool_]) -> tuple[float, float]:
@@ -219,33 +219,33 @@ def refine(passes: Passes, trie: Trie, objective: Objective) -> Scored:
     """Scores of all rows: exact for the rows read to their end (the best one among them), expected ones for the others."""
     rows = TrieRows(trie, objective)
     at_most, step = (OPEN_NODES, OPEN_STEP) if objective.weight else (LIKELY_NODES, LIKELY_STEP)
-    known = rows.known(passes.log_probs)
+    knowledge = rows.knowledge(passes.log_probs)
     n_expanded = 0
     while True:
-        scores, bounds = _bounds(passes.log_probs, rows, known)
-        open_rows = _open(known, scores, bounds)
+        scores, bounds = _bounds(passes.log_probs, rows, knowledge)
+        open_rows = _open_rows(knowledge, scores, bounds)
         if not len(open_rows) and passes.n_passes:
-            return Scored(scores, passes.n_tokens, passes.n_passes, trie.n_inner, n_expanded, known.is_complete)
+            return Scored(scores, passes.n_tokens, passes.n_passes, trie.n_inner, n_expanded, knowledge.is_complete)
         says_nothing = not passes.n_passes and np.ptp(bounds) == 0.0  # then the suffix alone goes first
-        nodes = rows.next_nodes([] if says_nothing else open_rows, known, step, at_most)
+        nodes = rows.next_nodes([] if says_nothing else open_rows, knowledge, step, at_most)
         passes.feed(nodes, will_return=True)
         n_expanded += len(nodes)
-        known = rows.known(passes.log_probs)
+        knowledge = rows.knowledge(passes.log_probs)
 
 
-def _bounds(log_probs: Floats, rows: TrieRows, known: RowKnowledge) -> tuple[Floats, Floats]:
+def _bounds(log_probs: Floats, rows: TrieRows, knowledge: RowKnowledge) -> tuple[Floats, Floats]:
     """[row] expected scores, and their upper confidence bounds."""
     is_inside = ~np.isnan(log_probs) & (rows.trie.depth > 0)  # a first token's error is another one than a tail's
     errors = (log_probs - rows.objective.prior)[is_inside]
     variance = (float((errors**2).sum()) + PRIOR_SIGMA**2 * PRIOR_COUNT) / (len(errors) + PRIOR_COUNT)
-    expected = known.scores + known.expected
+    expected = knowledge.scores + knowledge.expected
     confidence = OPEN_CONFIDENCE if rows.objective.weight else CONFIDENCE
-    return expected, expected + confidence * np.sqrt(variance * known.n_open) * known.scale
+    return expected, expected + confidence * np.sqrt(variance * knowledge.n_open) * knowledge.scale
 
 
-def _open(known: RowKnowledge, scores: Floats, bounds: Floats) -> np.ndarray:
+def _open_rows(knowledge: RowKnowledge, scores: Floats, bounds: Floats) -> np.ndarray:
     """Rows that are not read to their end and might still be the best, the most promising first."""
-    complete = known.is_complete
+    complete = knowledge.is_complete
     best = scores[complete].max() if complete.any() else -np.inf
     candidates = np.flatnonzero(~complete & (bounds >= best))
     return candidates[np.argsort(-bounds[candidates], kind="stable")]
@@ -256,7 +256,7 @@ def _open(known: RowKnowledge, scores: Floats, bounds: Floats) -> np.ndarray:
 
 def score_prefixes(passes: Passes, trie: Trie, objective: Objective) -> Scored:
     """The objective of each row's identifying prefix; exact only for the rows that are no longer than it."""
-    ends = trie.telling_nodes()
+    ends = trie.identifying_nodes()
     nodes = trie.ancestors(ends)
     passes.feed(nodes)
     values = np.stack([passes.log_probs, objective.prior], 1)

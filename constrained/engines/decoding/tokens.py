@@ -107,7 +107,7 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-# -- What each token of a vocabulary spells, in bytes, and texts as their tokens spell them. --
+# -- what each token of a vocabulary spells, in bytes ---------------------------------------------------------------
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -179,7 +179,7 @@ class Spelling:
 
 @lru_cache(maxsize=4)
 def spelling_of(tokens: Tokens, n_vocabulary: int) -> Spelling:
-    """What the vocabulary spells; read once for a tokenizer."""
+    """What the vocabulary spells; read once for a tokenizer (``Tokens`` are told apart by identity, which the cache keeps alive)."""
     return Spelling(tokens, n_vocabulary)
 
 

@@ -19,7 +19,7 @@ MOST_TOKENS = 512  # of one walk: a grammar that lets a text go on for ever ends
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class Walk:
     """A finished walk.
 
     Attributes:
@@ -48,7 +48,7 @@ def walk(
     end: int | None,
     deadline: Deadline | None = None,
     is_scored: bool = True,
-) -> Walked:
+) -> Walk:
     """Walks greedily under ``mask`` after ``prefix`` and ``suffix`` (at least one token).
 
     Args:
@@ -80,7 +80,7 @@ def walk(
         _check(steps.ids, mask, end, is_done=state.is_done())
     if is_scored and n_forced:
         steps.score_tail(n_forced)
-    return Walked(
+    return Walk(
         tuple(steps.ids), steps.n_tokens, steps.n_passes, steps.n_asked, steps.log_prob if is_scored else None, steps.log_prob_masked
     )
 
@@ -96,7 +96,7 @@ def walk_rows(
     tokens: Tokens | None = None,
     deadline: Deadline | None = None,
     is_scored: bool = True,
-) -> tuple[int, Walked]:
+) -> tuple[int, Walk]:
     """Walks to one of ``rows`` and says which.
 
     Args:
@@ -164,7 +164,7 @@ class _Steps:
     def pick(self, state: Tensor, allowed: Tensor, name: str) -> int:
         """The most likely allowed token after ``state`` ([1, hidden]); the only point where the walk waits for the device."""
         with torch.inference_mode():
-            logits = self.model._logits(state)[0]
+            logits = self.model.logits(state)[0]
             allowed_mask = unpacked(allowed.to(logits.device), len(logits))
             masked = logits.masked_fill(~allowed_mask, float("-inf"))
             best, logit = masked.argmax(), masked.max()

@@ -206,11 +206,11 @@ def test_an_engine_that_is_not_installed_is_told_with_its_command(monkeypatch):
 @pytest.mark.parametrize(("name", "peer"), [("llguidance", "LlguidanceMask"), ("outlines_core", "OutlinesCoreMask")])
 def test_masks_that_are_not_the_librarys_are_told_where_they_are(name, peer):
     tokens, _, n = made("bpe")
-    with pytest.raises(EngineError, match=f"no mask of the library is called '{name}'") as caught:
+    with pytest.raises(EngineError, match=f"backend '{name}' is not known") as caught:
         mask_of(name, rows_of("bpe", ("The key",)), tokens, n)
-    assert caught.value.hint.startswith("walk with backend='trie' or 'xgrammar'")
+    assert caught.value.hint.startswith("use backend='trie' or 'xgrammar'")
     assert caught.value.hint.endswith(f"benchmarks/peers/masks.py has {peer}")
-    with pytest.raises(EngineError, match="no mask of the library"):
+    with pytest.raises(EngineError, match="is not known"):
         Direct(mode="walk", backend=name)
 
 
@@ -221,7 +221,7 @@ def test_rows_that_a_grammar_cannot_hold_are_refused():
         mask_of("xgrammar", ((hf.unk_token_id, tokens.end),), tokens, n)
     with pytest.raises(EngineError, match="needs the tokenizer"):
         mask_of("xgrammar", ((5, tokens.end),), None, n)
-    with pytest.raises(EngineError, match="no mask of the library is called 'guess'"):
+    with pytest.raises(EngineError, match="backend 'guess' is not known"):
         mask_of("guess", ((5, tokens.end),), tokens, n)
     bpe, _, n_bpe = made("bpe")
     row = bpe.plain("The")

@@ -173,7 +173,7 @@ def test_what_is_known_of_a_row_follows_from_the_nodes_read():
     trie = TokenIndex.build([(2, 3, 4), (2, 3, 5), (6,)]).trie()
     prior = np.full(len(trie), -1.0)
     log_probs = np.where(trie.depth < 2, -0.5, np.nan)
-    known = TrieRows(trie, Objective(prior, 1.0)).known(log_probs)
+    known = TrieRows(trie, Objective(prior, 1.0)).knowledge(log_probs)
     assert known.n_open.tolist() == [1, 1, 0]
     assert known.scores.tolist() == [2.0, 2.0, 0.5]
     assert known.expected.tolist() == [-1.0, -1.0, 0.0]

@@ -17,7 +17,7 @@ from constrained.cli import fit as command
 from constrained.cli.main import main
 from constrained.engines.decoding import mixture
 from constrained.engines.decoding.encoder import SentenceStates
-from constrained.engines.decoding.fitted_rule import N_READ, Tuned, letters_of
+from constrained.engines.decoding.fitted_rule import N_READ, VectorRule, letters_of
 from constrained.engines.decoding.mixture import Mixture
 from constrained.engines.decoding.rules import ProbabilityMap
 from constrained.engines.protocol import Candidate, Choice, ChoiceRequest
@@ -273,7 +273,9 @@ def test_only_the_nearest_are_read_by_the_engines_own_rule(inn: Any, tmp_path: P
     n_hidden = made.states.states(made.states.rows(["a"])).shape[1]
     some = Mixture(ids, torch.randn(30, n_hidden, generator=torch.Generator().manual_seed(0)), torch.zeros(30), base=0.5, rest=0.0)
     choice = Choice("reply", "option", tuple(Candidate(f"{at}:{name}", name, when=f"asks {name}") for at, name in enumerate(ids)))
-    found = Tuned(made.states, some, Counting(), letters=0.1, mixed=0.5).scores(made.reader, [ChoiceRequest([choice], SCENE)], None)[0][0]
+    found = VectorRule(made.states, some, Counting(), letters=0.1, mixed=0.5).scores(made.reader, [ChoiceRequest([choice], SCENE)], None)[
+        0
+    ][0]
     assert read == [N_READ]
     assert len(found.scores) == 30
     assert np.isfinite(found.scores).all()
