@@ -107,7 +107,7 @@ class Manifest:
 
     @property
     def hash(self) -> str:
-        return "sha256:" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return manifest_hash(self)
 
     def check_catalog(self, name: str, digest: str) -> None:
         """Raises AdapterError unless this is the catalog that the adapter was tuned on."""
@@ -133,7 +133,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     try:
         fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         manifest = Manifest(**fields)
-        digests = {name: _digest(folder / name) for name in (WEIGHTS, HEAD)}
+        digests = {name: file_hash(folder / name) for name in (WEIGHTS, HEAD)}
     except (OSError, ValueError, TypeError) as error:
         hint = "give the folder that constrained tune wrote; it ends its work with adapter.json"
         raise AdapterError(f"{folder} holds no adapter: {error}", hint=hint) from error
@@ -150,10 +150,8 @@ def write(folder: Path, encoder: Encoder, head: Head, **fields: Any) -> Manifest
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: value.detach().cpu().contiguous() for name, value in changes(encoder.network).items()}, folder / WEIGHTS)
     head.save(folder / HEAD)
-    manifest = Manifest(files={name: _digest(folder / name) for name in (WEIGHTS, HEAD)}, **fields)
-    written = folder / f".{MANIFEST}"
-    written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    move_into_place(written, folder / MANIFEST)
+    manifest = Manifest(files={name: file_hash(folder / name) for name in (WEIGHTS, HEAD)}, **fields)
+    write_manifest(manifest, folder / MANIFEST)
     return manifest
 
 
@@ -226,5 +224,20 @@ def _peft() -> Any:
     return peft
 
 
-def _digest(file: Path) -> str:
+# -- manifests, also those of what was fitted ------------------------------------------------------------------------
+
+
+def file_hash(file: Path) -> str:
     return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def manifest_hash(manifest: Any) -> str:
+    """Of a dataclass: how a record names what was learned."""
+    return "sha256:" + hashlib.sha256(json.dumps(asdict(manifest), sort_keys=True).encode()).hexdigest()
+
+
+def write_manifest(manifest: Any, file: Path) -> None:
+    """In one step: who finds the file finds it whole."""
+    written = file.with_name(f".{file.name}")
+    written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    move_into_place(written, file)
