@@ -134,7 +134,7 @@ class RowsMask:
 def check_backend(backend: Backend) -> None:
     """Raises EngineError for a name that is none of the library's masks."""
     if isinstance(backend, str) and backend not in get_args(MaskName):
-        hint = f"use backend={' or '.join(map(repr, get_args(MaskName)))}, or pass what compiles a mask of texts"
+        hint = f"use one of {', '.join(get_args(MaskName))}, or pass what compiles a mask of texts"
         if backend in PEERS:
             hint += f": benchmarks/peers/masks.py has {PEERS[backend]}"
         raise EngineError(f"backend {backend!r} is not known", hint=hint)
