@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from constrained.dialogue.dialogue import clean_message
-from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, ExtractionField, Scene
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, ExtractionField, PromptContext
 from constrained.errors import EngineError
 
 Answers = Mapping[str, Any] | str
@@ -42,13 +42,13 @@ class ScriptedEngine:
     def identity(self) -> Mapping[str, str]:
         return {"model": "scripted"}
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> list[str | None]:
         """What the script says of each; nothing of those that it does not name."""
         answers = self._answers([f"read {blank.name}" for blank in blanks], scene)
         found = {} if isinstance(answers, str) else answers
         return [None if found.get(blank.name) is None else str(found[blank.name]) for blank in blanks]
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         answers = self._answers([f"{choice.kind} {choice.name}" for choice in choices], scene)
         if isinstance(answers, str):
             answers = {"reply": answers}
@@ -71,7 +71,7 @@ class RandomEngine:
     def identity(self) -> Mapping[str, str]:
         return {"model": "random", "seed": str(self._seed)}
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         return [Distribution(self._probabilities(len(choice.candidates)), "exact") for choice in choices]
 
     def _probabilities(self, n: int) -> tuple[float, ...]:
@@ -109,7 +109,7 @@ class SabotagedEngine:
             raise RuntimeError("an engine that does not know its name")
         return {"model": f"sabotaged: {self.how}"}
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> Any:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> Any:
         answers = self._sound.choose(choices, scene, deadline)
         if self.how in _WRONG_ANSWERS:
             return _WRONG_ANSWERS[self.how](answers)
@@ -151,7 +151,7 @@ _WRONG_ANSWERS: dict[str, Callable[[list[Distribution]], Any]] = {
 }
 
 
-def _mutate(choices: Any, scene: Scene) -> None:
+def _mutate(choices: Any, scene: PromptContext) -> None:
     """Writes over everything within reach, frozen or not."""
     for choice in list(choices):
         for candidate in choice.candidates:
@@ -165,12 +165,12 @@ def _mutate(choices: Any, scene: Scene) -> None:
 # -- the script ------------------------------------------------------------------------------------------
 
 
-def _by_message(script: Mapping[str, Answers] | Callable[[str], Answers]) -> Callable[[Sequence[str], Scene], Answers]:
+def _by_message(script: Mapping[str, Answers] | Callable[[str], Answers]) -> Callable[[Sequence[str], PromptContext], Answers]:
     if callable(script):
         return lambda asked, scene: script(scene.message)
     by_message = {clean_message(message): answers for message, answers in script.items()}
 
-    def answers(asked: Sequence[str], scene: Scene) -> Answers:
+    def answers(asked: Sequence[str], scene: PromptContext) -> Answers:
         if scene.message not in by_message:
             known = ", ".join(map(repr, by_message)) or "nothing"
             raise EngineError(f"the script has no answers for {scene.message!r}", hint=f"it knows {known}")
@@ -179,11 +179,11 @@ def _by_message(script: Mapping[str, Answers] | Callable[[str], Answers]) -> Cal
     return answers
 
 
-def _by_turn(script: Sequence[Answers]) -> Callable[[Sequence[str], Scene], Answers]:
+def _by_turn(script: Sequence[Answers]) -> Callable[[Sequence[str], PromptContext], Answers]:
     """One entry per turn in which the engine is asked: a turn asks each question once, of one message."""
     turn, asked, place = -1, set[str](), None
 
-    def answers(names_asked: Sequence[str], scene: Scene) -> Answers:
+    def answers(names_asked: Sequence[str], scene: PromptContext) -> Answers:
         nonlocal turn, asked, place
         names = set(names_asked)
         if names & asked or place != (scene.message, scene.history):

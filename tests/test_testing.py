@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import Dialogue
-from constrained.engines.protocol import Candidate, Choice, Engine, Scene
+from constrained.engines.protocol import Candidate, Choice, Engine, PromptContext
 from constrained.errors import EngineError
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 
-SCENE = Scene("x", "", "", "", (), (), "{}", (), "Good day", "en")
+SCENE = PromptContext("x", "", "", "", (), (), "{}", (), "Good day", "en")
 
 
 class Shelf(enum.Enum):
@@ -32,7 +32,7 @@ def choice(*keys, name="wish", kind="heard", rest=""):
 
 
 def picked(engine, *choices, message="Good day"):
-    scene = Scene("x", "", "", "", (), (), "{}", (), message, "en")
+    scene = PromptContext("x", "", "", "", (), (), "{}", (), message, "en")
     return [one.candidates[answer.best].key for one, answer in zip(choices, engine.choose(choices, scene), strict=True)]
 
 
@@ -131,7 +131,7 @@ def test_every_sabotage_does_something(how):
     engine, asked = SabotagedEngine(how), choice("a", "b")
     sound = RandomEngine(0).choose([choice("a", "b")], SCENE)
     try:
-        answers = engine.choose([asked], Scene("x", "", "", "", (), (), "{}", (), "Good day", "en"))
+        answers = engine.choose([asked], PromptContext("x", "", "", "", (), (), "{}", (), "Good day", "en"))
         assert engine.identity
     except Exception:
         return

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Scene
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, PromptContext
 
 REST = 0.3  # cosine under which nothing fits
 
@@ -32,7 +32,7 @@ class MiniLM:
         self._tokenizer, self._network = AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(path).eval()
         self._known: dict[str, Any] = {}
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         return [self._distribution(choice, scene.message) for choice in choices]
 
     def _distribution(self, choice: Choice, message: str) -> Distribution:

@@ -14,7 +14,7 @@ from constrained.engines.decoding import prompts
 from constrained.engines.decoding.language_model import LanguageModel, Prefix
 from constrained.engines.decoding.prompts import PromptPlan
 from constrained.engines.decoding.tokens import Tokens
-from constrained.engines.protocol import Choice, Scene
+from constrained.engines.protocol import Choice, PromptContext
 
 PACKS = ("tavern", "bank_disputes", "clinic_booking")
 STATIC = (
@@ -37,13 +37,13 @@ QUESTIONS = (
 WARM = "Which of the rooms upstairs was locked when you went round with the candles before dinner, and who has its key?"
 SPEAKER = "Alfred Munnery"
 PERSONA = "For thirty years you have been the butler of Grayling Hall. " + STATIC.partition("Grayling Hall. ")[2]
-NEUTRAL = prompts.neutral(Scene("", "", "", "", (), (), "", (), "", "en")).message
+NEUTRAL = prompts.neutral(PromptContext("", "", "", "", (), (), "", (), "", "en")).message
 PLAN = PromptPlan(has_rules=False, has_listing=False)
 
 
-def scene_of(message: str, background: Sequence[str] = ()) -> Scene:
+def scene_of(message: str, background: Sequence[str] = ()) -> PromptContext:
     """One message to the butler, nothing said before."""
-    return Scene("benchmark", SPEAKER, PERSONA, "", (), tuple(background), "", (), message, "en")
+    return PromptContext("benchmark", SPEAKER, PERSONA, "", (), tuple(background), "", (), message, "en")
 
 
 def rendered(tokenizer: Any, questions: Sequence[str]) -> tuple[Prompt, ...]:

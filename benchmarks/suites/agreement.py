@@ -126,7 +126,7 @@ def _decide(loaded: Setting, trie: Trie, prior: np.ndarray, suffix: Sequence[int
     whole = trie.path_sums(_read(loaded, trie, suffix))[trie.leaf]
     for (mode, weight), tally in found.items():
         exact = whole - weight * trie.path_sums(prior)[trie.leaf]
-        scored = MODES[mode](loaded.model, loaded.prefix, suffix, trie, Objective(prior, weight))
+        scored = MODES[mode](TreePasses(loaded.model, loaded.prefix, suffix, trie), trie, Objective(prior, weight))
         is_prefix = mode == "prefix"  # its scores are those of another question
         scores = scored.log_probs if is_prefix else np.where(scored.is_exact, scored.log_probs, -np.inf)
         rounding = 0.0 if is_prefix else float(np.abs(scored.log_probs - exact)[scored.is_exact].max(initial=0.0))

@@ -17,7 +17,7 @@ import yaml
 
 from benchmarks.harness import Bench
 from benchmarks.measure import ROOT
-from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, Scene
+from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, PromptContext
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy
 from constrained.quality.golden import GoldenDialogue, GoldenResult, GoldenTurn, load_golden, run_golden
@@ -48,7 +48,7 @@ class HeardAsIntended:
     def identity(self) -> Mapping[str, str]:
         return self._inner.identity
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         engine = self._inner if all(choice.kind == "option" for choice in choices) else self._script
         return engine.choose(choices, scene, deadline)
 
@@ -107,12 +107,12 @@ def _compare_rules(bench: Bench, engine: Any) -> None:
     rules = [engine.rule]
     rules += [Direct(surface, plan=bare) for surface in ("text", "key", "when")]
     rules += [Direct("text", False, plan=bare), Direct("text", True, True, plan=bare), Direct("key", plan=listing)]
-    default, calibration = engine.rule, engine.calibration
+    default, probability_map = engine.rule, engine.probability_map
     for rule in rules:
-        engine.rule, engine.calibration = rule, rule.calibration
+        engine.rule, engine.probability_map = rule, rule.probability_map
         right = [one for pack in PACKS for one in _given(bench, pack, "dev", engine, RULES_STEP)]
         bench.add(f"all packs, {len(right)} dev turns", f"picked as intended, heard given, {rule.name}", _share(right), "share")
-    engine.rule, engine.calibration = default, calibration
+    engine.rule, engine.probability_map = default, probability_map
 
 
 def _turns(bench: Bench, pack: str, part: str, engine: Engine) -> Iterator[Taken]:

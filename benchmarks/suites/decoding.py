@@ -18,7 +18,7 @@ from constrained.engines.decoding import prompts as prompts
 from constrained.engines.decoding.channel import Contexts, score_message, score_message_rows
 from constrained.engines.decoding.exact import CHUNK_NODES, score_rows, score_tree
 from constrained.engines.decoding.trie import TokenIndex
-from constrained.engines.protocol import Candidate, Choice, Scene
+from constrained.engines.protocol import Candidate, Choice, PromptContext
 
 DTYPES = ("bfloat16", "float32")
 MOST_NATS = 1e-3  # between two ways to the same sum, in float32
@@ -169,5 +169,5 @@ def _contexts() -> list[str]:
     catalog = load_catalog(measure.ROOT / "catalogs" / "tavern.yaml")
     responses = [response for response in catalog.responses.values() if response.id != catalog.fallback][:N_CONTEXTS]
     candidates = tuple(Candidate(one.id, one.id, one.when, one.examples.get(catalog.locale, ())) for one in responses)
-    scene = Scene("", catalog.speaker, catalog.persona, "", (), (), "", (), MESSAGE, catalog.locale)
+    scene = PromptContext("", catalog.speaker, catalog.persona, "", (), (), "", (), MESSAGE, catalog.locale)
     return prompts.contexts(Choice("reply", "option", candidates), scene)

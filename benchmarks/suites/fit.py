@@ -125,7 +125,7 @@ def _read(bench: Bench, encoder: Any, shots: int) -> None:
     """The model's own rule as one more judge, as ``constrained fit`` has it where nothing else is asked for."""
     from benchmarks.suites.rules import some
     from constrained.engines.model_files import get_model
-    from constrained.engines.protocol import Ask, Candidate, Choice, Scene
+    from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, PromptContext
     from constrained.engines.transformers import TransformersEngine, fitted_rule
     from constrained.quality.mixing import Fitting, fit_mixture
     from constrained.quality.training import Row
@@ -138,10 +138,10 @@ def _read(bench: Bench, encoder: Any, shots: int) -> None:
     ]
     rows = [Row(row.message, row.label) for row in found.shown] + [Row(when[label], label) for label in found.labels]
     engine = TransformersEngine(bench.options.model or get_model())
-    scene = Scene("read", "", "", "", (), tuple(row.message for row in found.shown), "", (), "", "en")
+    scene = PromptContext("read", "", "", "", (), tuple(row.message for row in found.shown), "", (), "", "en")
 
     def scores(rule: Any, message: str, among: Sequence[Candidate]) -> Floats:
-        asked = Ask([Choice("topic", "option", tuple(among))], replace(scene, message=message))
+        asked = ChoiceRequest([Choice("topic", "option", tuple(among))], replace(scene, message=message))
         told: Floats = rule.scores(engine.reader, [asked], None)[0][0].scores
         return told
 

@@ -28,7 +28,7 @@ from benchmarks.peers.verdicts import conditional
 from benchmarks.sets import lines
 from constrained.engines.decoding.tokens import Tokens
 from constrained.engines.decoding.trie import TokenIndex
-from constrained.engines.protocol import Ask
+from constrained.engines.protocol import ChoiceRequest
 
 SUFFIX, BOUND, PLAIN = "a pass of the suffix", "max(F, new tokens x FLOP / peak)", "one plain pass over as many tokens"
 MOST_NATS_A_TOKEN = 0.5  # in bfloat16, between the tree and plain passes: more would be no rounding
@@ -218,7 +218,9 @@ def _concurrent(bench: Bench, bed: Bed, about: str) -> None:
         raise PeerUnsupportedError("decide_many is not in this version of the library")
     chance, entries = random.Random(bench.seed), lines.entries("natural", n_lines, bench.seed, is_smoke=True)
     asks = [
-        Ask([choice_of(chance.sample(entries, n_lines // 2))], scene_of(f"{QUESTIONS[index % len(QUESTIONS)]} I asked {index} times."))
+        ChoiceRequest(
+            [choice_of(chance.sample(entries, n_lines // 2))], scene_of(f"{QUESTIONS[index % len(QUESTIONS)]} I asked {index} times.")
+        )
         for index in range(n_asks)
     ]
     many, alone = decide_many(asks), [peer.engine.choose(ask.choices, ask.scene)[0] for ask in asks[:3]]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import Bench
 from benchmarks.options import PARTS
 from benchmarks.sets import Row, Set, load
-from constrained.engines.protocol import Ask, Candidate, Choice, Scene
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, PromptContext
 from constrained.quality.calibration import batch_calibration, contextual_calibration
 
 N_MESSAGES = 154  # two of each topic
@@ -70,7 +70,7 @@ class _Ablation:
         name = "banking77" if not bench.is_smoke else "made up"
         self.case = f"{name}, {'no' if part == 'none' else 'ten'} examples"
         self.candidates = [_candidate(found, at) for at in range(len(found.labels))]
-        self.scene = Scene(
+        self.scene = PromptContext(
             static_id=part,
             speaker="the assistant",
             persona=PERSONA,
@@ -118,13 +118,13 @@ class _Ablation:
         self._told(f"{name}, batch calibration", batch_calibration(raw))
         return np.asarray(raw - prior)
 
-    def _before(self, message: str, nearest: Nearest | None) -> Scene:
+    def _before(self, message: str, nearest: Nearest | None) -> PromptContext:
         near = nearest(message) if nearest else []
         history = tuple(line for example, label in near for line in (("user", example), ("reply", _name(label))))
         return replace(self.scene, message=message, history=history)
 
-    def _scored(self, rule: Any, scene: Scene) -> Floats:
-        ask = Ask([Choice("topic", "option", tuple(self.candidates))], scene)
+    def _scored(self, rule: Any, scene: PromptContext) -> Floats:
+        ask = ChoiceRequest([Choice("topic", "option", tuple(self.candidates))], scene)
         found: Floats = rule.scores(self.engine.reader, [ask], None)[0][0].scores
         return found
 

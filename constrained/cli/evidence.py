@@ -141,17 +141,17 @@ def engine_for(model: str, calibration: Path | None) -> Engine:
     if calibration is None:
         return load_engine(model)
     load_engine(model)  # tells what is missing, with the command that gets it
-    from constrained.engines.decoding.rules import Calibration
+    from constrained.engines.decoding.rules import ProbabilityMap
     from constrained.engines.transformers import TransformersEngine
 
     try:
         values = json.loads(calibration.read_text(encoding="utf-8"))
-        given = Calibration(**{name: float(value) for name, value in values.items()})
+        given = ProbabilityMap(**{name: float(value) for name, value in values.items()})
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        names = ", ".join(field.name for field in fields(Calibration))
+        names = ", ".join(field.name for field in fields(ProbabilityMap))
         raise CalibrationError(f"{calibration} is no calibration: {error}", hint=f"a JSON object of {names}") from error
     with loading(f"loading {model}"):
-        return TransformersEngine(model, calibration=given)
+        return TransformersEngine(model, probability_map=given)
 
 
 def deciding(policy: Policy, engine: Engine, threshold: float | None) -> Decide:

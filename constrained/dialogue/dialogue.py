@@ -25,7 +25,7 @@ from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
 from constrained.dialogue.recording import TurnContext, candidate, examples, recorded
 from constrained.dialogue.turn import Decision, Trace, Turn
-from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, Scene, checked
+from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, PromptContext, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.allow import likeliest, most_salient, rest_of
 from constrained.logic.memory import HISTORY_TURNS, Memory
@@ -344,9 +344,9 @@ class Dialogue:
 
     # -- what the model reads, what the log keeps ----------------------------------------------------
 
-    def _scene(self, taken: TurnContext) -> Scene:
+    def _scene(self, taken: TurnContext) -> PromptContext:
         catalog = self.catalog
-        return Scene(
+        return PromptContext(
             static_id=f"{catalog.hash} {self.policy.hash} {taken.locale}",
             speaker=catalog.speaker,
             persona=catalog.persona,

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from constrained.engines.protocol import (
-    Ask,
     BatchEngine,
     CatalogBound,
     Choice,
+    ChoiceRequest,
     Deadline,
     Distribution,
     Engine,
     ExtractionField,
     Extractor,
-    Scene,
+    PromptContext,
 )
 from constrained.errors import BusyError, EngineError
 
@@ -29,8 +29,8 @@ class BatchableEngine(Engine, BatchEngine, Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    ask: Ask
+class _PendingRequest:
+    ask: ChoiceRequest
     deadline: Deadline | None
     answer: Future[list[Distribution]] = field(default_factory=Future)
 
@@ -51,7 +51,7 @@ class BatchingEngine:
     def __init__(self, engine: BatchableEngine, *, max_batch: int = 64, max_waiting: int = 256) -> None:
         self._engine = engine
         self._max_batch = max_batch if getattr(engine, "is_shared", True) else 1  # what is computed one by one is answered one by one
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(max_waiting)
+        self._queue: queue.Queue[_PendingRequest | None] = queue.Queue(max_waiting)
         self._closing = threading.Lock()
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="constrained-batches", daemon=True)
@@ -61,9 +61,9 @@ class BatchingEngine:
     def identity(self) -> Mapping[str, str]:
         return self._engine.identity
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """As the engine behind it. Raises BusyError when the queue is full, DeadlineError when the turn does not come in time."""
-        waiting = _Waiting(Ask(choices, scene), deadline)
+        waiting = _PendingRequest(ChoiceRequest(choices, scene), deadline)
         with self._closing:
             if self._is_closed:
                 raise EngineError("the engine was closed", hint="keep it open as long as its conversations go on")
@@ -77,7 +77,7 @@ class BatchingEngine:
                 deadline.check()
         return waiting.answer.result()
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         """What the engine behind it reads of the message; nothing where it only chooses.
 
         Not batched: it goes to the engine beside a running batch, which must bear that as ``TransformersEngine`` does.
@@ -117,7 +117,7 @@ class BatchingEngine:
             is_open = batch[-1] is not None
             self._answer([one for one in batch if one is not None and one.answer.set_running_or_notify_cancel()])
 
-    def _answer(self, batch: Sequence[_Waiting]) -> None:
+    def _answer(self, batch: Sequence[_PendingRequest]) -> None:
         if not batch:
             return
         try:
@@ -133,7 +133,7 @@ class BatchingEngine:
             one.answer.set_result(answer)
 
 
-def _latest(batch: Sequence[_Waiting]) -> Deadline | None:
+def _latest(batch: Sequence[_PendingRequest]) -> Deadline | None:
     """The deadline of the most patient caller; the others stop waiting at their own."""
     deadlines = [one.deadline for one in batch]
     known = [deadline for deadline in deadlines if deadline is not None]

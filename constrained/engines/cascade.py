@@ -1,4 +1,4 @@
-"""An engine of several, small to large: what one leaves open is the next one's question.
+"""An engine of several, small to large: what one leaves open is the next one's question; and thresholds for it, chosen on data.
 
 Source: Varshney and Baral, Model Cascading: Towards Jointly Improving Efficiency and Accuracy of NLP Systems, EMNLP 2022.
 """
@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constrained.engines.protocol import (
-    Ask,
     BatchEngine,
     CatalogBound,
     Choice,
+    ChoiceRequest,
     Deadline,
     Decoding,
     Distribution,
     Engine,
     ExtractionField,
     Extractor,
-    Scene,
+    PromptContext,
     checked,
 )
 from constrained.errors import CalibrationError, EngineError
@@ -84,10 +84,10 @@ class Cascade:
                 found[f"{number}.threshold"] = f"{stage.threshold:.6g}"
         return found
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
-        return self.decide_many([Ask(choices, scene)], deadline)[0]
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
+        return self.decide_many([ChoiceRequest(choices, scene)], deadline)[0]
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """Many conversations: each stage gets what is open of all of them at once."""
         found: dict[tuple[int, int], Distribution] = {}
         open_ = {(row, column) for row, ask in enumerate(asks) for column in range(len(ask.choices))}
@@ -97,9 +97,9 @@ class Cascade:
             if deadline is not None:
                 deadline.check()
             is_last = number == len(self.stages)
-            for place, answer in _answered(stage.engine, asks, open_, deadline):
+            for place, answer in _ask_open(stage.engine, asks, open_, deadline):
                 if is_last or answer.probabilities[answer.best] >= stage.threshold:
-                    found[place] = _told(answer, number, stage)
+                    found[place] = _with_stage(answer, number, stage)
             open_ -= found.keys()
         return [[found[row, column] for column in range(len(ask.choices))] for row, ask in enumerate(asks)]
 
@@ -109,18 +109,18 @@ class Cascade:
             if isinstance(stage.engine, CatalogBound):
                 stage.engine.check_catalog(name, digest)
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         """By the first stage that reads; nothing where none does."""
         reader = next((stage.engine for stage in self.stages if isinstance(stage.engine, Extractor)), None)
         return [None] * len(blanks) if reader is None else reader.read(blanks, scene, deadline)
 
 
-def _answered(
-    engine: Engine, asks: Sequence[Ask], open_: set[tuple[int, int]], deadline: Deadline | None
+def _ask_open(
+    engine: Engine, asks: Sequence[ChoiceRequest], open_: set[tuple[int, int]], deadline: Deadline | None
 ) -> Iterator[tuple[tuple[int, int], Distribution]]:
     """The engine's answers to the open choices, each with its place. Raises EngineError for answers that are none."""
     columns = {row: sorted(column for at, column in open_ if at == row) for row in sorted({row for row, _ in open_})}
-    put = [Ask([asks[row].choices[column] for column in open_columns], asks[row].scene) for row, open_columns in columns.items()]
+    put = [ChoiceRequest([asks[row].choices[column] for column in open_columns], asks[row].scene) for row, open_columns in columns.items()]
     if isinstance(engine, BatchEngine):
         answers = engine.decide_many(put, deadline)
     else:
@@ -132,12 +132,12 @@ def _answered(
         yield from (((row, column), answer) for column, answer in zip(open_columns, sound, strict=True))
 
 
-def _told(answer: Distribution, number: int, stage: Stage) -> Distribution:
+def _with_stage(answer: Distribution, number: int, stage: Stage) -> Distribution:
     """The same answer, which tells who gave it."""
     return replace(answer, decoding=replace(answer.decoding or Decoding(), answered_by=f"{number}: {stage.label}"))
 
 
-# -- Thresholds of a cascade for a target error at least cost, from what its stages said of known messages. --
+# -- thresholds for a target error at least cost, from what the stages said of known messages -----------------------
 
 MAX_TRIED = 20_000  # combinations of thresholds; two stages are searched exactly
 _Floats = NDArray[np.float64]
@@ -176,7 +176,7 @@ def fit_cascade(confidences: Any, rightness: Any, costs: Sequence[float], *, tar
     sure, right, prices = _arrays(confidences, rightness, costs)
     best: tuple[float, float, tuple[float, ...]] | None = None
     least = 1.0
-    for thresholds in itertools.product(*_tried(sure)):
+    for thresholds in itertools.product(*_threshold_grid(sure)):
         by, error = _outcome(sure, right, (*thresholds, 0.0))
         least = min(least, error)
         found = (_cost(by, prices), error, tuple(-one for one in thresholds))  # of equals the higher thresholds: they are safer elsewhere
@@ -213,14 +213,14 @@ def _arrays(confidences: Any, rightness: Any, costs: Sequence[float]) -> tuple[_
     return sure, right, prices
 
 
-def _tried(sure: _Floats) -> list[list[float]]:
+def _threshold_grid(sure: _Floats) -> list[list[float]]:
     """Per stage but the last: thresholds to try. All that differ, or evenly spaced ones among them; 0 and what nothing reaches too."""
     n_free = len(sure) - 1
     most = max(2, int(MAX_TRIED ** (1 / n_free))) if n_free else 0
-    return [_spaced(np.unique(row), most - 2) for row in sure[:-1]]
+    return [_evenly_spaced(np.unique(row), most - 2) for row in sure[:-1]]
 
 
-def _spaced(values: _Floats, most: int) -> list[float]:
+def _evenly_spaced(values: _Floats, most: int) -> list[float]:
     kept = values if len(values) <= most else values[np.linspace(0, len(values) - 1, max(most, 0)).round().astype(np.int64)]
     ends = [0.0] if values[-1] >= 1.0 else [0.0, float(np.nextafter(values[-1], 2.0))]
     return sorted({*kept.tolist(), *ends})

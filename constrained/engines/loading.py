@@ -37,8 +37,8 @@ def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: st
         raise model_files.model_not_found(name)
     for variable, value in ENVIRONMENT.items():  # before torch is imported; a user's own setting stands
         os.environ.setdefault(variable, value)
-    _give_back()
-    with _uncollected():
+    _return_freed_memory()
+    with _without_garbage_collection():
         try:
             from constrained.engines.transformers import TransformersEngine
         except ModuleNotFoundError as error:
@@ -66,7 +66,7 @@ def load_vllm(model: str | Path, urls: Sequence[str], *, served_as: str | None =
     return VllmEngine(model, urls, served_as=served_as)
 
 
-def _give_back() -> None:
+def _return_freed_memory() -> None:
     """Lets tensors above a size go back to the system when they are freed.
 
     By itself, glibc raises that size with what it sees freed, up to 32 MB, and keeps the holes: 50 MB or more in the demo.
@@ -78,7 +78,7 @@ def _give_back() -> None:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _without_garbage_collection() -> Iterator[None]:
     """No garbage collection while a million objects are made that all stay: a quarter of the loading time is spent on it."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,8 +1,10 @@
-"""Turns a GGUF file into plain safetensors once, so that every later start is fast.
+"""Models by short name: where they lie on this machine, and how they get there. Imports no torch.
+
+A model is fetched as a GGUF file and turned into plain safetensors once, so that every later start is fast:
 
     python -m constrained.engines.model_files MODEL.gguf FOLDER
 
-Runs in a process of its own: dequantising needs several times the memory of what comes out.
+That runs in a process of its own: dequantising needs several times the memory of what comes out.
 """
 
 from __future__ import annotations
@@ -23,28 +25,6 @@ from typing import Any
 
 from constrained._durable_files import move_folder_into_place
 from constrained.errors import EngineError, ModelNotFoundError
-
-
-def convert(gguf: Path, folder: Path) -> None:
-    """Writes weights (bf16, tied ones once), config and tokenizer of ``gguf`` to ``folder``."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16)
-    # The weights are plain numbers by now; a model that still calls itself quantised refuses to be saved.
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.is_quantized = False
-    model.hf_quantizer = None
-    model.to(torch.bfloat16).save_pretrained(str(folder))
-    AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(str(folder))
-
-
-if __name__ == "__main__":
-    convert(Path(sys.argv[1]), Path(sys.argv[2]))
-
-
-# -- Models by short name: where they lie on this machine, and how they get there. Imports no torch. --
 
 DEFAULT_MODEL = "smollm2-135m"
 HOME_VARIABLE = "CONSTRAINED_HOME"
@@ -239,3 +219,22 @@ def _publish(converted: Path, folder: Path) -> None:
     except OSError as error:
         if not folder.is_dir():
             raise EngineError(f"{folder} cannot be written: {error.strerror}", hint=f"set {HOME_VARIABLE} to a folder that can") from error
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    """Writes weights (bf16, tied ones once), config and tokenizer of ``gguf`` to ``folder``."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16)
+    # The weights are plain numbers by now; a model that still calls itself quantised refuses to be saved.
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.is_quantized = False
+    model.hf_quantizer = None
+    model.to(torch.bfloat16).save_pretrained(str(folder))
+    AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(str(folder))
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Scene
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, PromptContext
 from constrained.errors import EngineError
 
 MOST_GENERATORS = 32  # compiled ones that are kept
@@ -64,27 +64,27 @@ class OutlinesEngine:
             "scoring": "walk" + (f" ({self._backend})" if self._backend else ""),
         }
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """One request a choice. A deadline is checked between requests; give the client a timeout for the time within one."""
-        return [self._chosen(choice, scene, deadline) for choice in choices]
+        return [self._choose_one(choice, scene, deadline) for choice in choices]
 
-    def _chosen(self, choice: Choice, scene: Scene, deadline: Deadline | None) -> Distribution:
+    def _choose_one(self, choice: Choice, scene: PromptContext, deadline: Deadline | None) -> Distribution:
         if deadline is not None:
             deadline.check()
         names = distinct_names(choice.candidates)
-        index = names.index(self._written(names, choice, scene)) if len(names) > 1 else 0
+        index = names.index(self._ask_name(names, choice, scene)) if len(names) > 1 else 0
         return Distribution(tuple(float(at == index) for at in range(len(names))), "walk")
 
-    def _written(self, names: tuple[str, ...], choice: Choice, scene: Scene) -> str:
+    def _ask_name(self, names: tuple[str, ...], choice: Choice, scene: PromptContext) -> str:
         """The name that the model wrote. Raises EngineError when it is none."""
         with self._lock:  # a generator holds the state of one walk
             generator, is_json = self._generator(names)
-            asked = self._plain(prompt(names, choice, scene))
+            asked = self._without_special_tokens(prompt(names, choice, scene))
             try:
                 answer = generator(asked, **self._request(names))
             except Exception as error:  # outlines, and every client behind it, raise what they like
-                raise _failed(self._model, error) from error
-        written = _named(answer) if is_json else answer
+                raise _engine_error(self._model, error) from error
+        written = _name_in_json(answer) if is_json else answer
         if written not in names:
             raise EngineError(
                 f"the model wrote {str(answer)[:100]!r}, which is none of the {len(names)} candidates of {choice.name!r}",
@@ -99,7 +99,7 @@ class OutlinesEngine:
             try:
                 made = self._outlines.Generator(self._model, form, **({"backend": self._backend} if self._backend else {}))
             except Exception as error:  # a list that the mask engine refuses, an engine that is not installed
-                raise _failed(self._model, error) from error
+                raise _engine_error(self._model, error) from error
             self._generators[names] = made, is_json
             while len(self._generators) > MOST_GENERATORS:
                 self._generators.popitem(last=False)
@@ -122,7 +122,7 @@ class OutlinesEngine:
         room = {limit: max(len(name.encode()) for name in names) + 8} if limit else {}
         return {**known, **room, **self._options}
 
-    def _plain(self, text: str) -> str:
+    def _without_special_tokens(self, text: str) -> str:
         """The text, with the names of special tokens broken up: a message must not end its own turn."""
         for name in sorted(getattr(getattr(self._model, "tokenizer", None), "special_tokens", ())):
             if len(name) > 1:
@@ -141,7 +141,7 @@ def distinct_names(candidates: Sequence[Candidate]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def prompt(names: Sequence[str], choice: Choice, scene: Scene) -> str:
+def prompt(names: Sequence[str], choice: Choice, scene: PromptContext) -> str:
     """What the model reads: who speaks, what may be chosen and when, the turn, the question."""
     lines = [f"You are {scene.speaker}. {scene.persona}".strip(), ""]
     lines += [choice.question or "Choose the reply that answers the user's last message.", "You may answer with one of:"]
@@ -162,7 +162,7 @@ def _schema(names: Sequence[str]) -> dict[str, Any]:
     return {"type": "object", "properties": {"choice": choice}, "required": ["choice"], "additionalProperties": False}
 
 
-def _named(answer: Any) -> Any:
+def _name_in_json(answer: Any) -> Any:
     """The one field of a JSON answer; None when it is no such object."""
     try:
         found = json.loads(answer) if isinstance(answer, str) else answer
@@ -178,7 +178,7 @@ def _outlines() -> Any:
         raise EngineError("outlines is not installed", hint="pip install outlines") from error
 
 
-def _failed(model: Any, error: Exception) -> EngineError:
+def _engine_error(model: Any, error: Exception) -> EngineError:
     said = " ".join(str(error).split())
     return EngineError(
         f"{type(model).__name__} failed: {type(error).__name__}: {said:.300}", hint="nothing was said; see to the model's server"

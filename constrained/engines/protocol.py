@@ -1,7 +1,6 @@
 """A closed question put to an engine, and its answer: the one interface between a turn and a model.
 
-Hearing and deciding are the same act: choosing one of a finite set of candidates. So an engine has one
-method. This module knows neither catalogs nor policies nor torch.
+Hearing and deciding are the same act: choosing one of a finite set of candidates. So an engine has one method.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class ExtractionField:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PromptContext:
     """What a model may read. Split so that the static part is computed once per catalog version.
 
     Attributes:
@@ -97,11 +96,11 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ChoiceRequest:
     """What one conversation puts to an engine: choices, and what a model may read of it."""
 
     choices: Sequence[Choice]
-    scene: Scene
+    scene: PromptContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,7 @@ class Engine(Protocol):
         """What a record needs to name the model: model, weights, tokenizer, dtype, device, rule."""
         ...
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """One distribution per choice, in order. Raises EngineError or DeadlineError, never returns less."""
         ...
 
@@ -217,7 +216,7 @@ class Engine(Protocol):
 class BatchEngine(Protocol):
     """An engine that answers many conversations in one batch."""
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """For each ask one distribution per choice, in order; one deadline for all. Raises as ``Engine.choose`` does."""
         ...
 
@@ -230,7 +229,7 @@ class Extractor(Protocol):
     candidate of a choice; what is said stays an approved text, where it fills a slot at most.
     """
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         """One text per blank, in order, or None where the message says none. Raises EngineError or DeadlineError."""
         ...
 

@@ -18,14 +18,14 @@ from constrained.engines.decoding import mixture, slot_reading
 from constrained.engines.decoding.adapter import Manifest, attach, read_manifest
 from constrained.engines.decoding.channel import ContextFolder, Contexts
 from constrained.engines.decoding.encoder import Encoder, LanguageStates, load_encoder
-from constrained.engines.decoding.fitted_rule import Tuned
+from constrained.engines.decoding.fitted_rule import VectorRule
 from constrained.engines.decoding.language_model import LanguageModel
 from constrained.engines.decoding.reader import Reader
-from constrained.engines.decoding.rules import Calibration, Channel, ScoredChoice, ScoreRule
+from constrained.engines.decoding.rules import Channel, ProbabilityMap, ScoredChoice, ScoreRule
 from constrained.engines.decoding.selftest import self_test
 from constrained.engines.decoding.tokens import Tokens
 from constrained.engines.model_files import home
-from constrained.engines.protocol import Ask, Choice, Deadline, Distribution, ExtractionField, Scene
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Distribution, ExtractionField, PromptContext
 from constrained.errors import EngineError
 
 
@@ -37,7 +37,7 @@ class TransformersEngine:
         device: ``cpu`` or ``cuda``; CUDA when there is one.
         dtype: ``bfloat16`` or ``float32``; bfloat16 where the device computes it faster.
         rule: how candidates are scored; the channel by default (docs/choosing.md tells why).
-        calibration: temperatures and the weight of "none of these"; the rule's own when None.
+        probability_map: temperatures and the weight of "none of these"; the rule's own when None.
         adapter: a folder that ``constrained tune`` wrote. Options are then chosen by what it learned; ``rule`` hears the questions.
         fitted: a folder that ``constrained fit`` wrote: likewise, by what was fitted. Not both.
 
@@ -56,15 +56,15 @@ class TransformersEngine:
         *,
         device: str | None = None,
         dtype: str | None = None,
-        rule: ScoreRule | None = None,
-        calibration: Calibration | None = None,
+        rule: ScoreRule[Reader] | None = None,
+        probability_map: ProbabilityMap | None = None,
         adapter: str | Path | None = None,
         fitted: str | Path | None = None,
     ) -> None:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         network, tokenizer = _load(str(model), device, _dtype(dtype, device))
-        self._start(str(model), network, tokenizer, rule, calibration)
-        self._learned(adapter, fitted, calibration)
+        self._start(str(model), network, tokenizer, rule, probability_map)
+        self._load_learned(adapter, fitted, probability_map)
         self.reader.contexts = Contexts(self.reader.model, folder=self._folder())
 
     @classmethod
@@ -73,21 +73,23 @@ class TransformersEngine:
         network: Any,
         tokenizer: Any,
         *,
-        rule: ScoreRule | None = None,
-        calibration: Calibration | None = None,
+        rule: ScoreRule[Reader] | None = None,
+        probability_map: ProbabilityMap | None = None,
         adapter: str | Path | None = None,
         fitted: str | Path | None = None,
     ) -> TransformersEngine:
         """An engine around a model that the caller loaded."""
-        engine = cls.__new__(cls)
-        engine._start(type(network).__name__, network, tokenizer, rule, calibration)
-        engine._learned(adapter, fitted, calibration)
+        engine = cls.__new__(cls)  # __init__ would load another model
+        engine._start(type(network).__name__, network, tokenizer, rule, probability_map)
+        engine._load_learned(adapter, fitted, probability_map)
         return engine
 
-    def _start(self, name: str, network: Any, tokenizer: Any, rule: ScoreRule | None, calibration: Calibration | None) -> None:
-        self.rule: ScoreRule = rule or Channel()
+    def _start(
+        self, name: str, network: Any, tokenizer: Any, rule: ScoreRule[Reader] | None, probability_map: ProbabilityMap | None
+    ) -> None:
+        self.rule: ScoreRule[Reader] = rule or Channel()
         self.manifest: Manifest | mixture.FitManifest | None = None
-        self.calibration = calibration or self.rule.calibration
+        self.probability_map = probability_map or self.rule.probability_map
         lm = LanguageModel(network)
         self.is_shared = lm.device.type == "cuda"
         self.reader = Reader(lm, Tokens(tokenizer))
@@ -99,25 +101,25 @@ class TransformersEngine:
             "dtype": str(lm.dtype).removeprefix("torch."),
             "device": lm.device.type,
             "rule": self.rule.name,
-            "calibration": self.calibration.hash,
+            "calibration": self.probability_map.hash,
             "scoring": "tree" if self.reader.has_tree else "rows" if lm.has_cache else "rows without cache",
         }
 
-    def _learned(self, adapter: str | Path | None, fitted: str | Path | None, calibration: Calibration | None) -> None:
+    def _load_learned(self, adapter: str | Path | None, fitted: str | Path | None, probability_map: ProbabilityMap | None) -> None:
         if adapter is not None and fitted is not None:
             raise EngineError("an adapter and what was fitted both choose the options", hint="give one of the two")
         if adapter is not None:
-            self._adapt(Path(adapter), calibration)
+            self._adapt(Path(adapter), probability_map)
         if fitted is not None:
-            self._fit(Path(fitted), calibration)
+            self._fit(Path(fitted), probability_map)
 
-    def _fit(self, folder: Path, calibration: Calibration | None) -> None:
+    def _fit(self, folder: Path, probability_map: ProbabilityMap | None) -> None:
         """Options by the mixture that was fitted, if it belongs to this model, rule and prompt."""
         found, manifest = mixture.read(folder)
         manifest.check_engine(self.identity["weights"], self.reader.tokens.hash, self.rule.name)
         encoder = load_encoder(manifest.encoder, self.reader.model.device) if manifest.encoder else self.states
         manifest.check_encoder(encoder)
-        self.use(fitted_rule(encoder, found, self.rule), manifest, calibration)
+        self.use(fitted_rule(encoder, found, self.rule), manifest, probability_map)
 
     def with_fitted(self, folder: str | Path) -> TransformersEngine:
         """Another engine on the same network, which chooses by what ``constrained fit`` wrote; both may be asked from any thread.
@@ -126,12 +128,14 @@ class TransformersEngine:
         """
         if self.manifest is not None:
             raise EngineError("this engine chooses by what was learned already", hint="take one that was loaded without it")
-        other = copy.copy(self)
+        other = copy.copy(self)  # shares the reader, and so the network, its lock and all contexts
         other._identity = dict(self.identity)
         other._fit(Path(folder), None)
-        learned = other.calibration
-        other.calibration = replace(self.calibration, temperature_option=learned.temperature_option, rest_option=learned.rest_option)
-        other._identity["calibration"] = other.calibration.hash
+        learned = other.probability_map
+        other.probability_map = replace(
+            self.probability_map, temperature_option=learned.temperature_option, rest_option=learned.rest_option
+        )
+        other._identity["calibration"] = other.probability_map.hash
         return other
 
     @property
@@ -139,20 +143,20 @@ class TransformersEngine:
         """The model itself as a maker of vectors."""
         return LanguageStates(self.reader.model, self.reader.tokens)
 
-    def _adapt(self, folder: Path, calibration: Calibration | None) -> None:
+    def _adapt(self, folder: Path, probability_map: ProbabilityMap | None) -> None:
         """Options by the adapter's head; the contexts of questions stay those of the model without it."""
         manifest = read_manifest(folder)
         self._identity["weights"] = self.reader.model.weights_hash()
         encoder = self.states
         if manifest.kind == "encoder":
             encoder = load_encoder(manifest.base, self.reader.model.device)
-        self.use(Tuned(encoder, attach(folder, manifest, encoder), self.rule), manifest, calibration)
+        self.use(VectorRule(encoder, attach(folder, manifest, encoder), self.rule), manifest, probability_map)
 
-    def use(self, rule: Tuned, manifest: Manifest | mixture.FitManifest, calibration: Calibration | None = None) -> None:
+    def use(self, rule: VectorRule, manifest: Manifest | mixture.FitManifest, probability_map: ProbabilityMap | None = None) -> None:
         """Chooses by an adapter, or by what was fitted, from now on. The weights are named as they were before it."""
-        self.rule, self.manifest, self.calibration = rule, manifest, calibration or rule.calibration
+        self.rule, self.manifest, self.probability_map = rule, manifest, probability_map or rule.probability_map
         learned = "adapter" if isinstance(manifest, Manifest) else "fitted"
-        self._identity |= {learned: manifest.hash, "rule": rule.name, "calibration": self.calibration.hash}
+        self._identity |= {learned: manifest.hash, "rule": rule.name, "calibration": self.probability_map.hash}
 
     def check_catalog(self, name: str, digest: str) -> None:
         """Raises AdapterError or CalibrationError when what was learned was learned on another catalog."""
@@ -176,11 +180,11 @@ class TransformersEngine:
             self._identity["weights"] = self.reader.model.weights_hash()
         return dict(self._identity)
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """One distribution per choice. All choices are scored in one batch where the rule allows it."""
-        return self.decide_many([Ask(choices, scene)], deadline)[0] if choices else []
+        return self.decide_many([ChoiceRequest(choices, scene)], deadline)[0] if choices else []
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """The choices of many conversations, each with a scene and candidates of its own; in one batch where ``is_shared``.
 
         Conversations of one catalog share its static part; one deadline holds for all.
@@ -189,16 +193,16 @@ class TransformersEngine:
         for ask in asked if self.manifest is not None else ():
             self.check_catalog("another one", ask.scene.static_id.split(" ", 1)[0])
         groups = [asked] if self.is_shared else [[ask] for ask in asked]
-        with _held(self.reader.model.lock, deadline):
+        with _locked(self.reader.model.lock, deadline):
             found = iter([one for group in groups if group for one in self.rule.scores(self.reader, group, deadline)])
         return [
             [self._distribution(choice, one) for choice, one in zip(ask.choices, next(found), strict=True)] if ask.choices else []
             for ask in asks
         ]
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> list[str | None]:
         """What the message says for each blank, by xgrammar's masks; None where it spells nothing of the form."""
-        with _held(self.reader.model.lock, deadline):
+        with _locked(self.reader.model.lock, deadline):
             return slot_reading.read(self.reader, blanks, scene, deadline)
 
     def _distribution(self, choice: Choice, found: ScoredChoice) -> Distribution:
@@ -207,17 +211,17 @@ class TransformersEngine:
             return Distribution(probabilities, found.mode, (), found.decoding)
         if not np.isfinite(found.scores).all():
             raise EngineError(f"the model gave scores that are not finite for {choice.name!r}", hint="try dtype='float32'")
-        weights = self.calibration.probabilities(found.scores, choice)
+        weights = self.probability_map.probabilities(found.scores, choice)
         return Distribution(tuple(weights.tolist()), found.mode, tuple(found.scores.tolist()), found.decoding)
 
 
-def fitted_rule(encoder: Encoder, found: mixture.Mixture, base: ScoreRule) -> Tuned:
+def fitted_rule(encoder: Encoder, found: mixture.Mixture, base: ScoreRule[Reader]) -> VectorRule:
     """The rule that chooses options by what was fitted."""
-    return Tuned(encoder, found, base, letters=found.letters, mixed=found.base, kind="fitted")
+    return VectorRule(encoder, found, base, letters=found.letters, mixed=found.base, kind="fitted")
 
 
 @contextmanager
-def _held(lock: Any, deadline: Deadline | None) -> Iterator[None]:
+def _locked(lock: Any, deadline: Deadline | None) -> Iterator[None]:
     """The model to ourselves; DeadlineError when another turn keeps it until the deadline."""
     if deadline is None:
         lock.acquire()
@@ -251,9 +255,9 @@ def _load(model: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
         network, found = networks.from_pretrained(source, dtype=dtype, output_loading_info=True, **options)
         network = network.to(device)
     except Exception as error:  # transformers, tokenizers, safetensors and torch raise what they like at what they cannot use
-        raise _not_loaded(model, f"{type(error).__name__}: {' '.join(str(error).split()):.200}") from error
+        raise _loading_error(model, f"{type(error).__name__}: {' '.join(str(error).split()):.200}") from error
     if found["missing_keys"]:
-        raise _not_loaded(model, f"its files lack {', '.join(sorted(found['missing_keys'])[:3])}")
+        raise _loading_error(model, f"its files lack {', '.join(sorted(found['missing_keys'])[:3])}")
     return network, tokenizer
 
 
@@ -267,7 +271,7 @@ def _source(model: str) -> tuple[str, dict[str, Any]]:
     if found.suffix == ".gguf":
         return str(found.parent), {"gguf_file": found.name}
     if not (found / "config.json").is_file():
-        raise _not_loaded(model, "it is no folder with a config.json")
+        raise _loading_error(model, "it is no folder with a config.json")
     return str(found), {}
 
 
@@ -286,7 +290,7 @@ def _from_hub(model: str) -> str:
     return model
 
 
-def _not_loaded(model: str, why: str) -> EngineError:
+def _loading_error(model: str, why: str) -> EngineError:
     return EngineError(
         f"the model {model!r} could not be loaded: {why}", hint="is it a causal language model of transformers, and complete?"
     )

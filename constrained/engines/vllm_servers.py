@@ -1,4 +1,4 @@
-"""HTTP to servers that are not trusted: every request ends in time, every body is bounded.
+"""Servers of vLLM that are not trusted, asked for one-token distributions: every request ends in time, every body is bounded.
 
 What httpx bounds is the wait for each piece of an answer; a server that sends a byte now and then would hold a thread
 for ever. So this speaks to httpcore, which httpx is made of, through connections whose every read knows when the
@@ -43,7 +43,7 @@ class Http:
     """
 
     def __init__(self, n_connections: int) -> None:
-        self._until = _Until()
+        self._until = _RequestDeadline()
         backend = _Backend(self._until)
         self._pool = httpcore.ConnectionPool(
             max_connections=n_connections, max_keepalive_connections=n_connections, keepalive_expiry=30.0, network_backend=backend
@@ -79,7 +79,7 @@ def _body(parts: Iterable[bytes], most_bytes: int) -> bytes:
     return bytes(body)
 
 
-class _Until(threading.local):
+class _RequestDeadline(threading.local):
     """When the request of this thread must be over."""
 
     at_s = float("inf")
@@ -94,7 +94,7 @@ class _Until(threading.local):
 class _Stream(httpcore.NetworkStream):
     """A connection whose reads and writes end when the request must."""
 
-    def __init__(self, stream: httpcore.NetworkStream, until: _Until) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, until: _RequestDeadline) -> None:
         self._stream, self._until = stream, until
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -114,14 +114,14 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    def __init__(self, until: _Until) -> None:
+    def __init__(self, until: _RequestDeadline) -> None:
         self._until = until
 
     def connect_tcp(self, *arguments: Any, **options: Any) -> _Stream:
         return _Stream(super().connect_tcp(*arguments, **options), self._until)
 
 
-# -- One or several vLLM servers as one teller of one-token distributions. --
+# -- one or several servers as one source of one-token distributions ------------------------------------------------
 
 log = logging.getLogger(__name__)
 MOST_IDS = 128  # that vLLM tells of in one request (``logprob_token_ids``)
@@ -133,7 +133,7 @@ Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextTokenQuery:
     """Asks for log P(token | prompt) of each of some distinct tokens, over the whole vocabulary."""
 
     prompt: Ids
@@ -183,11 +183,13 @@ class VllmServers:
         self._threads = ThreadPoolExecutor(n_connections, thread_name_prefix="constrained-vllm")
         self._lock, self._n_asked = threading.Lock(), 0
 
-    def ask(self, questions: Sequence[Next], deadline: Deadline | None = None) -> list[tuple[float, ...]]:
+    def ask(self, questions: Sequence[NextTokenQuery], deadline: Deadline | None = None) -> list[tuple[float, ...]]:
         """[question] the log-probability of each of its tokens. Raises EngineError or DeadlineError."""
-        parts = [Next(one.prompt, one.tokens[at : at + MOST_IDS]) for one in questions for at in range(0, len(one.tokens), MOST_IDS)]
+        parts = [
+            NextTokenQuery(one.prompt, one.tokens[at : at + MOST_IDS]) for one in questions for at in range(0, len(one.tokens), MOST_IDS)
+        ]
         batches = list(_batches(parts))
-        asked = [self._threads.submit(self._answered, batch, deadline) for batch in batches]
+        asked = [self._threads.submit(self._answer_batch, batch, deadline) for batch in batches]
         wait(asked, None if deadline is None else max(deadline.left_s, 0.0))
         if deadline is not None and not all(one.done() for one in asked):
             for one in asked:
@@ -202,22 +204,22 @@ class VllmServers:
 
     # -- which server ----------------------------------------------------------------------------------------
 
-    def _answered(self, batch: Sequence[Next], deadline: Deadline | None) -> list[list[float]]:
+    def _answer_batch(self, batch: Sequence[NextTokenQuery], deadline: Deadline | None) -> list[list[float]]:
         """The batch's answers by the first server that gives sound ones; one that stands alone is asked twice."""
         for _ in range(max(2, len(self._servers))):
-            server = self._ready(deadline)
+            server = self._next_server(deadline)
             if server is None:
                 break
             try:
                 found = self._complete(server, batch, self._within_s(deadline))
             except HttpFailure as failure:
-                self._failed(server, failure, deadline)
+                self._note_failure(server, failure, deadline)
             else:
                 server.n_failures = 0
                 return found
         raise EngineError("no vLLM server gives a sound answer", hint="the log tells what each of them did; see that one is up")
 
-    def _ready(self, deadline: Deadline | None) -> _Server | None:
+    def _next_server(self, deadline: Deadline | None) -> _Server | None:
         """The next server that is believed; where none is, one that passes its trial now. None when all fail, or rest."""
         with self._lock:
             self._n_asked += 1
@@ -227,7 +229,7 @@ class VllmServers:
         if known is not None and not any(self._is_due(server) for server in turned):
             return known
         for server in turned:
-            if server.is_known or (self._is_due(server) and self._tried(server, deadline)):
+            if server.is_known or (self._is_due(server) and self._passes_trial(server, deadline)):
                 return server
         return known
 
@@ -235,22 +237,22 @@ class VllmServers:
         """Whether it is to be tried: it is not believed, has rested, and nobody tries it already."""
         return not server.is_known and self._clock() >= server.until_s
 
-    def _tried(self, server: _Server, deadline: Deadline | None) -> bool:
+    def _passes_trial(self, server: _Server, deadline: Deadline | None) -> bool:
         """Whether a server passes its trial: one that was not asked before, or failed since, could be another one now."""
         if not server.lock.acquire(timeout=self._within_s(deadline)):
             return False
         try:
             if not self._is_due(server):
                 return server.is_known  # somebody tried it meanwhile
-            self._try(server, self._within_s(deadline))
+            self._run_trial(server, self._within_s(deadline))
             server.is_known = True
         except HttpFailure as failure:
-            self._failed(server, failure, deadline, is_trial=True)
+            self._note_failure(server, failure, deadline, is_trial=True)
         finally:
             server.lock.release()
         return server.is_known
 
-    def _failed(self, server: _Server, failure: HttpFailure, deadline: Deadline | None, *, is_trial: bool = False) -> None:
+    def _note_failure(self, server: _Server, failure: HttpFailure, deadline: Deadline | None, *, is_trial: bool = False) -> None:
         """From here on it is not believed until it passes another trial; after some failures in a row it rests before that."""
         if deadline is not None:
             deadline.check()  # a hurried caller proves nothing against a server
@@ -270,17 +272,17 @@ class VllmServers:
 
     # -- what it says ----------------------------------------------------------------------------------------
 
-    def _try(self, server: _Server, within_s: float) -> None:
-        one, other = (self._complete(server, [Next(self._probe, ids)], within_s)[0][0] for ids in (self._probe[:1], self._probe))
+    def _run_trial(self, server: _Server, within_s: float) -> None:
+        one, other = (self._complete(server, [NextTokenQuery(self._probe, ids)], within_s)[0][0] for ids in (self._probe[:1], self._probe))
         if abs(one - other) > SAME_NATS:
             raise HttpFailure("it tells log-probabilities after the mask; start it with --logprobs-mode raw_logprobs")
         if self._tokenizer is not None:
-            self._compare(server, *self._tokenizer, within_s)
+            self._compare_tokenizer(server, *self._tokenizer, within_s)
 
-    def _compare(self, server: _Server, text: str, ids: Ids, within_s: float) -> None:
+    def _compare_tokenizer(self, server: _Server, text: str, ids: Ids, within_s: float) -> None:
         body = {"model": self._model, "prompt": text, "add_special_tokens": False}
         try:
-            found = self._sent(server, "/tokenize", body, within_s, 65_536 + 64 * len(text))
+            found = self._post(server, "/tokenize", body, within_s, 65_536 + 64 * len(text))
         except HttpFailure as failure:
             if failure.reason == "HTTP 404":  # a router before the servers may not pass it on
                 return
@@ -288,7 +290,7 @@ class VllmServers:
         if not isinstance(found, dict) or found.get("tokens") != list(ids):
             raise HttpFailure("its tokenizer is not the local one")
 
-    def _complete(self, server: _Server, batch: Sequence[Next], within_s: float) -> list[list[float]]:
+    def _complete(self, server: _Server, batch: Sequence[NextTokenQuery], within_s: float) -> list[list[float]]:
         ids = list(dict.fromkeys(token for one in batch for token in one.tokens))
         body = {
             "model": self._model,
@@ -300,10 +302,10 @@ class VllmServers:
             "logprob_token_ids": ids,
             "return_tokens_as_token_ids": True,
         }
-        found = self._sent(server, "/v1/completions", body, within_s, 65_536 + len(batch) * (4_096 + 128 * len(ids)))
+        found = self._post(server, "/v1/completions", body, within_s, 65_536 + len(batch) * (4_096 + 128 * len(ids)))
         return read_answer(found, batch, frozenset(ids))
 
-    def _sent(self, server: _Server, path: str, body: Any, within_s: float, most_bytes: int) -> Any:
+    def _post(self, server: _Server, path: str, body: Any, within_s: float, most_bytes: int) -> Any:
         content = json.dumps(body, separators=(",", ":")).encode()
         found = self._http.send("POST", server.url + path, content, self._headers, within_s=within_s, most_bytes=most_bytes)
         try:
@@ -312,7 +314,7 @@ class VllmServers:
             raise HttpFailure("a body that is no JSON") from None
 
 
-def read_answer(found: Any, batch: Sequence[Next], ids: frozenset[int]) -> list[list[float]]:
+def read_answer(found: Any, batch: Sequence[NextTokenQuery], ids: frozenset[int]) -> list[list[float]]:
     """[prompt] the log-probability of each token that was asked for. Nothing else of an answer is looked at.
 
     Raises HttpFailure unless there is one answer for each prompt, with a number for each token of the request and
@@ -324,12 +326,12 @@ def read_answer(found: Any, batch: Sequence[Next], ids: frozenset[int]) -> list[
     by_index = {one.get("index"): one for one in choices if isinstance(one, dict)}
     if set(by_index) != set(range(len(batch))):
         raise HttpFailure("an answer whose choices are not those of the prompts")
-    return [_numbers(by_index[index], one, ids) for index, one in enumerate(batch)]
+    return [_numbers_of(by_index[index], one, ids) for index, one in enumerate(batch)]
 
 
-def _numbers(choice: dict[str, Any], asked: Next, ids: frozenset[int]) -> list[float]:
-    told = choice.get("logprobs")
-    steps = told.get("top_logprobs") if isinstance(told, dict) else None
+def _numbers_of(choice: dict[str, Any], asked: NextTokenQuery, ids: frozenset[int]) -> list[float]:
+    logprobs = choice.get("logprobs")
+    steps = logprobs.get("top_logprobs") if isinstance(logprobs, dict) else None
     if not isinstance(steps, list) or len(steps) != 1 or not isinstance(steps[0], dict):
         raise HttpFailure("an answer without the log-probabilities of one token")
     values = {_id(name): value for name, value in steps[0].items()}
@@ -347,9 +349,9 @@ def _id(name: str) -> int:
     return int(number) if kind == "token_id" and number.isascii() and number.isdigit() and len(number) < 10 else -1
 
 
-def _batches(parts: Sequence[Next]) -> Iterator[list[Next]]:
+def _batches(parts: Sequence[NextTokenQuery]) -> Iterator[list[NextTokenQuery]]:
     """Prompts that go in one request: MOST_PROMPTS of them, and no more than MOST_IDS tokens among them all."""
-    batch: list[Next] = []
+    batch: list[NextTokenQuery] = []
     ids: set[int] = set()
     for one in parts:
         if batch and (len(batch) >= MOST_PROMPTS or len(ids.union(one.tokens)) > MOST_IDS):

@@ -12,7 +12,17 @@ from typing import Any
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
-from constrained.engines.protocol import Ask, BatchEngine, Choice, Deadline, Distribution, Engine, ExtractionField, Extractor, Scene
+from constrained.engines.protocol import (
+    BatchEngine,
+    Choice,
+    ChoiceRequest,
+    Deadline,
+    Distribution,
+    Engine,
+    ExtractionField,
+    Extractor,
+    PromptContext,
+)
 from constrained.errors import ConstrainedError
 from constrained.logic.allow import intent_of, pooled
 from constrained.logic.memory import Memory
@@ -104,7 +114,7 @@ class Outcome:
 class _PutOff(ConstrainedError):
     """A turn needs the answer to these choices first."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: ChoiceRequest) -> None:
         self.ask = ask
         super().__init__("put off")
 
@@ -124,15 +134,15 @@ class _Answered:
     def restart(self) -> None:
         self._next = 0
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         if self._script is not None and all(choice.kind != "option" for choice in choices):
             return self._script.choose(choices, scene, deadline)
         if self._next >= len(self.answers):
-            raise _PutOff(Ask(choices, scene))
+            raise _PutOff(ChoiceRequest(choices, scene))
         self._next += 1
         return self.answers[self._next - 1]
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         reader: Any = self._script or self._engine
         if self._read is None:
             self._read = list(reader.read(blanks, scene, deadline)) if isinstance(reader, Extractor) else [None] * len(blanks)
@@ -168,7 +178,7 @@ def _batch(policy: Policy, engine: Engine | None, examples: Sequence[Example], t
     engines = [_Answered(engine, _fields(one) if is_heard_given else None) if engine else None for one in examples]
     turns: dict[int, Turn] = {}
     while len(turns) < len(examples):
-        asked: dict[int, Ask] = {}
+        asked: dict[int, ChoiceRequest] = {}
         for index in range(len(examples)):
             if index not in turns:
                 try:
@@ -191,7 +201,7 @@ def _turn(policy: Policy, engine: _Answered | None, example: Example, threshold:
     return dialogue.reply(example.message, example.state)
 
 
-def _asked(engine: Engine, asks: Sequence[Ask]) -> list[list[Distribution]]:
+def _asked(engine: Engine, asks: Sequence[ChoiceRequest]) -> list[list[Distribution]]:
     if isinstance(engine, BatchEngine):
         return engine.decide_many(asks)
     return [engine.choose(ask.choices, ask.scene) for ask in asks]

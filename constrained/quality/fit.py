@@ -16,7 +16,7 @@ from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.recording import examples as examples_of
 from constrained.engines.decoding import mixture
 from constrained.engines.decoding.encoder import Encoder, encoder_hash, load_encoder
-from constrained.engines.protocol import Ask, Candidate, Choice, Scene
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, PromptContext
 from constrained.engines.transformers import TransformersEngine, fitted_rule
 from constrained.errors import ConstrainedError, SampleError
 from constrained.logic.policy import Policy
@@ -209,7 +209,7 @@ def _id(candidate: Candidate) -> str:
 def _reader(policy: Policy, engine: TransformersEngine) -> Callable[[str, Sequence[Candidate]], Floats]:
     """The engine's rule on one message, as in a turn at the beginning of a conversation."""
     catalog, rule = policy.catalog, engine.rule
-    scene = Scene(
+    scene = PromptContext(
         static_id=f"{catalog.hash} {policy.hash} {catalog.locale}",
         speaker=catalog.speaker,
         persona=catalog.persona,
@@ -223,7 +223,7 @@ def _reader(policy: Policy, engine: TransformersEngine) -> Callable[[str, Sequen
     )
 
     def read(message: str, candidates: Sequence[Candidate]) -> Floats:
-        asked = Ask([Choice("reply", "option", tuple(candidates))], replace(scene, message=message))
+        asked = ChoiceRequest([Choice("reply", "option", tuple(candidates))], replace(scene, message=message))
         with engine.reader.model.lock:
             found = rule.scores(engine.reader, [asked], None)[0][0]
         return found.scores if found.scores is not None else np.asarray([float(index == found.picked) for index in range(len(candidates))])

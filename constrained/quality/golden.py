@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 from constrained.catalog.document import Report, named, read_document
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
-from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, ExtractionField, Scene
+from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, ExtractionField, PromptContext
 from constrained.errors import ConstrainedError, GoldenError
 from constrained.logic.options import with_it
 from constrained.logic.policy import Policy
@@ -184,10 +184,10 @@ class _Intended:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> list[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> list[str | None]:
         return ScriptedEngine({scene.message: self.answers}).read(blanks, scene, deadline)
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         answers = self.answers
         for choice in choices:
             keys = [candidate.key for candidate in choice.candidates]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
-from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, ExtractionField, Extractor, Scene
+from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, ExtractionField, Extractor, PromptContext
 from constrained.errors import TuningError
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
@@ -151,7 +151,7 @@ class _Told:
     def identity(self) -> Mapping[str, str]:
         return {"model": "tuning"}
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         if any(choice.kind != "option" for choice in choices):
             asked = tuple(choice.name for choice in choices)
             if asked not in self._heard:
@@ -161,7 +161,7 @@ class _Told:
         n = len(self.choice.candidates)
         return [Distribution(tuple(float(index == self._said) for index in range(n)), "exact")]
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         return self._ears.read(blanks, scene, deadline) if isinstance(self._ears, Extractor) else [None] * len(blanks)
 
 

@@ -17,7 +17,7 @@ import torch
 from constrained.engines.decoding import adapter
 from constrained.engines.decoding.adapter import Head
 from constrained.engines.decoding.encoder import Encoder, LanguageStates, encoder_hash, load_encoder
-from constrained.engines.decoding.fitted_rule import Tuned
+from constrained.engines.decoding.fitted_rule import VectorRule
 from constrained.engines.transformers import TransformersEngine
 from constrained.errors import TuningError
 from constrained.logic.policy import Policy
@@ -102,7 +102,7 @@ def tune(
     head = learner.head(policy.catalog.fallback)
     kind: adapter.Kind = "encoder" if encoder else "model"
     manifest = _written(folder, policy, learner, head, kind=kind, base=base, weights=weights, renew=renew)
-    engine.use(Tuned(tuned, head, engine.rule), manifest)
+    engine.use(VectorRule(tuned, head, engine.rule), manifest)
     after = _taken(policy, engine, check, "after", told)
     report = Report(
         catalog=policy.catalog.name,

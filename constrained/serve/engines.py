@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from constrained.engines.protocol import (
-    Ask,
     BatchEngine,
     CatalogBound,
     Choice,
+    ChoiceRequest,
     Deadline,
     Distribution,
     Engine,
     ExtractionField,
     Extractor,
-    Scene,
+    PromptContext,
 )
 from constrained.errors import BusyError, DeadlineError
 
@@ -83,10 +83,10 @@ class SharedEngine:
     def identity(self) -> Mapping[str, str]:
         return self._asked.identity
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         return self._asked.choose(choices, scene, deadline)
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         """What the engine reads of the message; nothing where it only chooses."""
         if not self._alone.can_read:
             return [None] * len(blanks)
@@ -121,19 +121,19 @@ class _Alone:
     def identity(self) -> Mapping[str, str]:
         return self._engine.identity
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         self._give_way()
         with self._lock:
             return self._engine.choose(choices, scene, deadline)
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         self._give_way()
         with self._lock:
             if isinstance(self._engine, BatchEngine):
                 return self._engine.decide_many(asks, deadline)
             return [self._engine.choose(ask.choices, ask.scene, deadline) for ask in asks]
 
-    def read(self, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None = None) -> Sequence[str | None]:
+    def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
         self._give_way()
         with self._lock:
             return self._engine.read(blanks, scene, deadline) if isinstance(self._engine, Extractor) else [None] * len(blanks)
@@ -156,7 +156,7 @@ class NoTimeEngine:
     def __init__(self, reason: str) -> None:
         self.identity: Mapping[str, str] = {"engine": "none", "degraded": reason}
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         raise DeadlineError("the engine failed, the rules choose", within_s=0)
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from constrained.dialogue.dialogue import clean_message
-from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Engine, Scene, checked
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Engine, PromptContext, checked
 from constrained.errors import DeadlineError, EngineError
 from constrained.serve.errors import RefusedError
 from constrained.serve.wire import Seconds
@@ -152,10 +152,10 @@ def _candidate(key: str, description: str | None) -> Candidate:
     return Candidate(key, key, description or key, name=key)
 
 
-def _scene(request: SystemOneRequest) -> Scene:
+def _scene(request: SystemOneRequest) -> PromptContext:
     """What the engine reads: the state is the message, there is no persona and no policy."""
     state = request.state if isinstance(request.state, str) else json.dumps(request.state, ensure_ascii=False)
-    return Scene("systemone", "", "", "", (), (), "", (), clean_message(state), "en")
+    return PromptContext("systemone", "", "", "", (), (), "", (), clean_message(state), "en")
 
 
 def _answer(question: ChoiceQuestion | ScoreQuestion | NoulQuestion, found: Distribution) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from constrained import Policy, State, Understanding, only, policy, say
 from constrained.catalog.load import catalog_from
-from constrained.engines.protocol import Candidate, Choice, Scene
+from constrained.engines.protocol import Candidate, Choice, PromptContext
 from constrained.hear import amount, question
 
 OPTIONS = Choice(
@@ -38,7 +38,7 @@ SPAN = Choice(
 ONE = Choice("alone", "option", (Candidate("0:only", "Out with you!", "the player is rude"),))
 CHOICES = [OPTIONS, THREAT, SPAN, ONE]
 
-SCENE = Scene(
+SCENE = PromptContext(
     static_id="tavern 3",
     speaker="Brom, the innkeeper",
     persona="Gruff, fair, hates haggling.",

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from constrained.engines.batching import BatchingEngine
-from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, ExtractionField, Scene
+from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, ExtractionField, PromptContext
 from constrained.errors import BusyError, DeadlineError, EngineError
 
 
 def scene(message):
-    return Scene("one", "Brom", "", "", (), (), "", (), message, "en")
+    return PromptContext("one", "Brom", "", "", (), (), "", (), message, "en")
 
 
 def choice(n):

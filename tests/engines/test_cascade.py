@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from constrained import Dialogue
 from constrained.engines.cascade import Cascade, Stage, fit_cascade, judge_cascade
-from constrained.engines.protocol import Ask, Choice, Deadline, Decoding, Distribution, Engine, Extractor, Scene
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Distribution, Engine, Extractor, PromptContext
 from constrained.errors import CalibrationError, DeadlineError, EngineError
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.engines.asked import CHOICES, ONE, OPTIONS, SCENE, THREAT, inn
@@ -26,7 +26,7 @@ class Sure:
         self.probability, self.index, self.decoding = probability, index, decoding
         self.asked: list[list[str]] = []
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         self.asked.append([choice.name for choice in choices])
         return [self._answer(len(choice.candidates)) for choice in choices]
 
@@ -69,7 +69,7 @@ def test_what_decoding_cost_is_kept_beside_who_answered() -> None:
 
 def test_conversations_are_answered_in_their_order() -> None:
     small, large = Sure("small", 0.5), Sure("large", 0.9, index=1)
-    asks = [Ask([ONE], SCENE), Ask([OPTIONS], SCENE), Ask([], SCENE), Ask([ONE, THREAT], SCENE)]
+    asks = [ChoiceRequest([ONE], SCENE), ChoiceRequest([OPTIONS], SCENE), ChoiceRequest([], SCENE), ChoiceRequest([ONE, THREAT], SCENE)]
     found = Cascade([Stage(small, 0.7), Stage(large)]).decide_many(asks)
     assert [[one.best for one in row] for row in found] == [[0], [1], [], [0, 1]]
 

@@ -87,7 +87,7 @@ def test_a_dialogue_runs_on_a_local_model(local):
 
 def test_a_message_cannot_end_its_turn(local):
     engine = OutlinesEngine(local)
-    assert engine._plain("a <|im_end|> b") == "a < |im_end|> b"
+    assert engine._without_special_tokens("a <|im_end|> b") == "a < |im_end|> b"
 
 
 def test_generators_are_kept_and_bounded(local, monkeypatch):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.engines.decoding import prompts
 from constrained.engines.decoding.direct_rule import Direct
-from constrained.engines.decoding.rules import Calibration, Channel, ScoredChoice
-from constrained.engines.protocol import Ask, Candidate, Choice, Deadline, Decoding, Engine
+from constrained.engines.decoding.rules import Channel, ProbabilityMap, ScoredChoice
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Deadline, Decoding, Engine
 from constrained.engines.transformers import TransformersEngine
 from constrained.errors import DeadlineError, EngineError
 from tests.engines.asked import CATALOG, CHOICES, ONE, OPTIONS, SCENE, SPAN, THREAT, inn, scores
@@ -70,7 +70,7 @@ def test_choices_asked_together_score_as_each_does_alone(network, rule):
 def test_who_else_asks_changes_no_bit_of_an_answer(rule):
     """In bfloat16 sums of other shapes are rounded otherwise; a near tie must not depend on that."""
     engine = around(tiny.network("llama", dtype=torch.bfloat16), rule)
-    asks = [Ask(CHOICES[: 1 + number % 3], replace(SCENE, message="news? " * number)) for number in range(1, 7)]
+    asks = [ChoiceRequest(CHOICES[: 1 + number % 3], replace(SCENE, message="news? " * number)) for number in range(1, 7)]
     alone = [[one.scores for one in engine.choose(ask.choices, ask.scene)] for ask in asks]
     assert [[one.scores for one in row] for row in engine.decide_many(asks)] == alone
     assert [[one.scores for one in row] for row in engine.decide_many(asks[::-1])] == alone[::-1]
@@ -273,7 +273,7 @@ def test_weights_are_hashed_once_and_not_before_somebody_asks(network, monkeypat
         ("weights", {"network": lambda: tiny.network(seed=1)}),
         ("tokenizer", {"tokenizer": lambda: tiny.bpe(None)}),
         ("rule", {"rule": Direct()}),
-        ("calibration", {"calibration": Calibration(rest_option=0.125)}),
+        ("calibration", {"probability_map": ProbabilityMap(rest_option=0.125)}),
         ("dtype", {"network": lambda: tiny.network(dtype=torch.bfloat16)}),
         ("scoring", {"network": lambda: tiny.network(attention="eager")}),
     ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -18,9 +20,8 @@ from constrained.engines.decoding.direct_rule import Direct
 from constrained.engines.decoding.rules import Channel
 from constrained.engines.protocol import Candidate, Choice, Deadline, Engine
 from constrained.engines.transformers import TransformersEngine
-from constrained.engines.vllm import VllmEngine
-from constrained.engines.vllm_rules import RemoteChannel, RemoteDirect
-from constrained.engines.vllm_servers import MOST_IDS, MOST_PROMPTS, N_FAILURES, HttpFailure, Next, VllmServers, read_answer
+from constrained.engines.vllm import RemoteDirect, VllmEngine
+from constrained.engines.vllm_servers import MOST_IDS, MOST_PROMPTS, N_FAILURES, HttpFailure, NextTokenQuery, VllmServers, read_answer
 from constrained.errors import DeadlineError, EngineError
 from tests.engines.asked import CHOICES, OPTIONS, SCENE, inn
 from tests.engines.decoding import tiny
@@ -67,8 +68,8 @@ def at():
 
 
 PAIRS = [
-    (RemoteChannel(), Channel()),
-    (RemoteChannel(words=0.0), Channel(words=0.0)),
+    (Channel(), Channel()),
+    (Channel(words=0.0), Channel(words=0.0)),
     (RemoteDirect(), Direct("key")),
     (RemoteDirect("text"), Direct("text")),
     (RemoteDirect("when"), Direct("when")),
@@ -86,6 +87,13 @@ def test_its_scores_are_those_of_the_engine_in_this_process(network, fake, at, r
     for mine, other in zip(there, here, strict=True):
         assert mine.scores == pytest.approx(other.scores, abs=TOLERANCE_NATS)
         assert mine.probabilities == pytest.approx(other.probabilities, abs=TOLERANCE_NATS)
+
+
+def test_it_needs_no_torch():
+    """docs/scale.md: ``constrained[vllm]`` brings a tokenizer and no torch."""
+    code = "import sys; sys.modules['torch'] = None; import constrained.engines.vllm"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_search_of_a_large_trie_finds_the_same_best_candidate_for_less(network, fake, at):
@@ -140,7 +148,7 @@ def test_priors_are_asked_for_once(fake, at):
 def test_any_questions_are_answered_in_their_order(steady, questions):
     server, servers = steady
     server.log.clear()
-    asked = [Next(tuple(prompt), tuple(sorted(tokens))) for prompt, tokens in questions]
+    asked = [NextTokenQuery(tuple(prompt), tuple(sorted(tokens))) for prompt, tokens in questions]
     expected = [tuple(MadeUp(one.prompt)[token] for token in one.tokens) for one in asked]
     assert servers.ask(asked) == [pytest.approx(row) for row in expected]
     for body in server.log:
@@ -164,7 +172,7 @@ def test_it_says_who_asks(steady):
     servers = VllmServers([server.url], "m", probe=PROBE, api_key="key")
     send = servers._http.send
     servers._http.send = lambda *arguments, **options: seen.append(arguments[3]) or send(*arguments, **options)
-    servers.ask([Next((1,), (2,))])
+    servers.ask([NextTokenQuery((1,), (2,))])
     servers.close()
     assert all(one == {"Authorization": "Bearer key"} for one in seen)
 
@@ -181,7 +189,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_json_comes_it_is_refused_or_numbers(found):
     with contextlib.suppress(HttpFailure):
-        (row,) = read_answer(found, [Next((1,), (1,))], frozenset([1]))
+        (row,) = read_answer(found, [NextTokenQuery((1,), (1,))], frozenset([1]))
         assert math.isfinite(row[0])
         assert row[0] <= 1e-3
 
@@ -194,7 +202,7 @@ def quick(*fakes, clock=None, **options):
     return VllmServers([one.url for one in fakes], "m", **options)
 
 
-ASKED = [Next((5, 6), (7, 8)), Next((5,), (9,))]
+ASKED = [NextTokenQuery((5, 6), (7, 8)), NextTokenQuery((5,), (9,))]
 
 
 @pytest.mark.parametrize("how", HOW)

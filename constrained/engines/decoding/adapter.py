@@ -1,4 +1,7 @@
-"""One vector for each response: how near a message's vector is to it is the response's score."""
+"""What tuning learned: one vector for each response, and low-rank changes of the network that makes vectors of messages.
+
+An adapter's folder holds both beside a manifest of all that they belong to; on a network it can be turned on and off.
+"""
 
 from __future__ import annotations
 
@@ -59,18 +62,18 @@ class Head:
         return np.asarray(found, dtype=np.float64)
 
     def save(self, file: Path) -> None:
-        told = json.dumps({"ids": self.ids, "scale": self.scale, "rest": self.rest, "temperature": self.temperature})
-        save_file({"vectors": self.vectors.detach().float().cpu().contiguous()}, file, metadata={"head": told})  # several have no order
+        fields = json.dumps({"ids": self.ids, "scale": self.scale, "rest": self.rest, "temperature": self.temperature})
+        save_file({"vectors": self.vectors.detach().float().cpu().contiguous()}, file, metadata={"head": fields})  # several have no order
 
     @classmethod
     def load(cls, file: Path, device: torch.device | str = "cpu") -> Head:
         with safe_open(file, framework="pt", device=str(device)) as opened:
-            told = json.loads(opened.metadata()["head"])
+            fields = json.loads(opened.metadata()["head"])
             vectors = opened.get_tensor("vectors")
-        return cls(tuple(told["ids"]), vectors, told["scale"], told["rest"], told["temperature"])
+        return cls(tuple(fields["ids"]), vectors, fields["scale"], fields["rest"], fields["temperature"])
 
 
-# -- Adapters on disk and on a network: low-rank changes of its weights, which can be turned on and off. --
+# -- on disk --------------------------------------------------------------------------------------------------------
 
 FORMAT = 1
 MANIFEST, WEIGHTS, HEAD = "adapter.json", "weights.safetensors", "head.safetensors"
@@ -104,7 +107,7 @@ class Manifest:
 
     @property
     def hash(self) -> str:
-        return "sha256:" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return manifest_hash(self)
 
     def check_catalog(self, name: str, digest: str) -> None:
         """Raises AdapterError unless this is the catalog that the adapter was tuned on."""
@@ -128,9 +131,9 @@ def read_manifest(folder: str | Path) -> Manifest:
     """What lies in an adapter's folder, its files checked. Raises AdapterError."""
     folder = Path(folder)
     try:
-        told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        manifest = Manifest(**told)
-        digests = {name: _digest(folder / name) for name in (WEIGHTS, HEAD)}
+        fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = Manifest(**fields)
+        digests = {name: file_hash(folder / name) for name in (WEIGHTS, HEAD)}
     except (OSError, ValueError, TypeError) as error:
         hint = "give the folder that constrained tune wrote; it ends its work with adapter.json"
         raise AdapterError(f"{folder} holds no adapter: {error}", hint=hint) from error
@@ -142,15 +145,13 @@ def read_manifest(folder: str | Path) -> Manifest:
     return manifest
 
 
-def write(folder: Path, encoder: Encoder, head: Head, **told: Any) -> Manifest:
+def write(folder: Path, encoder: Encoder, head: Head, **fields: Any) -> Manifest:
     """Writes weights and head, then the manifest: a folder with a manifest is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: value.detach().cpu().contiguous() for name, value in changes(encoder.network).items()}, folder / WEIGHTS)
     head.save(folder / HEAD)
-    manifest = Manifest(files={name: _digest(folder / name) for name in (WEIGHTS, HEAD)}, **told)
-    written = folder / f".{MANIFEST}"
-    written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    move_into_place(written, folder / MANIFEST)
+    manifest = Manifest(files={name: file_hash(folder / name) for name in (WEIGHTS, HEAD)}, **fields)
+    write_manifest(manifest, folder / MANIFEST)
     return manifest
 
 
@@ -223,5 +224,20 @@ def _peft() -> Any:
     return peft
 
 
-def _digest(file: Path) -> str:
+# -- manifests, also those of what was fitted ------------------------------------------------------------------------
+
+
+def file_hash(file: Path) -> str:
     return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def manifest_hash(manifest: Any) -> str:
+    """Of a dataclass: how a record names what was learned."""
+    return "sha256:" + hashlib.sha256(json.dumps(asdict(manifest), sort_keys=True).encode()).hexdigest()
+
+
+def write_manifest(manifest: Any, file: Path) -> None:
+    """In one step: who finds the file finds it whole."""
+    written = file.with_name(f".{file.name}")
+    written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    move_into_place(written, file)

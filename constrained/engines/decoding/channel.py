@@ -1,6 +1,7 @@
-"""Keys and values of the channel's contexts: computed once, held in memory, kept on disk between starts.
+"""log P(message | context) for many pairs at once, over keys and values of the contexts that are computed once.
 
-Each context goes through the model alone, so its states do not depend on what else was asked before.
+These are held in memory and kept on disk between starts. Each context goes through the model alone, so its states do not
+depend on what else was asked before.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from constrained.engines.decoding.language_model import LanguageModel, Prefix
+from constrained.engines.decoding.rules import MessageScores, Pair
+from constrained.engines.decoding.trie import Ids
 from constrained.engines.protocol import Deadline
 
-Ids = tuple[int, ...]
 MAX_TOKENS = 4_096  # held in memory; about 95 MB for the 135M model; the others are on disk, some milliseconds away
 MAX_DISK_BYTES = 2**30
 
@@ -120,25 +122,22 @@ class Contexts:
             held -= len(self._held.popitem(last=False)[0])
 
 
-# -- The channel: log P(message | context) for many pairs at once, the contexts' keys and values computed once. --
+# -- scores of messages --------------------------------------------------------------------------------------------
 
 BATCH_TOKENS = 1024  # message tokens of all pairs together that go through the model in one pass
 BATCH_TOKENS_CUDA = 16_384
-Pair = tuple[Ids, Ids]
 
 
 def score_message(
     model: LanguageModel, bank: Contexts, contexts: Sequence[Ids], message: Sequence[int], deadline: Deadline | None = None
 ) -> tuple[np.ndarray, int]:
     """``score_messages`` of one message after many contexts: [context] nats, and the tokens that went through the model."""
-    found, n_tokens, _ = score_messages(model, bank, [(context, tuple(message)) for context in contexts], deadline)
-    return found, n_tokens
+    found = score_messages(model, bank, [(context, tuple(message)) for context in contexts], deadline)
+    return found.log_probs, found.n_tokens
 
 
-def score_messages(
-    model: LanguageModel, bank: Contexts, pairs: Sequence[Pair], deadline: Deadline | None = None
-) -> tuple[np.ndarray, int, int]:
-    """[pair] log P(message | context) in nats, float64; the tokens that went through the model; forward passes.
+def score_messages(model: LanguageModel, bank: Contexts, pairs: Sequence[Pair], deadline: Deadline | None = None) -> MessageScores:
+    """[pair] log P(message | context) in nats, each distinct pair once.
 
     The last context token predicts the message's first one, so it is fed again with the message: contexts need
     at least two tokens. A message of no tokens (a tokenizer that drops white space) scores 0 everywhere: nothing was
@@ -151,10 +150,10 @@ def score_messages(
     for batch in _batches(unique, BATCH_TOKENS_CUDA if model.device.type == "cuda" else BATCH_TOKENS):
         scores.update(zip(batch, _score_batch(model, bank, batch, deadline), strict=True))
         n_tokens, n_passes = n_tokens + sum(len(message) for _, message in batch), n_passes + 1
-    return np.asarray([scores[pair] for pair in pairs], dtype=np.float64), n_tokens, n_passes
+    return MessageScores(np.asarray([scores[pair] for pair in pairs], dtype=np.float64), n_tokens, n_passes)
 
 
-def score_message_rows(model: LanguageModel, pairs: Sequence[Pair], deadline: Deadline | None = None) -> tuple[np.ndarray, int, int]:
+def score_message_rows(model: LanguageModel, pairs: Sequence[Pair], deadline: Deadline | None = None) -> MessageScores:
     """The same by its definition: one plain pass over context and message each. The reference, and the fallback."""
     sums = []
     for context, message in pairs:
@@ -163,7 +162,7 @@ def score_message_rows(model: LanguageModel, pairs: Sequence[Pair], deadline: De
             continue
         states, _ = model.run(model.tensor([*context, *message[:-1]])[None], deadline=deadline)
         sums.append(float(model.log_probs(states[0, len(context) - 1 :], model.tensor(message)).double().sum()))
-    return np.asarray(sums), sum(len(context) + len(message) for context, message in pairs), len(pairs)
+    return MessageScores(np.asarray(sums), sum(len(context) + len(message) for context, message in pairs), len(pairs))
 
 
 def _batches(pairs: Sequence[Pair], most_tokens: int) -> Iterator[list[Pair]]:

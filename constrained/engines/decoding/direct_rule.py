@@ -1,8 +1,9 @@
-"""Mode ``code``: the candidates are listed in the prompt, and one token is read: a letter a candidate, in several orders.
+"""Rule ``direct``: how likely each candidate is after the prompt, in any mode; and mode ``code``, which reads one letter.
 
-Small models prefer a letter, or a place in the list, over what stands there (Zheng et al., Large Language Models Are
-Not Robust Multiple Choice Selectors, ICLR 2024): every candidate is scored under several letters, and how many of the
-orders pick another one than their mean does is told.
+In mode ``code`` the candidates are listed in the prompt, and one token is read: a letter a candidate, in several orders. Small
+models prefer a letter, or a place in the list, over what stands there (Zheng et al., Large Language Models Are Not Robust
+Multiple Choice Selectors, ICLR 2024): every candidate is scored under several letters, and ``flips`` tells how many of the orders
+pick another one than their mean does.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ from typing import Literal, get_args
 import numpy as np
 
 from constrained.engines.decoding import prompts
-from constrained.engines.decoding import reader as auto
-from constrained.engines.decoding.exact import Answered, Asked, Scored, TreePasses, score_forest, score_rows
+from constrained.engines.decoding.exact import RowQuery, RowScores, TreePasses, score_forest, score_rows
+from constrained.engines.decoding.grammar_masks import backend_name, check_backend
 from constrained.engines.decoding.language_model import Prefix
 from constrained.engines.decoding.masks import Backend
-from constrained.engines.decoding.reader import Floats, Ids, Indexed, Reader
-from constrained.engines.decoding.rules import NONE, Calibration, ScoredChoice, check_one_of
-from constrained.engines.decoding.search import Objective, bounded, refine, score_prefixes
-from constrained.engines.decoding.trie import Trie
+from constrained.engines.decoding.reader import ChoiceSize, IndexedTexts, Reader, pick
+from constrained.engines.decoding.rules import (
+    PLAIN_SOFTMAX,
+    ProbabilityMap,
+    ScoredChoice,
+    Surface,
+    check_one_of,
+    scored_choice,
+    surface_of,
+)
+from constrained.engines.decoding.search import Floats, Objective, Scored, bounded, refine, score_prefixes
+from constrained.engines.decoding.trie import Ids, Trie
 from constrained.engines.decoding.walk import walk_rows
-from constrained.engines.protocol import Ask, Candidate, Choice, Deadline, Decoding, Mode, Scene
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Mode, PromptContext
 from constrained.errors import EngineError
 
 MOST = len(ascii_uppercase)
@@ -46,8 +55,8 @@ def score_letters(
         raise EngineError(f"mode 'code' lists at most {MOST} candidates, and {n} are allowed", hint="use mode='auto'")
     letters = _letters(reader, n)
     orders = _orders(n, max(n_orders, 2))
-    asked = [Asked(tuple(reader.tokens.chat("", f"{dynamic}\n{_listing(order, surfaces)}")[1]), tuple(letters)) for order in orders]
-    answer = score_forest(reader.model, prefix, asked, deadline, has_tree=reader.has_tree)
+    queries = [RowQuery(tuple(reader.tokens.chat("", f"{dynamic}\n{_listing(order, surfaces)}")[1]), tuple(letters)) for order in orders]
+    answer = score_forest(reader.model, prefix, queries, deadline, has_tree=reader.has_tree)
     by_order = np.empty((len(orders), n))
     for place, (order, log_probs) in enumerate(zip(orders, answer.log_probs, strict=True)):
         by_order[place, order] = log_probs - np.logaddexp.reduce(log_probs)
@@ -78,9 +87,8 @@ def _listing(order: Sequence[int], surfaces: Sequence[str]) -> str:
     return "\n".join(["What fits? Answer with one letter.", *lines])
 
 
-# -- Rule ``direct``: how likely each candidate is after the prompt, in any mode. --
+# -- the rule -------------------------------------------------------------------------------------------------------
 
-Surface = Literal["text", "key", "when"]
 DIRECT_MODES = ("exact", "refine", "bounded", "prefix", "code", "walk", "auto")
 
 
@@ -98,7 +106,7 @@ class Direct:
         mode: how it is decoded; ``auto`` picks for each choice and tells why.
         budget: nodes that ``bounded`` may feed; all when None.
         n_orders: in how many orders ``code`` lists the candidates.
-        backend: which engine masks the tokens of ``walk``.
+        backend: what masks the tokens of ``walk``: ``trie``, ``xgrammar``, or a compiler of masks.
     """
 
     surface: Surface = "text"
@@ -114,7 +122,7 @@ class Direct:
         """Raises EngineError for a surface, mode or backend that is not known."""
         check_one_of("surface", self.surface, get_args(Surface))
         check_one_of("mode", self.mode, DIRECT_MODES)
-        check_one_of("backend", self.backend, get_args(Backend))
+        check_backend(self.backend)
 
     @property
     def name(self) -> str:
@@ -123,10 +131,10 @@ class Direct:
         return "-".join(parts)
 
     @property
-    def calibration(self) -> Calibration:
-        return NONE
+    def probability_map(self) -> ProbabilityMap:
+        return PLAIN_SOFTMAX
 
-    def scores(self, reader: Reader, asks: Sequence[Ask], deadline: Deadline | None) -> list[list[ScoredChoice]]:
+    def scores(self, reader: Reader, asks: Sequence[ChoiceRequest], deadline: Deadline | None) -> list[list[ScoredChoice]]:
         tasks = [[_task(self, reader, ask.scene, choice) for choice in ask.choices] for ask in asks]
         flat = [task for group in tasks for task in group]
         modes = [self._mode(reader, task, deadline) for task in flat]
@@ -134,7 +142,7 @@ class Direct:
         exact = iter(self._exact(reader, together, deadline))
         found = iter(
             [
-                self._told(next(exact), "exact", reason) if mode == "exact" else self._decoded(reader, task, mode, reason, deadline)
+                scored_choice(next(exact), "exact", reason) if mode == "exact" else self._decode(reader, task, mode, reason, deadline)
                 for task, (mode, reason) in zip(flat, modes, strict=True)
             ]
         )
@@ -147,14 +155,14 @@ class Direct:
             return "exact", "there is one candidate"
         if self.mode != "auto":
             return self.mode, "asked for"
-        facts = auto.Facts(
+        size = ChoiceSize(
             len(task.suffix),
             task.trie.n_inner,
-            len(task.index.telling),
+            len(task.index.identifying),
             self.has_prior,
             task.key("nodes") in reader.priors,
         )
-        return auto.pick(facts, reader.speed, deadline)
+        return pick(size, reader.speed, deadline)
 
     # -- exact: all choices in one tree ----------------------------------------------------------------------
 
@@ -163,13 +171,13 @@ class Direct:
         found: dict[int, Scored] = {}
         for static in dict.fromkeys(task.static for task in tasks):
             group = [(index, task) for index, task in enumerate(tasks) if task.static == static]
-            asked = [Asked(task.suffix, task.rows) for _, task in group]
-            answer = score_forest(reader.model, reader.prefix(static, deadline), asked, deadline, has_tree=reader.has_tree)
+            queries = [RowQuery(task.suffix, task.rows) for _, task in group]
+            answer = score_forest(reader.model, reader.prefix(static, deadline), queries, deadline, has_tree=reader.has_tree)
             for place, (index, task) in enumerate(group):
                 found[index] = self._less_prior(reader, task, answer, place, deadline)
         return [found[index] for index in range(len(tasks))]
 
-    def _less_prior(self, reader: Reader, task: _Task, answer: Answered, place: int, deadline: Deadline | None) -> Scored:
+    def _less_prior(self, reader: Reader, task: _Task, answer: RowScores, place: int, deadline: Deadline | None) -> Scored:
         scores = answer.log_probs[place]
         if self.has_prior:
             scores = scores - self._row_prior(reader, task, deadline)
@@ -187,32 +195,32 @@ class Direct:
 
     # -- the other modes: one choice at a time ---------------------------------------------------------------
 
-    def _decoded(self, reader: Reader, task: _Task, mode: Mode, reason: str, deadline: Deadline | None) -> ScoredChoice:
+    def _decode(self, reader: Reader, task: _Task, mode: Mode, reason: str, deadline: Deadline | None) -> ScoredChoice:
         prefix = reader.prefix(task.static, deadline)
         if mode == "walk":
-            return self._walked(reader, task, reason, deadline)
+            return self._walk(reader, task, reason, deadline)
         if mode == "code":
-            return self._told(self._by_letter(reader, task, deadline), mode, reason)
+            return scored_choice(self._by_letter(reader, task, deadline), mode, reason)
         objective = self._objective(reader, task, mode, deadline)
-        parts = (reader.model, prefix, task.suffix, task.trie, objective, deadline)
+        passes = TreePasses(reader.model, prefix, task.suffix, task.trie, deadline)
         if mode == "refine":
-            return self._told(refine(*parts), mode, reason)
+            return scored_choice(refine(passes, task.trie, objective), mode, reason)
         if mode == "prefix":
-            return self._told(score_prefixes(*parts), mode, reason)
-        return self._told(bounded(*parts, budget=self.budget), "bounded", reason)
+            return scored_choice(score_prefixes(passes, task.trie, objective), mode, reason)
+        return scored_choice(bounded(passes, task.trie, objective, self.budget), "bounded", reason)
 
     def _objective(self, reader: Reader, task: _Task, mode: Mode, deadline: Deadline | None) -> Objective:
         """``refine`` reads the prior even where it is not taken off: it tells which rows are worth reading."""
         weight = float(self.has_prior)
         if not self.has_prior and mode != "refine":
             return Objective(np.zeros(len(task.trie)), weight, self.is_mean)
-        return Objective(self._prior(reader, task, deadline, is_telling=mode == "prefix"), weight, self.is_mean)
+        return Objective(self._prior(reader, task, deadline, is_identifying=mode == "prefix"), weight, self.is_mean)
 
-    def _prior(self, reader: Reader, task: _Task, deadline: Deadline | None, *, is_telling: bool = False) -> Floats:
+    def _prior(self, reader: Reader, task: _Task, deadline: Deadline | None, *, is_identifying: bool = False) -> Floats:
         """[node] log P(token | path) under the neutral prompt, once per catalog version, question and set of rows."""
         key = task.key("nodes")
-        if is_telling and key not in reader.priors:
-            return reader.priors.get(task.key("telling"), lambda: _node_prior(reader, task, task.index.telling, deadline))
+        if is_identifying and key not in reader.priors:
+            return reader.priors.get(task.key("identifying"), lambda: _node_prior(reader, task, task.index.identifying, deadline))
         return reader.priors.get(key, lambda: _node_prior(reader, task, np.flatnonzero(task.trie.has_child), deadline))
 
     def _by_letter(self, reader: Reader, task: _Task, deadline: Deadline | None) -> Scored:
@@ -227,7 +235,7 @@ class Direct:
         )
         return Scored(asked.log_probs - prior, asked.n_tokens, asked.n_passes, asked.n_nodes, asked.n_expanded, flips=asked.flips)
 
-    def _walked(self, reader: Reader, task: _Task, reason: str, deadline: Deadline | None) -> ScoredChoice:
+    def _walk(self, reader: Reader, task: _Task, reason: str, deadline: Deadline | None) -> ScoredChoice:
         row, walked = walk_rows(
             reader.model,
             reader.prefix(task.static, deadline),
@@ -239,26 +247,23 @@ class Direct:
             deadline=deadline,
             is_scored=False,
         )
-        cost = Decoding(f"{reason}; masked by {self.backend}", walked.n_tokens, walked.n_passes, task.trie.n_inner, walked.n_tokens)
+        cost = Decoding(
+            f"{reason}; masked by {backend_name(self.backend)}", walked.n_tokens, walked.n_passes, task.trie.n_inner, walked.n_tokens
+        )
         return ScoredChoice(None, "walk", cost, row)
-
-    def _told(self, scored: Scored, mode: Mode, reason: str) -> ScoredChoice:
-        n_exact = int(scored.is_exact.sum())
-        cost = (scored.n_tokens, scored.n_passes, scored.n_nodes, scored.n_expanded, n_exact)
-        return ScoredChoice(scored.log_probs, mode, Decoding(reason, *cost, scored.gap, scored.mass, scored.flips))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
     """One choice in token ids."""
 
-    scene: Scene
+    scene: PromptContext
     choice: Choice
     static: Ids
     suffix: Ids
     silent_suffix: Ids
     surfaces: tuple[str, ...]
-    index: Indexed
+    index: IndexedTexts
 
     @property
     def rows(self) -> tuple[Ids, ...]:
@@ -273,17 +278,11 @@ class _Task:
         return (what, self.static, self.silent_suffix, self.rows)
 
 
-def _task(rule: Direct, reader: Reader, scene: Scene, choice: Choice) -> _Task:
+def _task(rule: Direct, reader: Reader, scene: PromptContext, choice: Choice) -> _Task:
     static, suffix = reader.tokens.chat(rule.plan.static(scene), prompts.dynamic(scene, choice))
     _, silent = reader.tokens.chat("", prompts.dynamic(prompts.neutral(scene), choice))
-    surfaces = tuple(_surface(candidate, rule.surface) for candidate in choice.candidates)
+    surfaces = tuple(surface_of(candidate, rule.surface) for candidate in choice.candidates)
     return _Task(scene, choice, tuple(static), tuple(suffix), tuple(silent), surfaces, reader.indexed(surfaces))
-
-
-def _surface(candidate: Candidate, surface: Surface) -> str:
-    if surface == "key":
-        return candidate.name or candidate.text
-    return candidate.text if surface == "text" or not candidate.when else candidate.when
 
 
 def _node_prior(reader: Reader, task: _Task, nodes: np.ndarray, deadline: Deadline | None) -> Floats:

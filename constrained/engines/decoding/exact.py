@@ -1,10 +1,13 @@
-"""What a mode found: scores of all rows, and what finding them cost. Values only."""
+"""Mode ``exact``: log P(row | prompt) of every row of a trie by forward passes over its nodes, and of many questions at once.
+
+``TreePasses`` feeds nodes of a trie to the model under an ancestors-only mask (tree attention: Miao et al., SpecInfer, ASPLOS
+2024, section 4); every mode that reads a trie is made of it. ``score_rows`` is the same by its definition.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,56 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constrained.engines.decoding.language_model import LanguageModel, Prefix
-from constrained.engines.decoding.trie import TokenIndex, Trie
+from constrained.engines.decoding.search import Floats, Scored
+from constrained.engines.decoding.trie import Ids, TokenIndex, Trie
 from constrained.engines.protocol import Deadline
 from constrained.errors import EngineError
-
-Floats = NDArray[np.float64]
-
-
-class Effort(Protocol):
-    """What went through the model: TreePasses."""
-
-    n_tokens: int
-    n_passes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Scores of rows.
-
-    Attributes:
-        log_probs: [row] score in nats, float64, end token included where the rows hold one.
-        n_tokens: tokens that went through the model, the suffix included. n_passes: forward passes.
-        n_nodes: inner nodes of the trie, all of which ``exact`` feeds. n_expanded: those that were fed.
-        is_exact: [row] whether the score is one, or an estimate or a bound; all True by default.
-        gap: nats by which the best row is certain to beat every other one; negative when one could still be better by
-            as much; None where the mode certifies nothing.
-        mass: certain bounds of the best row's probability among the rows; None as above.
-        flips: of a mode that asks in several orders, how many of them have another best row.
-    """
-
-    log_probs: Floats
-    n_tokens: int
-    n_passes: int = 1
-    n_nodes: int = 0
-    n_expanded: int = 0
-    is_exact: NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, dtype=np.bool_))
-    gap: float | None = None
-    mass: tuple[float, float] | None = None
-    flips: int | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.is_exact) != len(self.log_probs):
-            object.__setattr__(self, "is_exact", np.ones(len(self.log_probs), dtype=np.bool_))
-
-    @classmethod
-    def complete(cls, log_probs: Floats, effort: Effort, trie: Trie) -> Scored:
-        """Of a mode that fed all inner nodes."""
-        return cls(log_probs, effort.n_tokens, effort.n_passes, trie.n_inner, trie.n_inner)
-
-
-# -- Forward passes over nodes of a trie, as many at a time as memory likes: what every tree mode is made of. --
 
 CHUNK_NODES = 256  # fixed, so that bf16 rounding does not depend on what else is scored
 CHUNK_NODES_CUDA = 2_048  # a GPU is idle with fewer; the mask of a chunk stays under 100 MB
@@ -199,7 +156,7 @@ def _part(states: Prefix, start: int, stop: int) -> Prefix:
     )
 
 
-# -- Mode ``exact``: log P(row | prompt) of every row, all trie nodes in as few passes as memory likes. --
+# -- one question: all rows after one suffix --------------------------------------------------------------------
 
 BATCH_TOKENS = 1024  # of rows in one pass
 
@@ -256,13 +213,11 @@ def _batches(order: Sequence[int], rows: Sequence[Sequence[int]], n_suffix: int)
         yield batch
 
 
-# -- Many questions in one tree: different suffixes and different rows over one cached prefix, scored in the same passes. --
-
-Ids = tuple[int, ...]
+# -- many questions in one tree: different suffixes and rows over one cached prefix, scored in the same passes ----
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RowQuery:
     """One question: what comes before (at least one token), and the rows of which one is to be chosen."""
 
     suffix: Ids
@@ -270,7 +225,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RowScores:
     """[row] log P(row | prefix and suffix) in nats of each question, in order; and what went through the model."""
 
     log_probs: tuple[Floats, ...]
@@ -280,24 +235,24 @@ class Answered:
 
 
 def score_forest(
-    model: LanguageModel, prefix: Prefix | None, asked: Sequence[Asked], deadline: Deadline | None = None, *, has_tree: bool = True
-) -> Answered:
+    model: LanguageModel, prefix: Prefix | None, queries: Sequence[RowQuery], deadline: Deadline | None = None, *, has_tree: bool = True
+) -> RowScores:
     """All questions at once. Cost: their distinct tokens. ``has_tree``: as in Reader; without, row by row."""
-    shared = n_shared([one.suffix for one in asked])
-    suffix = asked[0].suffix[:shared]
+    shared = n_shared([one.suffix for one in queries])
+    suffix = queries[0].suffix[:shared]
     if not suffix or not has_tree:
-        return _one_by_one(model, prefix, asked, deadline, has_tree)
-    beginnings = [one.suffix[shared:] for one in asked]
+        return _one_by_one(model, prefix, queries, deadline, has_tree)
+    beginnings = [one.suffix[shared:] for one in queries]
     paths = {beginning for beginning in beginnings if beginning}
-    paths |= {(*beginning, *row) for beginning, one in zip(beginnings, asked, strict=True) for row in one.rows}
+    paths |= {(*beginning, *row) for beginning, one in zip(beginnings, queries, strict=True) for row in one.rows}
     ordered = sorted(paths)
     scored = score_trie(model, prefix, suffix, TokenIndex.build(ordered).trie(), deadline)
     found = dict(zip(ordered, scored.log_probs, strict=True))
     log_probs = tuple(
         np.asarray([found[(*beginning, *row)] for row in one.rows]) - (found[beginning] if beginning else 0.0)
-        for beginning, one in zip(beginnings, asked, strict=True)
+        for beginning, one in zip(beginnings, queries, strict=True)
     )
-    return Answered(log_probs, scored.n_tokens, scored.n_passes, scored.n_nodes)
+    return RowScores(log_probs, scored.n_tokens, scored.n_passes, scored.n_nodes)
 
 
 def n_shared(sequences: Sequence[Ids]) -> int:
@@ -307,15 +262,17 @@ def n_shared(sequences: Sequence[Ids]) -> int:
     return next((index for index in range(shortest) if any(one[index] != first[index] for one in sequences)), shortest)
 
 
-def _one_by_one(model: LanguageModel, prefix: Prefix | None, asked: Sequence[Asked], deadline: Deadline | None, has_tree: bool) -> Answered:
+def _one_by_one(
+    model: LanguageModel, prefix: Prefix | None, queries: Sequence[RowQuery], deadline: Deadline | None, has_tree: bool
+) -> RowScores:
     """Suffixes that differ from their first token on, or a model without a tree."""
     parts = [
         score_trie(model, prefix, one.suffix, TokenIndex.build(one.rows).trie(), deadline)
         if has_tree
         else score_rows(model, prefix, one.suffix, one.rows, deadline)
-        for one in asked
+        for one in queries
     ]
-    return Answered(
+    return RowScores(
         tuple(part.log_probs for part in parts),
         sum(part.n_tokens for part in parts),
         sum(part.n_passes for part in parts),

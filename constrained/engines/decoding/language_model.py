@@ -1,8 +1,9 @@
-"""Attention under a mask for models whose query heads share keys and values, without copying these.
+"""A causal language model, narrowed to what scoring needs: forward passes over a cached prefix, under any attention mask.
 
-transformers repeats keys and values for every query head when there is a mask. Query heads of one group attend to the same
-keys under the same mask, so here they stand as further rows of one head instead (Ainslie et al., GQA, EMNLP 2023, section
-2.2, for the groups): the same sums, less memory traffic.
+``LanguageModel`` is the class to read. Attention under a mask is our own for models whose query heads share keys and values:
+transformers repeats these for every query head when there is a mask. Query heads of one group attend to the same keys under the
+same mask, so here they stand as further rows of one head instead (Ainslie et al., GQA, EMNLP 2023, section 2.2, for the groups):
+the same sums, less memory traffic.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ AttentionInterface.register(NAME, grouped_attention)
 AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-# -- A causal language model, narrowed to what scoring needs: forward passes over a cached prefix. --
+# -- the model and its prefixes -------------------------------------------------------------------------------------
 
 Device: TypeAlias = "str | torch.device"
 LOGIT_ROWS = 256  # rows of vocabulary logits that exist at one time
@@ -234,7 +235,7 @@ class LanguageModel:
         """
         with torch.inference_mode():
             parts = [
-                _log_softmax_at(self._logits(rows), wanted)
+                _log_softmax_at(self.logits(rows), wanted)
                 for rows, wanted in zip(torch.split(states, LOGIT_ROWS), torch.split(targets, LOGIT_ROWS), strict=True)
             ]
         return torch.cat(parts) if parts else states.new_zeros(0, dtype=torch.float32)
@@ -248,7 +249,7 @@ class LanguageModel:
         with torch.inference_mode():
             found = torch.empty(len(rows), dtype=torch.float32, device=states.device)
             for start in range(0, len(states), LOGIT_ROWS):
-                logits = self._logits(states[start : start + LOGIT_ROWS])
+                logits = self.logits(states[start : start + LOGIT_ROWS])
                 at = np.flatnonzero((rows >= start) & (rows < start + LOGIT_ROWS))
                 row, place = self.tensor(rows[at] - start), self.tensor(at)
                 found[place] = logits[row, targets[place]] - logits.logsumexp(1)[row]
@@ -268,7 +269,7 @@ class LanguageModel:
                 self._deadline = None
         return states[:, before.shape[1] :], Prefix((), ())
 
-    def _logits(self, states: Tensor) -> Tensor:
+    def logits(self, states: Tensor) -> Tensor:
         """[n, vocabulary] float32: what the head gives, changed as the network changes it."""
         logits = self._head(states).float() * self._scale
         return logits if self._cap is None else self._cap * torch.tanh(logits / self._cap)

@@ -1,22 +1,27 @@
-"""Token masks: which tokens may come next, as each of four engines computes it. Imports none of them until it is asked for."""
+"""Token masks: which tokens may come next so that a text stays one of those that are allowed.
+
+``TokenMask`` and ``MaskState`` are what a walk asks. ``TrieMask`` is the library's own mask of token rows, for one walk on the CPU;
+``DeviceTrie`` the same for many on a device. xgrammar's mask is in ``grammar_masks``; any other is a ``MaskCompiler``.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from constrained.engines.decoding.tokens import Spelling
 from constrained.engines.decoding.trie import Ints, TokenIndex
 from constrained.errors import ConstrainedError, EngineError
 
-Backend = Literal["trie", "xgrammar", "llguidance", "outlines_core"]
+MaskName = Literal["trie", "xgrammar"]
 
 
 class MaskState(Protocol):
@@ -51,7 +56,12 @@ class TokenMask(Protocol):
     def start(self) -> MaskState: ...
 
 
-# -- Packed sets of tokens: one bit a token, 32 a word. --
+MaskCompiler: TypeAlias = Callable[[Spelling, Sequence[str]], TokenMask]
+"""Makes the mask of some texts over a vocabulary. Raises EngineError when it cannot."""
+Backend: TypeAlias = MaskName | MaskCompiler
+
+
+# -- packed sets of tokens: one bit a token, 32 a word -------------------------------------------------------------
 
 WORD = 32  # tokens in a word
 
@@ -94,7 +104,7 @@ def the_only(bits: Tensor) -> int | None:
     return None if word & (word - 1) else int(at[0]) * WORD + word.bit_length() - 1
 
 
-# -- The packages that compute masks: imported when they are asked for, their failures as our errors. --
+# -- packages that compute masks: imported when they are asked for, their failures as our errors -------------------
 
 
 def imported(package: str) -> Any:
@@ -119,7 +129,7 @@ def engine_failing(package: str) -> Iterator[None]:
         ) from error
 
 
-# -- The mask of token sequences by their own trie: canonical tokens only, one walk on the CPU or many on a device. --
+# -- the mask of token rows by their trie: canonical tokens only ----------------------------------------------------
 
 NARROW = 8  # words that a node's children may lie in before it gets a mask of its own
 

@@ -1,4 +1,4 @@
-"""What fitting learned of a catalog: a linear map from a message's vector to its responses, and how much each judge counts.
+"""What fitting learned: a linear map from a message's vector to a catalog's responses, and how much each judge counts.
 
 A calibration folder holds it beside a manifest of all that it belongs to.
 
@@ -8,10 +8,9 @@ Distributions, Statistical Science 1986, section 4); the weights are those under
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from constrained._durable_files import move_into_place
-from constrained.engines.decoding import prompts as prompt
+from constrained.engines.decoding import prompts
+from constrained.engines.decoding.adapter import file_hash, manifest_hash, write_manifest
 from constrained.engines.decoding.encoder import Encoder, encoder_hash
 from constrained.errors import CalibrationError
 
@@ -98,7 +97,7 @@ class FitManifest:
 
     @property
     def hash(self) -> str:
-        return "sha256:" + hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return manifest_hash(self)
 
     def check_catalog(self, name: str, digest: str) -> None:
         """Raises CalibrationError unless this is the catalog that it was fitted on."""
@@ -129,19 +128,17 @@ class FitManifest:
 
 def prompt_version() -> str:
     """Hash of the code that writes contexts and prompts: another wording gives other scores."""
-    return _digest(Path(prompt.__file__))
+    return file_hash(Path(prompts.__file__))
 
 
-def write(folder: Path, mixture: Mixture, **told: Any) -> FitManifest:
+def write(folder: Path, mixture: Mixture, **fields: Any) -> FitManifest:
     """Writes the mixture, then the manifest: a folder with a manifest is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {name: getattr(mixture, name) for name in ("vector", "letters", "base", "rest", "temperature")}
     tensors = {"weights": mixture.weights.float().cpu().contiguous(), "bias": mixture.bias.float().cpu().contiguous()}
     save_file(tensors, folder / MIXTURE, metadata={"mixture": json.dumps({"ids": mixture.ids, **numbers})})
-    manifest = FitManifest(file=_digest(folder / MIXTURE), prompt=prompt_version(), **told)
-    written = folder / f".{MANIFEST}"
-    written.write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    move_into_place(written, folder / MANIFEST)
+    manifest = FitManifest(file=file_hash(folder / MIXTURE), prompt=prompt_version(), **fields)
+    write_manifest(manifest, folder / MANIFEST)
     return manifest
 
 
@@ -153,7 +150,7 @@ def read(folder: str | Path) -> tuple[Mixture, FitManifest]:
         if manifest.format != FORMAT:
             message = f"{folder} is of format {manifest.format}, this library reads {FORMAT}"
             raise CalibrationError(message, hint=f"fit it again: {manifest.renew}")
-        if _digest(folder / MIXTURE) != manifest.file:
+        if file_hash(folder / MIXTURE) != manifest.file:
             raise CalibrationError(f"{folder / MIXTURE} is not the file that was fitted", hint=f"fit it again: {manifest.renew}")
         return _mixture(folder / MIXTURE), manifest
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
@@ -163,13 +160,9 @@ def read(folder: str | Path) -> tuple[Mixture, FitManifest]:
 
 def _mixture(file: Path) -> Mixture:
     with safe_open(file, framework="pt") as opened:
-        told = json.loads(opened.metadata()["mixture"])
-        ids = tuple(told.pop("ids"))
-        mixture = Mixture(ids, opened.get_tensor("weights"), opened.get_tensor("bias"), **told)
+        fields = json.loads(opened.metadata()["mixture"])
+        ids = tuple(fields.pop("ids"))
+        mixture = Mixture(ids, opened.get_tensor("weights"), opened.get_tensor("bias"), **fields)
     if mixture.weights.shape[:1] != (len(ids),) or mixture.bias.shape != (len(ids),) or not torch.isfinite(mixture.weights).all():
         raise ValueError("its numbers are not those of its responses")
     return mixture
-
-
-def _digest(file: Path) -> str:
-    return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a model reads: the prompt of a direct score, the contexts of the channel. Text only, no tensors.
+"""What a model reads: the prompt of a direct score, the contexts of the channel, and which candidates share words with a message.
 
 Only the static parts are long. What a message may change (state, history, the message) comes last, so that
 the static parts' keys and values serve every conversation.
@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from constrained.engines.protocol import Candidate, Choice, Scene
+from constrained.engines.protocol import Candidate, Choice, PromptContext
 
 N_EXAMPLES = 16  # of a candidate, in its context
 N_BACKGROUND = 24  # messages of every kind, in the context of "none of these"
@@ -31,7 +31,7 @@ class PromptPlan:
     has_rules: bool = True
     has_listing: bool = True
 
-    def static(self, scene: Scene) -> str:
+    def static(self, scene: PromptContext) -> str:
         parts = [f"You are {scene.speaker}. {scene.persona}".strip()]
         if self.has_rules:
             parts.append(f"The rules that you follow:\n{scene.rules.strip()}")
@@ -40,7 +40,7 @@ class PromptPlan:
         return "\n\n".join(parts)
 
 
-def dynamic(scene: Scene, choice: Choice) -> str:
+def dynamic(scene: PromptContext, choice: Choice) -> str:
     """The turn: state, history, message, question."""
     lines = [f"State: {scene.state}"] if scene.state else []
     lines += [f"{'User' if who == 'user' else scene.speaker}: {text}" for who, text in scene.history]
@@ -50,12 +50,12 @@ def dynamic(scene: Scene, choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def neutral(scene: Scene) -> Scene:
+def neutral(scene: PromptContext) -> PromptContext:
     """The same scene when nobody has said anything: what a prior is computed under."""
     return replace(scene, state="", history=(), message="...")
 
 
-def contexts(choice: Choice, scene: Scene) -> list[str]:
+def contexts(choice: Choice, scene: PromptContext) -> list[str]:
     """[candidate] what is read before the message when the channel asks how likely it is there.
 
     A candidate's first examples, the most typical ones, stand last: the nearer to the message, the more they weigh.
@@ -74,7 +74,7 @@ def plain_style(text: str) -> str:
     return text.lower().rstrip(" \t\n.!?…,") or text
 
 
-def _context(candidate: Candidate, choice: Choice, scene: Scene, has_twin: bool) -> str:
+def _context(candidate: Candidate, choice: Choice, scene: PromptContext, has_twin: bool) -> str:
     if candidate.no_match and choice.kind == "option":
         return _listed("Messages of every kind.", _spread(scene.background, N_BACKGROUND))
     head = _sentence(candidate.when or f"{choice.question} {candidate.text}")
@@ -112,7 +112,7 @@ def _twins(candidates: Sequence[Candidate]) -> set[int]:
     return {index for group in seen.values() if len(group) > 1 for index in group}
 
 
-# -- Which candidates share words with a message: evidence without a model, beside a likelihood or before it. --
+# -- words shared with a message: evidence without a model, beside a likelihood or before it ------------------------
 
 _WORD = re.compile(r"\w+")
 _K1, _B = 1.2, 0.75  # how soon a repeated word stops to count, and how much a long line is held against
@@ -180,7 +180,7 @@ def _words(line: str) -> Counter[str]:
     return Counter(_WORD.findall(line.lower()))
 
 
-# -- What the channel reads of a message, and which candidates come near it: all that is settled before a model is asked. --
+# -- what the channel reads of a message, and which candidates come near it -----------------------------------------
 
 HEAD_TOKENS, TAIL_TOKENS = 64, 32  # of a long message, what the channel reads
 N_NEAREST = 32  # candidates that ``refine`` reads; on BANKING77 the best one is among them in 99 % (benchmarks/LOG.md)
@@ -201,7 +201,7 @@ def shared(message: str, choice: Choice) -> NDArray[np.float64]:
     )
 
 
-def nearest(found: NDArray[np.float64], choice: Choice) -> list[int]:
-    """The candidates to read by what they share, in their order; "none of these" is always among them."""
+def nearest(found: NDArray[np.float64], choice: Choice, n: int = N_NEAREST) -> list[int]:
+    """The ``n`` candidates to read, those with the highest ``found``, in their order; "none of these" is always among them."""
     rest = [index for index, candidate in enumerate(choice.candidates) if candidate.no_match]
-    return sorted({*np.argsort(-found, kind="stable")[:N_NEAREST].tolist(), *rest})
+    return sorted({*np.argsort(-found, kind="stable")[:n].tolist(), *rest})

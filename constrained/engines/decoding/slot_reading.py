@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from constrained.engines.decoding.mask_xgrammar import XgrammarMask
+from constrained.engines.decoding.grammar_masks import XgrammarMask
 from constrained.engines.decoding.reader import Reader
-from constrained.engines.decoding.tokens import Spelling
-from constrained.engines.decoding.walk import spelling_of, walk_rows
-from constrained.engines.protocol import Deadline, ExtractionField, Scene
+from constrained.engines.decoding.tokens import Spelling, spelling_of
+from constrained.engines.decoding.walk import walk_rows
+from constrained.engines.protocol import Deadline, ExtractionField, PromptContext
 from constrained.errors import ConstrainedError, EngineError
 
 SEPARATORS = " -/.:_,#+()'&"  # may stand between letters and digits where the message has none, or others
@@ -28,7 +28,7 @@ READ = 600  # characters of a message that are searched, as for amounts and days
 _STATIC = "Copy out of the message what the question asks for, character by character."
 
 
-def read(reader: Reader, blanks: Sequence[ExtractionField], scene: Scene, deadline: Deadline | None) -> list[str | None]:
+def read(reader: Reader, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None) -> list[str | None]:
     """What the message says for each blank; None where it spells nothing of the form.
 
     Raises EngineError when xgrammar is not installed or cannot use a grammar.
@@ -42,7 +42,7 @@ def readings(mask: XgrammarMask, message: str) -> list[str]:
     Of pieces that overlap, those stay whose separators are most as they are written.
     """
     letters = list(_letters(unicodedata.normalize("NFKC", message[:READ])))
-    found: dict[tuple[int, int], _Spelt] = {}
+    found: dict[tuple[int, int], _Reading] = {}
     for start, letter in enumerate(letters):
         if letter.begins and len(found) < MOST_READINGS:
             for one in _Search(mask, letters, start).texts():
@@ -52,7 +52,7 @@ def readings(mask: XgrammarMask, message: str) -> list[str]:
     return list(dict.fromkeys(kept))[:MOST_READINGS]
 
 
-def _read(reader: Reader, blank: ExtractionField, scene: Scene, deadline: Deadline | None) -> str | None:
+def _read(reader: Reader, blank: ExtractionField, scene: PromptContext, deadline: Deadline | None) -> str | None:
     if deadline is not None:
         deadline.check()
     n_vocabulary = reader.model.network.get_output_embeddings().weight.shape[0]
@@ -103,7 +103,7 @@ def _letters(text: str) -> Iterator[_Letter]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spelt:
+class _Reading:
     """A text that letters ``start`` to ``end`` (exclusive) of a message spell; ``n_changes`` of its separators are not as written."""
 
     start: int
@@ -111,7 +111,7 @@ class _Spelt:
     text: str
     n_changes: int
 
-    def is_nearer(self, other: _Spelt) -> bool:
+    def is_nearer(self, other: _Reading) -> bool:
         """Whether it overlaps the other one and is nearer to what is written."""
         return self.start < other.end and other.start < self.end and self.n_changes < other.n_changes
 
@@ -124,32 +124,32 @@ class _Search:
         self._begun = mask.engine.GrammarMatcher(mask.compiled)
         self._left = MOST_STEPS
 
-    def texts(self) -> Iterator[_Spelt]:
+    def texts(self) -> Iterator[_Reading]:
         """Every text that the grammar completes at the end of a word."""
-        yield from self._next(self._begun, self._start, "", 0, "")
+        yield from self._continuations(self._begun, self._start, "", 0, "")
 
-    def _next(self, matcher: Any, at: int, text: str, n_changes: int, written: str) -> Iterator[_Spelt]:
+    def _continuations(self, matcher: Any, at: int, text: str, n_changes: int, written: str) -> Iterator[_Reading]:
         """Texts that go on with letter ``at``, before which ``written`` stands in the message."""
         if at == len(self._letters) or len(text) >= LONGEST:
             return
-        for separator, ahead, case in self._ways(matcher, written, self._letters[at].text):
+        for separator, ahead, case in self._branches(matcher, written, self._letters[at].text):
             longer, changes = text + separator + case, n_changes + (separator != written)
-            yield from self._ends(ahead, at, longer, changes)
-            yield from self._next(ahead, at + 1, longer, changes, self._letters[at].after)
+            yield from self._completions(ahead, at, longer, changes)
+            yield from self._continuations(ahead, at + 1, longer, changes, self._letters[at].after)
 
-    def _ways(self, matcher: Any, written: str, letter: str) -> Iterator[tuple[str, Any, str]]:
+    def _branches(self, matcher: Any, written: str, letter: str) -> Iterator[tuple[str, Any, str]]:
         """(separator, grammar after it, letter): as written, else the first other separator that leads on; and none."""
         for separator in dict.fromkeys((written, *SEPARATORS)):
-            taken = self._taken(matcher, separator, letter)
+            taken = self._advance(matcher, separator, letter)
             if taken is not None:
                 yield separator, *taken
                 break
         if written:
-            taken = self._taken(matcher, "", letter)
+            taken = self._advance(matcher, "", letter)
             if taken is not None:
                 yield "", *taken
 
-    def _taken(self, matcher: Any, separator: str, letter: str) -> tuple[Any, str] | None:
+    def _advance(self, matcher: Any, separator: str, letter: str) -> tuple[Any, str] | None:
         """The grammar after a separator and a letter, and the case of the letter; None where it takes it in neither."""
         for case in dict.fromkeys((letter, letter.upper(), letter.lower())):
             self._left -= 1
@@ -158,11 +158,11 @@ class _Search:
                 return ahead, case
         return None
 
-    def _ends(self, matcher: Any, at: int, text: str, n_changes: int) -> Iterator[_Spelt]:
+    def _completions(self, matcher: Any, at: int, text: str, n_changes: int) -> Iterator[_Reading]:
         """The text as it stands, or with one separator after it, where the grammar is then complete."""
         if self._letters[at].ends:
             for separator in ("", self._letters[at].after[:1], *SEPARATORS):
                 ahead = matcher.fork()
                 if (not separator or ahead.accept_string(separator)) and ahead.is_completed():
-                    yield _Spelt(self._start, at + 1, text + separator, n_changes)
+                    yield _Reading(self._start, at + 1, text + separator, n_changes)
                     return

@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from constrained.errors import EngineError
@@ -106,7 +107,7 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-# -- What each token of a vocabulary spells, in bytes, and texts as their tokens spell them. --
+# -- what each token of a vocabulary spells, in bytes ---------------------------------------------------------------
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -174,6 +175,12 @@ class Spelling:
             if at < len(self._ordered) and self._ordered[at].startswith(spelled[-n:]):
                 return n
         return 0
+
+
+@lru_cache(maxsize=4)
+def spelling_of(tokens: Tokens, n_vocabulary: int) -> Spelling:
+    """What the vocabulary spells; read once for a tokenizer (``Tokens`` are told apart by identity, which the cache keeps alive)."""
+    return Spelling(tokens, n_vocabulary)
 
 
 def _pieces(tokenizer: Any, n_vocabulary: int) -> tuple[bytes, ...]:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+Ids: TypeAlias = "tuple[int, ...]"
 Ints: TypeAlias = "NDArray[np.int32]"
 PAD = -1
 
@@ -66,15 +67,15 @@ class Trie:
         counts = np.append(0, np.cumsum(np.bincount(nodes, minlength=len(self))))
         return np.flatnonzero(counts[self.end] > counts[1:]).astype(np.int64)
 
-    def telling_nodes(self) -> NDArray[np.int64]:
+    def identifying_nodes(self) -> NDArray[np.int64]:
         """[row] the node at which a row is told from all others: the first one that no other row goes through, or its end."""
         ends = np.bincount(self.leaf, minlength=len(self))
         counts = np.append(0, np.cumsum(ends))
         n_rows = counts[self.end] - counts[:-1]
         above = np.where(self.parent >= 0, n_rows[self.parent], 2)
-        is_telling = (n_rows == 1) & (above > 1)
-        told = np.flatnonzero(is_telling)
-        before = told[np.maximum(np.searchsorted(told, self.leaf, side="right") - 1, 0)] if len(told) else self.leaf
+        is_identifying = (n_rows == 1) & (above > 1)
+        nodes = np.flatnonzero(is_identifying)
+        before = nodes[np.maximum(np.searchsorted(nodes, self.leaf, side="right") - 1, 0)] if len(nodes) else self.leaf
         inside = (before <= self.leaf) & (self.leaf < self.end[before])
         return np.where(inside, before, self.leaf).astype(np.int64)
 

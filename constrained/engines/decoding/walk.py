@@ -1,94 +1,25 @@
-"""From rows of tokens to a compiled mask, by whichever engine is asked for; the last few are kept."""
+"""Mode ``walk``: token by token under a mask, the most likely allowed one each time. Never exact: greedy sees one path."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import get_args
 
 import torch
 from torch import Tensor
 
+from constrained.engines.decoding.grammar_masks import backend_name, mask_of
 from constrained.engines.decoding.language_model import LanguageModel, Prefix
-from constrained.engines.decoding.mask_llguidance import LlguidanceMask
-from constrained.engines.decoding.mask_outlines import OutlinesCoreMask
-from constrained.engines.decoding.mask_xgrammar import XgrammarMask
-from constrained.engines.decoding.masks import Backend, TokenMask, TrieMask, unpacked
-from constrained.engines.decoding.tokens import Spelling, Tokens
+from constrained.engines.decoding.masks import Backend, TokenMask, unpacked
+from constrained.engines.decoding.tokens import Tokens
 from constrained.engines.protocol import Deadline
 from constrained.errors import EngineError
-
-Rows = tuple[tuple[int, ...], ...]
-
-_OF_TEXTS: dict[str, Callable[[Spelling, Sequence[str]], TokenMask]] = {
-    "xgrammar": XgrammarMask.of_texts,
-    "llguidance": LlguidanceMask,
-    "outlines_core": OutlinesCoreMask,
-}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RowsMask:
-    """The mask of some rows, and which of them a finished walk is.
-
-    Attributes:
-        keys: [row] what tells it from the others: its tokens for the trie, what they spell for a grammar.
-    """
-
-    mask: TokenMask
-    keys: dict[tuple[int, ...] | bytes, int]
-    spelling: Spelling | None
-
-    def row(self, ids: Sequence[int]) -> int | None:
-        """The row that was walked; None for a walk that is none of them."""
-        return self.keys.get(tuple(ids) if self.spelling is None else self.spelling.spell(ids))
-
-
-@lru_cache(maxsize=8)
-def mask_of(backend: Backend, rows: Rows, tokens: Tokens | None, n_vocabulary: int) -> RowsMask:
-    """Compiles the mask of these rows.
-
-    Args:
-        tokens: the tokenizer; the trie needs none.
-
-    Raises EngineError when the engine is not installed, refuses the rows, or cannot tell two of them apart.
-    """
-    if backend == "trie":
-        mask = TrieMask.build(rows, n_vocabulary)
-        return RowsMask(mask, {row: index for index, row in enumerate(rows)}, None)
-    if backend not in _OF_TEXTS:
-        raise EngineError(f"no mask engine is called {backend!r}", hint=f"one of {', '.join(get_args(Backend))}")
-    if tokens is None:
-        raise EngineError(f"{backend} needs the tokenizer", hint="pass tokens=..., or walk with backend='trie'")
-    spelling = spelling_of(tokens, n_vocabulary)
-    keys: dict[tuple[int, ...] | bytes, int] = {}
-    for index, row in enumerate(rows):
-        if keys.setdefault(spelling.spell(row), index) != index:
-            raise EngineError(f"rows {keys[spelling.spell(row)]} and {index} are spelt alike", hint="walk with backend='trie'")
-    return RowsMask(_OF_TEXTS[backend](spelling, _texts(keys)), keys, spelling)
-
-
-@lru_cache(maxsize=4)
-def spelling_of(tokens: Tokens, n_vocabulary: int) -> Spelling:
-    """What the vocabulary spells; read once for a tokenizer."""
-    return Spelling(tokens, n_vocabulary)
-
-
-def _texts(keys: dict[tuple[int, ...] | bytes, int]) -> list[str]:
-    try:
-        return [key.decode() for key in keys if isinstance(key, bytes)]
-    except UnicodeDecodeError as error:
-        raise EngineError("a row's tokens spell no text", hint="walk with backend='trie'") from error
-
-
-# -- Mode ``walk``: token by token under a mask, the most likely allowed one each time. Never exact: greedy sees one path. --
 
 MOST_TOKENS = 512  # of one walk: a grammar that lets a text go on for ever ends here
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
+class Walk:
     """A finished walk.
 
     Attributes:
@@ -117,7 +48,7 @@ def walk(
     end: int | None,
     deadline: Deadline | None = None,
     is_scored: bool = True,
-) -> Walked:
+) -> Walk:
     """Walks greedily under ``mask`` after ``prefix`` and ``suffix`` (at least one token).
 
     Args:
@@ -149,7 +80,7 @@ def walk(
         _check(steps.ids, mask, end, is_done=state.is_done())
     if is_scored and n_forced:
         steps.score_tail(n_forced)
-    return Walked(
+    return Walk(
         tuple(steps.ids), steps.n_tokens, steps.n_passes, steps.n_asked, steps.log_prob if is_scored else None, steps.log_prob_masked
     )
 
@@ -165,13 +96,13 @@ def walk_rows(
     tokens: Tokens | None = None,
     deadline: Deadline | None = None,
     is_scored: bool = True,
-) -> tuple[int, Walked]:
+) -> tuple[int, Walk]:
     """Walks to one of ``rows`` and says which.
 
     Args:
         rows: token ids, each with the end token at its end where the tokenizer has one.
         texts: [row] what the rows say, for errors.
-        backend: whose mask; all but the trie's let the model leave its own tokenisation of a text.
+        backend: ``trie``, ``xgrammar``, or a compiler of masks; all but the trie let the model leave its own tokenisation.
         tokens: the tokenizer; the trie needs none.
 
     Raises EngineError as ``walk`` does, when the engine cannot use the rows, or when the walk ended elsewhere.
@@ -183,7 +114,9 @@ def walk_rows(
     row = compiled.row(walked.ids)
     if row is None:
         known = f"{texts[0]!r} and {len(texts) - 1} more" if len(texts) > 1 else repr(texts[0])
-        raise EngineError(f"the walk of {backend} left the rows ({known}): {walked.ids}", hint="nothing was chosen; use backend='trie'")
+        raise EngineError(
+            f"the walk of {backend_name(backend)} left the rows ({known}): {walked.ids}", hint="nothing was chosen; use backend='trie'"
+        )
     return row, walked
 
 
@@ -231,7 +164,7 @@ class _Steps:
     def pick(self, state: Tensor, allowed: Tensor, name: str) -> int:
         """The most likely allowed token after ``state`` ([1, hidden]); the only point where the walk waits for the device."""
         with torch.inference_mode():
-            logits = self.model._logits(state)[0]
+            logits = self.model.logits(state)[0]
             allowed_mask = unpacked(allowed.to(logits.device), len(logits))
             masked = logits.masked_fill(~allowed_mask, float("-inf"))
             best, logit = masked.argmax(), masked.max()

@@ -27,4 +27,4 @@ def test_the_code_of_the_page_gives_what_it_says():
 
 def test_the_page_names_files_that_are_there():
     for name in re.findall(r"`((?:tests|benchmarks|decoding)/[\w/]+\.\w+)`", PAGE.read_text(encoding="utf-8")):
-        assert (ROOT / name).is_file() or (ROOT / "constrained" / name).is_file(), name
+        assert (ROOT / name).is_file() or (ROOT / "constrained" / "engines" / name).is_file(), name

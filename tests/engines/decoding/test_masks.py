@@ -1,11 +1,6 @@
-"""Masks: the trie's against its definition, the engines' against one another, on several kinds of tokenizers."""
+"""Masks: the trie's against its definition, xgrammar's against the trie's, on several kinds of tokenizers."""
 
 from __future__ import annotations
-
-import sys
-from functools import lru_cache
-from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,62 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.engines.decoding import masks as bits
-from constrained.engines.decoding import masks as trie
+from constrained.engines.decoding.direct_rule import Direct
+from constrained.engines.decoding.grammar_masks import XgrammarMask, mask_of
 from constrained.engines.decoding.masks import DeviceTrie, TrieMask
-from constrained.engines.decoding.tokens import Tokens
-from constrained.engines.decoding.walk import mask_of, spelling_of
+from constrained.engines.decoding.tokens import Tokens, spelling_of
 from constrained.errors import EngineError
-from tests.engines.decoding import tiny, vocabularies
+from tests.engines.decoding import tiny
+from tests.engines.decoding.mask_checks import allowed, check_absence, check_refusals, forced_walk, kinds, made, rows_of, texts_of
 
-
-def engine(name: str) -> Any:
-    """An optional package, as a parameter."""
-    return pytest.param(name, marks=pytest.mark.skipif(find_spec(name) is None, reason=f"{name} is not installed"))
-
-
-GRAMMARS = [engine(name) for name in ("xgrammar", "llguidance", "outlines_core")]
 END = 1
 N = 70
 ids = st.integers(2, 5) | st.sampled_from([31, 32, 33, 63, 64, 69])  # both ends of a word of the mask
 rows_lists = st.lists(st.lists(ids, max_size=5).map(lambda row: (*row, END)), min_size=1, max_size=12, unique=True)
-TEXTS = (
-    "Fifty gold, and the key is yours.",
-    "Fifty gold is too much.",
-    "The cellar",
-    "The cellar is warm",
-    'He said: "No\\way".',
-    "Two\nlines\tand a bell",
-    "Café — ünïcode 你好 🗝",
-    "Café: another one",
-    "$5 (or [6] | {7})* + . ^ ?",
-    " begins with a space",
-    "no",
-)
-KINDS = {"bpe": tiny.bpe, "unigram": tiny.unigram, "fallback": vocabularies.fallback}
-REAL = {"sentencepiece": vocabularies.sentencepiece, "tiktoken": vocabularies.tiktoken}
-kinds = pytest.mark.parametrize("kind", [*KINDS, *(pytest.param(name, marks=pytest.mark.model) for name in REAL)])
-
-
-@lru_cache
-def made(kind: str) -> tuple[Tokens, Any, int]:
-    """The tokenizer, and a vocabulary as wide as a model's head may be: not a multiple of a word, and wider than its own."""
-    hf = (KINDS | REAL)[kind]()
-    return Tokens(hf), hf, len(hf) + 5
-
-
-def texts_of(kind: str) -> tuple[str, ...]:
-    """Those that the vocabulary covers."""
-    tokens, hf, _ = made(kind)
-    return tuple(text for text in TEXTS if hf.unk_token_id not in tokens.plain(text) and tokens.text(tokens.plain(text)) == text)
-
-
-def rows_of(kind: str, texts: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
-    tokens, *_ = made(kind)
-    return tuple((*row, tokens.end) for row in tokens.plain_batch(texts))
-
-
-def allowed(state) -> set[int]:
-    return set(bits.members(state.allowed()))
 
 
 def following(rows, walked) -> set[int]:
@@ -123,7 +74,7 @@ def test_a_token_that_leaves_the_rows_is_refused(rows, data):
 @given(rows_lists, st.integers(0, 3), st.data())
 def test_a_batch_of_walks_on_a_device_is_each_walk_alone(rows, narrow, data):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trie, "NARROW", narrow)
+        patch.setattr(bits, "NARROW", narrow)
         mask = TrieMask.build(rows, N)
         device = DeviceTrie(mask)
     walks = data.draw(st.lists(st.sampled_from(rows), min_size=1, max_size=6))
@@ -178,23 +129,20 @@ def test_ten_thousand_rows_have_their_masks():
         nodes = device.accept(nodes, torch.tensor([row[depth] if len(row) > depth else 0 for row in walks]))
 
 
-# -- the engines -------------------------------------------------------------------------------------
+# -- xgrammar ---------------------------------------------------------------------------------------
 
 
 @kinds
-def test_what_the_trie_allows_the_engines_allow_and_they_agree(kind):
+def test_what_the_trie_allows_xgrammar_allows_and_a_row_is_reachable(kind):
     pytest.importorskip("xgrammar")
-    pytest.importorskip("outlines_core")
-    texts = tuple(text for text in texts_of(kind) if text != "The cellar")  # outlines_core has no place for it
-    assert len(texts) >= 3
     tokens, _, n = made(kind)
-    rows = rows_of(kind, texts)
-    ours, others = mask_of("trie", rows, None, n).mask, [mask_of(name, rows, tokens, n).mask for name in ("xgrammar", "outlines_core")]
+    rows = rows_of(kind, texts_of(kind))
+    masks = mask_of("trie", rows, None, n).mask, mask_of("xgrammar", rows, tokens, n).mask
     for row in rows:
-        states = [mask.start() for mask in (ours, *others)]
+        states = [mask.start() for mask in masks]
         for token in row:
-            by_trie, by_xgrammar, by_outlines = map(allowed, states)
-            assert by_trie <= by_xgrammar == by_outlines
+            by_trie, by_xgrammar = map(allowed, states)
+            assert by_trie <= by_xgrammar
             for state in states:
                 assert not state.is_done()
                 state.accept(token)
@@ -202,44 +150,10 @@ def test_what_the_trie_allows_the_engines_allow_and_they_agree(kind):
 
 
 @kinds
-def test_llguidance_reaches_every_text_by_tokens_that_xgrammar_allows(kind):
-    """Of text that is forced it allows one cut only, which need not be that of the whole text: so other tokens than ours."""
-    pytest.importorskip("llguidance")
+def test_one_text_is_forced_to_its_end_in_the_models_own_tokens(kind):
     pytest.importorskip("xgrammar")
-    tokens, _, n = made(kind)
-    rows, spelling = rows_of(kind, texts_of(kind)), spelling_of(tokens, n)
-    masks = [mask_of(name, rows, tokens, n).mask for name in ("llguidance", "xgrammar")]
-    for row in rows:
-        left, (state, second) = spelling.spell(row), [mask.start() for mask in masks]
-        while left:
-            found = allowed(state)
-            assert found <= allowed(second)
-            token = max((one for one in found if left.startswith(spelling.pieces[one] or b"\0")), key=lambda one: len(spelling.pieces[one]))
-            left = left.removeprefix(spelling.pieces[token])
-            state.accept(token)
-            second.accept(token)
-        state.accept(tokens.end)
-        assert state.is_done()
-
-
-@kinds
-@pytest.mark.parametrize("backend", GRAMMARS)
-def test_one_text_is_forced_to_its_end(kind, backend):
-    """As the model's own tokens, where the engine knows them; outlines_core leaves the cut to the model."""
-    tokens, _, n = made(kind)
-    spelling = spelling_of(tokens, n)
     for row in rows_of(kind, texts_of(kind)):
-        state = mask_of(backend, (row,), tokens, n).mask.start()
-        walked: list[int] = []
-        while not state.is_done():
-            forced = state.forced() or [token for token in row[len(walked) :][:1] if backend == "outlines_core"]
-            assert forced, "one text leaves no choice but in how it is cut"
-            for token in forced:
-                state.accept(token)
-            walked += forced
-        assert spelling.spell(walked) == spelling.spell(row)
-        if backend == "xgrammar":
-            assert tuple(walked) == row
+        assert forced_walk("xgrammar", kind, row) == row
 
 
 @kinds
@@ -280,36 +194,24 @@ def test_xgrammar_s_own_reading_of_the_vocabulary_gives_the_same_verdict(kind):
         assert matcher.is_terminated()
 
 
-@pytest.mark.parametrize("backend", GRAMMARS)
-def test_a_token_that_is_not_allowed_is_refused(backend):
+def test_a_token_that_is_not_allowed_is_refused():
+    pytest.importorskip("xgrammar")
+    check_refusals("xgrammar")
+
+
+def test_an_engine_that_is_not_installed_is_told_with_its_command(monkeypatch):
+    check_absence("xgrammar", "xgrammar", monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "peer"), [("llguidance", "LlguidanceMask"), ("outlines_core", "OutlinesCoreMask")])
+def test_masks_that_are_not_the_librarys_are_told_where_they_are(name, peer):
     tokens, _, n = made("bpe")
-    rows = rows_of("bpe", ("The cellar", "The key"))
-    for token in (tokens.end, 0, n - 1, tokens.plain("No")[0]):
-        state = mask_of(backend, rows, tokens, n).mask.start()
-        assert token not in allowed(state)
-        with pytest.raises(EngineError, match="refuses token"):
-            state.accept(token)
-    state = mask_of(backend, rows, tokens, n).mask.start()
-    for token in rows[0]:
-        state.accept(token)
-    with pytest.raises(EngineError, match="refuses token"):
-        state.accept(rows[0][0])
-
-
-@pytest.mark.parametrize("backend", GRAMMARS)
-def test_an_engine_that_is_not_installed_is_told_with_its_command(backend, monkeypatch):
-    monkeypatch.setitem(sys.modules, backend, None)
-    tokens, _, n = made("bpe")
-    with pytest.raises(EngineError, match=f"{backend} is not installed") as caught:
-        mask_of(backend, rows_of("bpe", ("Not kept from another test.", backend)), tokens, n)
-    assert caught.value.hint == f"pip install {backend}"
-
-
-def test_outlines_core_refuses_a_text_that_begins_another():
-    pytest.importorskip("outlines_core")
-    tokens, _, n = made("bpe")
-    with pytest.raises(EngineError, match="another text begins 'The cellar is warm'"):
-        mask_of("outlines_core", rows_of("bpe", ("The cellar", "The cellar is warm")), tokens, n)
+    with pytest.raises(EngineError, match=f"backend '{name}' is not known") as caught:
+        mask_of(name, rows_of("bpe", ("The key",)), tokens, n)
+    assert caught.value.hint.startswith("use one of trie, xgrammar")
+    assert caught.value.hint.endswith(f"benchmarks/peers/masks.py has {peer}")
+    with pytest.raises(EngineError, match="is not known"):
+        Direct(mode="walk", backend=name)
 
 
 def test_rows_that_a_grammar_cannot_hold_are_refused():
@@ -319,7 +221,7 @@ def test_rows_that_a_grammar_cannot_hold_are_refused():
         mask_of("xgrammar", ((hf.unk_token_id, tokens.end),), tokens, n)
     with pytest.raises(EngineError, match="needs the tokenizer"):
         mask_of("xgrammar", ((5, tokens.end),), None, n)
-    with pytest.raises(EngineError, match="no mask engine is called 'guess'"):
+    with pytest.raises(EngineError, match="backend 'guess' is not known"):
         mask_of("guess", ((5, tokens.end),), tokens, n)
     bpe, _, n_bpe = made("bpe")
     row = bpe.plain("The")
@@ -327,14 +229,12 @@ def test_rows_that_a_grammar_cannot_hold_are_refused():
     with pytest.raises(EngineError, match="rows 0 and 1 are spelt alike"):
         mask_of("xgrammar", ((*row, bpe.end), (*letters, bpe.end)), bpe, n_bpe)
     with pytest.raises(EngineError, match="no end token"):
-        mask_of("llguidance", ((5,),), Tokens(tiny.wordpiece()), n)
+        mask_of("xgrammar", ((5,),), Tokens(tiny.wordpiece()), n)
 
 
 def test_a_grammar_that_is_too_much_for_an_engine_is_an_error_of_ours():
     pytest.importorskip("xgrammar")
     tokens, _, n = made("bpe")
-    from constrained.engines.decoding.mask_xgrammar import XgrammarMask
-
     with pytest.raises(EngineError, match=r"xgrammar cannot use this grammar: .*Lookahead") as caught:
         XgrammarMask.of_regex(spelling_of(tokens, n), "(?=a)b")
     assert caught.value.hint

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from constrained.engines.decoding import exact
 from constrained.engines.decoding import search as refine_mode
 from constrained.engines.decoding import search as search_mode
-from constrained.engines.decoding.exact import Asked, TreePasses, score_forest, score_trie
-from constrained.engines.decoding.search import Objective, Rows, bounded, refine, score_prefixes
+from constrained.engines.decoding.exact import RowQuery, TreePasses, score_forest, score_trie
+from constrained.engines.decoding.search import Objective, TrieRows, bounded, refine, score_prefixes
 from constrained.engines.decoding.trie import TokenIndex
 from constrained.errors import EngineError
 from tests.engines.decoding import tiny
@@ -72,7 +72,7 @@ def test_bounded_has_the_argmax_of_exact_and_its_bounds_hold(llama, rows, prompt
     trie = TokenIndex.build(rows).trie()
     expected = by_definition(llama, prompt, rows, weight, is_mean)
     with small_steps(*steps):
-        found = bounded(llama, None, prompt, trie, objective_of(llama, trie, weight, is_mean))
+        found = bounded(TreePasses(llama, None, prompt, trie), trie, objective_of(llama, trie, weight, is_mean))
     best = int(np.where(found.is_exact, found.log_probs, -np.inf).argmax())
     assert expected[best] == pytest.approx(expected.max(), abs=TOLERANCE_NATS)
     assert found.log_probs[found.is_exact] == pytest.approx(expected[found.is_exact], abs=TOLERANCE_NATS)
@@ -89,7 +89,7 @@ def test_bounded_without_time_tells_how_far_it_may_be_off(llama, rows, prompt, w
     trie = TokenIndex.build(rows).trie()
     expected = by_definition(llama, prompt, rows, weight)
     with small_steps(2, 1):
-        found = bounded(llama, None, prompt, trie, objective_of(llama, trie, weight), budget=budget)
+        found = bounded(TreePasses(llama, None, prompt, trie), trie, objective_of(llama, trie, weight), budget=budget)
     best = int(np.where(found.is_exact, found.log_probs, -np.inf).argmax())
     assert found.is_exact.any()
     others = np.delete(expected, best)
@@ -104,7 +104,7 @@ def test_refine_reads_its_winner_to_the_end(llama, rows, prompt, weight, is_mean
     trie = TokenIndex.build(rows).trie()
     expected = by_definition(llama, prompt, rows, weight, is_mean)
     with small_steps(*steps):
-        found = refine(llama, None, prompt, trie, objective_of(llama, trie, weight, is_mean))
+        found = refine(TreePasses(llama, None, prompt, trie), trie, objective_of(llama, trie, weight, is_mean))
     assert found.is_exact.any()
     assert found.log_probs[found.is_exact] == pytest.approx(expected[found.is_exact], abs=TOLERANCE_NATS)
 
@@ -116,7 +116,7 @@ def test_refine_with_endless_doubt_is_exact(llama, rows, prompt, weight):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(refine_mode, "CONFIDENCE", 1e6)
         patch.setattr(refine_mode, "OPEN_CONFIDENCE", 1e6)
-        found = refine(llama, None, prompt, trie, objective_of(llama, trie, weight))
+        found = refine(TreePasses(llama, None, prompt, trie), trie, objective_of(llama, trie, weight))
     assert found.is_exact.all()
     assert found.log_probs == pytest.approx(by_definition(llama, prompt, rows, weight), abs=TOLERANCE_NATS)
 
@@ -129,7 +129,7 @@ def test_refine_reads_few_rows_where_the_prior_tells_which(llama):
     truth.feed(np.flatnonzero(trie.has_child))
     with small_steps(12, 100), pytest.MonkeyPatch.context() as patch:
         patch.setattr(refine_mode, "CONFIDENCE", 0.1)
-        found = refine(llama, None, [5, 6], trie, Objective(truth.log_probs, 0.0))
+        found = refine(TreePasses(llama, None, [5, 6], trie), trie, Objective(truth.log_probs, 0.0))
     assert found.is_exact.sum() <= 2
     assert found.is_exact[score_trie(llama, None, [5, 6], trie).log_probs.argmax()]
 
@@ -139,7 +139,7 @@ def test_a_model_that_gives_no_numbers_is_told_of_and_waited_for_by_no_search(ll
     trie = TokenIndex.build([(2, 3, 4), (2, 3, 5), (6, 7)]).trie()
     monkeypatch.setattr(type(llama), "log_probs_of", lambda _, __, rows, ___: torch.full((len(rows),), torch.nan))
     with pytest.raises(EngineError, match="not finite"):
-        mode(llama, None, [5, 6], trie, Objective.plain(trie))
+        mode(TreePasses(llama, None, [5, 6], trie), trie, Objective.plain(trie))
 
 
 @settings(max_examples=30)
@@ -148,7 +148,7 @@ def test_prefix_scores_what_tells_a_row_from_all_others(llama, rows, prompt, wei
     index = TokenIndex.build(rows)
     needed = [row[:n] for row, n in zip(rows, index.distinguishing().tolist(), strict=True)]
     trie = index.trie()
-    found = score_prefixes(llama, None, prompt, trie, objective_of(llama, trie, weight))
+    found = score_prefixes(TreePasses(llama, None, prompt, trie), trie, objective_of(llama, trie, weight))
     assert found.log_probs == pytest.approx(by_definition(llama, prompt, needed, weight), abs=TOLERANCE_NATS)
     assert found.is_exact.tolist() == [len(row) == len(part) for row, part in zip(rows, needed, strict=True)]
     assert found.n_expanded == len({part[:n] for part in needed for n in range(1, len(part))})
@@ -157,7 +157,7 @@ def test_prefix_scores_what_tells_a_row_from_all_others(llama, rows, prompt, wei
 @settings(max_examples=25)
 @given(st.lists(st.tuples(prompts, rows_lists), min_size=1, max_size=4))
 def test_questions_of_many_conversations_are_scored_as_alone(llama, questions):
-    asked = [Asked(tuple(prompt), tuple(rows)) for prompt, rows in questions]
+    asked = [RowQuery(tuple(prompt), tuple(rows)) for prompt, rows in questions]
     found = score_forest(llama, None, asked)
     for one, log_probs in zip(asked, found.log_probs, strict=True):
         alone = score_trie(llama, None, one.suffix, TokenIndex.build(one.rows).trie()).log_probs
@@ -165,7 +165,7 @@ def test_questions_of_many_conversations_are_scored_as_alone(llama, questions):
 
 
 def test_questions_that_begin_alike_share_their_beginning(llama):
-    asked = [Asked((5, 6, 7, last), ((2, 3), (2, 4))) for last in (8, 9)]
+    asked = [RowQuery((5, 6, 7, last), ((2, 3), (2, 4))) for last in (8, 9)]
     assert score_forest(llama, None, asked).n_tokens == 3 + 2 + 2
 
 
@@ -173,7 +173,7 @@ def test_what_is_known_of_a_row_follows_from_the_nodes_read():
     trie = TokenIndex.build([(2, 3, 4), (2, 3, 5), (6,)]).trie()
     prior = np.full(len(trie), -1.0)
     log_probs = np.where(trie.depth < 2, -0.5, np.nan)
-    known = Rows(trie, Objective(prior, 1.0)).known(log_probs)
+    known = TrieRows(trie, Objective(prior, 1.0)).knowledge(log_probs)
     assert known.n_open.tolist() == [1, 1, 0]
     assert known.scores.tolist() == [2.0, 2.0, 0.5]
     assert known.expected.tolist() == [-1.0, -1.0, 0.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from constrained.engines.decoding import masks
 from constrained.engines.decoding import walk as walking
+from constrained.engines.decoding.grammar_masks import RowsMask, mask_of
 from constrained.engines.decoding.language_model import LanguageModel
 from constrained.engines.decoding.masks import TrieMask
 from constrained.engines.decoding.tokens import Tokens
@@ -19,14 +21,14 @@ from constrained.engines.decoding.walk import walk, walk_rows
 from constrained.engines.protocol import Deadline
 from constrained.errors import DeadlineError, EngineError
 from tests.engines.decoding import tiny
-from tests.engines.decoding.test_masks import GRAMMARS, KINDS, REAL, made, rows_of, texts_of
+from tests.engines.decoding.mask_checks import KINDS, REAL, check_walks, made, rows_of, texts_of
 
 TOLERANCE_NATS = 1e-4
 END = 1
 few = st.integers(2, 5)
 rows_lists = st.lists(st.lists(few, max_size=7).map(lambda row: (*row, END)), min_size=1, max_size=10, unique=True)
 prompts = st.lists(st.integers(2, tiny.N_VOCABULARY - 1), min_size=1, max_size=6)
-BACKENDS = ["trie", *GRAMMARS]
+BACKENDS = ["trie", pytest.param("xgrammar", marks=pytest.mark.skipif(find_spec("xgrammar") is None, reason="xgrammar is not installed"))]
 LINES = ("The key is yours.", "The cellar is warm.", "Fifty gold for the key.", "Fifty gold is too much.", "No.", "Good evening!")
 
 
@@ -110,28 +112,14 @@ def test_a_model_without_a_cache_walks_alike(network):
 
 @pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_every_engine_s_walk_ends_at_a_row_for_any_model(kind, backend):
-    tokens, hf, _ = made(kind)
-    texts = tuple(text for text in texts_of(kind) if text != "The cellar")
-    for seed in range(4):
-        model = LanguageModel(tiny.network("llama", seed=seed, vocab_size=len(hf) + 5))
-        for among in (texts, texts[:2], texts[-3:]):
-            rows = rows_of(kind, among)
-            row, walked = walk_rows(model, None, tokens.plain("Good"), rows, among, backend=backend, tokens=tokens)
-            assert tokens.text([token for token in walked.ids if token != tokens.end]) == among[row]
-            assert walked.ids[-1] == tokens.end
-            by_hand = tiny.by_definition(model, tokens.plain("Good"), walked.ids)
-            assert walked.log_prob == pytest.approx(by_hand, abs=1e-3)
-            if backend == "trie":
-                assert walked.ids == rows[row]
+def test_every_mask_s_walk_ends_at_a_row_for_any_model(kind, backend):
+    check_walks(backend, kind)
 
 
 def test_an_engine_s_walk_takes_the_likeliest_allowed_token(llama, tokens):
     """Compared with a walk by hand under xgrammar's mask, one token a pass, nothing forced."""
     pytest.importorskip("xgrammar")
     rows = tuple((*row, tokens.end) for row in tokens.plain_batch(LINES))
-    from constrained.engines.decoding.walk import mask_of
-
     state, walked = mask_of("xgrammar", rows, tokens, tiny.N_VOCABULARY).mask.start(), []
     while not state.is_done():
         found = log_probs(llama, [9, *walked])
@@ -172,12 +160,10 @@ def test_nothing_follows_the_end(llama):
 
 def test_a_walk_that_leaves_the_rows_is_an_error(llama, tokens, monkeypatch):
     pytest.importorskip("xgrammar")
-    from constrained.engines.decoding import walk as choose
-
     rows = tuple((*row, tokens.end) for row in tokens.plain_batch(LINES[:2]))
-    compiled = choose.mask_of("xgrammar", rows, tokens, tiny.N_VOCABULARY)
-    other = choose.mask_of("xgrammar", tuple((*row, tokens.end) for row in tokens.plain_batch(LINES[2:])), tokens, tiny.N_VOCABULARY)
-    monkeypatch.setattr(walking, "mask_of", lambda *_: choose.RowsMask(other.mask, compiled.keys, compiled.spelling))
+    compiled = mask_of("xgrammar", rows, tokens, tiny.N_VOCABULARY)
+    other = mask_of("xgrammar", tuple((*row, tokens.end) for row in tokens.plain_batch(LINES[2:])), tokens, tiny.N_VOCABULARY)
+    monkeypatch.setattr(walking, "mask_of", lambda *_: RowsMask(other.mask, compiled.keys, compiled.spelling))
     with pytest.raises(EngineError, match=r"the walk of xgrammar left the rows \('The key is yours.' and 1 more\)"):
         walk_rows(llama, None, [5], rows, LINES[:2], backend="xgrammar", tokens=tokens)
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.engines.decoding.mask_xgrammar import XgrammarMask
+from constrained.engines.decoding.grammar_masks import XgrammarMask
 from constrained.engines.decoding.reader import Reader
 from constrained.engines.decoding.slot_reading import MOST_READINGS, read, readings
-from constrained.engines.decoding.walk import spelling_of
-from constrained.engines.protocol import Deadline, ExtractionField, Scene
+from constrained.engines.decoding.tokens import spelling_of
+from constrained.engines.protocol import Deadline, ExtractionField, PromptContext
 from constrained.errors import DeadlineError, EngineError
 from constrained.understanding.patterns import fits, is_said
 from tests.engines.decoding import tiny
@@ -34,8 +34,8 @@ def plate(tokens):
     return XgrammarMask.of_lark(spelling_of(tokens, tiny.N_VOCABULARY), PLATE)
 
 
-def scene(message: str) -> Scene:
-    return Scene("s", "Ida", "", "", (), (), "", (), message, "en")
+def scene(message: str) -> PromptContext:
+    return PromptContext("s", "Ida", "", "", (), (), "", (), message, "en")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from constrained import Policy
-from constrained.engines.protocol import Ask, Choice, Deadline, Distribution, Scene
+from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Distribution, PromptContext
 from constrained.quality.labelled_data import Example
 from constrained.testing import ScriptedEngine
 
@@ -38,13 +38,13 @@ class Counting(ScriptedEngine):
         super().__init__(SCRIPT)
         self.batches: list[int] = []
 
-    def choose(self, choices: Sequence[Choice], scene: Scene, deadline: Deadline | None = None) -> list[Distribution]:
+    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         return [
             Distribution(one.probabilities, "exact", tuple(10 * value for value in one.probabilities))
             for one in super().choose(choices, scene, deadline)
         ]
 
-    def decide_many(self, asks: Sequence[Ask], deadline: Deadline | None = None) -> list[list[Distribution]]:
+    def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         self.batches.append(len(asks))
         return [self.choose(ask.choices, ask.scene, deadline) for ask in asks]
 

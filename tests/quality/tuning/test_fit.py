@@ -17,10 +17,10 @@ from constrained.cli import fit as command
 from constrained.cli.main import main
 from constrained.engines.decoding import mixture
 from constrained.engines.decoding.encoder import SentenceStates
-from constrained.engines.decoding.fitted_rule import N_READ, Tuned, letters_of
+from constrained.engines.decoding.fitted_rule import N_READ, VectorRule, letters_of
 from constrained.engines.decoding.mixture import Mixture
-from constrained.engines.decoding.rules import Calibration
-from constrained.engines.protocol import Ask, Candidate, Choice
+from constrained.engines.decoding.rules import ProbabilityMap
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest
 from constrained.errors import CalibrationError, DataError, EngineError, StateError, TuningError
 from constrained.quality.fit import _n_allowed, fit, plain_rows
 from constrained.quality.labelled_data import Example
@@ -246,15 +246,15 @@ def test_one_network_chooses_by_what_was_fitted_and_without_it(inn: Any, tmp_pat
     assert said[0] == said[1] != said[2]
     with pytest.raises(EngineError, match="already"):
         other.with_fitted(tmp_path / "fitted")
-    warm = engine(calibration=Calibration(temperature_heard=3.3))
-    assert warm.with_fitted(tmp_path / "fitted").calibration.temperature_heard == 3.3  # questions are heard as before
+    warm = engine(probability_map=ProbabilityMap(temperature_heard=3.3))
+    assert warm.with_fitted(tmp_path / "fitted").probability_map.temperature_heard == 3.3  # questions are heard as before
 
 
 def test_a_response_that_was_never_fitted_is_refused(inn: Any, tmp_path: Path) -> None:
     made, _ = fitted(tmp_path)
     choice = Choice("reply", "option", (Candidate("0:room", "a"), Candidate("1:cellar", "b")))
     with pytest.raises(CalibrationError, match="no response 'cellar'"):
-        made.rule.scores(made.reader, [Ask([choice], SCENE)], None)
+        made.rule.scores(made.reader, [ChoiceRequest([choice], SCENE)], None)
 
 
 def test_only_the_nearest_are_read_by_the_engines_own_rule(inn: Any, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_only_the_nearest_are_read_by_the_engines_own_rule(inn: Any, tmp_path: P
 
     class Counting:
         name = "counting"
-        calibration = engine().rule.calibration
+        probability_map = engine().rule.probability_map
 
         def scores(self, reader: Any, asks: Any, deadline: Any) -> Any:
             read.extend(len(choice.candidates) for ask in asks for choice in ask.choices)
@@ -273,7 +273,9 @@ def test_only_the_nearest_are_read_by_the_engines_own_rule(inn: Any, tmp_path: P
     n_hidden = made.states.states(made.states.rows(["a"])).shape[1]
     some = Mixture(ids, torch.randn(30, n_hidden, generator=torch.Generator().manual_seed(0)), torch.zeros(30), base=0.5, rest=0.0)
     choice = Choice("reply", "option", tuple(Candidate(f"{at}:{name}", name, when=f"asks {name}") for at, name in enumerate(ids)))
-    found = Tuned(made.states, some, Counting(), letters=0.1, mixed=0.5).scores(made.reader, [Ask([choice], SCENE)], None)[0][0]
+    found = VectorRule(made.states, some, Counting(), letters=0.1, mixed=0.5).scores(made.reader, [ChoiceRequest([choice], SCENE)], None)[
+        0
+    ][0]
     assert read == [N_READ]
     assert len(found.scores) == 30
     assert np.isfinite(found.scores).all()

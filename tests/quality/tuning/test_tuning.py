@@ -19,7 +19,7 @@ from constrained.engines.cascade import Cascade, Stage
 from constrained.engines.decoding import adapter
 from constrained.engines.decoding.adapter import Head
 from constrained.engines.decoding.encoder import LanguageStates, vectors
-from constrained.engines.decoding.fitted_rule import Tuned
+from constrained.engines.decoding.fitted_rule import VectorRule
 from constrained.engines.protocol import Candidate, CatalogBound, Choice
 from constrained.errors import AdapterError, SampleError, TuningError
 from constrained.quality.labelled_data import Example
@@ -268,8 +268,8 @@ def test_no_adapter_makes_a_reply_that_is_not_approved(inn: Any, seed: int, size
             parameter.copy_(size * torch.randn(parameter.shape, generator=generator))
     encoder = LanguageStates(made_by.reader.model, made_by.reader.tokens)
     head = Head(tuple(EXAMPLES), torch.randn(3, 32, generator=generator), 20.0, rest=0.5)
-    made_by.rule = Tuned(encoder, head, made_by.rule)
-    made_by.calibration = made_by.rule.calibration
+    made_by.rule = VectorRule(encoder, head, made_by.rule)
+    made_by.probability_map = made_by.rule.probability_map
     turn = Dialogue(inn, engine=made_by).reply(message)
     assert turn.text in {f"This is about {name}." for name in EXAMPLES} | {"What was that?"}
 
@@ -278,7 +278,7 @@ def test_a_response_that_was_never_tuned_is_refused_not_guessed(inn: Any) -> Non
     made_by = engine()
     adapter.add(made_by.reader.model.network, rank=2, alpha=4)
     encoder = LanguageStates(made_by.reader.model, made_by.reader.tokens)
-    made_by.rule = Tuned(encoder, Head(("room",), torch.ones(1, 32), 20.0, rest=0.5), made_by.rule)
+    made_by.rule = VectorRule(encoder, Head(("room",), torch.ones(1, 32), 20.0, rest=0.5), made_by.rule)
     with pytest.raises(AdapterError, match="no response 'sell_key'"):
         Dialogue(inn, engine=made_by).reply("hello")
 

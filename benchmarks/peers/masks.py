@@ -1,8 +1,14 @@
-"""The mask of a list of texts by llguidance, which tokenises what it forces with the model's own tokenizer."""
+"""Token masks of other engines, llguidance and outlines-core, for the library's walk: ``Direct(mode="walk", backend=LlguidanceMask)``.
+
+Each is a ``MaskCompiler`` of constrained.engines.decoding.masks. llguidance tokenises what it forces with the model's own tokenizer;
+outlines-core makes one regular expression of the texts, and one index over the vocabulary.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from constrained.engines.decoding.masks import engine_failing, imported, n_words, the_only
+from constrained.engines.decoding.masks import engine_failing, imported, n_words, packed, the_only
 from constrained.engines.decoding.tokens import Spelling
 from constrained.errors import EngineError
 
@@ -26,9 +32,9 @@ class LlguidanceMask:
         engine = imported("llguidance")
         with engine_failing("llguidance"):
             self._first = engine.LLMatcher(
-                _tokenizer(spelling), engine.LLMatcher.grammar_from_lark(f"start: TEXT\nTEXT: {terminal}"), log_level=0
+                _llguidance_tokenizer(spelling), engine.LLMatcher.grammar_from_lark(f"start: TEXT\nTEXT: {terminal}"), log_level=0
             )
-        _check(self._first)
+        _check_state(self._first)
 
     def start(self) -> LlguidanceState:
         return LlguidanceState(self._first.deep_copy(), self.spelling)
@@ -44,7 +50,7 @@ class LlguidanceState:
     def allowed(self) -> Tensor:
         words = n_words(self._spelling.n_vocabulary)
         bits = torch.frombuffer(bytearray(self._matcher.compute_bitmask()), dtype=torch.int32)
-        _check(self._matcher)
+        _check_state(self._matcher)
         return torch.nn.functional.pad(bits, (0, words - len(bits)))
 
     def accept(self, token: int) -> None:
@@ -63,14 +69,14 @@ class LlguidanceState:
         return self._ended
 
 
-def _check(matcher: Any) -> None:
+def _check_state(matcher: Any) -> None:
     """llguidance raises nothing; it stays in an error state."""
     if matcher.is_error():
         said = " ".join(matcher.get_error().split())
         raise EngineError(f"llguidance cannot use these texts: {said:.300}", hint="walk with backend='trie'")
 
 
-class _Vocabulary:
+class _LlguidanceVocabulary:
     """What llguidance reads of a tokenizer."""
 
     def __init__(self, spelling: Spelling) -> None:
@@ -100,10 +106,68 @@ class _Vocabulary:
 
 
 @lru_cache(maxsize=4)
-def _tokenizer(spelling: Spelling) -> Any:
+def _llguidance_tokenizer(spelling: Spelling) -> Any:
     """Builds the vocabulary's trie: 0.2 s at 49,000 tokens, once for a spelling."""
     engine = imported("llguidance")
     from llguidance._tokenizer import TokenizerWrapper  # the one way in for a vocabulary that is no file
 
     with engine_failing("llguidance"):
-        return engine.LLTokenizer(TokenizerWrapper(_Vocabulary(spelling)), n_vocab=spelling.n_vocabulary)
+        return engine.LLTokenizer(TokenizerWrapper(_LlguidanceVocabulary(spelling)), n_vocab=spelling.n_vocabulary)
+
+
+class OutlinesCoreMask:
+    """The index of the texts. Its compile time grows with all their characters: 27 s at 1,000 lines.
+
+    Raises EngineError when a text begins another: of two alternatives its automaton keeps the first, or loses tokens.
+    """
+
+    name = "outlines_core"
+
+    def __init__(self, spelling: Spelling, texts: Sequence[str]) -> None:
+        self.spelling = spelling
+        ordered = sorted(texts)
+        begun = next((longer for text, longer in itertools.pairwise(ordered) if longer.startswith(text)), None)
+        if begun is not None:
+            raise EngineError(f"another text begins {begun[:60]!r}, which outlines_core loses", hint="walk with another engine")
+        with engine_failing("outlines_core"):
+            self.index = imported("outlines_core").Index("|".join(map(re.escape, texts)), _byte_vocabulary(spelling))
+
+    def start(self) -> OutlinesCoreState:
+        return OutlinesCoreState(self)
+
+
+class OutlinesCoreState:
+    """One walk through the index."""
+
+    def __init__(self, mask: OutlinesCoreMask) -> None:
+        self._mask = mask
+        self._place: int = mask.index.get_initial_state()
+        self._ended = False
+
+    def allowed(self) -> Tensor:
+        tokens = [] if self._ended else self._mask.index.get_allowed_tokens(self._place) or []
+        return packed(tokens, self._mask.spelling.n_vocabulary)
+
+    def accept(self, token: int) -> None:
+        place = None if self._ended else self._mask.index.get_next_state(self._place, token)
+        ends = token == self._mask.spelling.end and not self._ended and self._mask.index.is_final_state(self._place)
+        if place is None and not ends:
+            raise EngineError(f"outlines_core refuses token {token}", hint="accept only what the mask allows")
+        self._place, self._ended = self._place if place is None else place, ends
+
+    def forced(self) -> list[int]:
+        only = None if self._ended else the_only(self.allowed())
+        return [] if only is None else [only]
+
+    def is_done(self) -> bool:
+        return self._ended
+
+
+@lru_cache(maxsize=4)
+def _byte_vocabulary(spelling: Spelling) -> Any:
+    """Bytes -> the tokens that spell them."""
+    found: dict[bytes, list[int]] = {}
+    for token, piece in enumerate(spelling.pieces):
+        if piece and token != spelling.end:
+            found.setdefault(piece, []).append(token)
+    return imported("outlines_core").Vocabulary(spelling.end, found)

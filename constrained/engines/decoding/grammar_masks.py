@@ -1,17 +1,23 @@
-"""The mask of a grammar or of a list of texts by xgrammar; forced text is tokenised as the model would."""
+"""From rows of tokens or a grammar to a compiled mask: xgrammar's, the trie's, or that of any other compiler.
+
+Forced text is tokenised as the model would.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
-from constrained.engines.decoding.masks import engine_failing, imported, the_only
-from constrained.engines.decoding.tokens import Spelling
+from constrained.engines.decoding.masks import Backend, MaskCompiler, MaskName, TokenMask, TrieMask, engine_failing, imported, the_only
+from constrained.engines.decoding.tokens import Spelling, Tokens, spelling_of
 from constrained.errors import EngineError
 
+Rows = tuple[tuple[int, ...], ...]
+PEERS = {"llguidance": "LlguidanceMask", "outlines_core": "OutlinesCoreMask"}
 _ESCAPES = {ord("\\"): "\\\\", ord('"'): '\\"'} | {code: f"\\u{code:04x}" for code in (*range(32), 127)}
 
 
@@ -103,3 +109,69 @@ def _compiler(spelling: Spelling) -> Any:
     )
     # Its cache writes grammars out and reads them in again: "éa" becomes "\\xe9a", and that one other character.
     return engine.GrammarCompiler(info, max_threads=2, cache_enabled=False)
+
+
+# -- the mask of rows of tokens ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsMask:
+    """The mask of some rows, and which of them a finished walk is.
+
+    Attributes:
+        keys: [row] what tells it from the others: its tokens for the trie, what they spell for a grammar.
+    """
+
+    mask: TokenMask
+    keys: dict[tuple[int, ...] | bytes, int]
+    spelling: Spelling | None
+
+    def row(self, ids: Sequence[int]) -> int | None:
+        """The row that was walked; None for a walk that is none of them."""
+        return self.keys.get(tuple(ids) if self.spelling is None else self.spelling.spell(ids))
+
+
+def check_backend(backend: Backend) -> None:
+    """Raises EngineError for a name that is none of the library's masks."""
+    if isinstance(backend, str) and backend not in get_args(MaskName):
+        hint = f"use one of {', '.join(get_args(MaskName))}, or pass what compiles a mask of texts"
+        if backend in PEERS:
+            hint += f": benchmarks/peers/masks.py has {PEERS[backend]}"
+        raise EngineError(f"backend {backend!r} is not known", hint=hint)
+
+
+def backend_name(backend: Backend) -> str:
+    """As records and errors name it."""
+    return backend if isinstance(backend, str) else str(getattr(backend, "name", backend))
+
+
+@lru_cache(maxsize=8)
+def mask_of(backend: Backend, rows: Rows, tokens: Tokens | None, n_vocabulary: int) -> RowsMask:
+    """Compiles the mask of these rows.
+
+    Args:
+        backend: ``trie``, ``xgrammar``, or what compiles a mask of texts.
+        tokens: the tokenizer; the trie needs none.
+
+    Raises EngineError when the engine is not known or installed, refuses the rows, or cannot tell two of them apart.
+    """
+    check_backend(backend)
+    if backend == "trie":
+        mask = TrieMask.build(rows, n_vocabulary)
+        return RowsMask(mask, {row: index for index, row in enumerate(rows)}, None)
+    if tokens is None:
+        raise EngineError(f"{backend_name(backend)} needs the tokenizer", hint="pass tokens=..., or walk with backend='trie'")
+    spelling = spelling_of(tokens, n_vocabulary)
+    keys: dict[tuple[int, ...] | bytes, int] = {}
+    for index, row in enumerate(rows):
+        if keys.setdefault(spelling.spell(row), index) != index:
+            raise EngineError(f"rows {keys[spelling.spell(row)]} and {index} are spelt alike", hint="walk with backend='trie'")
+    compiler: MaskCompiler = XgrammarMask.of_texts if isinstance(backend, str) else backend
+    return RowsMask(compiler(spelling, _texts(keys)), keys, spelling)
+
+
+def _texts(keys: dict[tuple[int, ...] | bytes, int]) -> list[str]:
+    try:
+        return [key.decode() for key in keys if isinstance(key, bytes)]
+    except UnicodeDecodeError as error:
+        raise EngineError("a row's tokens spell no text", hint="walk with backend='trie'") from error
