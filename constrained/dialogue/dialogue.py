@@ -235,7 +235,7 @@ class Dialogue:
             place=Audience(self.channel, self.jurisdiction),
             locale=taken.locale,
             today=taken.today,
-            standing=taken.standing,
+            approvals=taken.standing,
         )
 
     def _decide(self, taken: TurnContext, allowed: Allowed, is_late: bool) -> Decision:

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from constrained._values import closest
-from constrained.approval.in_force import OPEN, ApprovalSnapshot
 from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
@@ -29,10 +28,42 @@ from constrained.procedures.procedure_offers import offers_at
 from constrained.understanding.hearing import Understanding
 
 LAST = -1  # specificity of the fallback that nobody yielded: said when nothing else is left
-_MOST_DAYS = 16  # (locale, today, standing) whose outcomes a policy keeps
+_MOST_DAYS = 16  # (locale, today, approvals) whose outcomes a policy keeps
 _MOST_OFFERS = 100_000  # outcomes kept for one of them
 
 Outcome = Option | Obligation | Blocked
+
+
+class ApprovalCheck(Protocol):
+    """The approvals in force in one place at one moment. Hashable: outcomes are kept for each.
+
+    Attributes:
+        channel, jurisdiction: the place; None: not told.
+    """
+
+    @property
+    def channel(self) -> str | None: ...
+
+    @property
+    def jurisdiction(self) -> str | None: ...
+
+    def why_not(self, response: Response, locale: str, today: date, /) -> str:
+        """Why this response may not be said, as the end of a sentence; empty when it may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity, which is quick
+class CatalogApprovals:
+    """Blocks nothing beyond the approval lines of the catalog, which are checked in any case."""
+
+    channel: str | None = None
+    jurisdiction: str | None = None
+
+    def why_not(self, response: Response, locale: str, today: date, /) -> str:
+        return ""
+
+
+CATALOG_ONLY = CatalogApprovals()
 
 
 def allow(
@@ -43,7 +74,7 @@ def allow(
     *,
     locale: str,
     today: date,
-    standing: ApprovalSnapshot = OPEN,
+    approvals: ApprovalCheck = CATALOG_ONLY,
     now: float | None = None,
     place: Audience | None = None,
 ) -> Allowed:
@@ -51,8 +82,8 @@ def allow(
 
     Args:
         locale: of the turn, BCP 47. today: decides which approvals are in force.
-        standing: the signed approvals of the moment; where no ledger is kept, the catalog's own approval lines decide.
-        now: seconds since the epoch, for what is said every so many minutes. place: of the conversation; of ``standing``
+        approvals: the signed approvals of the moment; by default the catalog's own approval lines alone decide.
+        now: seconds since the epoch, for what is said every so many minutes. place: of the conversation; of ``approvals``
             when None.
 
     Raises:
@@ -62,7 +93,7 @@ def allow(
         SlotError: a slot value that may not be said.
     """
     policy = policy.serving(memory)
-    builder = _builder_of(policy, locale, today, standing)
+    builder = _builder_of(policy, locale, today, approvals)
     sorted_out = _SortedOut(memory)
     known, say, is_claiming = builder.known, sorted_out.says.append, policy.is_claiming
     for offer in offers_at(policy, state, heard, memory):
@@ -72,7 +103,7 @@ def allow(
             say(outcome)
         else:
             sorted_out.add(offer, outcome)
-    clauses = policy.obligations_at(place or Audience(standing.channel, standing.jurisdiction))
+    clauses = policy.obligations_at(place or Audience(approvals.channel, approvals.jurisdiction))
     schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
     return sorted_out.allowed(builder, schedule)
 
@@ -261,7 +292,7 @@ class _OptionBuilder:
     conditions_by_line: Mapping[int, int]
     locale: str
     today: date
-    standing: ApprovalSnapshot
+    approvals: ApprovalCheck
     known: dict[int, tuple[Offer, Outcome]] = field(default_factory=dict)
     fallback: Option | Blocked = field(init=False)
 
@@ -363,12 +394,12 @@ class _OptionBuilder:
         if locale is None:
             return f"has no text in {self.locale!r}"
         ended = _not_in_force(response.approval, self.today) if response.approval else ""
-        return ended or self.standing.why_not(response, locale, self.today)
+        return ended or self.approvals.why_not(response, locale, self.today)
 
     def _withheld(self, response: Response, source: Source, message: str) -> ConstrainedError:
         """The error for what would have to be said, and may not: ApprovalError where the ledger or a changed document is why."""
         locale = resolve_locale(response, self.locale, self.catalog.locale)
-        if locale is None or not self.standing.why_not(response, locale, self.today):
+        if locale is None or not self.approvals.why_not(response, locale, self.today):
             return _stopped(source, message, _RENEW)
         hint = f"see what is open with: constrained approve {self.catalog.name}"
         return ApprovalError(message, file=source.file, line=source.line, hint=hint)
@@ -378,15 +409,15 @@ _RENEW = "renew the approval, or add the text, in the catalog"
 
 
 # Beside the policies and not in them, since a policy is immutable. An entry goes with its policy: no builder may refer to one.
-_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, ApprovalSnapshot], _OptionBuilder]] = WeakKeyDictionary()
+_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, ApprovalCheck], _OptionBuilder]] = WeakKeyDictionary()
 _BUILDERS_LOCK = Lock()
 
 
-def _builder_of(policy: Policy, locale: str, today: date, standing: ApprovalSnapshot) -> _OptionBuilder:
-    kept, key = _BUILDERS.get(policy), (locale, today, standing)
+def _builder_of(policy: Policy, locale: str, today: date, approvals: ApprovalCheck) -> _OptionBuilder:
+    kept, key = _BUILDERS.get(policy), (locale, today, approvals)
     builder = kept.get(key) if kept is not None else None  # needs no lock: entries are added and dropped, never changed
     if builder is None:
-        builder = _OptionBuilder(policy.catalog, Source(policy.file, policy.line), policy.conditions_by_line, locale, today, standing)
+        builder = _OptionBuilder(policy.catalog, Source(policy.file, policy.line), policy.conditions_by_line, locale, today, approvals)
         with _BUILDERS_LOCK:
             kept = _BUILDERS.setdefault(policy, {})
             if len(kept) >= _MOST_DAYS:

@@ -11,8 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from constrained.approval.in_force import OPEN, ApprovalSnapshot
-from constrained.logic.allow import allow
+from constrained.logic.allow import CATALOG_ONLY, ApprovalCheck, allow
 from constrained.logic.memory import Memory
 from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, Obligation, Option, with_it
@@ -74,14 +73,14 @@ def run(
     place: Audience | None = None,
     locale: str | None = None,
     today: date | None = None,
-    standing: ApprovalSnapshot = OPEN,
+    approvals: ApprovalCheck = CATALOG_ONLY,
 ) -> TurnOptions:
     """What may be said now, and what follows from each.
 
     Args:
         memory: of the conversation so far; a new one's when None. now: seconds since the epoch.
         locale: the catalog's when None. today: the day for approvals that are written in the catalog; see ``in_force_on``
-            when None.
+            when None. approvals, place: as for ``allow``.
     """
     memory = Memory() if memory is None else memory
     policy = policy.serving(memory)
@@ -92,7 +91,7 @@ def run(
         memory,
         locale=locale or policy.catalog.locale,
         today=today or in_force_on(policy),
-        standing=standing,
+        approvals=approvals,
         now=now,
         place=place,
     )

@@ -268,7 +268,7 @@ class Machine:
                 self._memory(),
                 locale=self.locale,
                 today=today if isinstance(today, date) else self.today,
-                standing=self.standing,
+                approvals=self.standing,
             )
         except ConstrainedError as error:
             first = next(iter(getattr(error, "problems", ())), None)
