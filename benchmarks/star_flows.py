@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from constrained.analysis.prover.recall import Situations
 from constrained.errors import ConstrainedError
 from constrained.logic.memory import Memory
 from constrained.logic.policy import Policy
@@ -121,10 +122,10 @@ def logic_text(task: Task) -> str:
         "class Heard(Understanding):",
         '    given: str | None = pattern(".+", "What does the user say?")',
         *(f'    knows_{one}: bool = question("Is the answer to {one} known?")' for one in task.steps),
-        "def beside(state: Api, heard: Heard):",
+        "def interruptions(state: Api, heard: Heard):",
         *(f'    yield say("{one}")' + (".ends()" if "bye" in one else "") for one in beside if one != "out_of_scope"),
         '    yield say("out_of_scope")',
-        f'@procedure("{task.name}", beside=beside)',
+        f'@procedure("{task.name}", interruptions=interruptions)',
         "async def flow(state: Api, heard: Heard):",
         f"    at = {next(iter(task.graph))!r}",
         f"    for _ in range({PASSES}):",
@@ -195,6 +196,10 @@ class Replays:
     task: Task
     is_lenient: bool
     _known: dict[Any, Memory | None] = field(default_factory=dict)
+    _situations: Situations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._situations = Situations(self.policy)
 
     def refused(self, picks: Sequence[str]) -> str:
         """Why the procedure does not admit these picks; empty when it does."""
@@ -214,7 +219,7 @@ class Replays:
         return next((one for one in (RENAMED.get(label, label), longer) if one in self.policy.catalog), label)
 
     def _after(self, memory: Memory, pick: str) -> Memory | None:
-        key = (self.policy.situation(memory), pick)
+        key = (self._situations.of(memory), pick)
         if key not in self._known:
             self._known[key] = next(self._found(memory, pick), None)
         return self._known[key]

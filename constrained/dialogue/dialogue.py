@@ -218,7 +218,8 @@ class Dialogue:
         today = today if isinstance(today, date) else taken.today
         try:
             readings = self._read(heard_type, taken)
-            fields = self.policy.listens(self._memory) if self.policy.bodies else None
+            procedures = self.policy.procedures
+            fields = procedures.listened_fields(self._memory) if procedures.definitions else None
             asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale, readings=readings, fields=fields)
             answers = self._choose([one.choice for one in asked], taken) if asked else []
         except DeadlineError:

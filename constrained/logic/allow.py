@@ -21,10 +21,9 @@ from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Pro
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.memory import Frame, Memory
 from constrained.logic.obligations import Audience, Clause, Schedule
-from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, Way, with_it
+from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, ProcedureMove, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.procedures.procedure_offers import offers_at
 from constrained.understanding.hearing import Understanding
 
 LAST = -1  # specificity of the fallback that nobody yielded: said when nothing else is left
@@ -95,15 +94,16 @@ def allow(
     policy = policy.serving(memory)
     builder = _builder_of(policy, locale, today, approvals)
     sorted_out = _SortedOut(memory)
-    known, say, is_claiming = builder.known, sorted_out.says.append, policy.is_claiming
-    for offer in offers_at(policy, state, heard, memory):
+    known, say, is_claiming = builder.known, sorted_out.says.append, builder.is_claiming
+    for offer in policy(state, heard, memory):
         entry = known.get(id(offer))
         outcome = entry[1] if entry is not None else builder.outcome(offer, state)
         if type(outcome) is Option and offer.kind == "say" and not offer.is_once and not is_claiming:  # by far the most
             say(outcome)
         else:
             sorted_out.add(offer, outcome)
-    clauses = policy.obligations_at(place or Audience(approvals.channel, approvals.jurisdiction))
+    place = place or Audience(approvals.channel, approvals.jurisdiction)
+    clauses = tuple(clause for clause in policy.terms.obligations if clause.holds_at(place))
     schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
     return sorted_out.allowed(builder, schedule)
 
@@ -295,15 +295,17 @@ class _OptionBuilder:
     approvals: ApprovalCheck
     known: dict[int, tuple[Offer, Outcome]] = field(default_factory=dict)
     fallback: Option | Blocked = field(init=False)
+    is_claiming: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        self.is_claiming = any(response.claims for response in self.catalog.responses.values())
         response = self.catalog[self.catalog.fallback]
         reason = self._unsayable(response)
         self.fallback = Blocked(response.id, self.origin, reason) if reason else self._option(response, {}, self.origin, (), LAST)
 
     def outcome(self, offer: Offer, state: State) -> Outcome:
         outcome = self._outcome(offer, state)
-        if not (offer.slots or offer.effects or offer.is_end or offer.way) and len(self.known) < _MOST_OFFERS:
+        if not (offer.slots or offer.effects or offer.is_end or offer.move) and len(self.known) < _MOST_OFFERS:
             self.known[id(offer)] = (offer, outcome)
         return outcome
 
@@ -322,8 +324,8 @@ class _OptionBuilder:
             raise _stopped(offer.source, f"the fallback {response.id!r} cannot be an obligation", "it is an option of every turn")
         if unsayable and offer.kind == "must":
             raise self._withheld(response, offer.source, f"the obligation {response.id!r} {unsayable}; nothing is said without it")
-        if offer.way is not None:
-            return self._of_procedure(offer, offer.way, unsayable, state)
+        if offer.move is not None:
+            return self._of_procedure(offer, offer.move, unsayable, state)
         reason = unsayable or _effect_fails(offer.source, offer.effects, state)
         if reason:
             return Blocked(offer.response_id, offer.source, reason)
@@ -332,19 +334,19 @@ class _OptionBuilder:
             return Obligation(response, offer.slots, text, locale, offer.source, offer.is_after)
         return self._option(response, offer.slots, offer.source, offer.effects, self._n_conditions(offer.source))
 
-    def _of_procedure(self, offer: Offer, way: Way, unsayable: str, state: State) -> Outcome:
+    def _of_procedure(self, offer: Offer, move: ProcedureMove, unsayable: str, state: State) -> Outcome:
         """What a procedure says as one option: its first response, and with it those that follow in the same turn."""
-        effects = (*offer.effects, *(effect for one in way.follows for effect in one.effects))
-        reason = way.flaw or unsayable or _effect_fails(offer.source, effects, state)
-        for one in way.follows if not reason else ():
+        effects = (*offer.effects, *(effect for one in move.follows for effect in one.effects))
+        reason = move.flaw or unsayable or _effect_fails(offer.source, effects, state)
+        for one in move.follows if not reason else ():
             why_not = self._unsayable(self._response(one))
             reason = reason or (f"goes on with {one.response_id!r}, which {why_not}" if why_not else "")
         if reason:
             return Blocked(offer.response_id, offer.source, reason)
-        specificity = self._n_conditions(offer.source) + way.weight
+        specificity = self._n_conditions(offer.source) + move.weight
         option = self._option(self._response(offer), offer.slots, offer.source, effects, specificity)
-        follows = tuple(self._follow(one) for one in way.follows)
-        return _around(option, follows, way.running, way.is_no_match, way.is_assumed)
+        follows = tuple(self._follow(one) for one in move.follows)
+        return _around(option, follows, move.running, move.is_no_match, move.is_assumed)
 
     def _follow(self, offer: Offer) -> Obligation:
         response = self._response(offer)

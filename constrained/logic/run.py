@@ -1,8 +1,8 @@
 """One turn of a policy or procedure as a pure function: what may be said, and the memory after each of it.
 
-ran = run(policy, state, heard, memory)
-for option in ran.allowed.options:
-    after = ran.after(option)
+turn = run(policy, state, heard, memory)
+for option in turn.allowed.options:
+    after = turn.after(option)
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ class TurnOptions:
         """Whether a procedure goes on, without a message, once the host has told what became of the option's effects."""
         if not option.effects or not option.running:
             return False
-        stands = self.policy.stands_at(Memory(running=option.running))
-        return stands is not None and stands.kind == "perform"
+        position = self.policy.procedures.position(Memory(running=option.running))
+        return position is not None and position.kind == "perform"
 
     def after(self, option: Option) -> Memory:
-        """The memory once the option is chosen and committed; what became of its effects is told with ``told``."""
+        """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``."""
         memory, number = self.memory, self.memory.number + 1
         spoken = [one.id for one in self.said(option)]
         changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(spoken, number)}
         if option.running is not None:
             changes["running"] = option.running
-        timed = {clause.response_id for clause in self.policy.obligations if clause.minutes}
+        timed = {clause.response_id for clause in self.policy.terms.obligations if clause.minutes}
         if timed and self.now is not None:
             clock = {"": self.now} | dict(memory.clock) | {name: self.now for name in spoken if name in timed}
             changes["clock"] = tuple(sorted(clock.items()))

@@ -24,7 +24,7 @@ _MAKERS: dict[Any, MadeKind] = {
     say: "say", only: "only", must: "must", tell: "tell", ask: "ask", confirm: "confirm", perform: "perform",
 }  # fmt: skip
 _WORDINGS = ("again", "otherwise")  # keywords of a step that name responses, and are no slots
-_SETTINGS = (*_WORDINGS, "tries", "beside", "alone")
+_SETTINGS = (*_WORDINGS, "tries", "asides", "alone")
 _COLLECTS = ("tuple", "list", "sorted", "reversed", "filter")  # builtins that only pass offers on
 _LINKS = ("once", "after", "then", "ends")
 

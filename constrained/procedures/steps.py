@@ -19,7 +19,7 @@ from typing import Any, Literal
 from constrained.catalog.response import Source
 from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import EffectKind
-from constrained.logic.options import Offer, Way, source_of
+from constrained.logic.options import Offer, ProcedureMove, source_of
 
 StepKind = Literal["tell", "ask", "confirm", "perform", "choose"]
 TRIES = 2
@@ -37,7 +37,7 @@ class Step:
         offer: what is said. fields: of Heard, that answer it. among: label -> value, where the answer is picked.
         again: said when it was not answered. otherwise: said when it is given up.
         tries: how often it is put at most.
-        beside: what may be said at this step without leaving it. is_alone: nothing else may, but what interrupts or must be said.
+        asides: what may be said at this step without leaving it. is_alone: nothing else may, but what leaves the step or must be said.
     """
 
     kind: StepKind
@@ -47,7 +47,7 @@ class Step:
     again: Offer | None = None
     otherwise: Offer | None = None
     tries: int = TRIES
-    beside: tuple[Offer, ...] = ()
+    asides: tuple[Offer, ...] = ()
     is_alone: bool = False
 
     @property
@@ -77,7 +77,7 @@ def ask(
     again: str | Offer = "",
     tries: int = TRIES,
     otherwise: str | Offer = "",
-    beside: tuple[Offer, ...] = (),
+    asides: tuple[Offer, ...] = (),
     alone: bool = False,
     **slots: Any,
 ) -> Step:
@@ -88,12 +88,12 @@ def ask(
             Or an Enum, or a tuple of values: the answer is then the one whose continuation the model picks.
         again: the response that asks once more; by default the fallback, and the question again.
         tries: how often it is put at most. otherwise: said when it is given up; the fallback by default.
-        beside: offers that may be said at this step without leaving it. alone: of what the policy beside the procedure
-            yields, only interruptions (``only``, ``.ends()``) and ``must`` count at this step.
+        asides: offers that may be said at this step without leaving it. alone: of the interruptions of the procedure, only
+            those that leave the step (``only``, ``.ends()``) and ``must`` count at this step.
 
     Raises GaveUp in the procedure when all tries are used up.
     """
-    return _asked("ask", response_id, answers, again, tries, otherwise, beside, alone, slots, sys._getframe(1))
+    return _asked("ask", response_id, answers, again, tries, otherwise, asides, alone, slots, sys._getframe(1))
 
 
 def confirm(
@@ -103,13 +103,13 @@ def confirm(
     again: str | Offer = "",
     tries: int = TRIES,
     otherwise: str | Offer = "",
-    beside: tuple[Offer, ...] = (),
+    asides: tuple[Offer, ...] = (),
     alone: bool = False,
     **slots: Any,
 ) -> Step:
     """Asks for a yes or no, and comes back with True or False: by what the model picks, or by a field of Heard. As ``ask`` else."""
     answers: tuple[Any, ...] = (field,) if field else _YES_NO
-    return _asked("confirm", response_id, answers, again, tries, otherwise, beside, alone, slots, sys._getframe(1))
+    return _asked("confirm", response_id, answers, again, tries, otherwise, asides, alone, slots, sys._getframe(1))
 
 
 def perform(response_id: str, *, again: str | Offer = "", **slots: Any) -> Step:
@@ -138,7 +138,7 @@ def start(procedure: Any) -> Offer:
     source = source_of(caller.f_code, caller)
     if not name:
         raise PolicyError(f"start({procedure!r:.60}) names no procedure", [_problem(source, "start() takes an async function")])
-    return Offer("say", STARTS + name, {}, source, way=Way())
+    return Offer("say", STARTS + name, {}, source, move=ProcedureMove())
 
 
 STARTS = "start "  # before the name of a procedure: no response id holds a space
@@ -156,13 +156,13 @@ def _asked(
     again: Any,
     tries: int,
     otherwise: Any,
-    beside: tuple[Offer, ...],
+    asides: tuple[Offer, ...],
     is_alone: bool,
     slots: Any,
     caller: FrameType,
 ) -> Step:
     made = _made(kind, response_id, answers, again, tries, otherwise, slots, caller)
-    return replace(made, beside=tuple(beside), is_alone=is_alone) if beside or is_alone else made
+    return replace(made, asides=tuple(asides), is_alone=is_alone) if asides or is_alone else made
 
 
 def _made(
