@@ -1,4 +1,4 @@
-"""What the front desk of a clinic may say and do, emergencies first; it knows no medicine and reads no clock.
+"""What the front desk of a clinic may say and do, emergencies first.
 
 Four procedures: the way to the record (sign-in and consent), a visit, another time for one, and its cancellation.
 """

@@ -20,7 +20,7 @@ from constrained.logic.memory import Memory
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.understanding.hearing import Understanding, things
+from constrained.understanding.hearing import Understanding, entities_in
 from constrained.understanding.questions import Amount, Entity, PatternQuestion, Score
 
 _FIRST = 8  # the values of a field that are tried most: they stand first for a reason
@@ -185,7 +185,7 @@ def _answers(seed: _Seed, name: str, pool: Pool) -> list[Any]:
     heard_type = type(seed.heard) if seed.heard is not None else Understanding
     one, field = heard_type.__questions__[name], heard_type.model_fields[name]
     if isinstance(one, Entity):
-        return [None, *(one.value(thing) for thing in things(one, seed.state))]
+        return [None, *(one.value(thing) for thing in entities_in(one, seed.state))]
     if isinstance(one, Score):
         return list(range(one.low, one.high + 1))
     found = pool.values(field.annotation) or [field.default]

@@ -37,7 +37,7 @@ from constrained.logic.state import State
 from constrained.records.log import Log, MemoryLog
 from constrained.records.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
 from constrained.records.stores import open_log
-from constrained.understanding.hearing import Hearing, Understanding, ask, believed, blanks, understand
+from constrained.understanding.hearing import Hearing, Understanding, ask, checked_readings, extraction_fields, understand
 from constrained.verify import verify
 
 T = TypeVar("T", Record, Outcome)
@@ -317,14 +317,14 @@ class Dialogue:
 
     def _read(self, heard_type: type[Understanding], taken: TurnContext) -> dict[str, str]:
         """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
-        wanted = blanks(heard_type, taken.message)
+        wanted = extraction_fields(heard_type, taken.message)
         if not wanted or not isinstance(self.engine, Extractor):
             return {}
         if taken.deadline:
             taken.deadline.check()
         with _engine_failing():
             read = self.engine.read([replace(blank) for blank in wanted], self._scene(taken), taken.deadline)
-            return believed(heard_type, wanted, read, taken.message)
+            return checked_readings(heard_type, wanted, read, taken.message)
 
     def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
         best, probability = likeliest(options, answer.probabilities)

@@ -93,19 +93,20 @@ def allow(
     """
     policy = policy.serving(memory)
     builder = _builder_of(policy, locale, today, approvals)
-    sorted_out = _SortedOut(memory)
-    known, say, is_claiming = builder.known, sorted_out.says.append, builder.is_claiming
+    sorter = _OfferSorter(memory)
+    known, say, is_claiming = builder.known, sorter.says.append, builder.is_claiming
     for offer in policy(state, heard, memory):
         entry = known.get(id(offer))
         outcome = entry[1] if entry is not None else builder.outcome(offer, state)
         if type(outcome) is Option and offer.kind == "say" and not offer.is_once and not is_claiming:  # by far the most
             say(outcome)
         else:
-            sorted_out.add(offer, outcome)
-    place = place or Audience(approvals.channel, approvals.jurisdiction)
-    clauses = tuple(clause for clause in policy.terms.obligations if clause.holds_at(place))
-    schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
-    return sorted_out.allowed(builder, schedule)
+            sorter.add(offer, outcome)
+    clauses = policy.terms.obligations
+    if clauses:
+        place = place or Audience(approvals.channel, approvals.jurisdiction)
+        clauses = tuple(clause for clause in clauses if clause.holds_at(place))
+    return sorter.allowed(builder, Schedule(clauses, policy.catalog, memory, now) if clauses else None)
 
 
 def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
@@ -155,7 +156,7 @@ def rest_of(options: Sequence[Option], fallback: str) -> Option | None:
 
 
 @dataclass(slots=True)
-class _SortedOut:
+class _OfferSorter:
     """Offers of one turn by what becomes of them, each in the order of yield."""
 
     memory: Memory

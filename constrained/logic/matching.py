@@ -1,4 +1,4 @@
-"""A policy against its catalog, before it ever runs: every id, slot and slot type that the text tells. Runs nothing."""
+"""A policy against its catalog, before it ever runs: every id, slot and slot type that the text tells."""
 
 from __future__ import annotations
 

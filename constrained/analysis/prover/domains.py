@@ -10,7 +10,7 @@ from constrained.analysis.samples import Pool, built, distinct, pool_of
 from constrained.errors import PolicyError
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.understanding.hearing import things
+from constrained.understanding.hearing import entities_in
 from constrained.understanding.questions import Amount, Entity, OneOf, PatternQuestion, Question, Score, YesNo
 
 MOST_SAMPLED = 12  # values of an amount, a day or a text for which none are declared
@@ -34,7 +34,7 @@ class Domain:
         """The values that may be heard in a state."""
         if not isinstance(self.question, Entity):
             return self.values
-        alive = distinct(self.question.value(thing) for thing in things(self.question, state))
+        alive = distinct(self.question.value(thing) for thing in entities_in(self.question, state))
         return (None, *(value for value in alive if not self.values or value in self.values))
 
 
