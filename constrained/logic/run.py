@@ -11,9 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from constrained.logic.allow import CATALOG_ONLY, ApprovalCheck, allow
+from constrained.logic.allow import allow
 from constrained.logic.memory import Memory
 from constrained.logic.obligations import Audience
+from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State

@@ -17,8 +17,9 @@ from constrained import Policy
 from constrained.catalog.render import render
 from constrained.catalog.response import Response, Source
 from constrained.errors import PolicyError, SlotError
-from constrained.logic.allow import _BUILDERS, LAST, allow, likeliest, most_salient, pooled
+from constrained.logic.allow import allow, likeliest, most_salient, pooled
 from constrained.logic.memory import Memory
+from constrained.logic.option_builder import _BUILDERS, LAST
 from constrained.logic.options import Allowed, Option
 from tests.logic.packs import make, marked_lines, module_of
 
