@@ -188,7 +188,7 @@ def recorded(
         effects=tuple(map(str, decision.chosen.effects)),
         timings_ms=dict(taken.timings_ms),
         procedure=_procedure(policy, memory, decision.chosen) if policy.procedures.definitions else None,
-        memory=memory.course(),
+        memory=memory.to_record(),
         sensitive=marked(policy, hearings, (*decision.options, *around)),
     )
 
