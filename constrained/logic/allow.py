@@ -15,7 +15,7 @@ from constrained.catalog.response import Source
 from constrained.errors import PolicyError
 from constrained.logic.memory import Memory
 from constrained.logic.obligations import Audience, Schedule
-from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_said_around
+from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
@@ -129,8 +129,8 @@ class _OfferSorter:
             self.closed_by = offer.source
         if offer.is_once and offer.response_id in said:
             self.blocked.append(Blocked(offer.response_id, offer.source, f"said once already, in turn {said[offer.response_id]}"))
-        elif not isinstance(outcome, Blocked) and (claim := unborne_claim(outcome, self.memory.done)):
-            self._unborne(outcome, claim)
+        elif not isinstance(outcome, Blocked) and (claim := _unsupported_claim(outcome, self.memory.done)):
+            self._refuse_claim(outcome, claim)
         elif type(outcome) is Option:
             (self.onlys if offer.kind == "only" else self.says).append(outcome)
         elif type(outcome) is Obligation:
@@ -175,13 +175,13 @@ class _OfferSorter:
                 self._block(option, f"{unsaid.source} demands {unsaid.response_id!r}, which {unsaid.reason}")
             elif added:
                 around = (*option.obligations, *[one for one in added if isinstance(one, Obligation)])
-                kept.append(with_said_around(option, around, option.running, option.is_no_match, option.is_assumed))
+                kept.append(with_obligations(option, around))
             else:
                 kept.append(option)
         return kept
 
-    def _unborne(self, outcome: Option | Obligation, claim: str) -> None:
-        """A claim that nothing bears out is not made; where it would have to be, nothing is said."""
+    def _refuse_claim(self, outcome: Option | Obligation, claim: str) -> None:
+        """A claim that nothing supports is not made; where it would have to be, nothing is said."""
         reason = f"claims {claim!r}, which was not committed in this conversation"
         if type(outcome) is Obligation:
             raise stopped(outcome.source, f"the obligation {outcome.id!r} {reason}", "say it once the host has told that it was done")
@@ -222,7 +222,7 @@ class _OfferSorter:
         for option in options:
             if obliged and any(one.id in obliged for one in option.obligations):
                 rest = tuple(one for one in option.obligations if one.id not in obliged)
-                option = with_said_around(option, rest, option.running, option.is_no_match, option.is_assumed)
+                option = with_obligations(option, rest)
             if option.id in obliged:
                 self._block(option, f"said anyway: {obliged[option.id].source} obliges to say it")
             elif option.text not in kept:
@@ -235,7 +235,7 @@ class _OfferSorter:
         self.blocked.append(Blocked(what.id, what.source, reason))
 
 
-def unborne_claim(said: Option | Obligation, done: Sequence[str]) -> str:
+def _unsupported_claim(said: Option | Obligation, done: Sequence[str]) -> str:
     """The first event that a response, or one said with it, claims and that was not committed; empty when there is none."""
     responses = [said.response, *(one.response for one in said.obligations)] if type(said) is Option else [said.response]
     return next((one.claims for one in responses if one.claims and one.claims not in done), "")

@@ -18,7 +18,6 @@ from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
 from constrained.logic.effects import Effect, first_failing
-from constrained.logic.memory import Frame
 from constrained.logic.obligations import Clause
 from constrained.logic.options import Blocked, Obligation, Offer, Option, ProcedureMove
 from constrained.logic.policy import Policy
@@ -132,7 +131,7 @@ class OptionBuilder:
         specificity = self._n_conditions(offer.source) + move.weight
         option = self._option(self._response(offer), offer.slots, offer.source, effects, specificity)
         follows = tuple(self._follow(one) for one in move.follows)
-        return with_said_around(option, follows, move.running, move.is_no_match, move.is_assumed)
+        return with_obligations(option, follows, move)
 
     def _follow(self, offer: Offer) -> Obligation:
         response = self._response(offer)
@@ -222,13 +221,12 @@ def _not_in_force(approval: Approval, today: date) -> str:
     return ""
 
 
-def with_said_around(
-    option: Option, obligations: tuple[Obligation, ...], running: tuple[Frame, ...] | None, is_no_match: bool, is_assumed: bool
-) -> Option:
-    """The option with what is said around it: several times as fast as ``dataclasses.replace``."""
+def with_obligations(option: Option, obligations: tuple[Obligation, ...], move: ProcedureMove | None = None) -> Option:
+    """The option with other obligations, and what ``move`` says of the procedures: several times as fast as ``dataclasses.replace``."""
+    after = option if move is None else move
     return Option(
         option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
-        obligations, running, is_no_match, is_assumed,
+        obligations, after.running, after.is_no_match, after.is_assumed,
     )  # fmt: skip
 
 
