@@ -110,7 +110,7 @@ class Policy:
         self.hash = text_hash(script.text)
         self.terms = terms
         self.script, self.functions = script, written.functions
-        self.procedures = PolicyProcedures(
+        self.procedures: PolicyProcedures = PolicyProcedures(
             script,
             written.functions,
             self.line,

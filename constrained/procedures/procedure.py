@@ -61,14 +61,11 @@ def procedure(
                 f"@procedure decorates a function, not {type(function).__name__}", hint="async def name(state: ..., heard: ...):"
             )
         script, node = read(function)
-        message = ""
-        if not isinstance(node, ast.AsyncFunctionDef):
-            message = f"{function.__name__} is no procedure"
-        elif interruptions is not None and not isinstance(interruptions, FunctionType):  # a Policy is none
-            message = "interruptions= is no plain function"
-        if message:
-            hint = "write async def for the procedure, and a plain def without a decorator for its interruptions"
-            raise PolicyError(message, [Problem(script.file, node.lineno, 0, message, hint)], hint=hint)
-        return registered(function, interruptions, catalog, terms, dict(sys._getframe(1).f_locals))
+        is_procedure = isinstance(node, ast.AsyncFunctionDef)
+        if is_procedure and (interruptions is None or isinstance(interruptions, FunctionType)):
+            return registered(function, interruptions, catalog, terms, dict(sys._getframe(1).f_locals))
+        message = "interruptions= is no plain function" if is_procedure else f"{function.__name__} is no procedure"
+        hint = "write async def for the procedure, and a plain def without a decorator for its interruptions"
+        raise PolicyError(message, [Problem(script.file, node.lineno, 0, message, hint)], hint=hint)
 
     return register
