@@ -23,7 +23,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from constrained import State, Understanding, amount, ask, at_start, confirm, {decorator}, question, say, tell
+from constrained import State, Understanding, {decorator}, say
+from constrained.hear import amount, question
+from constrained.obligations import at_start
+from constrained.steps import ask, confirm, tell
 
 
 class Payment(BaseModel):

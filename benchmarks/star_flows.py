@@ -116,7 +116,9 @@ def logic_text(task: Task) -> str:
     head = [
         f'"""{task.name}."""',
         "from typing import Literal",
-        "from constrained import State, Understanding, ask, confirm, pattern, procedure, question, say, tell",
+        "from constrained import State, Understanding, procedure, say",
+        "from constrained.hear import pattern, question",
+        "from constrained.steps import ask, confirm, tell",
         "class Api(State):",
         f"    result: Literal[{', '.join(map(repr, results))}] = {results[0]!r}",
         "class Heard(Understanding):",

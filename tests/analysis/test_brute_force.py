@@ -155,7 +155,7 @@ def test_values_that_could_not_all_be_tried_are_no_proof(folder):
         '@policy("small")\ndef small(state: Small, heard: Priced):\n    yield say("one")\n'
         '    if heard.price == 7_654:\n        yield say("two")\n'
     )
-    policy = loaded(folder, "from constrained import amount\n" + HEAD + body)
+    policy = loaded(folder, "from constrained.hear import amount\n" + HEAD + body)
     never = (never_after("one", "three").named("never"),)
     assert verdict(prove(policy, never), "never").status == "held"
     assert prove(policy, never).explored.sampled == ("price",)
@@ -165,7 +165,7 @@ def test_values_that_could_not_all_be_tried_are_no_proof(folder):
 
 def test_what_the_second_procedure_of_a_turn_hears_is_part_of_its_events(folder):
     body = (
-        "from constrained import start\n\n"
+        "from constrained.steps import start\n\n"
         'async def first(state: Small):\n    await ask("three", ("yes",), tries=1)\n    await tell("one")\n\n'
         "async def second(state: Small, heard: Heard):\n"
         '    if heard.k == "q":\n        await ask("four", ("yes",), tries=1)\n    await tell("two")\n\n'
