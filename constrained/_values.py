@@ -1,4 +1,4 @@
-"""Where something was written: turns a class or a frame into file and line for error messages."""
+"""Frozen typed values, which State and Understanding share: what their fields may hold, JSON both ways, errors with file and line."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _field_line(file: str, near: int, class_name: str, field: str) -> int:
     return near
 
 
-# -- Which annotations hold values that nobody can change in place. --
+# -- annotations of values that nobody can change in place ---------------------------------------------
 
 _ATOMS = (
     bool,
@@ -169,7 +169,7 @@ def _name(annotation: Any) -> str:
     )
 
 
-# -- Frozen typed values: what State and Understanding share. --
+# -- values ------------------------------------------------------------------------------------------
 
 
 class Values(BaseModel):

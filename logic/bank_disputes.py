@@ -1,6 +1,6 @@
 """The card disputes desk of a bank: what it may answer by identity, payment and time limit, and the steps of a dispute.
 
-Three procedures: the identity, the block of a card, and a dispute from the ground to the filing. Knows no wording.
+Three procedures: the identity, the block of a card, and a dispute from the ground to the filing.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.logic.obligations import at_start, before, before_commitment, once
+from constrained.hear import amount, entity, question
 from constrained.logic.options import Offer
-from constrained.procedures.steps import ask, choose, confirm, perform, start, tell
-from constrained.understanding.hearing import amount, entity, question
+from constrained.obligations import at_start, before, before_commitment, once
+from constrained.steps import ask, choose, confirm, perform, start, tell
 
 DISPUTE_DAYS = 120  # to question a payment, counted from the day of the payment
 FRAUD_DAYS = 395  # to report a payment that the customer did not make
@@ -396,10 +396,10 @@ async def blocking(state: Desk, heard: Heard):
     """A yes, the block, and what came of it. A block cannot be undone, so nobody is blocked by a misunderstanding."""
     payment = in_focus(state, heard) if state.identified else None
     if payment is None:
-        is_wanted = await confirm("block_offer", beside=within_reach(say("what_blocking_means")), alone=True)
+        is_wanted = await confirm("block_offer", asides=within_reach(say("what_blocking_means")), alone=True)
     else:
         others = within_reach(say("what_blocking_means"), say("tricked").then(hand_over).ends())
-        is_wanted = await confirm("block_first", merchant=payment.merchant, beside=others, alone=True).then(look_at, payment.id)
+        is_wanted = await confirm("block_first", merchant=payment.merchant, asides=others, alone=True).then(look_at, payment.id)
     if not is_wanted:
         await tell("block_declined")
     elif await perform("blocking_now").then(block_card):
@@ -540,24 +540,24 @@ async def agreed(payment: Transaction, ground: str, claim: Decimal):
     merchant, paid = payment.merchant, payment.amount
     others = beside_filing(payment, GROUNDS[ground])
     if ground == "not_received":
-        return await confirm("not_received", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+        return await confirm("not_received", merchant=merchant, amount=paid, asides=others, alone=True).then(look_at, payment.id)
     if ground == "not_as_described":
-        return await confirm("not_as_described", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+        return await confirm("not_as_described", merchant=merchant, amount=paid, asides=others, alone=True).then(look_at, payment.id)
     if ground == "returned_no_refund":
-        return await confirm("returned_no_refund", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+        return await confirm("returned_no_refund", merchant=merchant, amount=paid, asides=others, alone=True).then(look_at, payment.id)
     if ground == "duplicate_found":
-        return await confirm("duplicate_found", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+        return await confirm("duplicate_found", merchant=merchant, amount=paid, asides=others, alone=True).then(look_at, payment.id)
     if ground == "wrong_amount":
-        question = confirm("wrong_amount", merchant=merchant, excess=claim, amount=paid, beside=others, alone=True)
+        question = confirm("wrong_amount", merchant=merchant, excess=claim, amount=paid, asides=others, alone=True)
         return await question.then(look_at, payment.id)
     if ground == "subscription_cancelled":
-        question = confirm("subscription_cancelled", merchant=merchant, amount=paid, beside=others, alone=True)
+        question = confirm("subscription_cancelled", merchant=merchant, amount=paid, asides=others, alone=True)
         return await question.then(look_at, payment.id)
     if ground == "cash_none":
-        return await confirm("cash_none", amount=paid, day=payment.day, beside=others, alone=True).then(look_at, payment.id)
+        return await confirm("cash_none", amount=paid, day=payment.day, asides=others, alone=True).then(look_at, payment.id)
     if ground == "cash_short":
-        return await confirm("cash_short", missing=claim, amount=paid, beside=others, alone=True).then(look_at, payment.id)
-    return await confirm("not_recognised", merchant=merchant, amount=paid, beside=others, alone=True).then(look_at, payment.id)
+        return await confirm("cash_short", missing=claim, amount=paid, asides=others, alone=True).then(look_at, payment.id)
+    return await confirm("not_recognised", merchant=merchant, amount=paid, asides=others, alone=True).then(look_at, payment.id)
 
 
 def beside_filing(payment: Transaction, reason: Reason) -> tuple[Offer, ...]:

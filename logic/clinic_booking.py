@@ -1,4 +1,4 @@
-"""What the front desk of a clinic may say and do, emergencies first; it knows no medicine and reads no clock.
+"""What the front desk of a clinic may say and do, emergencies first.
 
 Four procedures: the way to the record (sign-in and consent), a visit, another time for one, and its cancellation.
 """
@@ -13,10 +13,10 @@ from typing import Any, Literal, Self
 from pydantic import NonNegativeInt, model_validator
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.logic.obligations import before_commitment
+from constrained.hear import date, entity, question
 from constrained.logic.options import Offer
-from constrained.procedures.steps import ask, confirm, perform, start, tell
-from constrained.understanding.hearing import date, entity, question
+from constrained.obligations import before_commitment
+from constrained.steps import ask, confirm, perform, start, tell
 
 EMERGENCY_NUMBER, CRISIS_LINE, DESK_PHONE = "911", "988", "555-0142"
 VISIT_PRICE, VIDEO_PRICE, LATE_FEE = Decimal(120), Decimal(75), Decimal(40)
@@ -342,7 +342,7 @@ async def access(state: Clinic):
         await tell("human", phone=DESK_PHONE).then(hand_over)
         return
     others = (person(state), say("privacy"), say("bot"), say("medical_advice", number=EMERGENCY_NUMBER))
-    if await confirm("consent_ask", beside=others, alone=True):
+    if await confirm("consent_ask", asides=others, alone=True):
         await tell("consent_given").then(record_consent, True)
     else:
         await tell("consent_refused").then(record_consent, False)
@@ -437,10 +437,10 @@ async def visit(state: Clinic, heard: Heard):
     day, start_at, doctor = time.start.date(), time.start.time(), find(state.doctors, time.doctor)
     others = about_a_time(state)
     if doctor.specialty == "pediatrics":
-        question = ask("offer_child", TO_A_TIME, day=day, time=start_at, doctor=doctor.name, beside=others, alone=True)
+        question = ask("offer_child", TO_A_TIME, day=day, time=start_at, doctor=doctor.name, asides=others, alone=True)
     else:
         question = ask(
-            "offer_time", TO_A_TIME, day=day, time=start_at, doctor=doctor.name, specialty=doctor.specialty, beside=others, alone=True
+            "offer_time", TO_A_TIME, day=day, time=start_at, doctor=doctor.name, specialty=doctor.specialty, asides=others, alone=True
         )
     await settled(state, heard, time, await question.then(turn_to, "appointments"), None)
 
@@ -465,7 +465,7 @@ async def move_offered(state: Clinic, one: Appointment, time: FreeTime):
         old_day=old,
         day=new.date(),
         time=new.time(),
-        beside=about_a_time(state),
+        asides=about_a_time(state),
         alone=True,
     )
     return await question.then(turn_to, "appointments")
@@ -484,7 +484,7 @@ async def settled(state: Clinic, heard: Heard, time: FreeTime, answer: str, one:
             return
         time, doctor = later, find(state.doctors, later.doctor).name
         day, start_at = time.start.date(), time.start.time()
-        answer = await ask("another_time", TO_A_TIME, day=day, time=start_at, doctor=doctor, beside=about_a_time(state), alone=True)
+        answer = await ask("another_time", TO_A_TIME, day=day, time=start_at, doctor=doctor, asides=about_a_time(state), alone=True)
     if answer == "yes":
         await booked(state, time, one)
     elif answer == "no":
@@ -542,11 +542,11 @@ async def cancelled(state: Clinic, heard: Heard):
             doctor=doctor,
             hours=LATE_HOURS,
             fee=LATE_FEE,
-            beside=others,
+            asides=others,
             alone=True,
         )
     else:
-        question = ask("cancel_ask", TO_A_CANCELLATION, day=day, time=start_at, doctor=doctor, beside=others, alone=True)
+        question = ask("cancel_ask", TO_A_CANCELLATION, day=day, time=start_at, doctor=doctor, asides=others, alone=True)
     answer = await question.then(turn_to, "appointments")
     time = closest(state, heard, {one.doctor}, one.start.date())
     if answer == "yes":

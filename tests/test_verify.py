@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import constrained.dialogue.dialogue
-import constrained.logic.allow
+import constrained.logic.option_builder
 from constrained import Dialogue
 from constrained.errors import VerificationError
 from constrained.logic.allow import allow
@@ -112,9 +112,9 @@ def test_slots_or_locales_that_the_template_does_not_know_are_refused(library, t
 
 @pytest.fixture
 def dialogue(library):
-    constrained.logic.allow._BUILDERS.pop(library, None)  # what was rendered before a renderer was broken
+    constrained.logic.option_builder._BUILDERS.pop(library, None)  # what was rendered before a renderer was broken
     yield Dialogue(library, engine=ScriptedEngine(lambda message: "welcome"))
-    constrained.logic.allow._BUILDERS.pop(library, None)
+    constrained.logic.option_builder._BUILDERS.pop(library, None)
 
 
 def nothing_is_said(dialogue):
@@ -138,9 +138,9 @@ def test_a_broken_renderer_gets_nothing_said(dialogue, monkeypatch):
     module = importlib.import_module("constrained.catalog.render")
     render = module.render
     for broken in (lambda *_: "Anything the model likes.", lambda *_: render(*_) + ".", lambda *_: ""):
-        constrained.logic.allow._BUILDERS.pop(dialogue.policy, None)
+        constrained.logic.option_builder._BUILDERS.pop(dialogue.policy, None)
         monkeypatch.setattr(module, "render", broken)
-        monkeypatch.setattr(constrained.logic.allow, "render", broken)
+        monkeypatch.setattr(constrained.logic.option_builder, "render", broken)
         nothing_is_said(dialogue)
 
 

@@ -48,7 +48,7 @@ class Heard(Understanding):
     number: int | None = amount("Which number?")
 
 
-def beside(state: Desk, heard: Heard):
+def interruptions(state: Desk, heard: Heard):
     if heard.human:
         yield say("human")
     yield say("hours")
@@ -142,7 +142,9 @@ def _memories(policy: Any, kind: str) -> list[Any]:
 def _policy(folder: Path, kind: str) -> Any:
     line = _ASKED if kind == "heard" else _PICKED
     body = "".join(line.format(i=number).replace("        ", "    ", 1).replace("\n        ", "\n    ") for number in range(N_STEPS))
-    rest = f'\n\n@procedure("desk", beside=beside)\nasync def desk(state: Desk, heard: Heard):\n{body}    await tell("over")\n'
+    rest = (
+        f'\n\n@procedure("desk", interruptions=interruptions)\nasync def desk(state: Desk, heard: Heard):\n{body}    await tell("over")\n'
+    )
     return _loaded(folder, _LOGIC.format(n=N_STEPS, decorator="procedure", rest=rest), N_STEPS)
 
 
@@ -150,7 +152,7 @@ def _plain(folder: Path, kind: str, n_passed: int) -> Any:
     """What the procedure allows after so many answers, as a policy."""
     names = [f"step_{n_passed}", *(["stopped"] if kind == "picked" else [])]
     body = "".join(f'    yield say("{name}")\n' for name in names)
-    rest = f'\n\n@policy("desk")\ndef desk(state: Desk, heard: Heard):\n    yield from beside(state, heard)\n{body}'
+    rest = f'\n\n@policy("desk")\ndef desk(state: Desk, heard: Heard):\n    yield from interruptions(state, heard)\n{body}'
     reserve = {f"step_{number}" for number in range(N_STEPS)} | {"stopped", "again", "over"}
     return _loaded(folder, _LOGIC.format(n=1, decorator="policy", rest=rest), N_STEPS, reserve - set(names))
 

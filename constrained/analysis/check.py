@@ -23,6 +23,7 @@ from constrained.logic.allow import allow
 from constrained.logic.matching import RESERVE
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
+from constrained.logic.purity import impurities
 
 RUNS = 2_000
 OTHER_SEED = "1"
@@ -71,7 +72,7 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
         today: decides which approvals are in force; the present day when None.
     """
     found = Examination(policy, today or date.today())
-    found.problems += policy.impurities()
+    found.problems += impurities(policy.script, policy.functions)
     digests = []
     for run in explore(policy, n_runs):
         digests.append(run.digest)
@@ -138,7 +139,7 @@ def _check_reached(found: Examination) -> None:
         message = f"nothing but the fallback is ever allowed, in {found.n_runs} runs"
         found.problem(found.policy.line, message, "look at the conditions, the approvals and the preconditions of effects")
     catalog = found.policy.catalog
-    obliged = {clause.response_id for clause in found.policy.obligations}
+    obliged = {clause.response_id for clause in found.policy.terms.obligations}
     for response in catalog.responses.values():
         if response.id not in found.offered | obliged and response.id != catalog.fallback and RESERVE not in response.tags:
             found.remark(f"the response {response.id!r} was offered in none of {found.n_runs} runs", "show in a test that it can be said")
@@ -163,7 +164,7 @@ def _digests_elsewhere(policy: Policy, n_runs: int) -> tuple[list[str] | None, s
         answer = Path(folder) / "digests.json"
         package = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(path for path in (package, *sys.path) if path)
-        command = [sys.executable, "-m", "constrained.analysis.check", policy.file, policy.function_name, str(n_runs), str(answer)]
+        command = [sys.executable, "-m", "constrained.analysis.check", policy.file, policy.__name__, str(n_runs), str(answer)]
         environment = {**os.environ, "PYTHONHASHSEED": OTHER_SEED, "PYTHONPATH": paths}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)

@@ -236,7 +236,7 @@ def _reached(policy: Policy) -> _Reached:
 
 def offers_of(policy: Policy) -> list[Made]:
     """Every offer in the policy's file that a run can come to, in the order of the file."""
-    return [made for made in find_offers(policy.script, policy.nodes()) if not made.is_dead]
+    return [made for made in find_offers(policy.script, policy.functions) if not made.is_dead]
 
 
 def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:

@@ -20,8 +20,7 @@ from constrained.logic.memory import Memory
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.procedures.procedure_offers import offers_at
-from constrained.understanding.hearing import Understanding, things
+from constrained.understanding.hearing import Understanding, entities_in
 from constrained.understanding.questions import Amount, Entity, PatternQuestion, Score
 
 _FIRST = 8  # the values of a field that are tried most: they stand first for a reason
@@ -49,7 +48,7 @@ class Run:
     @property
     def spoken(self) -> tuple[Offer, ...]:
         """Every offer, and what a procedure goes on with after it."""
-        return tuple(one for offer in self.offers for one in (offer, *(offer.way.follows if offer.way else ())))
+        return tuple(one for offer in self.offers for one in (offer, *(offer.move.follows if offer.move else ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def run_once(policy: Policy, state: State, heard: Understanding | None, memory: 
     """Takes one turn of the policy, as far as its offers."""
     memory = memory or Memory()
     try:
-        offers, error = offers_at(policy, state, heard, memory), None
+        offers, error = policy(state, heard, memory), None
     except PolicyError as raised:
         offers, error = (), raised
     parts = [state.model_dump_json(), heard.model_dump_json() if heard else "", str(error), *map(offer_text, offers)]
@@ -90,10 +89,10 @@ def run_once(policy: Policy, state: State, heard: Understanding | None, memory: 
 def _procedure_seeds(run: Run) -> Iterator[_Seed]:
     """Where procedures would be after each offer, with the outcome of its effects."""
     for offer in run.offers:
-        if offer.way is not None and offer.way.running:
+        if offer.move is not None and offer.move.running:
             number = run.memory.number + 1
             for outcome in ("done", "failed"):
-                changes = {"number": number, "running": offer.way.running, "outcomes": ((number, outcome),)}
+                changes = {"number": number, "running": offer.move.running, "outcomes": ((number, outcome),)}
                 yield _Seed(
                     run.state, None if run.heard is None else type(run.heard)(), run.is_made_up, run.memory.model_copy(update=changes)
                 )
@@ -105,8 +104,8 @@ def offer_text(offer: Offer) -> str:
     effects = [
         (one.name, *map(_text, one.args), *((name, _text(value)) for name, value in sorted(one.kwargs.items()))) for one in offer.effects
     ]
-    way = offer.way
-    goes = (tuple(map(offer_text, way.follows)), way.running, way.is_no_match, way.is_assumed, way.flaw) if way is not None else ()
+    move = offer.move
+    goes = (tuple(map(offer_text, move.follows)), move.running, move.is_no_match, move.is_assumed, move.flaw) if move is not None else ()
     return repr((offer.kind, offer.response_id, slots, offer.source.line, effects, offer.is_once, offer.is_after, offer.is_end, goes))
 
 
@@ -186,7 +185,7 @@ def _answers(seed: _Seed, name: str, pool: Pool) -> list[Any]:
     heard_type = type(seed.heard) if seed.heard is not None else Understanding
     one, field = heard_type.__questions__[name], heard_type.model_fields[name]
     if isinstance(one, Entity):
-        return [None, *(one.value(thing) for thing in things(one, seed.state))]
+        return [None, *(one.value(thing) for thing in entities_in(one, seed.state))]
     if isinstance(one, Score):
         return list(range(one.low, one.high + 1))
     found = pool.values(field.annotation) or [field.default]

@@ -69,10 +69,10 @@ class Flow:
 def flow_of(policy: Policy) -> Flow:
     """The picture of a policy, the procedure it runs, and all functions of its file that take part."""
     flow = Flow(policy.name)
-    offers = {id(made.call): made for made in find_offers(policy.script, policy.nodes()) if not made.is_dead}
-    functions = {node.name: flow.box("function", node.name, node.lineno) for node in policy.nodes()}
+    offers = {id(made.call): made for made in find_offers(policy.script, policy.functions) if not made.is_dead}
+    functions = {node.name: flow.box("function", node.name, node.lineno) for node in policy.functions}
     reader = _Reader(flow, offers, functions)
-    for node in policy.nodes():
+    for node in policy.functions:
         reader.function(node)
     return flow
 

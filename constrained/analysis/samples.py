@@ -24,7 +24,7 @@ from constrained.errors import PolicyError, StateError
 from constrained.logic.policy import Policy
 from constrained.logic.script import Script
 from constrained.logic.state import State
-from constrained.understanding.hearing import things
+from constrained.understanding.hearing import entities_in
 from constrained.understanding.questions import Amount, Entity, OneOf, PatternQuestion, Question, Score, YesNo
 
 MOST_VALUES = 40  # of one field
@@ -228,7 +228,7 @@ class Domain:
         """The values that may be heard in a state."""
         if not isinstance(self.question, Entity):
             return self.values
-        alive = distinct(self.question.value(thing) for thing in things(self.question, state))
+        alive = distinct(self.question.value(thing) for thing in entities_in(self.question, state))
         return (None, *(value for value in alive if not self.values or value in self.values))
 
 

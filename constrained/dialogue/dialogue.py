@@ -37,7 +37,7 @@ from constrained.logic.state import State
 from constrained.records.log import Log, MemoryLog
 from constrained.records.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
 from constrained.records.stores import open_log
-from constrained.understanding.hearing import Hearing, Understanding, ask, believed, blanks, understand
+from constrained.understanding.hearing import Hearing, Understanding, ask, checked_readings, extraction_fields, understand
 from constrained.verify import verify
 
 T = TypeVar("T", Record, Outcome)
@@ -218,7 +218,8 @@ class Dialogue:
         today = today if isinstance(today, date) else taken.today
         try:
             readings = self._read(heard_type, taken)
-            fields = self.policy.listens(self._memory) if self.policy.bodies else None
+            procedures = self.policy.procedures
+            fields = procedures.listened_fields(self._memory) if procedures.definitions else None
             asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale, readings=readings, fields=fields)
             answers = self._choose([one.choice for one in asked], taken) if asked else []
         except DeadlineError:
@@ -235,7 +236,7 @@ class Dialogue:
             place=Audience(self.channel, self.jurisdiction),
             locale=taken.locale,
             today=taken.today,
-            standing=taken.standing,
+            approvals=taken.standing,
         )
 
     def _decide(self, taken: TurnContext, allowed: Allowed, is_late: bool) -> Decision:
@@ -316,14 +317,14 @@ class Dialogue:
 
     def _read(self, heard_type: type[Understanding], taken: TurnContext) -> dict[str, str]:
         """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
-        wanted = blanks(heard_type, taken.message)
+        wanted = extraction_fields(heard_type, taken.message)
         if not wanted or not isinstance(self.engine, Extractor):
             return {}
         if taken.deadline:
             taken.deadline.check()
         with _engine_failing():
             read = self.engine.read([replace(blank) for blank in wanted], self._scene(taken), taken.deadline)
-            return believed(heard_type, wanted, read, taken.message)
+            return checked_readings(heard_type, wanted, read, taken.message)
 
     def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
         best, probability = likeliest(options, answer.probabilities)

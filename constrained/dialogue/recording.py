@@ -187,17 +187,17 @@ def recorded(
         text=text,
         effects=tuple(map(str, decision.chosen.effects)),
         timings_ms=dict(taken.timings_ms),
-        procedure=_procedure(policy, memory, decision.chosen) if policy.bodies else None,
-        memory=memory.course(),
+        procedure=_procedure(policy, memory, decision.chosen) if policy.procedures.definitions else None,
+        memory=memory.to_record(),
         sensitive=marked(policy, hearings, (*decision.options, *around)),
     )
 
 
 def _procedure(policy: Policy, memory: Memory, chosen: Option) -> ProcedureEntry | None:
     """Where the innermost procedure stood and stands."""
-    stood = policy.stands_at(memory)
+    stood = policy.procedures.position(memory)
     running = memory.running if chosen.running is None else chosen.running
-    stands = policy.stands_at(Memory(running=running))
+    stands = policy.procedures.position(Memory(running=running))
     at = stands or stood
     if at is None:
         return None

@@ -10,29 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from threading import Lock
-from typing import Any
-from weakref import WeakKeyDictionary
 
-from constrained._values import closest
-from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
-from constrained.catalog.render import render, resolve_locale
-from constrained.catalog.response import Approval, Catalog, Response, Source
-from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
-from constrained.logic.effects import Effect, first_failing
-from constrained.logic.memory import Frame, Memory
-from constrained.logic.obligations import Audience, Clause, Schedule
-from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, Way, with_it
+from constrained.catalog.response import Source
+from constrained.errors import PolicyError
+from constrained.logic.memory import Memory
+from constrained.logic.obligations import Audience, Schedule
+from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
+from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
-from constrained.procedures.procedure_offers import offers_at
 from constrained.understanding.hearing import Understanding
-
-LAST = -1  # specificity of the fallback that nobody yielded: said when nothing else is left
-_MOST_DAYS = 16  # (locale, today, standing) whose outcomes a policy keeps
-_MOST_OFFERS = 100_000  # outcomes kept for one of them
-
-Outcome = Option | Obligation | Blocked
 
 
 def allow(
@@ -43,7 +30,7 @@ def allow(
     *,
     locale: str,
     today: date,
-    standing: ApprovalSnapshot = NO_LEDGER,
+    approvals: ApprovalCheck = CATALOG_ONLY,
     now: float | None = None,
     place: Audience | None = None,
 ) -> Allowed:
@@ -51,8 +38,8 @@ def allow(
 
     Args:
         locale: of the turn, BCP 47. today: decides which approvals are in force.
-        standing: the signed approvals of the moment; where no ledger is kept, the catalog's own approval lines decide.
-        now: seconds since the epoch, for what is said every so many minutes. place: of the conversation; of ``standing``
+        approvals: the signed approvals of the moment; by default the catalog's own approval lines alone decide.
+        now: seconds since the epoch, for what is said every so many minutes. place: of the conversation; of ``approvals``
             when None.
 
     Raises:
@@ -62,19 +49,21 @@ def allow(
         SlotError: a slot value that may not be said.
     """
     policy = policy.serving(memory)
-    builder = _builder_of(policy, locale, today, standing)
-    sorted_out = _SortedOut(memory)
-    known, say, is_claiming = builder.known, sorted_out.says.append, policy.is_claiming
-    for offer in offers_at(policy, state, heard, memory):
+    builder = builder_of(policy, locale, today, approvals)
+    sorter = _OfferSorter(memory)
+    known, say, is_claiming = builder.known, sorter.says.append, builder.is_claiming
+    for offer in policy(state, heard, memory):
         entry = known.get(id(offer))
         outcome = entry[1] if entry is not None else builder.outcome(offer, state)
         if type(outcome) is Option and offer.kind == "say" and not offer.is_once and not is_claiming:  # by far the most
             say(outcome)
         else:
-            sorted_out.add(offer, outcome)
-    clauses = policy.obligations_at(place or Audience(standing.channel, standing.jurisdiction))
-    schedule = Schedule(clauses, policy.catalog, memory, now) if clauses else None
-    return sorted_out.allowed(builder, schedule)
+            sorter.add(offer, outcome)
+    clauses = policy.terms.obligations
+    if clauses:
+        place = place or Audience(approvals.channel, approvals.jurisdiction)
+        clauses = tuple(clause for clause in clauses if clause.holds_at(place))
+    return sorter.allowed(builder, Schedule(clauses, policy.catalog, memory, now) if clauses else None)
 
 
 def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
@@ -124,7 +113,7 @@ def rest_of(options: Sequence[Option], fallback: str) -> Option | None:
 
 
 @dataclass(slots=True)
-class _SortedOut:
+class _OfferSorter:
     """Offers of one turn by what becomes of them, each in the order of yield."""
 
     memory: Memory
@@ -140,8 +129,8 @@ class _SortedOut:
             self.closed_by = offer.source
         if offer.is_once and offer.response_id in said:
             self.blocked.append(Blocked(offer.response_id, offer.source, f"said once already, in turn {said[offer.response_id]}"))
-        elif not isinstance(outcome, Blocked) and (claim := unborne_claim(outcome, self.memory.done)):
-            self._unborne(outcome, claim)
+        elif not isinstance(outcome, Blocked) and (claim := _unsupported_claim(outcome, self.memory.done)):
+            self._refuse_claim(outcome, claim)
         elif type(outcome) is Option:
             (self.onlys if offer.kind == "only" else self.says).append(outcome)
         elif type(outcome) is Obligation:
@@ -149,7 +138,7 @@ class _SortedOut:
         elif type(outcome) is Blocked:
             self.blocked.append(outcome)
 
-    def allowed(self, builder: _OptionBuilder, schedule: Schedule | None = None) -> Allowed:
+    def allowed(self, builder: OptionBuilder, schedule: Schedule | None = None) -> Allowed:
         obligations = tuple(self._distinct_obligations())
         if self.closed_by is None:
             options = self._with_fallback(self.says, obligations, builder.fallback)
@@ -167,7 +156,7 @@ class _SortedOut:
         return Allowed(tuple(options), obligations, tuple(self.blocked))
 
     def _scheduled(
-        self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: _OptionBuilder, schedule: Schedule
+        self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule
     ) -> list[Option]:
         """The options with what the obligations of the conversation add to each; those that would break one are blocked."""
         kept = []
@@ -186,16 +175,16 @@ class _SortedOut:
                 self._block(option, f"{unsaid.source} demands {unsaid.response_id!r}, which {unsaid.reason}")
             elif added:
                 around = (*option.obligations, *[one for one in added if isinstance(one, Obligation)])
-                kept.append(_around(option, around, option.running, option.is_no_match, option.is_assumed))
+                kept.append(with_obligations(option, around))
             else:
                 kept.append(option)
         return kept
 
-    def _unborne(self, outcome: Option | Obligation, claim: str) -> None:
-        """A claim that nothing bears out is not made; where it would have to be, nothing is said."""
+    def _refuse_claim(self, outcome: Option | Obligation, claim: str) -> None:
+        """A claim that nothing supports is not made; where it would have to be, nothing is said."""
         reason = f"claims {claim!r}, which was not committed in this conversation"
         if type(outcome) is Obligation:
-            raise _stopped(outcome.source, f"the obligation {outcome.id!r} {reason}", "say it once the host has told that it was done")
+            raise stopped(outcome.source, f"the obligation {outcome.id!r} {reason}", "say it once the host has told that it was done")
         self._block(outcome, reason)
 
     def _distinct_obligations(self) -> list[Obligation]:
@@ -233,7 +222,7 @@ class _SortedOut:
         for option in options:
             if obliged and any(one.id in obliged for one in option.obligations):
                 rest = tuple(one for one in option.obligations if one.id not in obliged)
-                option = _around(option, rest, option.running, option.is_no_match, option.is_assumed)
+                option = with_obligations(option, rest)
             if option.id in obliged:
                 self._block(option, f"said anyway: {obliged[option.id].source} obliges to say it")
             elif option.text not in kept:
@@ -246,190 +235,10 @@ class _SortedOut:
         self.blocked.append(Blocked(what.id, what.source, reason))
 
 
-@dataclass(slots=True)
-class _OptionBuilder:
-    """Makes options, obligations and blocked offers from what a policy yields, for one locale, day and set of approvals; keeps plain ones.
-
-    Attributes:
-        origin: file and first line of the policy. conditions_by_line: of the policy.
-        known: id(offer) -> (the offer, its outcome), for offers without slots and effects, which ``options`` makes once.
-            The offer is kept, so that its id stays its own.
-    """
-
-    catalog: Catalog
-    origin: Source
-    conditions_by_line: Mapping[int, int]
-    locale: str
-    today: date
-    standing: ApprovalSnapshot
-    known: dict[int, tuple[Offer, Outcome]] = field(default_factory=dict)
-    fallback: Option | Blocked = field(init=False)
-
-    def __post_init__(self) -> None:
-        response = self.catalog[self.catalog.fallback]
-        reason = self._unsayable(response)
-        self.fallback = Blocked(response.id, self.origin, reason) if reason else self._option(response, {}, self.origin, (), LAST)
-
-    def outcome(self, offer: Offer, state: State) -> Outcome:
-        outcome = self._outcome(offer, state)
-        if not (offer.slots or offer.effects or offer.is_end or offer.way) and len(self.known) < _MOST_OFFERS:
-            self.known[id(offer)] = (offer, outcome)
-        return outcome
-
-    def last_resort(self) -> Option:
-        """The fallback, when nothing else may be said. Raises ApprovalError or PolicyError when it may not be said either."""
-        if isinstance(self.fallback, Blocked):
-            response = self.catalog[self.fallback.response_id]
-            message = f"nothing may be said: the fallback {response.id!r} {self.fallback.reason}"
-            raise self._withheld(response, self.fallback.source, message)
-        return self.fallback
-
-    def _outcome(self, offer: Offer, state: State) -> Outcome:
-        response = self._response(offer)
-        unsayable = self._unsayable(response)
-        if offer.kind == "must" and response.id == self.catalog.fallback:
-            raise _stopped(offer.source, f"the fallback {response.id!r} cannot be an obligation", "it is an option of every turn")
-        if unsayable and offer.kind == "must":
-            raise self._withheld(response, offer.source, f"the obligation {response.id!r} {unsayable}; nothing is said without it")
-        if offer.way is not None:
-            return self._of_procedure(offer, offer.way, unsayable, state)
-        reason = unsayable or _effect_fails(offer.source, offer.effects, state)
-        if reason:
-            return Blocked(offer.response_id, offer.source, reason)
-        if offer.kind == "must":
-            locale, text = self._rendered(response, offer.slots, offer.source)
-            return Obligation(response, offer.slots, text, locale, offer.source, offer.is_after)
-        return self._option(response, offer.slots, offer.source, offer.effects, self._n_conditions(offer.source))
-
-    def _of_procedure(self, offer: Offer, way: Way, unsayable: str, state: State) -> Outcome:
-        """What a procedure says as one option: its first response, and with it those that follow in the same turn."""
-        effects = (*offer.effects, *(effect for one in way.follows for effect in one.effects))
-        reason = way.flaw or unsayable or _effect_fails(offer.source, effects, state)
-        for one in way.follows if not reason else ():
-            why_not = self._unsayable(self._response(one))
-            reason = reason or (f"goes on with {one.response_id!r}, which {why_not}" if why_not else "")
-        if reason:
-            return Blocked(offer.response_id, offer.source, reason)
-        specificity = self._n_conditions(offer.source) + way.weight
-        option = self._option(self._response(offer), offer.slots, offer.source, effects, specificity)
-        follows = tuple(self._follow(one) for one in way.follows)
-        return _around(option, follows, way.running, way.is_no_match, way.is_assumed)
-
-    def _follow(self, offer: Offer) -> Obligation:
-        response = self._response(offer)
-        locale, text = self._rendered(response, offer.slots, offer.source)
-        return Obligation(response, offer.slots, text, locale, offer.source, True)
-
-    def obligation(self, clause: Clause, is_after: bool) -> Obligation | Blocked:
-        """What an obligation of the conversation puts into the turn."""
-        response, slots = self.catalog[clause.response_id], dict(clause.slots)
-        reason = self._unsayable(response)
-        if reason:
-            return Blocked(response.id, clause.source, reason)
-        locale, text = self._rendered(response, slots, clause.source)
-        return Obligation(response, slots, text, locale, clause.source, is_after, str(clause))
-
-    def nothing_left(self, blocked: Blocked) -> ConstrainedError:
-        """The error for a turn in which every option would break an obligation of the conversation, the fallback too."""
-        hint = "obligations that forbid the fallback conflict; see constrained prove"
-        return _stopped(blocked.source, f"nothing may be said: {blocked.response_id!r}: {blocked.reason}", hint)
-
-    def _n_conditions(self, source: Source) -> int:
-        """Number of conditions on the way to a line of the policy; 0 for a line elsewhere."""
-        return self.conditions_by_line.get(source.line, 0) if source.file == self.origin.file else 0
-
-    def _response(self, offer: Offer) -> Response:
-        response = self.catalog.responses.get(offer.response_id)
-        if response is None:
-            hint = closest(str(offer.response_id), self.catalog.responses) or f"add it to the catalog {self.catalog.name!r}"
-            raise _stopped(offer.source, f"the catalog {self.catalog.name!r} has no response {offer.response_id!r}", hint)
-        return response
-
-    def _option(self, response: Response, slots: Mapping[str, Any], source: Source, effects: Any, specificity: int) -> Option:
-        locale, text = self._rendered(response, slots, source)
-        return Option(response, slots, text, locale, source, effects, specificity)
-
-    def _rendered(self, response: Response, slots: Mapping[str, Any], source: Source) -> tuple[str, str]:
-        locale = resolve_locale(response, self.locale, self.catalog.locale)
-        try:
-            return locale or "", render(response, slots, locale or "")
-        except SlotError as error:
-            raise SlotError(
-                f"{source}: {error.message}", response=error.response, slot=error.slot, value=error.value, hint=error.hint
-            ) from error
-
-    def _unsayable(self, response: Response) -> str:
-        locale = resolve_locale(response, self.locale, self.catalog.locale)
-        if locale is None:
-            return f"has no text in {self.locale!r}"
-        ended = _not_in_force(response.approval, self.today) if response.approval else ""
-        return ended or self.standing.why_not(response, locale, self.today)
-
-    def _withheld(self, response: Response, source: Source, message: str) -> ConstrainedError:
-        """The error for what would have to be said, and may not: ApprovalError where the ledger or a changed document is why."""
-        locale = resolve_locale(response, self.locale, self.catalog.locale)
-        if locale is None or not self.standing.why_not(response, locale, self.today):
-            return _stopped(source, message, _RENEW)
-        hint = f"see what is open with: constrained approve {self.catalog.name}"
-        return ApprovalError(message, file=source.file, line=source.line, hint=hint)
-
-
-_RENEW = "renew the approval, or add the text, in the catalog"
-
-
-# Beside the policies and not in them, since a policy is immutable. An entry goes with its policy: no builder may refer to one.
-_BUILDERS: WeakKeyDictionary[Policy, dict[tuple[str, date, ApprovalSnapshot], _OptionBuilder]] = WeakKeyDictionary()
-_BUILDERS_LOCK = Lock()
-
-
-def _builder_of(policy: Policy, locale: str, today: date, standing: ApprovalSnapshot) -> _OptionBuilder:
-    kept, key = _BUILDERS.get(policy), (locale, today, standing)
-    builder = kept.get(key) if kept is not None else None  # needs no lock: entries are added and dropped, never changed
-    if builder is None:
-        builder = _OptionBuilder(policy.catalog, Source(policy.file, policy.line), policy.conditions_by_line, locale, today, standing)
-        with _BUILDERS_LOCK:
-            kept = _BUILDERS.setdefault(policy, {})
-            if len(kept) >= _MOST_DAYS:
-                kept.clear()
-            builder = kept.setdefault(key, builder)
-    return builder
-
-
-def _not_in_force(approval: Approval, today: date) -> str:
-    if today < approval.on:
-        return f"is approved from {approval.on} only, and today is {today}"
-    if approval.until is not None and today > approval.until:
-        return f"was approved until {approval.until}, and today is {today}"
-    return ""
-
-
-def _around(
-    option: Option, obligations: tuple[Obligation, ...], running: tuple[Frame, ...] | None, is_no_match: bool, is_assumed: bool
-) -> Option:
-    """The option with what is said around it: several times as fast as ``dataclasses.replace``."""
-    return Option(
-        option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
-        obligations, running, is_no_match, is_assumed,
-    )  # fmt: skip
-
-
-def unborne_claim(said: Option | Obligation, done: Sequence[str]) -> str:
+def _unsupported_claim(said: Option | Obligation, done: Sequence[str]) -> str:
     """The first event that a response, or one said with it, claims and that was not committed; empty when there is none."""
     responses = [said.response, *(one.response for one in said.obligations)] if type(said) is Option else [said.response]
     return next((one.claims for one in responses if one.claims and one.claims not in done), "")
-
-
-def _effect_fails(source: Source, effects: Sequence[Effect], state: State) -> str:
-    try:
-        failing = first_failing(effects, state)
-    except ConstrainedError:
-        raise
-    except Exception as error:  # a precondition is the host's code; its failure is told with the line that named it
-        names = ", ".join(map(str, effects))
-        raise _stopped(
-            source, f"the precondition of {names} failed: {type(error).__name__}: {error}", "requires=(state, *arguments) -> bool"
-        ) from error
-    return f"could not be carried out: the precondition of {failing} does not hold" if failing else ""
 
 
 def _is_step(first: Option, later: Option) -> bool:
@@ -442,7 +251,3 @@ def _same(later: Option | Obligation, first: Option | Obligation) -> str:
     if later.id == first.id:
         return f"offered already by {first.source}"
     return f"reads the same as {first.id!r} from {first.source}"
-
-
-def _stopped(source: Source, message: str, hint: str) -> PolicyError:
-    return PolicyError(message, [Problem(source.file, source.line, 0, message, hint)], hint=hint)

@@ -1,4 +1,4 @@
-"""A policy against its catalog, before it ever runs: every id, slot and slot type that the text tells. Runs nothing."""
+"""A policy against its catalog, before it ever runs: every id, slot and slot type that the text tells."""
 
 from __future__ import annotations
 
@@ -176,15 +176,9 @@ def _value_misfit(value: Any, slot: Slot) -> str:
     if slot.kind == "choice":
         key = value.value if isinstance(value, enum.Enum) else value
         return "" if key in slot.choices else repr(key)
-    if slot.kind == "text":
-        return (
-            f"{len(value)} characters (at most {slot.max_length})"
-            if len(value) > slot.max_length
-            else ""
-            if value.strip()
-            else "an empty text"
-        )
-    return ""
+    if slot.kind == "text" and len(value) > slot.max_length:
+        return f"{len(value)} characters (at most {slot.max_length})"
+    return "an empty text" if slot.kind == "text" and not value.strip() else ""
 
 
 def _type_fits(kind: type, wanted: SlotKind) -> bool:

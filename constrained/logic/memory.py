@@ -65,7 +65,7 @@ class Memory(_Value):
     def __hash__(self) -> int:
         return hash((frozenset(self.said.items()), self.number, self.running, self.done, self.outcomes, self.clock, self.history))
 
-    def course(self) -> dict[str, object]:
+    def to_record(self) -> dict[str, object]:
         """What logic reads of it besides ``said`` and ``number``, as JSON, without what is empty: for the record of a turn."""
         kept: dict[str, object] = self.model_dump(mode="json", include={"running", "done", "outcomes", "clock"})
         return {name: value for name, value in kept.items() if value}

@@ -2,7 +2,7 @@
 
     obligations=(at_start("automated"), before("advice", "disclaimer"), after("rate", "rate_note"))
 
-``what`` is a response id or a tag. They are met by construction: ``scheduled`` puts what is due into the turn, and an
+``what`` is a response id or a tag. They are met by construction: ``Schedule`` puts what is due into the turn, and an
 option that would break one is not allowed. Time is an input: the turn's clock.
 """
 
@@ -160,7 +160,7 @@ def _misfits(clause: Clause, catalog: Catalog) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduled:
+class ScheduledClauses:
     """What the obligations make of one option.
 
     Attributes:
@@ -174,7 +174,7 @@ class Scheduled:
     reason: str = ""
 
 
-_NOTHING = Scheduled()
+_NOTHING = ScheduledClauses()
 
 
 @dataclass(slots=True)
@@ -196,20 +196,20 @@ class Schedule:
         self.due = [clause for clause in self.clauses if self._is_due(clause)]
         self.causes = {clause: self._cause(clause) for clause in nevers}
 
-    def of(self, spoken: Sequence[Response], effects: Sequence[str]) -> Scheduled:
+    def of(self, spoken: Sequence[Response], effects: Sequence[str]) -> ScheduledClauses:
         """What goes with an option that says these responses, in this order, and has these effects."""
         last: list[Clause] = []
         first = [clause for clause in self.due if not _is_met(clause, spoken)]
         broken = self._commitment(spoken, effects, first)
         if broken is not None:
-            return Scheduled(broken=broken, reason=f"{broken.response_id!r} was not said in an earlier turn")
+            return ScheduledClauses(broken=broken, reason=f"{broken.response_id!r} was not said in an earlier turn")
         for _ in range(len(self.clauses) + 1):
             if not self._grow(first, spoken, last):
                 break
         else:
-            return Scheduled(broken=self.clauses[0], reason="the obligations demand each other without end")
+            return ScheduledClauses(broken=self.clauses[0], reason="the obligations demand each other without end")
         first, last = self._kept(first), self._kept(last)
-        return self._forbidden(first, spoken, last) or (Scheduled(tuple(first), tuple(last)) if first or last else _NOTHING)
+        return self._forbidden(first, spoken, last) or (ScheduledClauses(tuple(first), tuple(last)) if first or last else _NOTHING)
 
     def _cause(self, clause: Clause) -> str:
         """A response that was said and is what the clause means; empty when there is none."""
@@ -264,17 +264,17 @@ class Schedule:
         said_once = {one.response_id for one in self.clauses if one.kind == "once" and one.response_id in self.memory.said}
         return [one for one in added if one.response_id not in said_once]
 
-    def _forbidden(self, first: list[Clause], spoken: Sequence[Response], last: list[Clause]) -> Scheduled | None:
+    def _forbidden(self, first: list[Clause], spoken: Sequence[Response], last: list[Clause]) -> ScheduledClauses | None:
         order = [self.catalog[one.response_id] for one in first] + list(spoken) + [self.catalog[one.response_id] for one in last]
         for clause in self.clauses:
             if clause.kind == "once":
                 n_times = sum(one.id == clause.response_id for one in order)
                 if n_times and (n_times > 1 or clause.response_id in self.memory.said):
-                    return Scheduled(broken=clause, reason=f"{clause.response_id!r} is said once in a conversation")
+                    return ScheduledClauses(broken=clause, reason=f"{clause.response_id!r} is said once in a conversation")
             elif clause.kind == "never_after":
                 reason = self._too_late(clause, order)
                 if reason:
-                    return Scheduled(broken=clause, reason=reason)
+                    return ScheduledClauses(broken=clause, reason=reason)
         return None
 
     def _too_late(self, clause: Clause, order: Sequence[Response]) -> str:

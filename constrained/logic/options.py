@@ -23,8 +23,8 @@ OfferKind = Literal["say", "only", "must"]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """Where a procedure goes when an offer is chosen.
+class ProcedureMove:
+    """Where a procedure goes when an offer is chosen, and what is said with it.
 
     Attributes:
         follows: what it says after the offer, in the same turn.
@@ -51,7 +51,7 @@ class Offer:
         is_once: not offered again in a conversation in which it was said.
         is_after: for ``must``: said after the chosen response instead of before it.
         is_end: the running procedures are over when it is chosen.
-        way: what it means for a procedure; None for an offer of a policy that stands for itself.
+        move: what it means for a procedure; None for an offer of a policy that stands for itself.
     """
 
     kind: OfferKind
@@ -62,7 +62,7 @@ class Offer:
     is_once: bool = False
     is_after: bool = False
     is_end: bool = False
-    way: Way | None = None
+    move: ProcedureMove | None = None
 
     def once(self) -> Offer:
         """At most once in a conversation."""
@@ -80,9 +80,9 @@ class Offer:
             raise self._misused(".ends() on must()", "put it on the option that is chosen")
         return replace(self, is_end=True)
 
-    def goes(self, way: Way) -> Offer:
+    def with_move(self, move: ProcedureMove) -> Offer:
         """The same, with what it means for a procedure."""
-        return Offer(self.kind, self.response_id, self.slots, self.source, self.effects, self.is_once, self.is_after, self.is_end, way)
+        return Offer(self.kind, self.response_id, self.slots, self.source, self.effects, self.is_once, self.is_after, self.is_end, move)
 
     def then(self, effect: EffectKind, *args: Any, **kwargs: Any) -> Offer:
         """Adds an effect that the host runs, once, if this option is chosen and committed."""

@@ -2,8 +2,9 @@
 
     @policy("tavern")
     def innkeeper(state: Tavern, heard: Heard):
-        yield say("greet") What a policy yields becomes options in ``allow``. A policy with a main procedure, or one
-that starts some, is made by ``@procedure``; see ``logic.procedure``.
+        yield say("greet")
+
+What a policy yields becomes options in ``allow``. A policy with a main procedure is made by ``@procedure``.
 """
 
 from __future__ import annotations
@@ -11,29 +12,28 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, update_wrapper
+from functools import update_wrapper
 from itertools import islice
 from pathlib import Path
 from types import FunctionType, MappingProxyType
 from typing import Any, Literal
 
-from constrained.catalog.response import Catalog, Source
-from constrained.errors import ConstrainedError, PolicyError, Problem, ProcedureError
+from constrained.catalog.response import Catalog
+from constrained.errors import ConstrainedError, PolicyError, Problem
 from constrained.logic.effects import EffectKind
 from constrained.logic.matching import mismatches
-from constrained.logic.memory import Frame, Memory
-from constrained.logic.obligations import Audience, Clause, clause_problems
+from constrained.logic.memory import Memory
+from constrained.logic.obligations import Clause, clause_problems
 from constrained.logic.options import Offer
 from constrained.logic.purity import impurities
-from constrained.logic.registration import catalog_of, code_hash, first_line, generator, heard_fields, parameters_of, read, text_hash
+from constrained.logic.registration import catalog_of, first_line, generator, parameters_of, read, text_hash
 from constrained.logic.script import FunctionNode, Script, specificity_by_line
 from constrained.logic.source_offers import find_offers, foreign
 from constrained.logic.state import State
-from constrained.procedures.position import ProcedurePosition, asked_said, has_waiting_loops, situation, standpoint
-from constrained.procedures.procedure_offers import offers_at
-from constrained.procedures.procedure_run import Body, step_at
+from constrained.procedures.offers import procedure_offers
+from constrained.procedures.policy_procedures import PolicyProcedures
 from constrained.understanding.hearing import Understanding
 
 MOST_OFFERS = 100_000  # a policy that yields more never ends
@@ -49,7 +49,7 @@ class PolicyTerms:
         obligations: of the whole conversation. events: names that the host commits besides effects.
         version: of the procedures. keeps: policies of older versions, for conversations that began with them.
         changed: what becomes of a procedure that runs when its code is another under the same version.
-        is_reminding: the open question is said again after each answer that stands beside it.
+        is_reminding: the open question is said again after each interruption that leaves it open.
     """
 
     obligations: tuple[Clause, ...] = ()
@@ -74,19 +74,28 @@ class PolicySource:
 class Policy:
     """A policy with its catalog; made by ``@policy`` or ``@procedure``. Immutable: setting an attribute raises AttributeError.
 
-    Two policies are equal when they are one object. What ``cached_property`` adds later follows from the attributes.
+    Two policies are equal when they are one object.
 
     Attributes:
         state_type: the State that it reads; ``heard_type``: the Understanding, or None when it reads none.
         source: text of the logic file; ``rules``: text of the function; ``hash``: ``sha256:`` over ``source``.
         file: path of the logic file; ``line``: where the function begins.
-        main: name of the procedure that every conversation runs; empty for a policy of one step. bodies: all procedures.
-        terms: what the decorator says besides; ``version`` is the procedures'.
+        script: the logic file as a syntax tree; ``functions``: those of the file that take part: the procedure, the policy
+            function, and all that they call or start.
+        terms: what the decorator says besides. procedures: those that every conversation runs, or may start.
         conditions_by_line: line of the logic file -> number of conditions on the way to it; lines without any may be left out.
     """
 
+    __name__: str  # of the decorated function, as for any function
+
     def __init__(
-        self, function: FunctionType, beside: FunctionType | None, catalog: Catalog, name: str, written: PolicySource, terms: PolicyTerms
+        self,
+        function: FunctionType,
+        policy_function: FunctionType | None,
+        catalog: Catalog,
+        name: str,
+        written: PolicySource,
+        terms: PolicyTerms,
     ) -> None:
         script, node = written.script, written.root
         kinds = list(written.parameters.values())
@@ -99,17 +108,25 @@ class Policy:
         self.source = script.text
         self.rules = "\n\n\n".join(_text_of(script, one) for one in (node, written.policy) if one is not None)
         self.hash = text_hash(script.text)
-        self.function_name = function.__name__
-        self.terms, self.version = terms, terms.version
-        self.main = "" if function is beside else function.__name__
-        self.script, self.written = script, written
-        self.is_claiming = bool(self.claimed)
-        self.is_reminding = terms.is_reminding
-        self._function = function
-        self._beside = beside
+        self.terms = terms
+        self.script, self.functions = script, written.functions
+        self.procedures: PolicyProcedures = PolicyProcedures(
+            script,
+            written.functions,
+            self.line,
+            None if function is policy_function else function,
+            self.state_type,
+            self.heard_type,
+            catalog.fallback,
+            terms.version,
+            tuple(one.procedures for one in terms.keeps),
+            terms.changed == "restart",
+            terms.is_reminding,
+        )
+        self._policy_function = policy_function
         self.conditions_by_line: Mapping[int, int] = MappingProxyType(_specificity(written))
         update_wrapper(self, function)
-        self.__dict__["_is_sealed"] = True
+        self.__dict__["_is_sealed"] = True  # from here on ``__setattr__`` refuses
 
     def __setattr__(self, name: str, value: object) -> None:
         if "_is_sealed" in self.__dict__:
@@ -122,148 +139,44 @@ class Policy:
     def __replace__(self, **changes: Any) -> Policy:
         """A second policy with other attributes, as ``copy.replace`` of Python 3.13 makes it; nothing is checked or read anew."""
         twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__ | changes)
+        twin.__dict__.update(self.__dict__ | changes)  # past ``__setattr__``: it is not handed out before it is whole
         return twin
 
-    def __call__(self, state: State, heard: Understanding | None = None) -> tuple[Offer, ...]:
-        """What may be said in the first turn, in order. Raises PolicyError, with file and line, for anything but offers."""
-        return offers_at(self, state, heard, Memory())
+    def __call__(self, state: State, heard: Understanding | None = None, memory: Memory | None = None) -> tuple[Offer, ...]:
+        """What may be said in the turn after ``memory`` (in the first, when None), in order.
 
-    def beside(self, state: State, heard: Understanding | None) -> tuple[Offer, ...]:
-        """What the policy function yields; beside a procedure, that is what may be said without leaving its step."""
-        if self._beside is None:
+        Raises PolicyError, with file and line, for anything but offers; ProcedureError when a running procedure cannot go on.
+        """
+        if heard is None and self.heard_type is not None:
+            heard = self.heard_type()
+        yielded = self._yielded(state, heard)
+        if not self.procedures.definitions:
+            return yielded
+        return procedure_offers(self.procedures, state, heard, memory or Memory(), yielded)
+
+    def serving(self, memory: Memory) -> Policy:
+        """This policy, or the older version of it that the conversation began with."""
+        version = memory.running[0].version if memory.running else self.terms.version
+        return self if version == self.terms.version else next((one for one in self.terms.keeps if one.terms.version == version), self)
+
+    def __repr__(self) -> str:
+        return f"<{'Procedure' if self.procedures.main else 'Policy'} {self.name!r} {self.file}:{self.line}>"
+
+    def _yielded(self, state: State, heard: Understanding | None) -> tuple[Offer, ...]:
+        """What the policy function yields; where a procedure runs, that is what may interrupt it."""
+        function = self._policy_function
+        if function is None:
             return ()
-        arguments = (state,) if self._beside.__code__.co_argcount < 2 else (state, self._heard(heard))
+        arguments = (state,) if function.__code__.co_argcount < 2 else (state, heard)
         try:
-            offers = tuple(islice(self._beside(*arguments), MOST_OFFERS + 1))
+            offers = tuple(islice(function(*arguments), MOST_OFFERS + 1))
         except ConstrainedError:
             raise
         except Exception as error:  # whatever a policy raises, its host gets the line of logic and a typed error
             raise self._failed(error) from error
         if len(offers) > MOST_OFFERS or not _OFFERS.issuperset(map(type, offers)):
-            raise self._misyielded(self._beside, arguments)
+            raise self._misyielded(function, arguments)
         return offers
-
-    def specificity(self, line: int) -> int:
-        """Number of conditions on the way to a line of the logic file; 0 for a line outside the policy."""
-        return self.conditions_by_line.get(line, 0)
-
-    def impurities(self) -> list[Problem]:
-        """What the policy does that a pure function does not, as far as its text tells."""
-        return list(impurities(self.script, self.nodes()))
-
-    def nodes(self) -> list[FunctionNode]:
-        """Every function of the file that takes part: the procedure, the policy beside it, and all that they call or begin."""
-        return list(self.written.functions)
-
-    # -- procedures --------------------------------------------------------------------------------------
-
-    def serving(self, memory: Memory) -> Policy:
-        """This policy, or the older version of it that the conversation began with."""
-        version = memory.running[0].version if memory.running else self.version
-        return self if version == self.version else next((one for one in self.terms.keeps if one.version == version), self)
-
-    def frames(self, memory: Memory) -> tuple[Frame, ...]:
-        """The procedures that run; none where they begin anew because their code changed. Raises ProcedureError."""
-        for frame in memory.running:
-            body = self.bodies.get(frame.name)
-            if body is not None and (body.version, body.code) == (frame.version, frame.code):
-                continue
-            if self.terms.changed == "restart":
-                return ()
-            raise self._changed(frame, body)
-        return memory.running
-
-    def body(self, name: str, source: Source) -> Body:
-        """The procedure of that name. Raises ProcedureError when it was not there when the policy was registered."""
-        found = self.bodies.get(name)
-        if found is None:
-            hint = "write start(NAME) with an async function of this file"
-            raise ProcedureError(f"start({name}) begins no procedure", [Problem(source.file, source.line, 0, name, hint)], procedure=name)
-        return found
-
-    def obligations_at(self, place: Audience) -> tuple[Clause, ...]:
-        """The obligations of a conversation that takes place there."""
-        return tuple(clause for clause in self.obligations if clause.holds_at(place)) if self.obligations else ()
-
-    @property
-    def obligations(self) -> tuple[Clause, ...]:
-        return self.terms.obligations
-
-    @cached_property
-    def bodies(self) -> Mapping[str, Body]:
-        """The procedures by name: the main one, and those that are started. Read once the file has been executed."""
-        main = self._function if self.main else None
-        return MappingProxyType({one.__name__: self._body(one) for one in _begun(self.script, self.written.functions, main)})
-
-    @cached_property
-    def once_ids(self) -> frozenset[str]:
-        """Ids whose having been said decides what may be said; all of them where the text does not tell which."""
-        made = find_offers(self.script, self.nodes())
-        return frozenset(name for one in made if any(link == "once" for link, _ in one.links) for name in one.ids or self.catalog.responses)
-
-    @cached_property
-    def asked_said(self) -> Mapping[str, int]:
-        """Ids of which it matters whether they were said, with the number of turns that an obligation counts back, or 0."""
-        return MappingProxyType(asked_said(self))
-
-    @cached_property
-    def claimed(self) -> frozenset[str]:
-        """Events that some response claims."""
-        return frozenset(response.claims for response in self.catalog.responses.values() if response.claims)
-
-    @cached_property
-    def has_waiting_loops(self) -> bool:
-        """Whether a procedure may wait inside a loop."""
-        return has_waiting_loops(self.nodes())
-
-    @cached_property
-    def read_fields(self) -> frozenset[str]:
-        """Fields of what is heard that some function reads by name."""
-        return heard_fields(self.script, self.nodes(), self.heard_type)
-
-    def listens(self, memory: Memory) -> frozenset[str]:
-        """The fields of what is heard that the next turn may depend on: all that are read, and those that answer the open step."""
-        served = self.serving(memory)
-        frames = served.frames(memory)
-        if not served.bodies or self.heard_type is None:
-            return frozenset(self.heard_type.model_fields) if self.heard_type else frozenset()
-        waits = step_at(served.bodies[frames[-1].name], frames[-1]) if frames else None
-        return served.read_fields | frozenset(waits.fields if waits else ())
-
-    def stands_at(self, memory: Memory) -> ProcedurePosition | None:
-        """The step at which the running procedure waits; None where none runs."""
-        return standpoint(self.serving(memory), memory)
-
-    def situation(self, memory: Memory) -> Hashable:
-        """Equal for memories after which everything goes the same way, given equal states and equal things heard."""
-        return situation(self.serving(memory), memory)
-
-    def __repr__(self) -> str:
-        return f"<{'Procedure' if self.main else 'Policy'} {self.name!r} {self.file}:{self.line}>"
-
-    def _heard(self, heard: Understanding | None) -> Understanding | None:
-        return self.heard_type() if heard is None and self.heard_type is not None else heard
-
-    def _body(self, function: FunctionType) -> Body:
-        node = self.script.function_at(function.__code__.co_firstlineno, function.__name__)
-        if node is None:
-            raise PolicyError(f"the source of {function.__name__} is not at hand", hint="write it at the top level of the logic file")
-        code = code_hash(self.script, node)
-        return Body(function.__name__, function, self.state_type, self.heard_type, self.terms.version, code, self.file, first_line(node))
-
-    def _changed(self, frame: Frame, body: Body | None) -> ProcedureError:
-        if frame.version != self.version:
-            known = ", ".join(str(one.version) for one in (self, *self.terms.keeps))
-            message, hint = f"began in version {frame.version}; there is {known}", 'keep the old one: keeps=(old,), or changed="restart"'
-        else:
-            what = "is another now" if body else "is gone"
-            message = f"began in version {frame.version}, and its code {what} under the same version"
-            hint = 'give the changed code a new version and keep the old one: keeps=(old,), or changed="restart"'
-        problem = Problem(self.file, body.line if body else self.line, 0, f"the procedure {frame.name!r} {message}", hint)
-        return ProcedureError(
-            f"the procedure {frame.name!r} cannot go on", [problem], procedure=frame.name, version=frame.version, hint=hint
-        )
 
     def _misyielded(self, function: FunctionType, arguments: tuple[Any, ...]) -> PolicyError:
         """Runs the policy again, up to the yield that is wrong, to name its line."""
@@ -323,15 +236,19 @@ def policy(
 
 
 def registered(
-    function: FunctionType, beside: FunctionType | None, catalog: str | Path | Catalog, terms: PolicyTerms, local_names: dict[str, Any]
+    function: FunctionType,
+    policy_function: FunctionType | None,
+    catalog: str | Path | Catalog,
+    terms: PolicyTerms,
+    local_names: dict[str, Any],
 ) -> Policy:
-    """A policy out of its main function and the one beside it; they are one where there is no main procedure."""
+    """A policy out of its main function and its policy function; they are one where there is no main procedure."""
     script, node = read(function)
     parameters, problems = parameters_of(script, node, function, local_names)
     name, loaded = catalog_of(catalog, Path(function.__code__.co_filename))
-    other = node if beside is function else read(beside)[1] if beside is not None else None
-    if other is not None and beside is not None and other is not node:
-        others, more = parameters_of(script, other, beside, local_names)
+    other = node if policy_function is function else read(policy_function)[1] if policy_function is not None else None
+    if other is not None and policy_function is not None and other is not node:
+        others, more = parameters_of(script, other, policy_function, local_names)
         problems += more or [script.problem(other, f"{other.name} reads other types than {node.name}", "give both the same")] * (
             not set(others.values()) <= set(parameters.values())
         )
@@ -350,7 +267,7 @@ def registered(
         raise PolicyError(f"the policy {function.__name__} does not fit the catalog {loaded.name!r}", problems)
     return Policy(
         function,
-        beside,
+        policy_function,
         loaded,
         name,
         PolicySource(script, node, other if other is not node else None, tuple(functions), MappingProxyType(parameters)),
@@ -378,21 +295,13 @@ def _keeps(script: Script, node: FunctionNode, parameters: dict[str, type], term
     found = []
     for kept in terms.keeps:
         if [kept.state_type, kept.heard_type] != [*parameters.values(), None][:2]:
-            found.append(script.problem(node, f"version {kept.version} reads other types", "a version kept reads the same State and Heard"))
-    versions = [terms.version, *(kept.version for kept in terms.keeps)]
+            found.append(
+                script.problem(node, f"version {kept.terms.version} reads other types", "a version kept reads the same State and Heard")
+            )
+    versions = [terms.version, *(kept.terms.version for kept in terms.keeps)]
     if len(set(versions)) < len(versions):
         found.append(script.problem(node, f"two versions are {max(versions, key=versions.count)}", "number them apart"))
     return found
-
-
-def _begun(script: Script, functions: Sequence[FunctionNode], main: FunctionType | None) -> list[FunctionType]:
-    """The procedures of a policy: the main one, and those that are started by name."""
-    names = dict.fromkeys(name for function in functions for name in script.begun(function))
-    found = [script.module_globals.get(name) for name in names]
-    missing = [name for name, value in zip(names, found, strict=True) if not isinstance(value, FunctionType)]
-    if missing:
-        raise PolicyError(f"start({missing[0]}): no plain async function", hint="define it at the top level, without a decorator")
-    return [*([main] if main is not None else []), *(one for one in found if isinstance(one, FunctionType))]
 
 
 def _specificity(written: PolicySource) -> dict[int, int]:

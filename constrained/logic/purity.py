@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from constrained.errors import Problem
 from constrained.logic.effects import EffectKind
@@ -67,7 +67,7 @@ _CHANGES = frozenset(
 _HINT = "a policy only reads state and heard, and yields; what it needs to know belongs in the State, what it does in an @effect"
 
 
-def impurities(script: Script, functions: list[FunctionNode]) -> Iterator[Problem]:
+def impurities(script: Script, functions: Sequence[FunctionNode]) -> Iterator[Problem]:
     """Every impure act of these functions, each with its line."""
     for function in functions:
         yield from _signature(script, function)

@@ -1,11 +1,11 @@
-"""What a policy and a procedure have in common when they are registered: source, catalog, signature, code. Runs nothing."""
+"""What a policy and a procedure have in common when they are registered: source, catalog and signature."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import linecache
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from constrained._values import source_text
 from constrained.catalog.response import Catalog
 from constrained.errors import PackError, PolicyError, Problem
-from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
+from constrained.logic.script import FunctionNode, Script
 from constrained.logic.state import State
 from constrained.understanding.hearing import Understanding
 
@@ -119,30 +119,3 @@ def text_hash(text: str) -> str:
 def first_line(node: FunctionNode) -> int:
     """The line of the first decorator, else of the ``def``."""
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-
-
-def code_hash(script: Script, root: FunctionNode) -> str:
-    """The hash of a procedure's code: its function, those that it calls, and the constants that they name.
-
-    Comments and layout do not count. State, Heard and effects do not either: events hold what came of them.
-    """
-    functions = script.called(root)
-    names = sorted({name for function in functions for name in _constants(script, body_nodes(function))})
-    parts = [*map(ast.unparse, functions), *(f"{name} = {ast.unparse(script.constants[name])}" for name in names)]
-    return text_hash("\n".join(parts))
-
-
-def _constants(script: Script, nodes: Iterator[ast.AST] | Sequence[ast.AST]) -> Iterator[str]:
-    """Module constants that these nodes name, and those that they are made of."""
-    for node in nodes:
-        if isinstance(node, ast.Name) and node.id in script.constants and node.id not in bindings(node):
-            yield node.id
-            yield from (name for name in _constants(script, list(ast.walk(script.constants[node.id]))) if name != node.id)
-
-
-def heard_fields(script: Script, functions: Sequence[FunctionNode], heard_type: type[Understanding] | None) -> frozenset[str]:
-    """The fields of what is heard that these functions read by name; all of them where they pass it on in another way."""
-    if heard_type is None:
-        return frozenset()
-    known = frozenset(heard_type.model_fields)
-    return known & {node.attr for function in functions for node in body_nodes(function) if isinstance(node, ast.Attribute)}

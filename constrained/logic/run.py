@@ -1,8 +1,8 @@
 """One turn of a policy or procedure as a pure function: what may be said, and the memory after each of it.
 
-ran = run(policy, state, heard, memory)
-for option in ran.allowed.options:
-    after = ran.after(option)
+turn = run(policy, state, heard, memory)
+for option in turn.allowed.options:
+    after = turn.after(option)
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
-from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.logic.allow import allow
 from constrained.logic.memory import Memory
 from constrained.logic.obligations import Audience
+from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
@@ -47,17 +47,17 @@ class TurnOptions:
         """Whether a procedure goes on, without a message, once the host has told what became of the option's effects."""
         if not option.effects or not option.running:
             return False
-        stands = self.policy.stands_at(Memory(running=option.running))
-        return stands is not None and stands.kind == "perform"
+        position = self.policy.procedures.position(Memory(running=option.running))
+        return position is not None and position.kind == "perform"
 
     def after(self, option: Option) -> Memory:
-        """The memory once the option is chosen and committed; what became of its effects is told with ``told``."""
+        """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``."""
         memory, number = self.memory, self.memory.number + 1
         spoken = [one.id for one in self.said(option)]
         changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(spoken, number)}
         if option.running is not None:
             changes["running"] = option.running
-        timed = {clause.response_id for clause in self.policy.obligations if clause.minutes}
+        timed = {clause.response_id for clause in self.policy.terms.obligations if clause.minutes}
         if timed and self.now is not None:
             clock = {"": self.now} | dict(memory.clock) | {name: self.now for name in spoken if name in timed}
             changes["clock"] = tuple(sorted(clock.items()))
@@ -74,14 +74,14 @@ def run(
     place: Audience | None = None,
     locale: str | None = None,
     today: date | None = None,
-    standing: ApprovalSnapshot = NO_LEDGER,
+    approvals: ApprovalCheck = CATALOG_ONLY,
 ) -> TurnOptions:
     """What may be said now, and what follows from each.
 
     Args:
         memory: of the conversation so far; a new one's when None. now: seconds since the epoch.
         locale: the catalog's when None. today: the day for approvals that are written in the catalog; see ``in_force_on``
-            when None.
+            when None. approvals, place: as for ``allow``.
     """
     memory = Memory() if memory is None else memory
     policy = policy.serving(memory)
@@ -92,7 +92,7 @@ def run(
         memory,
         locale=locale or policy.catalog.locale,
         today=today or in_force_on(policy),
-        standing=standing,
+        approvals=approvals,
         now=now,
         place=place,
     )

@@ -1,4 +1,4 @@
-"""A logic file as a syntax tree: its functions, its constants, what an expression may hold."""
+"""A logic file as a syntax tree: its functions and constants, what an expression may hold, the conditions on the way to a line."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def _first_lines(node: FunctionNode) -> set[int]:
     return {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}
 
 
-# -- Specificity: how many conditions lie on the way to a line of a logic file. --
+# -- conditions on the way to a line -----------------------------------------------------------------
 
 
 def specificity_by_line(script: Script, root: FunctionNode) -> dict[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ _MAKERS: dict[Any, MadeKind] = {
     say: "say", only: "only", must: "must", tell: "tell", ask: "ask", confirm: "confirm", perform: "perform",
 }  # fmt: skip
 _WORDINGS = ("again", "otherwise")  # keywords of a step that name responses, and are no slots
-_SETTINGS = (*_WORDINGS, "tries", "beside", "alone")
+_SETTINGS = (*_WORDINGS, "tries", "asides", "alone")
 _COLLECTS = ("tuple", "list", "sorted", "reversed", "filter")  # builtins that only pass offers on
 _LINKS = ("once", "after", "then", "ends")
 
@@ -59,7 +59,7 @@ class Made:
         return self.kind in STEPS
 
 
-def find_offers(script: Script, functions: list[FunctionNode]) -> list[Made]:
+def find_offers(script: Script, functions: Sequence[FunctionNode]) -> list[Made]:
     """Every offer in these functions, in the order of the file."""
     dead = {id(node) for function in functions for node in _dead(function)}
     found = [_made(script, call, kind, dead) for function in functions for call, kind in _calls(script, function)]
@@ -110,7 +110,7 @@ def _scopes(node: ast.AST) -> Iterator[ast.AST]:
         scope = _parent(scope)
 
 
-def foreign(script: Script, functions: list[FunctionNode]) -> Iterator[Problem]:
+def foreign(script: Script, functions: Sequence[FunctionNode]) -> Iterator[Problem]:
     """Yields of what a function outside the file returns: its offers could not be checked."""
     for node in (node for function in functions for node in body_nodes(function)):
         value = node.value if isinstance(node, ast.Yield | ast.YieldFrom) else None

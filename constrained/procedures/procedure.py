@@ -1,6 +1,6 @@
 """Procedures: straight-line code of steps that spans many turns, and goes on where it stood.
 
-    @procedure("bank_disputes", version=1, beside=answers)
+    @procedure("bank_disputes", version=1, interruptions=answers)
     async def dispute(state: Desk, heard: Heard):
         payment = await ask("which_payment", "transaction")
         if await confirm("shall_i_file", merchant=payment):
@@ -29,7 +29,7 @@ def procedure(
     catalog: str | Path | Catalog,
     *,
     version: int = 1,
-    beside: Callable[..., Any] | None = None,
+    interruptions: Callable[..., Any] | None = None,
     obligations: Sequence[Clause] = (),
     events: Sequence[str] = (),
     keeps: Sequence[Policy] = (),
@@ -41,13 +41,13 @@ def procedure(
     Args:
         catalog: as for ``policy``.
         version: goes up when the code changes; conversations that began before go on with the version they began with.
-        beside: a policy function: what may be said at any step without leaving it (``say``), what interrupts it
+        interruptions: a policy function: what may be said at any step without leaving it (``say``), what leaves it
             (``only(...).ends()``, ``start(other)``), what is said in addition (``must``).
         obligations, events: as for ``policy``.
         keeps: older versions, registered too, for conversations that began with them.
         changed: what to do with a conversation whose procedure has other code now under the same version, or a version
             that is not kept: ``refuse`` raises ProcedureError, ``restart`` begins anew.
-        remind: after what is said beside an open question, say the question again.
+        remind: after an interruption that leaves a question open, say the question again.
 
     Raises:
         PolicyError: the functions and the catalog do not fit, or they are not pure; every reason at once.
@@ -61,16 +61,11 @@ def procedure(
                 f"@procedure decorates a function, not {type(function).__name__}", hint="async def name(state: ..., heard: ...):"
             )
         script, node = read(function)
-        if (
-            not isinstance(node, ast.AsyncFunctionDef)
-            or isinstance(beside, Policy)
-            or (beside is not None and not isinstance(beside, FunctionType))
-        ):
-            hint = "write async def for the procedure, and a plain def without a decorator for what stands beside it"
-            message = (
-                f"{function.__name__} is no procedure" if not isinstance(node, ast.AsyncFunctionDef) else "beside= is no plain function"
-            )
-            raise PolicyError(message, [Problem(script.file, node.lineno, 0, message, hint)], hint=hint)
-        return registered(function, beside, catalog, terms, dict(sys._getframe(1).f_locals))
+        is_procedure = isinstance(node, ast.AsyncFunctionDef)
+        if is_procedure and (interruptions is None or isinstance(interruptions, FunctionType)):
+            return registered(function, interruptions, catalog, terms, dict(sys._getframe(1).f_locals))
+        message = "interruptions= is no plain function" if is_procedure else f"{function.__name__} is no procedure"
+        hint = "write async def for the procedure, and a plain def without a decorator for its interruptions"
+        raise PolicyError(message, [Problem(script.file, node.lineno, 0, message, hint)], hint=hint)
 
     return register

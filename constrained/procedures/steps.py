@@ -19,7 +19,7 @@ from typing import Any, Literal
 from constrained.catalog.response import Source
 from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import EffectKind
-from constrained.logic.options import Offer, Way, source_of
+from constrained.logic.options import Offer, ProcedureMove, source_of
 
 StepKind = Literal["tell", "ask", "confirm", "perform", "choose"]
 TRIES = 2
@@ -37,7 +37,7 @@ class Step:
         offer: what is said. fields: of Heard, that answer it. among: label -> value, where the answer is picked.
         again: said when it was not answered. otherwise: said when it is given up.
         tries: how often it is put at most.
-        beside: what may be said at this step without leaving it. is_alone: nothing else may, but what interrupts or must be said.
+        asides: what may be said at this step without leaving it. is_alone: nothing else may, but what leaves the step or must be said.
     """
 
     kind: StepKind
@@ -47,7 +47,7 @@ class Step:
     again: Offer | None = None
     otherwise: Offer | None = None
     tries: int = TRIES
-    beside: tuple[Offer, ...] = ()
+    asides: tuple[Offer, ...] = ()
     is_alone: bool = False
 
     @property
@@ -68,7 +68,7 @@ class Step:
 
 def tell(response_id: str, **slots: Any) -> Step:
     """Says this; the procedure goes on at once."""
-    return _made("tell", response_id, (), "", TRIES, "", slots, sys._getframe(1))
+    return _made("tell", response_id, slots, sys._getframe(1))
 
 
 def ask(
@@ -77,7 +77,7 @@ def ask(
     again: str | Offer = "",
     tries: int = TRIES,
     otherwise: str | Offer = "",
-    beside: tuple[Offer, ...] = (),
+    asides: tuple[Offer, ...] = (),
     alone: bool = False,
     **slots: Any,
 ) -> Step:
@@ -88,12 +88,15 @@ def ask(
             Or an Enum, or a tuple of values: the answer is then the one whose continuation the model picks.
         again: the response that asks once more; by default the fallback, and the question again.
         tries: how often it is put at most. otherwise: said when it is given up; the fallback by default.
-        beside: offers that may be said at this step without leaving it. alone: of what the policy beside the procedure
-            yields, only interruptions (``only``, ``.ends()``) and ``must`` count at this step.
+        asides: offers that may be said at this step without leaving it. alone: of the interruptions of the procedure, only
+            those that leave the step (``only``, ``.ends()``) and ``must`` count at this step.
 
     Raises GaveUp in the procedure when all tries are used up.
     """
-    return _asked("ask", response_id, answers, again, tries, otherwise, beside, alone, slots, sys._getframe(1))
+    caller = sys._getframe(1)
+    return _made(
+        "ask", response_id, slots, caller, answers=answers, again=again, tries=tries, otherwise=otherwise, asides=asides, is_alone=alone
+    )
 
 
 def confirm(
@@ -103,13 +106,16 @@ def confirm(
     again: str | Offer = "",
     tries: int = TRIES,
     otherwise: str | Offer = "",
-    beside: tuple[Offer, ...] = (),
+    asides: tuple[Offer, ...] = (),
     alone: bool = False,
     **slots: Any,
 ) -> Step:
     """Asks for a yes or no, and comes back with True or False: by what the model picks, or by a field of Heard. As ``ask`` else."""
     answers: tuple[Any, ...] = (field,) if field else _YES_NO
-    return _asked("confirm", response_id, answers, again, tries, otherwise, beside, alone, slots, sys._getframe(1))
+    caller = sys._getframe(1)
+    return _made(
+        "confirm", response_id, slots, caller, answers=answers, again=again, tries=tries, otherwise=otherwise, asides=asides, is_alone=alone
+    )
 
 
 def perform(response_id: str, *, again: str | Offer = "", **slots: Any) -> Step:
@@ -117,7 +123,7 @@ def perform(response_id: str, *, again: str | Offer = "", **slots: Any) -> Step:
 
     Comes back with True when all were done, with False when one failed. ``again`` is said to messages before that.
     """
-    return _made("perform", response_id, (), again, TRIES, "", slots, sys._getframe(1))
+    return _made("perform", response_id, slots, sys._getframe(1), again=again)
 
 
 def choose(*values: Any) -> Step:
@@ -138,7 +144,7 @@ def start(procedure: Any) -> Offer:
     source = source_of(caller.f_code, caller)
     if not name:
         raise PolicyError(f"start({procedure!r:.60}) names no procedure", [_problem(source, "start() takes an async function")])
-    return Offer("say", STARTS + name, {}, source, way=Way())
+    return Offer("say", STARTS + name, {}, source, move=ProcedureMove())
 
 
 STARTS = "start "  # before the name of a procedure: no response id holds a space
@@ -149,41 +155,33 @@ _MOST_MADE = 1 << 14
 _MADE: dict[Any, tuple[CodeType, Step]] = {}  # the code is kept, so that its id stays its own
 
 
-def _asked(
+def _made(
     kind: StepKind,
     response_id: str,
-    answers: tuple[Any, ...],
-    again: Any,
-    tries: int,
-    otherwise: Any,
-    beside: tuple[Offer, ...],
-    is_alone: bool,
     slots: Any,
     caller: FrameType,
-) -> Step:
-    made = _made(kind, response_id, answers, again, tries, otherwise, slots, caller)
-    return replace(made, beside=tuple(beside), is_alone=is_alone) if beside or is_alone else made
-
-
-def _made(
-    kind: StepKind, response_id: str, answers: tuple[Any, ...], again: Any, tries: int, otherwise: Any, slots: Any, caller: FrameType
+    *,
+    answers: tuple[Any, ...] = (),
+    again: Any = "",
+    tries: int = TRIES,
+    otherwise: Any = "",
+    asides: tuple[Offer, ...] = (),
+    is_alone: bool = False,
 ) -> Step:
     """The step of one call; made once where nothing in it can change: a procedure is run anew in every turn."""
     is_plain = not slots and (answers is _YES_NO or all(type(one) is str for one in answers)) and type(again) is type(otherwise) is str
-    if not is_plain:
-        return _step(kind, response_id, answers, again, tries, otherwise, slots, caller)
-    key = (kind, response_id, answers, again, tries, otherwise, id(caller.f_code), caller.f_lasti)
-    found = _MADE.get(key)
-    if found is None:
-        found = caller.f_code, _step(kind, response_id, answers, again, tries, otherwise, slots, caller)
+    key = (kind, response_id, answers, again, tries, otherwise, id(caller.f_code), caller.f_lasti) if is_plain else None
+    found = _MADE.get(key) if key else None
+    made = found[1] if found else _step(kind, response_id, slots, caller, answers, again, tries, otherwise)
+    if key and not found:
         if len(_MADE) >= _MOST_MADE:
             _MADE.clear()
-        _MADE[key] = found
-    return found[1]
+        _MADE[key] = caller.f_code, made
+    return replace(made, asides=tuple(asides), is_alone=is_alone) if asides or is_alone else made
 
 
 def _step(
-    kind: StepKind, response_id: str, answers: tuple[Any, ...], again: Any, tries: int, otherwise: Any, slots: Any, caller: FrameType
+    kind: StepKind, response_id: str, slots: Any, caller: FrameType, answers: tuple[Any, ...], again: Any, tries: int, otherwise: Any
 ) -> Step:
     if kind in ("tell", "perform"):
         return Step(kind, _offer(response_id, slots, caller), again=_wording(again, caller))

@@ -49,7 +49,7 @@ class Coverage:
         """Of a pack of which nothing was shown yet."""
         catalog = policy.catalog
         responses = tuple(one.id for one in catalog.responses.values() if RESERVE not in one.tags)
-        lines = {made.call.lineno for made in find_offers(policy.script, policy.nodes()) if not made.is_dead}
+        lines = {made.call.lineno for made in find_offers(policy.script, policy.functions) if not made.is_dead}
         locales = sorted({locale for one in catalog.responses.values() for locale in one.texts})
         return cls(policy.name, policy.file, responses, tuple(sorted(lines)), tuple(locales))
 

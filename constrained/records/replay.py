@@ -105,7 +105,7 @@ def allowed_then(policy: Policy, record: Record, standing: ApprovalSnapshot) -> 
     state = policy.state_type.from_json(record.state)
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
     today, now = date.fromisoformat(record.today), datetime.fromisoformat(record.at).timestamp()
-    return allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, standing=standing, now=now)
+    return allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, approvals=standing, now=now)
 
 
 def memory_then(record: Record) -> Memory:

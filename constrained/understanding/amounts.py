@@ -1,4 +1,7 @@
-"""Words of a language that the recognisers need and that no library lists. Data only."""
+"""Finds amounts in a text: numerals by the locale's separators, number words by text2num; and the words that recognisers know.
+
+``Words`` holds, for each language, what amounts and dates are told by and no library lists.
+"""
 
 from __future__ import annotations
 
@@ -152,9 +155,9 @@ def words(language: str) -> Words:
     return _WORD_LANGUAGES.get(language, Words())
 
 
-# -- Finds numbers in a text: numerals by the locale's separators, number words by text2num. --
+# -- amounts -----------------------------------------------------------------------------------------
 
-Found = tuple[int, int, Decimal]
+AmountSpan = tuple[int, int, Decimal]
 
 MOST = 10**15  # numbers of this size and more cannot be said either
 DIGITS = 15  # longer numerals are account numbers or attacks, not amounts
@@ -169,7 +172,7 @@ _TOKEN = re.compile(r"[^\W\d_]+|\s+|.", re.DOTALL)
 _MULTIPLIERS = frozenset(map(Decimal, (100, 1_000, 10**6, 10**9)))
 
 
-def find_amounts(text: str, locale: Locale) -> list[Found]:
+def find_amounts(text: str, locale: Locale) -> list[AmountSpan]:
     """``(start, end, value)`` of every amount; ordinals, times, percentages, parts of codes and negatives are none."""
     known = words(locale.language)
     written, spoken = list(_numerals(text, locale)), list(spoken_numbers(text, locale.language))
@@ -178,7 +181,7 @@ def find_amounts(text: str, locale: Locale) -> list[Found]:
     return [one for one in _dozens(text, [*joined, *rest], known) if one[2] < MOST]
 
 
-def spoken_numbers(text: str, language: str) -> Iterator[Found]:
+def spoken_numbers(text: str, language: str) -> Iterator[AmountSpan]:
     """Numbers written in words ("twenty five", "two hundred and fifty"); ordinals are left out."""
     if language not in _LANGUAGES:
         return
@@ -208,7 +211,7 @@ class _Word:
         return not self.match.group().isalpha() and any(char.isdigit() for char in self.match.group())
 
 
-def _numerals(text: str, locale: Locale) -> Iterator[Found]:
+def _numerals(text: str, locale: Locale) -> Iterator[AmountSpan]:
     pattern, decimal = _numeral(locale)
     for match in pattern.finditer(text):
         before, after = text[max(0, match.start() - 3) : match.start()], text[match.end() : match.end() + 4]
@@ -248,7 +251,7 @@ def _value(numeral: str, decimal: str) -> Decimal | None:
     return Decimal(f"{whole.replace('.', '').replace(',', '')}.{fraction}")
 
 
-def _multiplied(text: str, written: Iterable[Found], spoken: list[Found]) -> tuple[list[Found], set[Found]]:
+def _multiplied(text: str, written: Iterable[AmountSpan], spoken: list[AmountSpan]) -> tuple[list[AmountSpan], set[AmountSpan]]:
     """ "5 hundred", "2 million": a numeral takes the multiplier word that follows it."""
     by_start = {one[0]: one for one in spoken if one[2] in _MULTIPLIERS}
     joined, used = [], set()
@@ -262,7 +265,7 @@ def _multiplied(text: str, written: Iterable[Found], spoken: list[Found]) -> tup
     return joined, used
 
 
-def _is_amount(text: str, found: Found, known: Words) -> bool:
+def _is_amount(text: str, found: AmountSpan, known: Words) -> bool:
     """Whether a number word is an amount; the word "one" often is not, and in many languages it is the article."""
     start, end, value = found
     if value != 1:
@@ -274,7 +277,7 @@ def _is_amount(text: str, found: Found, known: Words) -> bool:
     return not (known.one_before.intersection(before) or known.one_after.intersection(after))
 
 
-def _dozens(text: str, found: list[Found], known: Words) -> list[Found]:
+def _dozens(text: str, found: list[AmountSpan], known: Words) -> list[AmountSpan]:
     """With "a dozen", "half a dozen" and "three dozen" as numbers."""
     pattern = rf"(?<!\w)(?P<half>(?:{known.half})\s+)?(?:(?:{known.article})\s+)?(?P<half2>(?:{known.half})\s+)?(?:{known.dozen})(?!\w)"
     dozens = list(re.finditer(pattern, text, re.IGNORECASE))

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from babel import Locale
 
 
-Found = tuple[int, int, dt.date]
-Read = Callable[[re.Match[str]], dt.date | None]
+DateSpan = tuple[int, int, dt.date]
+DayReader = Callable[[re.Match[str]], dt.date | None]
 
 TOKENS = 100  # words that dateparser may read in one message; it needs about half a millisecond each
 _LOCK = threading.Lock()  # dateparser's search keeps the language of the running call in a module global
@@ -41,7 +41,7 @@ class _Today:
         return min(days, key=lambda day: ((day - self.date).days * sign < 0, abs((day - self.date).days)), default=None)
 
 
-def find_dates(text: str, locale: Locale, today: dt.date, prefer: Prefer) -> list[Found]:
+def find_dates(text: str, locale: Locale, today: dt.date, prefer: Prefer) -> list[DateSpan]:
     """``(start, end, day)`` of every day named in a text. A time, a week, a month or a duration is none."""
     at, known = _Today(today, prefer), words(locale.language)
     found, taken = [], bytearray(len(text))
@@ -71,7 +71,7 @@ def in_words(day: dt.date, locale: Locale) -> str:
 # -- days that are written out: phrases, numerals, month names, weekdays --------------------------------
 
 
-def _rules(locale: Locale, known: Words, at: _Today) -> Iterator[tuple[re.Pattern[str], Read]]:
+def _rules(locale: Locale, known: Words, at: _Today) -> Iterator[tuple[re.Pattern[str], DayReader]]:
     """Patterns and their readings, the more specific first: a place in the text is read once."""
     for phrase, days in known.days.items():
         yield _bordered(phrase), partial(_shifted, at.date, days)
@@ -190,7 +190,7 @@ def _ordinal(day: int, at: _Today) -> dt.date | None:
 # -- days that are relative: "tomorrow", "in two weeks", "three days ago" -------------------------------
 
 
-def _relative(text: str, taken: bytearray, locale: Locale, at: _Today) -> list[Found]:
+def _relative(text: str, taken: bytearray, locale: Locale, at: _Today) -> list[DateSpan]:
     """What dateparser finds in the rest of the text."""
     found, budget = [], TOKENS
     for piece in re.finditer(r"[^\0.,!?;:()\[\]{}\"\n]+", "".join("\0" if used else char for char, used in zip(text, taken, strict=True))):
@@ -203,7 +203,7 @@ def _relative(text: str, taken: bytearray, locale: Locale, at: _Today) -> list[F
     return found
 
 
-def _searched(piece: str, locale: Locale, at: _Today) -> Iterator[Found]:
+def _searched(piece: str, locale: Locale, at: _Today) -> Iterator[DateSpan]:
     digits, back = _with_digits(piece, locale.language)
     cursor = 0
     for phrase, day in _search(digits, locale.language, at.date):

@@ -84,7 +84,7 @@ class Hearing:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedQuestion:
     """A question put to this message: a Choice, and the value that each of its candidates means."""
 
     name: str
@@ -138,25 +138,25 @@ def grammar(form: str, text: str, *, examples: Sequence[str] = (), at_least: flo
     return PatternQuestion(text, at_least, form, "", messages(examples))
 
 
-def blanks(heard_type: type[Understanding], message: str) -> tuple[ExtractionField, ...]:
+def extraction_fields(heard_type: type[Understanding], message: str) -> tuple[ExtractionField, ...]:
     """What an engine is to read out of this message. Nothing out of an empty one."""
     if not message.strip():
         return ()
-    return tuple(one.blank(name) for name, one in heard_type.__questions__.items() if isinstance(one, PatternQuestion))
+    return tuple(one.extraction_field(name) for name, one in heard_type.__questions__.items() if isinstance(one, PatternQuestion))
 
 
-def believed(
+def checked_readings(
     heard_type: type[Understanding], wanted: Sequence[ExtractionField], read: Sequence[str | None], message: str
 ) -> dict[str, str]:
     """Field -> what was read, where it is of the field's form and the message says it.
 
-    Raises EngineError when ``read`` is not one text or None per blank.
+    Raises EngineError when ``read`` is not one text or None per field.
     """
     if len(read) != len(wanted) or not all(one is None or isinstance(one, str) for one in read):
         raise EngineError(
             f"{len(wanted)} texts were to be read, the engine gave {read!r:.100}", hint="the engine is faulty; nothing was said"
         )
-    found = {blank.name: str(one) for blank, one in zip(wanted, read, strict=True) if one is not None}
+    found = {field.name: str(one) for field, one in zip(wanted, read, strict=True) if one is not None}
     forms = heard_type.__questions__
     return {
         name: one
@@ -174,11 +174,11 @@ def ask(
     locale: str,
     readings: Mapping[str, str] | None = None,
     fields: Collection[str] | None = None,
-) -> tuple[Asked, ...]:
+) -> tuple[AskedQuestion, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
 
     Args:
-        readings: field -> the text that was read for it and is believed.
+        readings: field -> the text that was read for it, as ``checked_readings`` gives it.
         fields: those that anything depends on now; all of them when None.
 
     Raises PolicyError when an ``entity`` names what ``state`` does not have.
@@ -196,12 +196,12 @@ def ask(
         if len(answers) > 1:
             candidates = tuple(answer.candidate for answer in answers)
             kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day | PatternQuestion) else "heard"
-            asked.append(Asked(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers)))
+            asked.append(AskedQuestion(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers)))
     return tuple(asked)
 
 
 def understand(
-    heard_type: type[Understanding], asked: Sequence[Asked], distributions: Sequence[Distribution]
+    heard_type: type[Understanding], asked: Sequence[AskedQuestion], distributions: Sequence[Distribution]
 ) -> tuple[Understanding, tuple[Hearing, ...]]:
     """What was heard, from one distribution per question asked; fields not asked keep their defaults.
 
@@ -213,7 +213,7 @@ def understand(
     return heard_type(**{hearing.name: hearing.value for hearing in hearings}), hearings
 
 
-def _hearing(heard_type: type[Understanding], asked: Asked, answer: Distribution) -> Hearing:
+def _hearing(heard_type: type[Understanding], asked: AskedQuestion, answer: Distribution) -> Hearing:
     if len(answer.probabilities) != len(asked.values):
         raise EngineError(
             f"{asked.name!r} has {len(asked.values)} candidates, {len(answer.probabilities)} were scored", hint="the engine is faulty"
@@ -223,7 +223,7 @@ def _hearing(heard_type: type[Understanding], asked: Asked, answer: Distribution
     return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities)
 
 
-def _chosen(one: Question, asked: Asked, answer: Distribution) -> int:
+def _chosen(one: Question, asked: AskedQuestion, answer: Distribution) -> int:
     """Index of the candidate that is believed: the best, or the default one when the best is less probable than it must be."""
     if isinstance(one, YesNo):
         return 0 if answer.probabilities[0] >= one.at_least else 1
@@ -238,11 +238,11 @@ def _answers(one: Question, annotation: Any, state: Values, message: str, today:
     if isinstance(one, OneOf):
         return one.answers(annotation)
     if isinstance(one, Entity):
-        return one.answers(things(one, state))
+        return one.answers(entities_in(one, state))
     return _spans(one, annotation, message, today, locale)
 
 
-def things(one: Entity, state: Values) -> Iterable[Any]:
+def entities_in(one: Entity, state: Values) -> Iterable[Any]:
     """The things in the State field, in an order that is the same in every process."""
     things = getattr(state, one.among, ())
     if isinstance(things, frozenset):

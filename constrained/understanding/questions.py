@@ -248,7 +248,7 @@ class PatternQuestion(Question):
     def fits(self, text: str) -> bool:
         return fits(text, self.grammar, self.pattern)
 
-    def blank(self, name: str) -> ExtractionField:
+    def extraction_field(self, name: str) -> ExtractionField:
         return ExtractionField(name, self.text, self.grammar, self.pattern, tuple(self.examples))
 
     def answers(self, reading: str) -> list[Answer]:

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+from constrained.analysis.prover.recall import Situations
 from hypothesis import strategies as st
 
 from constrained import Policy, State
@@ -105,11 +106,12 @@ _clauses = st.lists(
     unique=True,
 )
 procedures = st.builds(
-    lambda steps, beside, clauses: (
+    lambda steps, interruptions, clauses: (
         HEAD
-        + "def beside(state: Small, heard: Heard):\n"
-        + _block([*beside, "return\nyield"])
-        + f'\n\n@procedure("small", beside=beside, obligations=({_listed(clauses)}))\nasync def small(state: Small, heard: Heard):\n'
+        + "def interruptions(state: Small, heard: Heard):\n"
+        + _block([*interruptions, "return\nyield"])
+        + f'\n\n@procedure("small", interruptions=interruptions, obligations=({_listed(clauses)}))\n'
+        + "async def small(state: Small, heard: Heard):\n"
         + _block(["await tell('sorry')" if not steps else "pass", *steps, 'await tell("four")'])
         + "\n"
     ),
@@ -150,7 +152,7 @@ class Brute:
     """Every conversation, by running each turn of each node with everything that can be heard. No shortcuts."""
 
     def __init__(self, policy: Policy, start: State, most: int = 3_000) -> None:
-        self.policy, self.most = policy, most
+        self.policy, self.situations, self.most = policy, Situations(policy), most
         self.keys: dict[object, tuple[State, Memory]] = {}
         self.steps: dict[object, list[Step]] = {}
         self.is_closed = True
@@ -167,16 +169,16 @@ class Brute:
                     todo.append(step.after)
 
     def _node(self, state: State, memory: Memory) -> object:
-        key = (state.model_dump_json(), self.policy.situation(memory))
+        key = (state.model_dump_json(), self.situations.of(memory))
         self.keys.setdefault(key, (state, memory))
         return key
 
     def _turns(self, node: object):
         state, memory = self.keys[node]
-        stands = self.policy.stands_at(memory)
+        stands = self.policy.procedures.position(memory)
         goes_on = stands is not None and stands.kind == "perform" and memory.running[-1].events[-1].number in dict(memory.outcomes)
         everything = itertools.product((False, True), (None, "p", "q"))
-        asked = self.policy.listens(memory) if self.policy.bodies else frozenset("xk")
+        asked = self.policy.procedures.listened_fields(memory) if self.policy.procedures.definitions else frozenset("xk")
         possible = {(x and "x" in asked, k if "k" in asked else None): None for x, k in everything}
         for x, k in [(False, None)] if goes_on else possible:
             heard = self.policy.heard_type(x=x, k=k)

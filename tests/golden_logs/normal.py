@@ -39,7 +39,12 @@ def normalised(content: dict[str, Any], origins: dict[str, int]) -> bytes:
     if content.get("sealed"):
         content["sealed"] = {name: value for name, value in content["sealed"].items() if name not in CLOSED}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return _LINE.sub(lambda found: f"{found[1]}:{int(found[2]) - origins[found[1]]:+d}", text).encode()
+    return from_origin(text, origins).encode()
+
+
+def from_origin(text: str, origins: dict[str, int]) -> str:
+    """A text with the lines of logic counted from the first statement."""
+    return _LINE.sub(lambda found: f"{found[1]}:{int(found[2]) - origins[found[1]]:+d}", text)
 
 
 _LINE = re.compile(r"\b([a-z_]+\.py):(\d+)")

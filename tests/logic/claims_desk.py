@@ -34,10 +34,10 @@ RESPONSES: dict[str, Any] = {
 HEADER = '''"""A claims desk of the tests."""
 from typing import Literal
 
-from constrained import (
-    GaveUp, State, Understanding, after, amount, ask, at_start, before, choose, confirm, effect, every, never_after, once, only, perform,
-    policy, procedure, question, say, start, must, tell, before_commitment,
-)
+from constrained import State, Understanding, effect, must, only, policy, procedure, say
+from constrained.hear import amount, question
+from constrained.obligations import after, at_start, before, before_commitment, every, never_after, once
+from constrained.steps import GaveUp, ask, choose, confirm, perform, start, tell
 
 
 class Desk(State):
@@ -65,8 +65,8 @@ def stop(state: Desk) -> Desk:
 REASONS = ("lost", "broken")
 '''
 
-BESIDE = """
-def beside(state: Desk, heard: Heard):
+INTERRUPTIONS = """
+def interruptions(state: Desk, heard: Heard):
     if heard.human:
         yield only("human").ends()
     yield say("hours")
@@ -104,9 +104,9 @@ OBLIGATIONS = 'obligations=(at_start("automated"), after("rate", "rate_note"))'
 
 
 def claims_desk(
-    folder: Any, body: str = "", *, decorator: str = "", responses: dict[str, Any] | None = None, beside: str = BESIDE
+    folder: Any, body: str = "", *, decorator: str = "", responses: dict[str, Any] | None = None, interruptions: str = INTERRUPTIONS
 ) -> Policy:
     """The desk as a policy out of a logic file; ``decorator``: the line above the procedure."""
-    decorator = decorator or f'@procedure("shop", version=1, beside=beside, {OBLIGATIONS})'
-    text = beside + "\n\n" + decorator + dedent(body or CLAIM)
+    decorator = decorator or f'@procedure("shop", version=1, interruptions=interruptions, {OBLIGATIONS})'
+    text = interruptions + "\n\n" + decorator + dedent(body or CLAIM)
     return make(folder, text, name="claim", header=HEADER, **(RESPONSES if responses is None else responses))

@@ -6,6 +6,7 @@ import datetime as dt
 import gc
 import weakref
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from constrained import Policy
 from constrained.catalog.render import render
 from constrained.catalog.response import Response, Source
-from constrained.errors import PolicyError, SlotError
-from constrained.logic.allow import _BUILDERS, LAST, allow, likeliest, most_salient, pooled
+from constrained.errors import ApprovalError, PolicyError, SlotError
+from constrained.logic.allow import allow, likeliest, most_salient, pooled
 from constrained.logic.memory import Memory
+from constrained.logic.option_builder import _BUILDERS, LAST
 from constrained.logic.options import Allowed, Option
 from tests.logic.packs import make, marked_lines, module_of
 
@@ -123,6 +125,31 @@ def test_some_option_is_always_allowed_and_every_offer_is_accounted_for(
     assert found == expected + Counter((option.id, option.source) for option in added)
     assert [option.id for option in added] in ([], ["pardon"])
     assert added in ([], [allowed.options[-1]])
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """An approval check that withholds these responses."""
+
+    ids: frozenset[str]
+    channel: str | None = None
+    jurisdiction: str | None = None
+
+    def why_not(self, response: Response, locale: str, today: dt.date, /) -> str:
+        return "is withheld" if response.id in self.ids else ""
+
+
+@given(program=steps, withheld=st.frozensets(st.sampled_from(["a", "b", "c", "gold", "count"])))
+def test_what_the_approvals_withhold_is_never_said(programs: Policy, program: list[dict[str, Any]], withheld: frozenset[str]) -> None:
+    state, options = state_of(programs, program), {"locale": "en", "today": TODAY}
+    must_be_said = {offer.response_id for offer in programs(state) if offer.kind == "must"}
+    if must_be_said & withheld:
+        with pytest.raises(ApprovalError, match="is withheld; nothing is said without it"):
+            allow(programs, state, None, Memory(), approvals=Withheld(withheld), **options)
+        return
+    allowed = allow(programs, state, None, Memory(), approvals=Withheld(withheld), **options)
+    assert not withheld & {one.id for one in (*allowed.options, *allowed.obligations)}
+    assert withheld & {offer.response_id for offer in programs(state)} <= {one.response_id for one in allowed.blocked}
 
 
 @given(program=steps, said=saids, **settings)

@@ -17,6 +17,7 @@ from constrained.analysis.check import check_policy, examine
 from constrained.analysis.explore import explore
 from constrained.analysis.samples import Pool, distinct, pool_of, try_build
 from constrained.errors import Problem
+from constrained.logic.purity import impurities
 from constrained.logic.script import Script
 from tests.logic.packs import make, marked_lines, module_of
 
@@ -128,9 +129,9 @@ def test_a_policy_that_cannot_be_imported_again_is_a_remark(tmp_path: Path) -> N
 
 def test_impurity_that_appears_later_is_told(tmp_path: Path, alone: None) -> None:
     policy = desk(tmp_path, "yield say('hello')", hello="Hello.")
-    assert policy.impurities() == []
+    assert list(impurities(policy.script, policy.functions)) == []
     module_of(policy)["say"] = __import__("random").choice
-    assert [problem.line for problem in policy.impurities()] == [policy.line + 2]
+    assert [problem.line for problem in list(impurities(policy.script, policy.functions))] == [policy.line + 2]
 
 
 def test_a_problem_in_a_made_up_state_is_a_remark(tmp_path: Path, alone: None) -> None:

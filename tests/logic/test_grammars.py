@@ -19,7 +19,7 @@ from constrained.hear import grammar, pattern, question
 from constrained.packs import load_policy_file
 from constrained.quality.golden import GoldenDialogue, run_golden
 from constrained.testing import RandomEngine, ScriptedEngine
-from constrained.understanding.hearing import ask, believed, blanks
+from constrained.understanding.hearing import ask, checked_readings, extraction_fields
 from constrained.understanding.patterns import as_grammar, fits, is_said
 from tests.strategies import naughty_strings
 
@@ -38,8 +38,8 @@ class Shop(State):
 
 
 def heard(message: str, **read: Any) -> dict[str, str]:
-    wanted = blanks(Heard, message)
-    return believed(Heard, wanted, [read.get(blank.name) for blank in wanted], message)
+    wanted = extraction_fields(Heard, message)
+    return checked_readings(Heard, wanted, [read.get(blank.name) for blank in wanted], message)
 
 
 # -- the form ----------------------------------------------------------------------------------------
@@ -136,12 +136,12 @@ def test_a_claim_that_does_not_hold_is_nothing_heard(claim: str | None) -> None:
 @pytest.mark.parametrize("read", [[], ["AB-123456"], ["AB-123456", None, None], [1, 2], [b"AB-123456", None]])
 def test_an_engine_that_gives_something_else_is_faulty(read: list[Any]) -> None:
     with pytest.raises(EngineError, match="2 texts were to be read"):
-        believed(Heard, blanks(Heard, "AB-123456"), read, "AB-123456")
+        checked_readings(Heard, extraction_fields(Heard, "AB-123456"), read, "AB-123456")
 
 
 def test_nothing_is_read_out_of_an_empty_message() -> None:
-    assert blanks(Heard, "  ") == ()
-    assert [blank.name for blank in blanks(Heard, "a")] == ["order", "plate"]
+    assert extraction_fields(Heard, "  ") == ()
+    assert [blank.name for blank in extraction_fields(Heard, "a")] == ["order", "plate"]
 
 
 def test_a_reading_is_one_candidate_beside_none() -> None:
@@ -314,5 +314,5 @@ def test_a_golden_dialogue_fills_the_field(parcels: Any) -> None:
 
 
 def test_a_blank_holds_what_a_reader_needs() -> None:
-    assert blanks(Heard, "a")[0] == ExtractionField("order", "Which order number?", "", ORDER, ("AB-123456",))
-    assert blanks(Heard, "a")[1] == ExtractionField("plate", "Which plate?", PLATE, "", ("B-MW 1234",))
+    assert extraction_fields(Heard, "a")[0] == ExtractionField("order", "Which order number?", "", ORDER, ("AB-123456",))
+    assert extraction_fields(Heard, "a")[1] == ExtractionField("plate", "Which plate?", PLATE, "", ("B-MW 1234",))

@@ -227,7 +227,7 @@ def test_obligations_that_leave_nothing_to_say_stop_the_turn(plain):
     ],
 )
 def test_obligations_that_do_not_fit_the_catalog_are_refused_with_their_line(tmp_path, clause, said):
-    header = HEADER + "from constrained import at_start, before, never_after\n"
+    header = HEADER + "from constrained.obligations import at_start, before, never_after\n"
     with pytest.raises(PolicyError) as caught:
         make(tmp_path, BODY.replace('@policy("shop")', f'@policy("shop", obligations=({clause},))'), header=header, **RESPONSES)
     found = [one for one in caught.value.problems if said in one.message]

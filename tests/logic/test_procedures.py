@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from constrained.analysis.prover.recall import Situations
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +14,14 @@ from constrained.errors import PolicyError, ProcedureError, VerificationError
 from constrained.logic.allow import most_salient
 from constrained.logic.options import compose
 from constrained.logic.run import run, with_events, with_outcomes
+from constrained.logic.script import Script
+from constrained.procedures.policy_procedures import code_hash
 from constrained.records.log import MemoryLog
 from constrained.records.record import Record
 from constrained.records.replay import replay
 from constrained.testing import RandomEngine, ScriptedEngine
 from constrained.verify import verify
-from tests.logic.claims_desk import BESIDE, CLAIM, HEADER, RESPONSES, claims_desk
+from tests.logic.claims_desk import CLAIM, HEADER, INTERRUPTIONS, OBLIGATIONS, RESPONSES, claims_desk
 from tests.logic.packs import HEADER as SHOP_HEADER
 from tests.logic.packs import problems_of
 
@@ -72,11 +75,11 @@ def test_a_procedure_goes_through_its_steps(desk):
     assert [turn.goes_on for turn in turns] == [False, False, False, True, False]
 
 
-def test_what_stands_beside_is_answered_and_the_step_stays(desk):
+def test_an_interruption_is_answered_and_the_step_stays(desk):
     dialogue, turns, _ = play(desk, "which", "hours", "rate", {"number": 7, "reply": "why"})
     assert turns[1].text == "We are open from nine to five."
     assert turns[2].text == "That is 3 euros.\nRates may change."
-    assert desk.stands_at(dialogue.memory()).response_id == "why"
+    assert desk.procedures.position(dialogue.memory()).response_id == "why"
 
 
 def test_a_question_is_put_again_in_its_words_and_then_given_up(desk):
@@ -105,9 +108,9 @@ def test_an_interruption_that_is_not_come_back_from(desk):
 
 def test_a_loop_comes_back_to_its_question(desk):
     memory = at_step(desk, "which", "why", "is_broken")
-    assert desk.stands_at(memory).response_id == "why"
+    assert desk.procedures.position(memory).response_id == "why"
     memory = step(desk, memory, "is_broken")
-    assert desk.stands_at(memory).response_id == "shall_i"  # the loop has a bound
+    assert desk.procedures.position(memory).response_id == "shall_i"  # the loop has a bound
 
 
 def test_what_the_host_could_not_do_is_not_claimed(desk):
@@ -119,7 +122,7 @@ def test_what_the_host_could_not_do_is_not_claimed(desk):
 
 
 def test_a_claim_without_its_event_is_blocked_and_not_verified(tmp_path):
-    desk = claims_desk(tmp_path, beside=BESIDE.replace('yield say("rate")', 'yield say("rate")\n    yield say("filed")'))
+    desk = claims_desk(tmp_path, interruptions=INTERRUPTIONS.replace('yield say("rate")', 'yield say("rate")\n    yield say("filed")'))
     ran = run(desk, desk.state_type(), desk.heard_type(), Memory())
     reasons = [one.reason for one in ran.allowed.blocked if one.response_id == "filed"]
     assert reasons == ["claims 'file_claim', which was not committed in this conversation"]
@@ -151,8 +154,8 @@ def test_the_rules_alone_believe_no_answer(desk):
 
 
 def test_only_what_a_step_needs_is_listened_for(desk):
-    assert desk.listens(Memory()) == {"human"}
-    assert desk.listens(at_step(desk, "which")) == {"human", "number"}
+    assert desk.procedures.listened_fields(Memory()) == {"human"}
+    assert desk.procedures.listened_fields(at_step(desk, "which")) == {"human", "number"}
 
 
 def test_answers_to_several_fields_add_up(tmp_path):
@@ -163,7 +166,9 @@ def test_answers_to_several_fields_add_up(tmp_path):
         await tell("dropped")
     """
     keep = {name: RESPONSES[name] for name in ("automated", "which", "shall_i", "dropped")}
-    desk = claims_desk(tmp_path, body, decorator='@procedure("shop", obligations=(at_start("automated"),))', responses=keep, beside="")
+    desk = claims_desk(
+        tmp_path, body, decorator='@procedure("shop", obligations=(at_start("automated"),))', responses=keep, interruptions=""
+    )
     memory = step(desk, step(desk, Memory(), "which"), "pardon", number=7)
     assert options(desk, memory) == ["pardon"]  # asked in vain: the fallback, and the question again
     ran = run(desk, desk.state_type(), desk.heard_type(worth=30), memory)
@@ -179,7 +184,7 @@ def test_state_and_heard_are_those_of_the_turn(tmp_path):
         await tell("shall_i", sum=first if state.limit < 0 else state.limit * 1000 + first)
     """
     keep = {name: RESPONSES[name] for name in ("which", "why", "shall_i")}
-    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, beside="")
+    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, interruptions="")
     limit = iter((1, 2, 3))
     memory = step(desk, Memory(), "which", state=desk.state_type(limit=next(limit)))
     memory = step(desk, memory, "why", state=desk.state_type(limit=next(limit)), number=7)
@@ -197,7 +202,7 @@ def test_giving_up_can_be_caught(tmp_path):
             await tell("no_number")
     """
     keep = {name: RESPONSES[name] for name in ("which", "no_number")}
-    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, beside="")
+    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, interruptions="")
     assert options(desk, step(desk, Memory(), "which")) == ["no_number"]
 
 
@@ -207,10 +212,10 @@ def test_a_policy_may_start_procedures(tmp_path):
         yield say("hours")
         yield start(stopping)
     """
-    beside = BESIDE[BESIDE.index("async def stopping") :]
+    started = INTERRUPTIONS[INTERRUPTIONS.index("async def stopping") :]
     keep = {name: RESPONSES[name] for name in ("hours", "block_it", "stopped", "not_stopped")}
-    desk = claims_desk(tmp_path, body, decorator='@policy("shop")', responses=keep, beside=beside)
-    assert not desk.main
+    desk = claims_desk(tmp_path, body, decorator='@policy("shop")', responses=keep, interruptions=started)
+    assert not desk.procedures.main
     memory = step(desk, Memory(), "block_it")
     assert options(desk, memory) == ["stopped", "not_stopped", "hours", "pardon"]
 
@@ -230,7 +235,7 @@ def test_whatever_is_picked_a_conversation_goes_on_from_json_and_replays(desk, s
         state = turn.apply(state)
         memory = dialogue.memory()
         assert hash(memory) == hash(Memory.model_validate_json(memory.model_dump_json()))
-        assert desk.situation(memory) == desk.situation(Memory.model_validate_json(memory.model_dump_json()))
+        assert Situations(desk).of(memory) == Situations(desk).of(Memory.model_validate_json(memory.model_dump_json()))
     records = [one for one in log.records if isinstance(one, Record)]
     assert [str(one.error) for one in replay(desk, records) if one.error] == []
 
@@ -262,20 +267,34 @@ def test_a_changed_constant_changes_the_code(desk, tmp_path):
     header = HEADER.replace('("lost", "broken")', '("lost", "broken", "late")')
     memory = at_step(desk, "which", "why")
     with pytest.raises(ProcedureError):
-        options(claims_desk(tmp_path, beside=BESIDE + header[header.index("REASONS") :]), memory)
+        options(claims_desk(tmp_path, interruptions=INTERRUPTIONS + header[header.index("REASONS") :]), memory)
 
 
 def test_a_changed_procedure_may_begin_anew(desk, tmp_path):
-    again = '@procedure("shop", changed="restart", beside=beside, obligations=(at_start("automated"), after("rate", "rate_note")))'
+    again = '@procedure("shop", changed="restart", interruptions=interruptions, ' + OBLIGATIONS + ")"
     other = claims_desk(tmp_path, CLAIM.replace("range(2)", "range(3)"), decorator=again)
     assert options(other, at_step(desk, "which", "why"))[0] == "which"
 
 
+RENAMED = """
+@procedure("shop", interruptions=others)
+async def claim(state, heard):
+    if await confirm("shall_i", sum=state.limit, asides=(say("hours"),), alone=True):
+        await tell("dropped")
+"""
+
+
+def test_arguments_that_were_renamed_are_hashed_by_their_first_names():
+    """The hash is the one that conversations of release 0.1 hold: then both arguments were named ``beside``."""
+    then = "sha256:c744c305c745f264e2ad8265f8d0b89d35f44556665ee85751827341c024ef79"
+    for text, is_same in ((RENAMED, True), (RENAMED.replace("asides", "others"), False)):
+        script = Script("shop.py", text)
+        assert (code_hash(script, script.functions["claim"]) == then) is is_same
+
+
 def test_an_older_version_goes_on_where_it_is_kept(desk, tmp_path):
-    old = '@procedure("shop", version=1, beside=beside)' + CLAIM.replace("async def claim", "async def old_claim")
-    new = (
-        '@procedure("shop", version=2, beside=beside, keeps=(old_claim,), obligations=(at_start("automated"), after("rate", "rate_note")))'
-    )
+    old = '@procedure("shop", version=1, interruptions=interruptions)' + CLAIM.replace("async def claim", "async def old_claim")
+    new = '@procedure("shop", version=2, interruptions=interruptions, keeps=(old_claim,), ' + OBLIGATIONS + ")"
     both = claims_desk(
         tmp_path,
         CLAIM.replace('    await tell("terms")\n', "").replace(
@@ -297,7 +316,9 @@ def test_an_older_version_goes_on_where_it_is_kept(desk, tmp_path):
 
 def old_reaches_all(text):
     """The older version says what obligations of the newer one say: a policy reaches every response."""
-    return text.replace("beside=beside)", 'beside=beside, obligations=(at_start("automated"), after("rate", "rate_note")))')
+    return text.replace(
+        "interruptions=interruptions)", 'interruptions=interruptions, obligations=(at_start("automated"), after("rate", "rate_note")))'
+    )
 
 
 # -- what a procedure may not do ---------------------------------------------------------------------------
@@ -340,7 +361,9 @@ async def desk(state: Shop, heard: Heard):
     assert found[0].hint
 
 
-HEADER_WITH_STEPS = SHOP_HEADER + "import asyncio\nfrom constrained import ask, confirm, perform, procedure, tell\n"
+HEADER_WITH_STEPS = (
+    SHOP_HEADER + "import asyncio\nfrom constrained import procedure\nfrom constrained.steps import ask, confirm, perform, tell\n"
+)
 
 
 def test_a_step_in_a_policy_is_refused(tmp_path):
@@ -363,7 +386,7 @@ def test_what_a_procedure_raises_is_told_with_its_line(tmp_path):
         await tell("shall_i", sum=state.claims[3])
     """
     keep = {name: RESPONSES[name] for name in ("which", "shall_i")}
-    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, beside="")
+    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, interruptions="")
     with pytest.raises(ProcedureError, match="IndexError") as caught:
         options(desk, step(desk, Memory(), "which"), number=7)
     assert "state.claims[3]" in desk.source.splitlines()[caught.value.problems[0].line - 1]
@@ -374,7 +397,7 @@ def test_a_procedure_that_ends_without_a_word_is_told(tmp_path):
     async def claim(state: Desk, heard: Heard):
         await ask("which", "number")
     """
-    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses={"which": RESPONSES["which"]}, beside="")
+    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses={"which": RESPONSES["which"]}, interruptions="")
     ran = run(desk, desk.state_type(), desk.heard_type(number=7), step(desk, Memory(), "which"))
     assert [one.reason for one in ran.allowed.blocked] == ["the procedure 'claim' is over without a word"]
 
@@ -392,7 +415,7 @@ def test_a_choice_of_the_message_that_is_there_is_picked_by_what_is_said_next(tm
     """
     names = ("is_lost", "is_broken", "terms", "rate", "filing", "dropped", "human", "hours")
     keep = {name: RESPONSES[name] for name in names}
-    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, beside="")
+    desk = claims_desk(tmp_path, body, decorator='@procedure("shop")', responses=keep, interruptions="")
     ran = run(desk, desk.state_type(), None, Memory())
     assert [[one.id for one in ran.said(option)] for option in ran.allowed.options] == [
         ["is_lost", "terms"],

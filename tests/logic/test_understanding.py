@@ -17,7 +17,7 @@ from constrained import State, Understanding
 from constrained.engines.protocol import Distribution
 from constrained.errors import EngineError, PolicyError, StateError
 from constrained.hear import amount, choice, date, entity, question, score
-from constrained.understanding.hearing import Asked, ask, understand
+from constrained.understanding.hearing import AskedQuestion, ask, understand
 from tests.strategies import naughty_strings
 
 TODAY = dt.date(2026, 3, 18)  # a Wednesday
@@ -62,11 +62,11 @@ ORDERS = (Order(id="A17", what="boots"), Order(id="B2", what="a hat", day=dt.dat
 FULL = Desk(orders=ORDERS, belt={Item.CELLAR_KEY, Item.LAMP}, names=("Ann", "none", "Bo"))
 
 
-def asked_by_name(message: str, state: State = FULL, heard: type[Understanding] = Heard) -> dict[str, Asked]:
+def asked_by_name(message: str, state: State = FULL, heard: type[Understanding] = Heard) -> dict[str, AskedQuestion]:
     return {one.name: one for one in ask(heard, state, message, today=TODAY, locale="en")}
 
 
-def pick(one: Asked, index: int) -> Distribution:
+def pick(one: AskedQuestion, index: int) -> Distribution:
     return Distribution(tuple(0.9 if number == index else 0.1 / max(1, len(one.values) - 1) for number in range(len(one.values))), "exact")
 
 

@@ -46,7 +46,7 @@ def test_whatever_was_heard_a_pack_has_a_reply(name):
             is_running = bool(talk.memory().running)
             turn = talk.reply(message, state)
             oracle.check_spelt(policy, turn, talk.locale)
-            if not (is_running or talk.memory().running or policy.obligations):  # a turn of the policy alone
+            if not (is_running or talk.memory().running or policy.terms.obligations):  # a turn of the policy alone
                 oracle.check(turn, oracle.sayable(policy, state, turn.heard, said=said, locale=talk.locale, today=today))
             said |= dict.fromkeys(turn.said, number)
             state = turn.apply(state)

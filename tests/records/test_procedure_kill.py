@@ -48,7 +48,7 @@ def test_killed_at_any_step_it_goes_on_the_same(victim, tmp_path, pack):
             states.append(whole.state)
             memories.append(whole.dialogue.memory())
         for n_turns in range(1, len(golden.turns)):
-            stands = whole.policy.stands_at(memories[n_turns - 1])
+            stands = whole.policy.procedures.position(memories[n_turns - 1])
             at = (stands.procedure, stands.response_id) if stands else place
             if at in seen:
                 continue

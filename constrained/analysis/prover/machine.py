@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from types import MappingProxyType
 from typing import Any
 
 from constrained.analysis.prover.memories import Memories, reads_whole
@@ -23,7 +22,7 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.run import TurnOptions, run
 from constrained.logic.state import State
-from constrained.procedures.procedure_run import heard_text
+from constrained.procedures.run import heard_text
 
 Picks = tuple[tuple[str, Any], ...]
 Changes = tuple[tuple[int, int], ...]  # (slot, number of its value)
@@ -268,7 +267,7 @@ class Machine:
                 self._memory(),
                 locale=self.locale,
                 today=today if isinstance(today, date) else self.today,
-                standing=self.standing,
+                approvals=self.standing,
             )
         except ConstrainedError as error:
             first = next(iter(getattr(error, "problems", ())), None)
@@ -350,5 +349,4 @@ def _gathered(number: int, branches: list[tuple[Picks, Outcome]], reads: frozens
 def _watching(policy: Policy, states: StateWatch, heards: HeardWatch | None) -> Policy:
     """The policy with procedures that hold watched values."""
     heard_type = heards.type if heards else None
-    bodies = {name: replace(body, state_type=states.type, heard_type=heard_type) for name, body in policy.bodies.items()}
-    return policy.__replace__(bodies=MappingProxyType(bodies))
+    return policy.__replace__(procedures=replace(policy.procedures, state_type=states.type, heard_type=heard_type))

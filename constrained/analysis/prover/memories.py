@@ -7,14 +7,19 @@ the conversation and claims read more: their situation tells memories apart.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Hashable
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 from constrained.analysis.prover.watch import WHOLE
 from constrained.logic.memory import Frame, Memory
+from constrained.logic.obligations import is_meant
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.run import TurnOptions, with_outcomes
+from constrained.logic.script import FunctionNode, body_nodes
+from constrained.logic.source_offers import find_offers
+from constrained.procedures.run import GAVE_UP, MISSED, ProcedureDefinition, ProcedureRun
 
 _WHOLE = WHOLE | {"vars"}
 
@@ -32,10 +37,11 @@ class Memories:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.is_whole = any(policy.asked_said.values())
-        self.is_plain = not (self.is_whole or policy.bodies)
-        self.said: tuple[str, ...] = () if self.is_whole else tuple(policy.asked_said)
-        self.done: tuple[str, ...] = () if self.is_whole else tuple(sorted(policy.claimed))
+        self.situations = Situations(policy)
+        self.is_whole = any(self.situations.said.values())
+        self.is_plain = not (self.is_whole or policy.procedures.definitions)
+        self.said: tuple[str, ...] = () if self.is_whole else tuple(self.situations.said)
+        self.done: tuple[str, ...] = () if self.is_whole else tuple(sorted(self.situations.claimed))
         self._numbers: dict[Hashable, int] = {}
         self._memories: list[Memory] = []
         self._silent: list[bool] = []
@@ -43,7 +49,7 @@ class Memories:
 
     def number(self, memory: Memory) -> int:
         """Equal for memories that cannot be told apart from here on; the first of them stands for all."""
-        key = () if self.is_plain else self.policy.situation(memory)
+        key = () if self.is_plain else self.situations.of(memory)
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self._memories)
@@ -66,7 +72,7 @@ class Memories:
         """Whether a message is asked for this field in the next turn; one that is not stays at its default."""
         if self._silent[number]:
             return False
-        return not self.policy.bodies or field in self.policy.listens(self._memories[number])
+        return not self.policy.procedures.definitions or field in self.policy.procedures.listened_fields(self._memories[number])
 
     def after(self, number: int, ran: TurnOptions, option: Option, heard: str) -> list[tuple[int, bool]]:
         """(number of the memory, did the effects fail) for each way in which the turn may end that began with memory ``number``.
@@ -97,8 +103,69 @@ class Memories:
     def _is_silent(self, memory: Memory) -> bool:
         if self.is_plain or not memory.running:
             return False
-        stands = self.policy.stands_at(memory)
-        return stands is not None and stands.kind == "perform" and memory.running[-1].events[-1].number in dict(memory.outcomes)
+        position = self.policy.procedures.position(memory)
+        return position is not None and position.kind == "perform" and memory.running[-1].events[-1].number in dict(memory.outcomes)
+
+
+class Situations:
+    """Which memories of one policy's conversations cannot be told apart from here on.
+
+    Attributes:
+        said: ids of which it matters whether they were said, with the number of turns that an obligation counts back, or 0.
+        claimed: events that some response claims.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.said = _asked_said(policy)
+        self.claimed = frozenset(response.claims for response in policy.catalog.responses.values() if response.claims)
+        self._has_waiting_loops = _has_waiting_loops(policy.functions)
+
+    def of(self, memory: Memory) -> Hashable:
+        """Equal for memories after which everything goes the same way, given equal states and equal things heard."""
+        procedures = self.policy.procedures.serving(memory)
+        frames = procedures.frames(memory) if procedures.definitions else ()
+        running = tuple(self._frame(procedures.definitions[frame.name], frame, memory) for frame in frames)
+        return running, self.claimed.intersection(memory.done), self._said(memory), memory.clock
+
+    def _frame(self, definition: ProcedureDefinition, frame: Frame, memory: Memory) -> Hashable:
+        run = ProcedureRun.of(definition, frame)
+        outcome = dict(memory.outcomes).get(frame.events[-1].number) if run.step and run.step.kind == "perform" else None
+        partly = tuple(sorted((name, repr(value)) for name, value in run.partly.items()))
+        return frame.name, run.position(), run.n_missed, partly, outcome, self._rounds(frame)
+
+    def _rounds(self, frame: Frame) -> Hashable:
+        """How often each step was passed, where a loop may come to it again: how far a loop has gone is not among the local values."""
+        if not self._has_waiting_loops:
+            return ()
+        return tuple(sorted(Counter(event.step for event in frame.events if event.answer not in (MISSED, GAVE_UP)).items()))
+
+    def _said(self, memory: Memory) -> Hashable:
+        """Of what was said: whether, where it matters; how long ago, as far as turns are counted."""
+        now = memory.number
+        return tuple(
+            (name, name in memory.said, min(now - memory.said.get(name, 0), n_turns) if n_turns else 0)
+            for name, n_turns in self.said.items()
+        )
+
+
+def _asked_said(policy: Policy) -> dict[str, int]:
+    """Responses of which it matters whether they were said: an obligation or ``once()`` asks. With the turns that it counts back, or 0."""
+    once = [one for one in find_offers(policy.script, policy.functions) if any(link == "once" for link, _ in one.links)]
+    asked = dict.fromkeys((name for one in once for name in one.ids or policy.catalog.responses), 0)
+    for clause in policy.terms.obligations:
+        names = [clause.response_id]
+        if clause.kind == "never_after":
+            names = [one.id for one in policy.catalog.responses.values() if is_meant(clause.what, one)]
+        for name in names if clause.kind != "after" else ():  # what follows it has to be said in the same turn
+            asked[name] = max(asked.get(name, 0), clause.turns)
+    return dict(sorted(asked.items()))
+
+
+def _has_waiting_loops(functions: Iterable[FunctionNode]) -> bool:
+    """Whether a procedure may wait inside a loop."""
+    loops = [node for function in functions for node in body_nodes(function) if isinstance(node, ast.For)]
+    return any(isinstance(node, ast.Await) for loop in loops for node in ast.walk(loop))
 
 
 def _hearing(frame: Frame, number: int, heard: str) -> Frame:

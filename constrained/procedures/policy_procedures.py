@@ -1,0 +1,185 @@
+"""The procedures of one policy: how each is defined, which run in a conversation, and the step at which they wait."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import FunctionType, MappingProxyType
+
+from constrained.catalog.response import Source
+from constrained.errors import PolicyError, Problem, ProcedureError
+from constrained.logic.memory import Frame, Memory
+from constrained.logic.registration import first_line, text_hash
+from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
+from constrained.logic.state import State
+from constrained.procedures.run import COROUTINES, MISSED, ProcedureDefinition
+from constrained.understanding.hearing import Understanding
+
+
+@dataclass(frozen=True, slots=True)
+class ProcedurePosition:
+    """The step at which a procedure waits.
+
+    Attributes:
+        procedure: name of its function. response_id: what was said last of it; ``source``: the line of the step.
+        kind: ``ask``, ``confirm`` or ``perform``. n_missed: how often it was put in vain.
+    """
+
+    procedure: str
+    version: int
+    code: str
+    response_id: str
+    source: Source
+    kind: str
+    n_missed: int
+
+
+@dataclass(frozen=True)
+class PolicyProcedures:
+    """The main procedure of a policy, if it has one, and those that it starts.
+
+    Attributes:
+        script, functions: the logic file, and the functions of it that take part. line: where the policy begins.
+        main_function: what every conversation runs; None for a policy that only starts procedures, or none at all.
+        fallback: id of the catalog's fallback.
+        older: those of the older versions that are kept. is_restarting: where the code of a running procedure changed
+            under its version, it begins anew, and no error is raised.
+        is_reminding: the open question is said again after each answer that leaves it open.
+    """
+
+    script: Script
+    functions: tuple[FunctionNode, ...]
+    line: int
+    main_function: FunctionType | None
+    state_type: type[State]
+    heard_type: type[Understanding] | None
+    fallback: str
+    version: int = 1
+    older: tuple[PolicyProcedures, ...] = ()
+    is_restarting: bool = False
+    is_reminding: bool = False
+
+    @property
+    def main(self) -> str:
+        """Name of the procedure that every conversation runs; empty when there is none."""
+        return self.main_function.__name__ if self.main_function is not None else ""
+
+    @cached_property
+    def definitions(self) -> Mapping[str, ProcedureDefinition]:
+        """By name. Made when first asked for: only then all functions of the file are there."""
+        names = dict.fromkeys(name for function in self.functions for name in self.script.begun(function))
+        found = [self.script.module_globals.get(name) for name in names]
+        for name, value in zip(names, found, strict=True):
+            if not isinstance(value, FunctionType):
+                raise PolicyError(f"start({name}): no plain async function", hint="define it at the top level, without a decorator")
+        functions = [one for one in (self.main_function, *found) if isinstance(one, FunctionType)]
+        return MappingProxyType({one.__name__: self._defined(one) for one in functions})
+
+    @cached_property
+    def _read_fields(self) -> frozenset[str]:
+        """Fields of what is heard that some function reads by name."""
+        known = frozenset(self.heard_type.model_fields) if self.heard_type is not None else frozenset()
+        return known & {node.attr for function in self.functions for node in body_nodes(function) if isinstance(node, ast.Attribute)}
+
+    def definition(self, name: str, source: Source) -> ProcedureDefinition:
+        """The procedure of that name. Raises ProcedureError when it was not there when the policy was registered."""
+        found = self.definitions.get(name)
+        if found is None:
+            hint = "write start(NAME) with an async function of this file"
+            raise ProcedureError(f"start({name}) begins no procedure", [Problem(source.file, source.line, 0, name, hint)], procedure=name)
+        return found
+
+    def serving(self, memory: Memory) -> PolicyProcedures:
+        """These, or those of the older version that the conversation began with."""
+        version = memory.running[0].version if memory.running else self.version
+        return self if version == self.version else next((one for one in self.older if one.version == version), self)
+
+    def frames(self, memory: Memory) -> tuple[Frame, ...]:
+        """The procedures that run; none where they begin anew because their code changed. Raises ProcedureError."""
+        for frame in memory.running:
+            definition = self.definitions.get(frame.name)
+            if definition is not None and (definition.version, definition.code) == (frame.version, frame.code):
+                continue
+            if self.is_restarting:
+                return ()
+            raise self._changed(frame, definition)
+        return memory.running
+
+    def position(self, memory: Memory) -> ProcedurePosition | None:
+        """The step at which the innermost running procedure waits; None where none runs."""
+        procedures = self.serving(memory)
+        frames = procedures.frames(memory)
+        if not frames:
+            return None
+        frame = frames[-1]
+        step = COROUTINES.step(procedures.definitions[frame.name], frame)
+        n_missed = next((number for number, event in enumerate(reversed(frame.events)) if event.answer != MISSED), 0)
+        return ProcedurePosition(frame.name, frame.version, frame.code, step.id, step.offer.source, step.kind, n_missed)
+
+    def listened_fields(self, memory: Memory) -> frozenset[str]:
+        """The fields of what is heard that the next turn may depend on: all that are read, and those that answer the open step."""
+        procedures = self.serving(memory)
+        frames = procedures.frames(memory)
+        if not procedures.definitions or self.heard_type is None:
+            return frozenset(self.heard_type.model_fields) if self.heard_type else frozenset()
+        answers = COROUTINES.step(procedures.definitions[frames[-1].name], frames[-1]).fields if frames else ()
+        return procedures._read_fields | frozenset(answers)
+
+    def _defined(self, function: FunctionType) -> ProcedureDefinition:
+        node = self.script.function_at(function.__code__.co_firstlineno, function.__name__)
+        if node is None:
+            raise PolicyError(f"the source of {function.__name__} is not at hand", hint="write it at the top level of the logic file")
+        code, line = code_hash(self.script, node), first_line(node)
+        return ProcedureDefinition(
+            function.__name__, function, self.state_type, self.heard_type, self.version, code, self.script.file, line
+        )
+
+    def _changed(self, frame: Frame, definition: ProcedureDefinition | None) -> ProcedureError:
+        if frame.version != self.version:
+            known = ", ".join(str(one.version) for one in (self, *self.older))
+            message, hint = f"began in version {frame.version}; there is {known}", 'keep the old one: keeps=(old,), or changed="restart"'
+        else:
+            what = "is another now" if definition else "is gone"
+            message = f"began in version {frame.version}, and its code {what} under the same version"
+            hint = 'give the changed code a new version and keep the old one: keeps=(old,), or changed="restart"'
+        line = definition.line if definition else self.line
+        problem = Problem(self.script.file, line, 0, f"the procedure {frame.name!r} {message}", hint)
+        return ProcedureError(
+            f"the procedure {frame.name!r} cannot go on", [problem], procedure=frame.name, version=frame.version, hint=hint
+        )
+
+
+# The names that these arguments had first. Conversations recorded then hold hashes over the old names, and go on.
+_HASHED_KEYWORDS = {"interruptions": "beside", "asides": "beside"}
+
+
+def code_hash(script: Script, root: FunctionNode) -> str:
+    """The hash of a procedure's code: its function, those that it calls, and the constants that they name.
+
+    Comments and layout do not count. State, Heard and effects do not either: events hold what came of them.
+    """
+    functions = script.called(root)
+    names = sorted({name for function in functions for name in _constants(script, body_nodes(function))})
+    parts = [*map(_hashed_text, functions), *(f"{name} = {_hashed_text(script.constants[name])}" for name in names)]
+    return text_hash("\n".join(parts))
+
+
+def _hashed_text(node: ast.AST) -> str:
+    text = ast.unparse(node)
+    if not any(name in text for name in _HASHED_KEYWORDS):
+        return text
+    copy = ast.parse(text)  # the nodes of the script stay as they are
+    for one in ast.walk(copy):
+        if isinstance(one, ast.keyword) and one.arg is not None:
+            one.arg = _HASHED_KEYWORDS.get(one.arg, one.arg)
+    return ast.unparse(copy)
+
+
+def _constants(script: Script, nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Module constants that these nodes name, and those that they are made of."""
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id in script.constants and node.id not in bindings(node):
+            yield node.id
+            yield from (name for name in _constants(script, list(ast.walk(script.constants[node.id]))) if name != node.id)
