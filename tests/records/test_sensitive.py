@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from constrained import Dialogue, State, Understanding, must, policy, say
 from constrained.catalog.load import catalog_from
-from constrained.dialogue.recording import marked_fields
+from constrained.dialogue.recording import sensitive_fields_of
 from constrained.errors import AuditError
 from constrained.hear import question
 from constrained.logic.effects import effect
@@ -131,9 +131,9 @@ def test_what_is_not_marked_is_kept_as_the_host_says(place, tmp_path, keys):
 
 
 def test_marks_are_found_in_models_within_models():
-    assert marked_fields(Holder) == ("card", "cards.number")
-    assert marked_fields(Heard) == ("ill",)
-    assert marked_fields(State) == ()
+    assert sensitive_fields_of(Holder) == ("card", "cards.number")
+    assert sensitive_fields_of(Heard) == ("ill",)
+    assert sensitive_fields_of(State) == ()
 
 
 def test_a_marked_field_of_a_state_seals_the_turn(tmp_path, keys):

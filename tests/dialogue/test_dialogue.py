@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import ConstrainedError, Dialogue, State, load_policy
-from constrained.dialogue.dialogue import MESSAGE_LIMIT, clean_message
+from constrained.dialogue.context import MESSAGE_LIMIT, clean_message
 from constrained.engines.protocol import Deadline, Distribution
 from constrained.errors import AuditError, DeadlineError, EffectError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.memory import HISTORY_TURNS
