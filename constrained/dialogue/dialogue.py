@@ -321,21 +321,9 @@ class Dialogue:
         text: str,
     ) -> Turn:
         """The turn, once its record is durable; the conversation remembers it from here on."""
-        record = make_record(
-            self.policy,
-            context,
-            hearings,
-            options.allowed,
-            decision,
-            text,
-            conversation=self.conversation,
-            memory=self._memory,
-            versions=self._versions() | context.standing.versions(),
-            prompt=self._prompt(context),
-        )
-        record = self._append_record(record)
         said, after = options.said(decision.chosen), options.after(decision.chosen)
         history = (*after.history, ("user", context.message), ("reply", text))
+        record = self._append_record(self._record(context, hearings, options.allowed, decision, text))
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
         return Turn(
             id=context.id,
@@ -351,6 +339,26 @@ class Dialogue:
             goes_on=options.is_performing(decision.chosen),
             _tell=lambda outcomes: self._append_outcome(record, outcomes),
         )
+
+    def _record(self, context: TurnContext, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
+        try:
+            return make_record(
+                self.policy,
+                context,
+                hearings,
+                allowed,
+                decision,
+                text,
+                conversation=self.conversation,
+                memory=self._memory,
+                versions=self._versions() | context.standing.versions(),
+                prompt=self._prompt(context),
+            )
+        except ConstrainedError:
+            raise
+        except Exception as error:  # values of a host's State that JSON has no form for
+            hint = "state, slots and names must be values that JSON has a form for"
+            raise AuditError(f"turn {context.id} cannot be recorded: {error}", hint=hint) from error
 
     def _append_record(self, record: T) -> T:
         """The entry, durable and in its place. Raises AuditError."""
