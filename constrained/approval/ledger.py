@@ -9,8 +9,6 @@ Taking away the last lines leaves a whole chain; a running process notices it, a
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from constrained import _durable_files as files
+from constrained._canonical_json import canonical_json, sha256
 from constrained.approval.keys import from_text, sign, to_text, verify
 from constrained.approval.people import People, is_same_name
 from constrained.errors import ApprovalError
@@ -142,7 +141,7 @@ def _parsed(path: str | Path, content: bytes, people: People, catalog: str, befo
         _follows(entry, entries[-1] if entries else None, head, path)
         _is_signed(entry, people, catalog, path)
         entries.append(entry)
-        head = _hash(line)
+        head = sha256(line)
     return _ledger(str(path), content, tuple(entries))
 
 
@@ -175,7 +174,7 @@ def append(
         for draft in drafts:
             entry, line = _signed(draft, entries[-1] if entries else None, head, by=by, key=key, public=public, catalog=catalog)
             entries.append(entry)
-            lines, head = lines + line, _hash(line)
+            lines, head = lines + line, sha256(line)
         _write(handle, lines, len(content), path)
     return tuple(entries[len(ledger.entries) :])
 
@@ -200,7 +199,7 @@ def _ledger(path: str, content: bytes, entries: tuple[Entry, ...]) -> Ledger:
     for entry in entries:
         grouped.setdefault(entry.response, []).append(entry)
     last = content.splitlines(keepends=True)[-1:]
-    return Ledger(path, content, entries, _hash(last[0]) if last else "", {name: tuple(one) for name, one in grouped.items()})
+    return Ledger(path, content, entries, sha256(last[0]) if last else "", {name: tuple(one) for name, one in grouped.items()})
 
 
 def _content(path: Path) -> bytes:
@@ -228,7 +227,7 @@ def _whole(content: bytes) -> bytes:
 def _entry(line: bytes, path: str | Path, number: int) -> Entry:
     try:
         entry = Entry.model_validate_json(line)
-        is_canonical = _canonical(entry.model_dump(mode="json")) + b"\n" == line and _is_canonical_time(entry.at)
+        is_canonical = canonical_json(entry.model_dump(mode="json")) + b"\n" == line and _is_canonical_time(entry.at)
     except (ValueError, RecursionError) as error:
         raise _refused(path, number, "not an entry of a ledger", "the line was damaged, or written by something else") from error
     if not is_canonical:
@@ -310,7 +309,7 @@ def _signed(
         "key": public,
     }
     content["signature"] = base64.b64encode(sign(key, _unsigned(content))).decode()
-    line = _canonical(content) + b"\n"
+    line = canonical_json(content) + b"\n"
     return Entry.model_validate_json(line), line
 
 
@@ -352,15 +351,7 @@ def _write(handle: int, lines: bytes, size: int, path: str | Path) -> None:
 
 
 def _unsigned(content: Mapping[str, Any]) -> bytes:
-    return _canonical({name: value for name, value in content.items() if name != "signature"})
-
-
-def _canonical(content: Any) -> bytes:
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _hash(line: bytes) -> str:
-    return "sha256:" + hashlib.sha256(line).hexdigest()
+    return canonical_json({name: value for name, value in content.items() if name != "signature"})
 
 
 def _refused(path: str | Path, line: int, message: str, hint: str) -> ApprovalError:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from constrained._canonical_json import canonical_json, sha256
 from constrained.errors import AuditError
 from constrained.records.record import ENTRIES, READABLE, Chained, Record
 
@@ -51,18 +52,12 @@ def _node(left: bytes, right: bytes) -> bytes:
 
 GENESIS = ""  # ``previous`` of the first entry
 _PLACE = ("hash", "previous", "sequence")  # what an entry gets when it is placed; sorted, as canonical JSON is
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 T = TypeVar("T", bound=Chained)
-
-
-def canonical(value: Any) -> bytes:
-    """The one JSON text of a JSON value. Raises ValueError or TypeError for what JSON has no form for."""
-    return _encode(value).encode()
 
 
 def digest(content: dict[str, Any]) -> str:
     """``sha256:`` and hex digits over every field of an entry but ``hash``."""
-    return _sha256(canonical({name: value for name, value in content.items() if name != "hash"}))
+    return sha256(canonical_json({name: value for name, value in content.items() if name != "hash"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +98,7 @@ class Draft:
         """The entry's place after ``before``, and its line."""
         first, second, third, last = self.parts
         previous, sequence = b'"previous":"%b"' % before.hash.encode(), b'"sequence":%d' % (before.sequence + 1)
-        place = LogPosition(before.sequence + 1, _sha256(_object(first, second, previous, third, sequence, last)))
+        place = LogPosition(before.sequence + 1, sha256(_object(first, second, previous, third, sequence, last)))
         return place, _object(first, b'"hash":"%b"' % place.hash.encode(), second, previous, third, sequence, last) + b"\n"
 
 
@@ -145,7 +140,7 @@ def from_line(line: bytes, file: str, number: int) -> Chained:
         where = ".".join(map(str, first["loc"]))
         raise _refused(f"not a record: {where}: {first['msg']}", file, number, "the line was not written by this library") from error
     before, _, after = line[:-1].partition(b',"hash":"' + entry.hash.encode() + b'"')  # the line is canonical: so is the rest
-    if _sha256(before + after) != entry.hash:
+    if sha256(before + after) != entry.hash:
         raise _refused("the hash does not fit the record", file, number, "the line was changed after it was written")
     return entry
 
@@ -174,7 +169,7 @@ def _parts(content: dict[str, Any]) -> tuple[bytes, bytes, bytes, bytes]:
     for name, value in content.items():
         if name not in _PLACE:
             runs[bisect(_PLACE, name)][name] = value
-    first, second, third, last = (canonical(run)[1:-1] for run in runs)
+    first, second, third, last = (canonical_json(run)[1:-1] for run in runs)
     return first, second, third, last
 
 
@@ -182,14 +177,10 @@ def _object(*parts: bytes) -> bytes:
     return b"{" + b",".join(part for part in parts if part) + b"}"
 
 
-def _sha256(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
 def _parsed(line: bytes, file: str, number: int) -> dict[str, Any]:
     try:
         content = json.loads(line)
-        is_canonical = canonical(content) + b"\n" == line
+        is_canonical = canonical_json(content) + b"\n" == line
     except (ValueError, RecursionError) as error:
         raise _refused("the line is not JSON", file, number, "the file was damaged or is no log of this library") from error
     if not isinstance(content, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import itertools
 import json
 import logging
@@ -18,11 +17,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+from constrained._canonical_json import canonical_json, sha256
 from constrained._durable_files import write_once
 from constrained.approval import keys
 from constrained.errors import AuditError
 from constrained.records import chain, verifier
-from constrained.records.chain import canonical, from_line
+from constrained.records.chain import from_line
 from constrained.records.log import Readable, Store
 from constrained.records.record import Chained
 
@@ -191,15 +191,15 @@ def checkpoint(
             "number": len(before) + 1,
             "first": first,
             "last": first + len(lines) - 1,
-            "root": _named(chain.root(leaves)),
+            "root": "sha256:" + chain.root(leaves).hex(),
             "head": json.loads(lines[-1])["hash"],
-            "previous": _named(hashlib.sha256(before[-1]).digest()) if before else "",
-            "marks": _named(hashlib.sha256(marks.encode()).digest()),
+            "previous": sha256(before[-1]) if before else "",
+            "marks": sha256(marks.encode()),
             "at": now().isoformat(),
             "key": fingerprint(key.public_key()),
         }
-        signature = base64.b64encode(keys.sign(key, canonical(body))).decode()
-        line = canonical({"body": body, "marks": marks, "signature": signature}) + b"\n"
+        signature = base64.b64encode(keys.sign(key, canonical_json(body))).decode()
+        line = canonical_json({"body": body, "marks": marks, "signature": signature}) + b"\n"
         if not store.keep_checkpoint(body["number"], line):
             return None  # another process was first
         before.append(line)
@@ -209,7 +209,7 @@ def checkpoint(
 
 def fingerprint(public: Ed25519PublicKey) -> str:
     """``sha256:`` over the 32 bytes of a public key: what people compare."""
-    return _named(hashlib.sha256(public.public_bytes_raw()).digest())
+    return sha256(public.public_bytes_raw())
 
 
 def verify(
@@ -267,7 +267,7 @@ def check(store: Readable, proof: bytes, public: Ed25519PublicKey) -> dict[str, 
 def _proof(line: bytes, leaves: Sequence[bytes], index: int, signed: dict[str, Any]) -> bytes:
     path = [one.hex() for one in chain.path(leaves, index)]
     kept = {"line": line.decode().removesuffix("\n"), "path": path, "body": signed["body"], "signature": signed["signature"]}
-    return canonical(kept) + b"\n"
+    return canonical_json(kept) + b"\n"
 
 
 def _go_on(store: Readable, before: Sequence[bytes], key: Ed25519PrivateKey) -> tuple[dict[str, Any] | None, Iterator[bytes]]:
@@ -277,7 +277,7 @@ def _go_on(store: Readable, before: Sequence[bytes], key: Ed25519PrivateKey) -> 
     signed = _signed(store, before[-1])
     body, name = signed["body"], store.name
     try:
-        verifier.check_signature(key.public_key(), signed["signature"], canonical(body), f"checkpoint {len(before)}")
+        verifier.check_signature(key.public_key(), signed["signature"], canonical_json(body), f"checkpoint {len(before)}")
     except verifier.Bad as error:
         hint = "one key signs a log: take that key, or begin another log"
         raise AuditError(f"{name}: {error}", file=name, line=body["last"], hint=hint) from error
@@ -328,7 +328,3 @@ def _put(store: Readable, lines: Sequence[bytes], sinks: Sequence[Sink], puts_al
             except Exception:  # of a host's own sink: the checkpoint is signed and kept, and goes out with the next one
                 logging.getLogger(__name__).exception("%s: checkpoint %d could not be put into a sink", store.name, number)
                 break
-
-
-def _named(digest: bytes) -> str:
-    return "sha256:" + digest.hex()

@@ -1,8 +1,11 @@
-"""Group commit: of many threads that append, one writes for all who wait.
+"""Group commit: of many threads that wait for the disk, one writes for all.
 
-The first to come leads: it writes its own entry and all that others have handed in, in one transaction, and wakes them.
-Whoever came while it wrote is led by the first of them. So a lone conversation pays no change of threads, and many
-share one flush to the disk.
+``GroupCommit`` is for a database. The first to come leads: it writes its own entry and all that others have handed in, in one
+transaction, and wakes them. Whoever came while it wrote is led by the first of them. So a lone conversation pays no change of
+threads, and many share one flush to the disk.
+
+``SharedFlush`` is for a file that each thread writes to by itself: a flush takes milliseconds and covers all that was written before
+it began, so threads that wrote at about the same time share one.
 """
 
 from __future__ import annotations
@@ -11,8 +14,11 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+from constrained._durable_files import flush_file
+from constrained.errors import AuditError
 from constrained.records.chain import Draft, LogPosition, at_place, refuse_unsealed
 from constrained.records.record import Chained
 
@@ -176,3 +182,45 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=lambda: _after_fork(is_child=False), after_in_child=lambda: _after_fork(is_child=True)
     )
+
+
+class SharedFlush:
+    """Flushes of one file, shared. ``wait`` returns when a flush that began after the call is over."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = threading.Condition()
+        self._n_begun = self._n_ended = 0
+        self._is_running = False
+
+    def wait(self) -> None:
+        """Raises AuditError when the file cannot be flushed."""
+        with self._turn:
+            wanted = self._n_begun + 1
+            while self._n_ended < wanted:
+                if self._is_running:
+                    self._turn.wait()
+                else:
+                    self._lead()
+
+    def _lead(self) -> None:
+        """Flushes for all who wait; called with the lock held, which is let go meanwhile."""
+        self._n_begun, self._is_running = self._n_begun + 1, True
+        number, is_flushed = self._n_begun, False
+        self._turn.release()
+        try:
+            self._flush()
+            is_flushed = True
+        finally:
+            self._turn.acquire()
+            self._is_running = False
+            if is_flushed:
+                self._n_ended = number
+            self._turn.notify_all()
+
+    def _flush(self) -> None:
+        try:
+            flush_file(self._path)
+        except OSError as error:
+            hint = "nothing was released; see to the disk"
+            raise AuditError(f"{self._path} cannot be flushed: {error.strerror}", file=str(self._path), hint=hint) from error

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from constrained._canonical_json import canonical_json, sha256
 from constrained.approval import ledger as ledgers
 from constrained.approval.keys import sign, to_text
 from constrained.approval.ledger import Draft, ledger_path, read_ledger
@@ -78,10 +79,10 @@ def test_lines_taken_out_moved_doubled_or_put_in_are_found(sound: Office, tmp_pa
         content = json.loads(lines[at])
         field = data.draw(st.sampled_from(["by", "text", "until", "response", "version", "kind"]))
         content[field] = "Dana" if content[field] != "Dana" else "Tom"
-        other[at] = ledgers._canonical(content) + b"\n"
+        other[at] = canonical_json(content) + b"\n"
         for number in range(at + 1, len(other)):
-            follower = json.loads(other[number]) | {"previous": ledgers._hash(other[number - 1])}
-            other[number] = ledgers._canonical(follower) + b"\n"
+            follower = json.loads(other[number]) | {"previous": sha256(other[number - 1])}
+            other[number] = canonical_json(follower) + b"\n"
     error = refused(sound, b"".join(other), tmp_path)
     assert error.line >= 1
 
@@ -113,7 +114,7 @@ def test_a_signer_cannot_write_an_earlier_day_than_the_entry_above(office: Offic
     first, second = office.ledger.content.splitlines(keepends=True)
     content = json.loads(second) | {"at": "2020-01-01T00:00:00+00:00"}
     content["signature"] = base64.b64encode(sign(KEYS["Dana"], ledgers._unsigned(content))).decode()
-    office.ledger_file.write_bytes(first + ledgers._canonical(content) + b"\n")
+    office.ledger_file.write_bytes(first + canonical_json(content) + b"\n")
     with pytest.raises(ApprovalError, match=":2: the entry was signed before the one above it"):
         _ = office.ledger
 
@@ -183,7 +184,7 @@ def forged(office: Office, by: str, **changes: object) -> None:
     content |= {"by": by, "key": to_text(KEYS[by].public_key())} | changes
     del content["signature"]
     content["signature"] = base64.b64encode(sign(KEYS[by], ledgers._unsigned(content))).decode()
-    office.ledger_file.write_bytes(ledger.content + ledgers._canonical(content) + b"\n")
+    office.ledger_file.write_bytes(ledger.content + canonical_json(content) + b"\n")
 
 
 @pytest.mark.parametrize("at", ["20200101T000000+00:00", "2020-W01-3T00:00:00+00:00", "2020-01-01 00:00:00+00:00", "2020-01-01T00:00:00Z"])
