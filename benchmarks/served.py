@@ -26,8 +26,8 @@ from typing import Any
 from benchmarks.harness import Bench, BenchmarkError
 from constrained.pack_folders import shipped_folder
 from constrained.packs import load_policy
+from constrained.records.log import read_log
 from constrained.records.replay import replay
-from constrained.records.stores import read_log
 
 PACK = "tavern"
 MESSAGES = (

@@ -21,12 +21,12 @@ from constrained.errors import AuditError, PackError
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack, find_pack
 from constrained.packs import load_policy, load_policy_file
+from constrained.records.log import existing, read_entries, read_log
 from constrained.records.record import Chained, Record
 from constrained.records.redecide import CHANGES, Comparison, compared, sign_off_page, workbook
 from constrained.records.redecide import redecide as decided_anew
 from constrained.records.report import Use, report, usage
 from constrained.records.sealing import SubjectKeys, unsealed
-from constrained.records.stores import existing, read_entries, read_log
 
 LOG = Annotated[str, typer.Argument(help="A file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME.")]
 PACK = Annotated[str, typer.Option("--pack", help="The pack; the one that the log names when left out.")]

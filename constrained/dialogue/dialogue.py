@@ -34,9 +34,8 @@ from constrained.logic.options import Allowed, Option, compose
 from constrained.logic.policy import Policy
 from constrained.logic.run import TurnOptions, run, with_events, with_outcomes
 from constrained.logic.state import State
-from constrained.records.log import Log, MemoryLog
+from constrained.records.log import Log, MemoryLog, open_log
 from constrained.records.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
-from constrained.records.stores import open_log
 from constrained.understanding.hearing import Hearing, Understanding, ask, believed, blanks, understand
 from constrained.verify import verify
 

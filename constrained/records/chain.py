@@ -1,4 +1,4 @@
-"""Merkle trees over the lines of a segment, as in RFC 6962 (section 2.1): root, and the path that proves one line."""
+"""The hash chain of a log, entry by entry, and the Merkle tree over a segment of its lines (RFC 6962, section 2.1)."""
 
 from __future__ import annotations
 
@@ -14,41 +14,6 @@ from pydantic import ValidationError
 from constrained._canonical_json import canonical_json, sha256
 from constrained.errors import AuditError
 from constrained.records.record import ENTRIES, READABLE, Chained, Record
-
-
-def leaf_hash(line: bytes) -> bytes:
-    """Of an entry's line, without its line feed."""
-    return hashlib.sha256(b"\x00" + line.removesuffix(b"\n")).digest()
-
-
-def root(leaves: Sequence[bytes]) -> bytes:
-    """The root of leaf hashes, at least one."""
-    if len(leaves) == 1:
-        return leaves[0]
-    half = _half(len(leaves))
-    return _node(root(leaves[:half]), root(leaves[half:]))
-
-
-def path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The hashes beside the way from leaf ``index`` up to the root, nearest first: log2(n) of 32 bytes."""
-    if len(leaves) == 1:
-        return []
-    half = _half(len(leaves))
-    if index < half:
-        return [*path(leaves[:half], index), root(leaves[half:])]
-    return [*path(leaves[half:], index - half), root(leaves[:half])]
-
-
-def _half(n_leaves: int) -> int:
-    """The largest power of two below ``n_leaves``."""
-    return 1 << (n_leaves - 1).bit_length() - 1
-
-
-def _node(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
-
-
-# -- The hash chain of a log: canonical JSON, digests, lines. --
 
 GENESIS = ""  # ``previous`` of the first entry
 _PLACE = ("hash", "previous", "sequence")  # what an entry gets when it is placed; sorted, as canonical JSON is
@@ -72,7 +37,7 @@ START = LogPosition(0, GENESIS)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class EntryDraft:
     """An entry as canonical JSON but for its place, so that placing it costs one hash: that is done under a lock.
 
     Attributes:
@@ -83,7 +48,7 @@ class Draft:
     parts: tuple[bytes, bytes, bytes, bytes]
 
     @classmethod
-    def of(cls, entry: Chained) -> Draft:
+    def of(cls, entry: Chained) -> EntryDraft:
         """Raises AuditError when JSON cannot hold the entry."""
         content = entry.model_dump()  # not mode="json": that would write NaN as null
         try:
@@ -94,7 +59,7 @@ class Draft:
                 hint="state, slots and names must be values that JSON has a form for",
             ) from error
 
-    def placed(self, before: LogPosition) -> tuple[LogPosition, bytes]:
+    def place_after(self, before: LogPosition) -> tuple[LogPosition, bytes]:
         """The entry's place after ``before``, and its line."""
         first, second, third, last = self.parts
         previous, sequence = b'"previous":"%b"' % before.hash.encode(), b'"sequence":%d' % (before.sequence + 1)
@@ -102,11 +67,11 @@ class Draft:
         return place, _object(first, b'"hash":"%b"' % place.hash.encode(), second, previous, third, sequence, last) + b"\n"
 
 
-def seal(entry: T, before: Chained | LogPosition | None) -> tuple[T, bytes]:
+def chain_entry(entry: T, before: Chained | LogPosition | None) -> tuple[T, bytes]:
     """The entry that follows ``before`` in a log, and its line. Raises AuditError when JSON cannot hold it."""
     where = START if before is None else LogPosition(before.sequence, before.hash)
-    place, line = Draft.of(entry).placed(where)
-    return at_place(entry, place, where), line
+    place, line = EntryDraft.of(entry).place_after(where)
+    return with_position(entry, place, where), line
 
 
 def refuse_unsealed(entry: Chained) -> None:
@@ -118,7 +83,7 @@ def refuse_unsealed(entry: Chained) -> None:
         )
 
 
-def at_place(entry: T, place: LogPosition, before: LogPosition) -> T:
+def with_position(entry: T, place: LogPosition, before: LogPosition) -> T:
     """The entry with its place filled in."""
     return entry.model_copy(update={"sequence": place.sequence, "previous": before.hash, "hash": place.hash})
 
@@ -153,7 +118,7 @@ def from_row(place: LogPosition, line: bytes, name: str) -> Chained:
     return entry
 
 
-def follows(entry: Chained, before: Chained | LogPosition | None, file: str, number: int) -> None:
+def check_follows(entry: Chained, before: Chained | LogPosition | None, file: str, number: int) -> None:
     """Raises AuditError unless ``entry`` is the one that ``before`` (None: nothing) is followed by."""
     sequence, previous = (before.sequence, before.hash) if before else (0, GENESIS)
     if entry.sequence != sequence + 1:
@@ -192,3 +157,38 @@ def _parsed(line: bytes, file: str, number: int) -> dict[str, Any]:
 
 def _refused(message: str, file: str, number: int, hint: str) -> AuditError:
     return AuditError(f"{file}:{number}: {message}", file=file, line=number, hint=hint)
+
+
+# -- Merkle trees -------------------------------------------------------------------------------------------
+
+
+def leaf_hash(line: bytes) -> bytes:
+    """Of an entry's line, without its line feed."""
+    return hashlib.sha256(b"\x00" + line.removesuffix(b"\n")).digest()
+
+
+def root(leaves: Sequence[bytes]) -> bytes:
+    """The root of leaf hashes, at least one."""
+    if len(leaves) == 1:
+        return leaves[0]
+    half = _half(len(leaves))
+    return _node(root(leaves[:half]), root(leaves[half:]))
+
+
+def path(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """The hashes beside the way from leaf ``index`` up to the root, nearest first: log2(n) of 32 bytes."""
+    if len(leaves) == 1:
+        return []
+    half = _half(len(leaves))
+    if index < half:
+        return [*path(leaves[:half], index), root(leaves[half:])]
+    return [*path(leaves[half:], index - half), root(leaves[:half])]
+
+
+def _half(n_leaves: int) -> int:
+    """The largest power of two below ``n_leaves``."""
+    return 1 << (n_leaves - 1).bit_length() - 1
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()

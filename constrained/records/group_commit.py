@@ -19,28 +19,28 @@ from typing import Any, TypeVar
 
 from constrained._durable_files import flush_file
 from constrained.errors import AuditError
-from constrained.records.chain import Draft, LogPosition, at_place, refuse_unsealed
+from constrained.records.chain import EntryDraft, LogPosition, refuse_unsealed, with_position
 from constrained.records.record import Chained
 
 T = TypeVar("T", bound=Chained)
-Placed = tuple[LogPosition, LogPosition]  # where an entry stands, and the place before it
-Write = Callable[[Sequence[Draft]], list[Placed]]
+Placement = tuple[LogPosition, LogPosition]  # where an entry stands, and the place before it
+Write = Callable[[Sequence[EntryDraft]], list[Placement]]
 MOST = 512  # entries of one transaction
 
 
-def placed_after(before: LogPosition, drafts: Sequence[Draft]) -> tuple[list[Placed], list[dict[str, Any]]]:
+def place_all(before: LogPosition, drafts: Sequence[EntryDraft]) -> tuple[list[Placement], list[dict[str, Any]]]:
     """Where each draft comes to stand, and the rows that hold them: ``sequence``, ``hash``, ``line``."""
-    placed: list[Placed] = []
+    placed: list[Placement] = []
     rows: list[dict[str, Any]] = []
     for draft in drafts:
-        place, line = draft.placed(before)
+        place, line = draft.place_after(before)
         rows.append({"sequence": place.sequence, "hash": place.hash, "line": line})
         placed.append((place, before))
         before = place
     return placed, rows
 
 
-def end(held: list[Any]) -> None:
+def close_all(held: list[Any]) -> None:
     """Closes the connections that are held, and forgets them."""
     while held:
         held.pop().close()
@@ -51,9 +51,9 @@ class _Waiting:
 
     __slots__ = ("draft", "error", "leads", "placed", "wake")
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: EntryDraft) -> None:
         self.draft, self.leads = draft, False
-        self.placed: Placed | None = None
+        self.placed: Placement | None = None
         self.error: BaseException | None = None
         self.wake = threading.Lock()
         self.wake.acquire()
@@ -90,15 +90,15 @@ class GroupCommit:
     def keep(self, record: T) -> T:
         """The record with its place filled in, once it is durable; see ``Log.append``."""
         refuse_unsealed(record)
-        place, before = self.append(Draft.of(record))
-        return at_place(record, place, before)
+        place, before = self.append(EntryDraft.of(record))
+        return with_position(record, place, before)
 
     def close(self) -> None:
         """Ends the connection; the next append opens another."""
         with self.busy:
             self._close()
 
-    def append(self, draft: Draft) -> Placed:
+    def append(self, draft: EntryDraft) -> Placement:
         """Returns when the draft is durable."""
         mine = _Waiting(draft)
         with self._lock:

@@ -10,10 +10,9 @@ from constrained.errors import AuditError, ConstrainedError
 from constrained.records.chain import from_line
 from constrained.records.group_commit import SharedFlush
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import Log, MemoryLog
+from constrained.records.log import Log, MemoryLog, existing, open_log
 from constrained.records.record import Chained, Record
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.records.stores import existing, open_log
 
 T = TypeVar("T", bound=Chained)
 

@@ -20,8 +20,8 @@ from constrained.catalog.load import load_catalog
 from constrained.pack_folders import find_pack
 from constrained.quality.golden import load_golden
 from constrained.records.chain import digest
+from constrained.records.log import open_log, read_entries, read_log
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.records.stores import open_log, read_entries, read_log
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.cli.conftest import Ran
 from tests.strategies import ROOT

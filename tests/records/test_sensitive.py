@@ -14,12 +14,11 @@ from constrained.dialogue.recording import sensitive_fields_of
 from constrained.errors import AuditError
 from constrained.hear import question
 from constrained.logic.effects import effect
-from constrained.records.log import MemoryLog
+from constrained.records.log import MemoryLog, open_log, read_entries, read_log
 from constrained.records.record import Outcome, Record
 from constrained.records.redact import redacted
 from constrained.records.replay import replay
 from constrained.records.sealing import SENSITIVE, SealedLog, SubjectKeys, readable, unsealed
-from constrained.records.stores import open_log, read_entries, read_log
 from constrained.testing import RandomEngine
 from tests.records.test_sealing import files_of
 

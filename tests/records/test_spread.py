@@ -9,9 +9,9 @@ import pytest
 from constrained.cli.evidence import compared_by_ray
 from constrained.errors import AuditError
 from constrained.records.jsonl import JsonLinesLog
+from constrained.records.log import read_log
 from constrained.records.redecide import compared, redecide
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.records.stores import read_log
 from constrained.testing import RandomEngine
 from tests.records.talking import talk
 from tests.strategies import ROOT
