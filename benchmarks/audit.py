@@ -176,12 +176,12 @@ def _redecide(bench: Bench, folder: Path) -> None:
     """From the file to the counts: every line read, its chain verified, its turn decided anew."""
     from constrained.packs import load_policy
     from constrained.records.log import read_log
-    from constrained.records.redecide import compared, redecide
+    from constrained.records.redecide import compare, redecide
 
     n_turns = 50 if bench.is_smoke else 100_000
     policy = load_policy("bank_disputes")
     with _file(folder, n_turns, policy.catalog.name) as path:
-        took_s, found = _timed(lambda: compared(redecide(policy, read_log(path))))
+        took_s, found = _timed(lambda: compare(redecide(policy, read_log(path))))
     bench.check("turns decided anew", abs(found.n_turns - n_turns), 0)
     bench.check("turns that the same files change", len(found.changed), 0)
     bench.add(f"re-decide {n_turns:,} turns by the rules", "read, verified and decided", took_s, "s", at_most=60)

@@ -1,4 +1,4 @@
-"""First and last use, counts, what was never used and never tested: of the responses of a log."""
+"""The report page of a log: coverage, use, approvals, close calls, abstentions over time, protected triggers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from constrained.approval.in_force import ApprovalSnapshot
 from constrained.catalog.response import Catalog
 from constrained.records.record import Chained, Outcome, Record, Status
 
+CLOSE = 0.15  # a margin below it is a close call
+MOST_COLUMNS = 60  # of a chart over time
+_CLOSE_CALLS = f"Turns in which two replies were less than {CLOSE:.0%} apart: what the model confuses, and where a writer can help."
+_STATUSES: tuple[Status, ...] = ("done", "failed", "not_run")
+
 
 @dataclass(slots=True)
-class Use:
+class ResponseUse:
     """How often a response was said, since when and until when.
 
     Attributes:
@@ -39,13 +44,13 @@ class Use:
     def n_said(self) -> int:
         return self.n_chosen + self.n_obliged
 
-    def said(self, record: Record) -> None:
+    def count(self, record: Record) -> None:
         self.first, self.last = min(self.first or record.at, record.at), max(self.last, record.at)
         catalog = record.versions.get("catalog", "")
         self.versions[catalog] = self.versions.get(catalog, 0) + 1
 
 
-def usage(records: Iterable[Record], current: Iterable[str] = (), tested: Iterable[str] = ()) -> list[Use]:
+def usage(records: Iterable[Record], current: Iterable[str] = (), tested: Iterable[str] = ()) -> list[ResponseUse]:
     """The use of every response, most said first.
 
     Args:
@@ -53,33 +58,25 @@ def usage(records: Iterable[Record], current: Iterable[str] = (), tested: Iterab
         tested: ids that golden dialogues reach.
     """
     present, tests = set(current), set(tested)
-    uses = {one: Use(one) for one in sorted(present)}
+    uses = {one: ResponseUse(one) for one in sorted(present)}
 
-    def of(response_id: str) -> Use:
-        return uses.setdefault(response_id, Use(response_id, is_current=not present))
+    def use_of(response_id: str) -> ResponseUse:
+        return uses.setdefault(response_id, ResponseUse(response_id, is_current=not present))
 
     for record in records:
         for option in record.options:
-            of(option.id).n_allowed += 1
-        chosen = of(record.decision.chosen)
+            use_of(option.id).n_allowed += 1
+        chosen = use_of(record.decision.chosen)
         chosen.n_chosen += 1
         chosen.n_abstained += record.decision.abstained
-        chosen.said(record)
+        chosen.count(record)
         for obligation in record.obligations:
-            obliged = of(obligation.id)
+            obliged = use_of(obligation.id)
             obliged.n_obliged += 1
-            obliged.said(record)
+            obliged.count(record)
     for use in uses.values():
         use.is_tested = use.id in tests
     return sorted(uses.values(), key=lambda use: (-use.n_said, use.id))
-
-
-# -- The report page of a log: coverage, use, approvals, close calls, abstentions over time, protected triggers. --
-
-CLOSE = 0.15  # a margin below it is a close call
-MOST_COLUMNS = 60  # of a chart over time
-_CLOSE_CALLS = f"Turns in which two replies were less than {CLOSE:.0%} apart: what the model confuses, and where a writer can help."
-_STATUSES: tuple[Status, ...] = ("done", "failed", "not_run")
 
 
 @dataclass(slots=True)
@@ -173,7 +170,7 @@ def report(
     )
 
 
-def _figures(tally: LogTally, uses: Sequence[Use]) -> list[tuple[str, object]]:
+def _figures(tally: LogTally, uses: Sequence[ResponseUse]) -> list[tuple[str, object]]:
     n_turns, n_abstained = len(tally.records), sum(day[1] for day in tally.days.values())
     return [
         ("turns", n_turns),
@@ -186,7 +183,7 @@ def _figures(tally: LogTally, uses: Sequence[Use]) -> list[tuple[str, object]]:
     ]
 
 
-def _coverage(uses: Sequence[Use]) -> list[tuple[object, ...]]:
+def _coverage(uses: Sequence[ResponseUse]) -> list[tuple[object, ...]]:
     current = [use for use in uses if use.is_current]
     groups = (
         ("used and tested", [use for use in current if use.n_said and use.is_tested]),
@@ -201,7 +198,7 @@ def _coverage(uses: Sequence[Use]) -> list[tuple[object, ...]]:
     ]
 
 
-def _use_rows(uses: Sequence[Use]) -> list[tuple[object, ...]]:
+def _use_rows(uses: Sequence[ResponseUse]) -> list[tuple[object, ...]]:
     most = max((use.n_said for use in uses), default=0) or 1
     return [
         (use.id, use.n_chosen, use.n_obliged, Bar(use.n_said / most), use.first[:16], use.last[:16], len(use.versions))
