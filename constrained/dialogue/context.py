@@ -6,11 +6,13 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 
 from constrained.approval.in_force import OPEN, ApprovalSnapshot
+from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog, Response
 from constrained.engines.protocol import Candidate, Deadline, Scene
-from constrained.errors import MessageError
+from constrained.errors import LocaleError, MessageError
 from constrained.logic.memory import Memory
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
@@ -61,6 +63,25 @@ def clean_message(message: str) -> str:
         " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")
     )
     return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
+
+
+def check_locale(catalog: Catalog, locale: str) -> str:
+    """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
+    missing = _not_in(catalog, locale)
+    if missing:
+        raise LocaleError(
+            f"the catalog {catalog.name!r} may not speak {locale!r}: {', '.join(missing)} must be said in the exact locale",
+            locale=locale,
+            missing=missing,
+            hint="choose a locale that the catalog serves, or write and approve these texts in it",
+        )
+    return locale
+
+
+@lru_cache(maxsize=256)
+def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
+    """The responses that must be said in the exact locale and have no text in this one."""
+    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
 
 
 def make_scene(policy: Policy, context: TurnContext, memory: Memory) -> Scene:

@@ -15,18 +15,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from constrained.approval.in_force import Approvals
-from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.dialogue.context import TurnContext, clean_message, make_candidate, make_scene, static_id
+from constrained.dialogue.context import TurnContext, check_locale, clean_message, make_candidate, make_scene
 from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
 from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, checked
-from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, StateError
+from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, StateError
 from constrained.logic.allow import likeliest, most_salient, rest_of
 from constrained.logic.memory import HISTORY_TURNS, Memory
 from constrained.logic.obligations import Audience
@@ -35,7 +33,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.run import TurnOptions, run, with_events, with_outcomes
 from constrained.logic.state import State
 from constrained.records.log import Log, MemoryLog, open_log
-from constrained.records.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
+from constrained.records.record import Outcome, OutcomeEntry, Record
 from constrained.understanding.hearing import Hearing, Understanding, ask, believed, blanks, understand
 from constrained.verify import verify
 
@@ -89,7 +87,7 @@ class Dialogue:
         if self.engine is not None and isinstance(self.engine, CatalogBound):
             self.engine.check_catalog(self.catalog.name, self.catalog.hash)
         self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
-        self.locale = self._served(locale or self.catalog.locale)
+        self.locale = check_locale(self.catalog, locale or self.catalog.locale)
         self.threshold = threshold
         self.conversation = conversation or uuid.uuid4().hex
         self._now = now
@@ -191,20 +189,8 @@ class Dialogue:
                 hint=f"pass state={state_type.__name__}(...)",
             )
         deadline = Deadline.after(within) if within is not None else None
-        spoken = self._served(locale) if locale else self.locale
+        spoken = check_locale(self.catalog, locale) if locale else self.locale
         return TurnContext(uuid.uuid4().hex, clean_message(message), state, spoken, self._now(), deadline, self._approvals.now())
-
-    def _served(self, locale: str) -> str:
-        """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
-        catalog, missing = self.catalog, _not_in(self.catalog, locale)
-        if missing:
-            raise LocaleError(
-                f"the catalog {catalog.name!r} may not speak {locale!r}: {', '.join(missing)} must be said in the exact locale",
-                locale=locale,
-                missing=missing,
-                hint="choose a locale that the catalog serves, or write and approve these texts in it",
-            )
-        return locale
 
     # -- 2 hear ----------------------------------------------------------------------------------------------
 
@@ -350,8 +336,7 @@ class Dialogue:
                 text,
                 conversation=self.conversation,
                 memory=self._memory,
-                versions=self._versions() | context.standing.versions(),
-                prompt=self._prompt(context),
+                engine=self.engine,
             )
         except ConstrainedError:
             raise
@@ -379,27 +364,6 @@ class Dialogue:
             self._memory = with_outcomes(self._memory, done, failed, number=record.number)
         at = self._now().isoformat()
         return self._append_record(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
-
-    def _prompt(self, context: TurnContext) -> str:
-        """The hash of what the model was given to read."""
-        if self.engine is None:
-            return ""
-        return prompt_hash(static_id(self.policy, context.locale), context.state.model_dump_json(), self._memory.history, context.message)
-
-    def _versions(self) -> dict[str, str]:
-        names = versions(self.policy) | {"library": library()}
-        if self.engine is None:
-            return names | {"engine": "none"}
-        try:
-            return {str(name): str(value) for name, value in self.engine.identity.items()} | names
-        except Exception as error:
-            raise EngineError(f"the engine cannot name its model: {type(error).__name__}: {error}", hint="see Engine.identity") from error
-
-
-@lru_cache(maxsize=256)
-def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
-    """The responses that must be said in the exact locale and have no text in this one."""
-    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
 
 
 def _policy(policy: Policy | str) -> Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -11,12 +11,26 @@ from pydantic.fields import FieldInfo
 
 from constrained.approval.in_force import ApprovalSnapshot
 from constrained.catalog.response import Approval, Response, version_hash
-from constrained.dialogue.context import TurnContext
+from constrained.dialogue.context import TurnContext, static_id
 from constrained.dialogue.turn import Decision
+from constrained.engines.protocol import Engine
+from constrained.errors import EngineError
 from constrained.logic.memory import Memory
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
-from constrained.records.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, ProcedureEntry, Record, portable, to_json
+from constrained.records.record import (
+    DecisionEntry,
+    HeardEntry,
+    ObligationEntry,
+    OptionEntry,
+    ProcedureEntry,
+    Record,
+    library,
+    portable,
+    prompt_hash,
+    to_json,
+    versions,
+)
 from constrained.understanding.hearing import Hearing
 
 VERSION_LENGTH = len("sha256:") + 16  # of a version's hash: enough to find it; the ledger, named by its head, holds it in full
@@ -32,8 +46,7 @@ def make_record(
     *,
     conversation: str,
     memory: Memory,
-    versions: Mapping[str, str],
-    prompt: str,
+    engine: Engine | None,
 ) -> Record:
     """The record of a turn that is about to be released."""
     file, obligations = policy.file, with_it(decision.chosen, allowed.obligations)
@@ -45,8 +58,8 @@ def make_record(
         at=context.now.isoformat(),
         today=context.today.isoformat(),
         locale=context.locale,
-        versions=dict(versions),
-        prompt=prompt,
+        versions=_versions(policy, engine) | context.standing.versions(),
+        prompt="" if engine is None else _prompt(policy, context, memory),
         approvals=_approvals(offered, context.standing),
         message=context.message,
         state=context.state.model_dump(mode="json"),
@@ -69,6 +82,22 @@ def make_record(
         memory=memory.course(),
         sensitive=_sensitive_fields(policy, hearings, offered),
     )
+
+
+def _versions(policy: Policy, engine: Engine | None) -> dict[str, str]:
+    """Names and hashes of what was in force: catalog, policy, library, engine."""
+    names = versions(policy) | {"library": library()}
+    if engine is None:
+        return names | {"engine": "none"}
+    try:
+        return {str(name): str(value) for name, value in engine.identity.items()} | names
+    except Exception as error:
+        raise EngineError(f"the engine cannot name its model: {type(error).__name__}: {error}", hint="see Engine.identity") from error
+
+
+def _prompt(policy: Policy, context: TurnContext, memory: Memory) -> str:
+    """The hash of what the model was given to read."""
+    return prompt_hash(static_id(policy, context.locale), context.state.model_dump_json(), memory.history, context.message)
 
 
 def _procedure(policy: Policy, memory: Memory, chosen: Option) -> ProcedureEntry | None:
