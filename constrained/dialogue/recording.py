@@ -50,7 +50,7 @@ def make_record(
 ) -> Record:
     """The record of a turn that is about to be released."""
     file, obligations = policy.file, with_it(decision.chosen, allowed.obligations)
-    offered = (*decision.options, *obligations)
+    offered: tuple[Option | Obligation, ...] = (*decision.options, *obligations)
     return Record(
         turn_id=context.id,
         conversation=conversation,

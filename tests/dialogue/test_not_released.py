@@ -184,6 +184,13 @@ def test_a_text_that_nobody_approved_is_not_released(stall, monkeypatch):
     assert (dialogue.log.entries, dialogue.memory().number) == ((), 0)
 
 
+def test_a_state_that_json_has_no_form_for_cannot_be_recorded_though_no_model_was_asked(stall):
+    dialogue = Dialogue(stall, engine=RandomEngine())
+    with pytest.raises(AuditError, match="cannot be recorded"):
+        dialogue.reply("help", Stall(does="alarm", name="\ud800"), within=0.0)
+    assert dialogue.log.entries == ()
+
+
 def test_a_deadline_that_is_over_is_no_error(stall):
     assert Dialogue(stall, engine=RaisingEngine(0, DeadlineError("late", within_s=1))).reply("hello", Stall()).decision.mode == "rules"
 
