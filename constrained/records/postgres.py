@@ -1,7 +1,7 @@
 """Records in a PostgreSQL table: one chain that many processes and machines write.
 
 A writer takes an advisory lock for its transaction, reads where the log ends, and adds what its threads handed in
-(``batch``). SQLAlchemy and psycopg are imported when a log of this kind is first opened.
+(``group_commit``). SQLAlchemy and psycopg are imported when a log of this kind is first opened.
 """
 
 from __future__ import annotations

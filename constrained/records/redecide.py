@@ -37,7 +37,7 @@ class Reply:
 
 
 Decide = Callable[[Record], Reply]
-"""Decides one recorded turn with a model; see ``cli.redeciding``."""
+"""Decides one recorded turn with a model; the command ``audit re-decide`` makes one."""
 
 
 @dataclass(frozen=True, slots=True)

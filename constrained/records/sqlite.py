@@ -1,7 +1,7 @@
 """Records in an SQLite file: durable, shared by threads and by processes of one machine.
 
 Write-ahead log, ``synchronous=FULL``: a transaction is on the disk when it ends. What many threads append at the same
-time shares one (``batch``). SQLite rolls back a transaction that a crash interrupted; no reply of it was released, since
+time shares one (``group_commit``). SQLite rolls back a transaction that a crash interrupted; no reply of it was released, since
 a reply is released after the commit. The lines are those of a JSON lines log, byte for byte.
 """
 
