@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from constrained.dialogue.turn import Decision, Turn
     from constrained.engines.protocol import Engine
     from constrained.packs import list_packs, load_policy
+    from constrained.records.log import open_log, read_log
     from constrained.records.record import Record
     from constrained.records.replay import replay
-    from constrained.records.stores import open_log, read_log
 
 _LAZY = {
     "Catalog": "constrained.catalog.response",
@@ -39,8 +39,8 @@ _LAZY = {
     "Turn": "constrained.dialogue.turn",
     "list_packs": "constrained.packs",
     "load_policy": "constrained.packs",
-    "open_log": "constrained.records.stores",
-    "read_log": "constrained.records.stores",
+    "open_log": "constrained.records.log",
+    "read_log": "constrained.records.log",
     "replay": "constrained.records.replay",
 }
 

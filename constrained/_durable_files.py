@@ -169,7 +169,7 @@ def write_new(path: str | Path, content: bytes, mode: int = 0o600) -> None:
 
 def write_once(path: Path, content: bytes, mode: int) -> None:
     """A durable new file that no reader sees half of. Raises FileExistsError, with the other's name durable, when it is taken."""
-    partial = _beside(path)
+    partial = _partial_path(path)
     try:
         write_new(partial, content)
         if not IS_WINDOWS:
@@ -187,7 +187,7 @@ def write_once(path: Path, content: bytes, mode: int) -> None:
 
 def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """A durable file in the place of the one that may be there: a reader sees all of one or all of the other."""
-    partial = _beside(path)
+    partial = _partial_path(path)
     try:
         write_new(partial, content, mode)
         os.replace(partial, path)
@@ -216,5 +216,5 @@ def move_folder_into_place(made: Path, folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def _beside(path: Path) -> Path:
+def _partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}")

@@ -1,32 +1,33 @@
 """Every error that Constrained raises.
 
     ConstrainedError
+    ├── NotReleasedError    nothing was said: whatever Dialogue.reply raises
+    │   ├── MessageError         a message that is not text
+    │   ├── StateError           a state of the wrong type or with a value out of range
+    │   ├── LocaleError          a locale in which the catalog may not speak
+    │   ├── SlotError            a slot value that may not be said
+    │   ├── PolicyError          a policy that does not fit its catalog, or is not a pure function
+    │   │   └── ProcedureError        a procedure that cannot go on from where it stood: its code changed, or its version is gone
+    │   ├── EngineError          a model that could not be loaded or could not answer
+    │   │   ├── ModelNotFoundError    no such model on this machine
+    │   │   ├── BusyError             too many decisions are waiting for the model
+    │   │   ├── CalibrationError      a calibration made for another catalog, prompt or model
+    │   │   ├── AdapterError          an adapter tuned for another catalog or model, or one that is not whole
+    │   │   └── TuningError           a tuning run that cannot begin, go on or end
+    │   ├── DeadlineError        no time was left, and no rules-only answer was asked for
+    │   ├── ApprovalError        what would be said is not approved, or approvals that cannot be trusted
+    │   │   └── KeyFileError          a key that cannot be read, or is not one
+    │   ├── VerificationError    the reply was not an approved rendering
+    │   └── AuditError           the record could not be written or read
+    ├── EffectError         an effect whose precondition no longer holds, or that ran before; its turn was said
+    ├── OutcomeError        the effects ran, but the log could not tell; the state after them is in the error
+    ├── ReplayError         a recorded turn that this catalog and policy do not reproduce
     ├── CatalogError        a catalog file that may not be used (all its problems at once)
-    ├── PolicyError         a policy that does not fit its catalog, or is not a pure function
-    │   └── ProcedureError       a procedure that cannot go on from where it stood: its code changed, or its version is gone
-    ├── SlotError           a slot value that may not be said
-    ├── StateError          a state of the wrong type or with a value out of range
-    ├── MessageError        a message that is not text
-    ├── LocaleError         a locale in which the catalog may not speak
-    ├── EffectError         an effect whose precondition no longer holds, or that ran before
     ├── PackError           a pack that is not there, or only in part
     ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
     ├── DataError           a file of labelled messages that cannot be measured on (all its problems at once)
     ├── SampleError         too few labelled messages for what is promised, or labels that fit nothing
-    ├── PropertyError       a property that cannot be judged, or a file of them that may not be used
-    ├── EngineError         a model that could not be loaded or could not answer
-    │   ├── ModelNotFoundError   no such model on this machine
-    │   ├── BusyError            too many decisions are waiting for the model
-    │   ├── CalibrationError     a calibration made for another catalog, prompt or model
-    │   ├── AdapterError         an adapter tuned for another catalog or model, or one that is not whole
-    │   └── TuningError          a tuning run that cannot begin, go on or end
-    ├── DeadlineError       no time was left, and no rules-only answer was asked for
-    ├── ApprovalError       what would be said is not approved, or approvals that cannot be trusted; nothing was released
-    │   └── KeyFileError         a key that cannot be read, or is not one
-    ├── VerificationError   the reply was not an approved rendering; nothing was released
-    └── AuditError          the record could not be written or read; nothing was released
-        ├── OutcomeError    the effects ran, but the log could not tell; the state after them is in the error
-        └── ReplayError     a recorded turn that this catalog and policy do not reproduce
+    └── PropertyError       a property that cannot be judged, or a file of them that may not be used
 
 Every error carries its data as attributes and a ``hint``: what to do now.
 """
@@ -71,7 +72,11 @@ class ConstrainedError(Exception):
 
 
 class NotReleasedError(ConstrainedError):
-    """Nothing was said: the parent of every error that ends a turn without a reply."""
+    """Nothing was said: the parent of every error that ends a turn without a reply.
+
+    Raised by ``Dialogue.reply``, it means also that the conversation goes on as if the message had not come. The log may hold the
+    record all the same where the log itself failed after it had written.
+    """
 
 
 class _ProblemsError(ConstrainedError):
@@ -89,7 +94,7 @@ class CatalogError(_ProblemsError):
     """A catalog that may not be used; ``problems`` holds every reason with file, line and column."""
 
 
-class PolicyError(_ProblemsError):
+class PolicyError(_ProblemsError, NotReleasedError):
     """A policy that does not fit its catalog or is not pure; ``problems`` names file and line."""
 
 
@@ -101,7 +106,7 @@ class ProcedureError(PolicyError):
         super().__init__(message, problems, hint=hint)
 
 
-class SlotError(ConstrainedError):
+class SlotError(NotReleasedError):
     """A slot value that may not be said: ``response``, ``slot`` and ``value`` tell which."""
 
     def __init__(self, message: str, *, response: str, slot: str, value: object, hint: str = "") -> None:
@@ -109,15 +114,15 @@ class SlotError(ConstrainedError):
         super().__init__(message, hint=hint)
 
 
-class StateError(ConstrainedError):
+class StateError(NotReleasedError):
     """A state that is not an instance of the policy's State, or a value that State refuses."""
 
 
-class MessageError(ConstrainedError):
+class MessageError(NotReleasedError):
     """A message that is not text at all (any text, however hostile, is an ordinary message)."""
 
 
-class LocaleError(ConstrainedError):
+class LocaleError(NotReleasedError):
     """A locale that lacks texts which may not be said in another one; ``locale`` and ``missing`` (ids) tell which."""
 
     def __init__(self, message: str, *, locale: str, missing: Sequence[str], hint: str = "") -> None:
@@ -161,7 +166,7 @@ class PropertyError(_ProblemsError):
     """A property of conversations that cannot be judged; ``problems`` names file and line, where there is one."""
 
 
-class EngineError(ConstrainedError):
+class EngineError(NotReleasedError):
     """A model that could not be loaded, or could not answer."""
 
 
@@ -189,7 +194,7 @@ class TuningError(EngineError):
     """Settings that nothing can be tuned with, a checkpoint of another run, or a loss that is no number."""
 
 
-class DeadlineError(ConstrainedError):
+class DeadlineError(NotReleasedError):
     """The time given was over before an answer; ``within_s`` is the time in seconds."""
 
     def __init__(self, message: str, *, within_s: float, hint: str = "") -> None:
@@ -197,7 +202,7 @@ class DeadlineError(ConstrainedError):
         super().__init__(message, hint=hint)
 
 
-class ApprovalError(ConstrainedError):
+class ApprovalError(NotReleasedError):
     """Nothing that may be said is approved, or the approvals cannot be trusted. Nothing was sent.
 
     ``file`` and ``line`` (1-based, 0 when unknown) tell where in a ledger, a file of people or a catalog.
@@ -212,11 +217,11 @@ class KeyFileError(ApprovalError):
     """A key that cannot be read or written, or is not an Ed25519 key."""
 
 
-class VerificationError(ConstrainedError):
+class VerificationError(NotReleasedError):
     """The text about to be sent was not the rendering of an allowed option. Nothing was sent."""
 
 
-class AuditError(ConstrainedError):
+class AuditError(NotReleasedError):
     """A record that could not be made durable, or a log that cannot be trusted. Nothing was sent.
 
     ``file`` and ``line`` (1-based, 0 when unknown) tell where in a log.
@@ -227,7 +232,7 @@ class AuditError(ConstrainedError):
         super().__init__(message, hint=hint)
 
 
-class OutcomeError(AuditError):
+class OutcomeError(ConstrainedError):
     """The effects of a turn ran, and what became of them could not be recorded. ``state`` is the state after them."""
 
     def __init__(self, message: str, *, state: object, hint: str = "") -> None:
@@ -235,12 +240,12 @@ class OutcomeError(AuditError):
         super().__init__(message, hint=hint)
 
 
-class ReplayError(AuditError):
+class ReplayError(ConstrainedError):
     """A recorded turn that the catalog and policy at hand do not reproduce.
 
     ``turn_id`` names the turn, ``line`` its record in the log, ``differences`` everything that differs.
     """
 
     def __init__(self, message: str, *, turn_id: str, line: int, differences: Sequence[object] = (), hint: str = "") -> None:
-        self.turn_id, self.differences = turn_id, tuple(differences)
-        super().__init__(message, line=line, hint=hint)
+        self.turn_id, self.line, self.differences = turn_id, line, tuple(differences)
+        super().__init__(message, hint=hint)

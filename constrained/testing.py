@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from constrained.dialogue.dialogue import clean_message
+from constrained.dialogue.context import clean_message
 from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, ExtractionField, PromptContext
 from constrained.errors import EngineError
 

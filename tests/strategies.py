@@ -1,4 +1,4 @@
-"""Shared hypothesis strategies: JSON, records, hostile text, catalogs, policies. Knows no test."""
+"""Shared hypothesis strategies: JSON, records, hostile text, catalogs, policies."""
 
 from __future__ import annotations
 

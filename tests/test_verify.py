@@ -130,7 +130,7 @@ def test_a_broken_composer_gets_nothing_said(dialogue, monkeypatch):
         lambda *_: "",
         lambda *_: compose(*_) + " ",
     ):
-        monkeypatch.setattr(constrained.dialogue, "compose", broken)
+        monkeypatch.setattr(constrained.dialogue.dialogue, "compose", broken)
         nothing_is_said(dialogue)
 
 
@@ -163,5 +163,5 @@ def test_texts_changed_in_memory_get_nothing_said(dialogue, monkeypatch):
         options = tuple(replace(option, text=option.text + " And a discount.") for option in ran.allowed.options)
         return replace(ran, allowed=replace(ran.allowed, options=options))
 
-    monkeypatch.setattr(constrained.dialogue, "run", broken)
+    monkeypatch.setattr(constrained.dialogue.dialogue, "run", broken)
     nothing_is_said(dialogue)

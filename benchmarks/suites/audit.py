@@ -95,7 +95,7 @@ class _Load:
 
 
 def _stores(bench: Bench, folder: Path) -> None:
-    from constrained.records.stores import open_log
+    from constrained.records.log import open_log
 
     places = {"JSON lines": str(folder / "many.jsonl"), "SQLite": str(folder / "many.db")}
     if os.environ.get(POSTGRES):
@@ -128,7 +128,7 @@ def _appended(log: Any, records: list[Any], n_threads: int, n_records: int) -> f
 
 def _check_chain(bench: Bench, place: str) -> None:
     from constrained.records import verifier
-    from constrained.records.stores import existing
+    from constrained.records.log import existing
 
     verifier.check_log(map(verifier.fact, existing(place).lines()), [])
     bench.tell("the chain of that log is whole")
@@ -158,13 +158,13 @@ def _records(n_records: int, pack: str = "bank_disputes") -> list[Any]:
 @contextmanager
 def _file(folder: Path, n_records: int, pack: str) -> Iterator[Path]:
     """A log of so many records in JSON lines: real turns, each placed in the chain anew."""
-    from constrained.records.chain import START, Draft
+    from constrained.records.chain import START, EntryDraft
 
     path, before = folder / f"{n_records}.jsonl", START
-    drafts = [Draft.of(record) for record in _records(min(n_records, 500), pack)]
+    drafts = [EntryDraft.of(record) for record in _records(min(n_records, 500), pack)]
     with open(path, "wb") as file:
         for number in range(n_records):
-            before, line = drafts[number % len(drafts)].placed(before)
+            before, line = drafts[number % len(drafts)].place_after(before)
             file.write(line)
     try:
         yield path
@@ -175,13 +175,13 @@ def _file(folder: Path, n_records: int, pack: str) -> Iterator[Path]:
 def _redecide(bench: Bench, folder: Path) -> None:
     """From the file to the counts: every line read, its chain verified, its turn decided anew."""
     from constrained.packs import load_policy
-    from constrained.records.redecide import compared, redecide
-    from constrained.records.stores import read_log
+    from constrained.records.log import read_log
+    from constrained.records.redecide import compare, redecide
 
     n_turns = 50 if bench.is_smoke else 100_000
     policy = load_policy("bank_disputes")
     with _file(folder, n_turns, policy.catalog.name) as path:
-        took_s, found = _timed(lambda: compared(redecide(policy, read_log(path))))
+        took_s, found = _timed(lambda: compare(redecide(policy, read_log(path))))
     bench.check("turns decided anew", abs(found.n_turns - n_turns), 0)
     bench.check("turns that the same files change", len(found.changed), 0)
     bench.add(f"re-decide {n_turns:,} turns by the rules", "read, verified and decided", took_s, "s", at_most=60)

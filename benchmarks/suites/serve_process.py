@@ -27,8 +27,8 @@ from benchmarks.harness import Bench
 from benchmarks.measure import BenchmarkError
 from constrained.pack_folders import shipped_folder
 from constrained.packs import load_policy
+from constrained.records.log import read_log
 from constrained.records.replay import replay
-from constrained.records.stores import read_log
 
 PACK = "tavern"
 MESSAGES = (

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from constrained import _durable_files as files
+from constrained._canonical_json import canonical_json, sha256
 from constrained.approval.keys import from_text, sign, to_text, verify
 from constrained.approval.people import People, is_same_name
-from constrained.catalog.response import canonical_json, sha256
 from constrained.errors import ApprovalError
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
+from constrained._canonical_json import sha256
 from constrained.catalog.template import Template
 from constrained.errors import Problem
 
@@ -240,20 +240,15 @@ class Catalog:
 # -- hashes: of what is said and when, whatever the file looks like ------------------------------------
 
 
-def canonical_json(content: Any) -> bytes:
+def _content_json(content: Any) -> bytes:
     """JSON in the one way that is hashed and signed: sorted keys, no spaces, UTF-8."""
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def sha256(content: bytes) -> str:
-    """``sha256:`` and hex digits."""
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> str:
     """``sha256:`` and hex digits over canonical JSON; the order of keys in a file does not matter."""
     content = {**head, "responses": {response.id: _content(response) for response in responses.values()}}
-    return sha256(canonical_json(content))
+    return sha256(_content_json(content))
 
 
 def _content(response: Response) -> dict[str, Any]:
@@ -297,7 +292,7 @@ def version_hash(response: Response, locale: str) -> str:
     }
     if response.claims:
         content["claims"] = response.claims
-    return sha256(canonical_json(content))
+    return sha256(_content_json(content))
 
 
 def _cites(cites: Citation) -> list[str]:

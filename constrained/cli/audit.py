@@ -21,10 +21,9 @@ from constrained.errors import AuditError
 from constrained.records import checkpoints, verifier
 from constrained.records.checkpoints import FolderSink, checkpoints_in
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import Readable
+from constrained.records.log import Readable, existing, is_postgres, open_log, read_entries, read_log, sqlite_path
 from constrained.records.record import Chained, Record
 from constrained.records.sealing import SubjectKeys, erase, unsealed
-from constrained.records.stores import existing, is_postgres, open_log, read_entries, read_log, sqlite_path
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -21,12 +21,12 @@ from constrained.errors import AuditError, PackError
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack, find_pack
 from constrained.packs import load_policy, load_policy_file
+from constrained.records.log import existing, read_entries, read_log
 from constrained.records.record import Chained, Record
-from constrained.records.redecide import CHANGES, Comparison, compared, sign_off_page, workbook
+from constrained.records.redecide import CHANGES, Comparison, compare, sign_off_page, workbook
 from constrained.records.redecide import redecide as decided_anew
-from constrained.records.report import Use, report, usage
+from constrained.records.report import ResponseUse, report, usage
 from constrained.records.sealing import SubjectKeys, unsealed
-from constrained.records.stores import existing, read_entries, read_log
 
 LOG = Annotated[str, typer.Argument(help="A file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME.")]
 PACK = Annotated[str, typer.Option("--pack", help="The pack; the one that the log names when left out.")]
@@ -65,7 +65,7 @@ def redecide(
 
         decide = deciding(policy, engine_for(model, calibration), threshold)
     readable = _Readable(read_log(log), policy.catalog.name, keys)
-    found = compared(decided_anew(policy, readable, threshold=threshold, decide=decide, standing=_standing(policy, approvals)))
+    found = compare(decided_anew(policy, readable, threshold=threshold, decide=decide, standing=_standing(policy, approvals)))
     found.n_unreadable = readable.n_unreadable
     if readable.n_others:
         note(f"{readable.n_others} turns are of other catalogs; name one with --pack")
@@ -239,7 +239,7 @@ def _pack(name: str) -> Pack | None:
         return None
 
 
-def _remark(use: Use, pack: Pack | None) -> str:
+def _remark(use: ResponseUse, pack: Pack | None) -> str:
     remarks = [] if use.n_said else ["never used"]
     if pack is not None and not use.is_tested:
         remarks.append("never tested")

@@ -114,7 +114,7 @@ def day(text: str | None, option: str) -> date | None:
 
 def show_received(log: str, catalog: str, response: str) -> None:
     """Lists who received a response: conversation, turn, day, and whether it was said as an obligation."""
-    from constrained.records.stores import read_log
+    from constrained.records.log import read_log
 
     found = list(received(read_log(log), catalog, response))
     for record in found:

@@ -12,7 +12,7 @@ from constrained.cli.screen import note, out
 from constrained.errors import PackError
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
-from constrained.records.stores import read_log
+from constrained.records.log import read_log
 
 
 def draw(

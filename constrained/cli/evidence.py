@@ -26,7 +26,7 @@ from constrained.records.bundle import as_json
 from constrained.records.chain import from_line
 from constrained.records.record import Record
 from constrained.records.redecide import Change, Comparison, Decide, Redecided, Reply, redecide
-from constrained.records.report import Use
+from constrained.records.report import ResponseUse
 
 if TYPE_CHECKING:
     import pandas
@@ -74,7 +74,7 @@ def pack_files(pack: Pack, policy: Policy) -> Iterator[tuple[str, bytes]]:
         yield "pack/history.patch", history
 
 
-def use_files(uses: Sequence[Use], n_current: int) -> Iterator[tuple[str, bytes]]:
+def use_files(uses: Sequence[ResponseUse], n_current: int) -> Iterator[tuple[str, bytes]]:
     """The use of responses, and how far tests and use cover the catalog."""
     yield "usage.json", as_json([asdict(use) | {"n_said": use.n_said} for use in uses])
     current = [use for use in uses if use.is_current]
@@ -230,7 +230,7 @@ class Conversation:
 def compared_by_ray(
     logs: Sequence[str | Path], pack: str, *, logic: str = "", model: str = "", threshold: float | None = None, n_workers: int = 2
 ) -> Comparison:
-    """What ``redecide.compared`` tells of the turns of one pack in many files of JSON lines.
+    """What ``redecide.compare`` tells of the turns of one pack in many files of JSON lines.
 
     Raises AuditError without Ray, or where the workers would leave no processor to read the logs.
     """

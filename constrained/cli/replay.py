@@ -11,10 +11,10 @@ import typer
 from constrained.cli.screen import line
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
+from constrained.records.log import read_log
 from constrained.records.record import Record
 from constrained.records.replay import replay
 from constrained.records.sealing import SubjectKeys, unsealed
-from constrained.records.stores import read_log
 
 
 def replay_log(

@@ -10,23 +10,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 from constrained.approval.in_force import Approvals
-from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog
-from constrained.dialogue.recording import TurnContext, candidate, examples, recorded
+from constrained.dialogue.context import TurnContext, check_locale, clean_message, make_candidate, make_prompt_context
+from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
-from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, PromptContext, checked
-from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, LocaleError, MessageError, StateError
+from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, checked
+from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, StateError
 from constrained.logic.allow import likeliest, most_salient, rest_of
 from constrained.logic.memory import HISTORY_TURNS, Memory
 from constrained.logic.obligations import Audience
@@ -34,15 +32,13 @@ from constrained.logic.options import Allowed, Option, compose
 from constrained.logic.policy import Policy
 from constrained.logic.run import TurnOptions, run, with_events, with_outcomes
 from constrained.logic.state import State
-from constrained.records.log import Log, MemoryLog
-from constrained.records.record import Outcome, OutcomeEntry, Record, library, prompt_hash, versions
-from constrained.records.stores import open_log
+from constrained.records.log import Log, MemoryLog, open_log
+from constrained.records.record import Outcome, OutcomeEntry, Record
 from constrained.understanding.hearing import Hearing, Understanding, ask, checked_readings, extraction_fields, understand
 from constrained.verify import verify
 
 T = TypeVar("T", Record, Outcome)
 _GIVEN_UP = "the reply was cancelled before the commit; nothing was recorded"
-MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
 
 
 class Dialogue:
@@ -91,7 +87,7 @@ class Dialogue:
         if self.engine is not None and isinstance(self.engine, CatalogBound):
             self.engine.check_catalog(self.catalog.name, self.catalog.hash)
         self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
-        self.locale = self._served(locale or self.catalog.locale)
+        self.locale = check_locale(self.catalog, locale or self.catalog.locale)
         self.threshold = threshold
         self.conversation = conversation or uuid.uuid4().hex
         self._now = now
@@ -123,19 +119,18 @@ class Dialogue:
         with self._lock:
             if claim.locked():
                 raise asyncio.CancelledError(_GIVEN_UP)
-            taken = self._take(message, state, within, locale)
-            with _timed(taken, "hear"):
-                heard, hearings, is_late = self._hear(taken)
-            with _timed(taken, "allow"):
-                ran = self._run(taken, heard)
-            with _timed(taken, "decide"):
-                decision = self._decide(taken, ran.allowed, is_late)
-            with _timed(taken, "verify"):
-                text = compose(decision.chosen, ran.allowed.obligations)
-                verify(text, decision.chosen, ran.allowed, self.catalog, taken.today, taken.standing, self._memory.done)
+            context = self._take(message, state, within, locale)
+            with _timed(context, "hear"):
+                heard, hearings, is_late = self._hear(context)
+            with _timed(context, "allow"):
+                options = self._allow(context, heard)
+            with _timed(context, "decide"):
+                decision = self._decide(context, options.allowed, is_late)
+            with _timed(context, "verify"):
+                text = self._verify(context, options.allowed, decision)
             if not claim.acquire(blocking=False):
                 raise asyncio.CancelledError(_GIVEN_UP)
-            return self._commit(taken, heard, hearings, ran, decision, text)
+            return self._commit(context, heard, hearings, options, decision, text)
 
     async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
         """``reply`` for asynchronous hosts; the model runs in a worker thread.
@@ -181,9 +176,10 @@ class Dialogue:
         with self._lock:
             self._memory = with_events(self._memory, events)
 
-    # -- the six stages ------------------------------------------------------------------------------
+    # -- 1 take ----------------------------------------------------------------------------------------------
 
     def _take(self, message: str, state: State | None, within: float | None, locale: str | None) -> TurnContext:
+        """What the turn is about: the message cleaned, the state checked, the approvals of this moment."""
         state_type = self.policy.state_type
         if state is None:
             state = state_type.default()
@@ -193,53 +189,73 @@ class Dialogue:
                 hint=f"pass state={state_type.__name__}(...)",
             )
         deadline = Deadline.after(within) if within is not None else None
-        spoken = self._served(locale) if locale else self.locale
+        spoken = check_locale(self.catalog, locale) if locale else self.locale
         return TurnContext(uuid.uuid4().hex, clean_message(message), state, spoken, self._now(), deadline, self._approvals.now())
 
-    def _served(self, locale: str) -> str:
-        """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
-        catalog, missing = self.catalog, _not_in(self.catalog, locale)
-        if missing:
-            raise LocaleError(
-                f"the catalog {catalog.name!r} may not speak {locale!r}: {', '.join(missing)} must be said in the exact locale",
-                locale=locale,
-                missing=missing,
-                hint="choose a locale that the catalog serves, or write and approve these texts in it",
-            )
-        return locale
+    # -- 2 hear ----------------------------------------------------------------------------------------------
 
-    def _hear(self, taken: TurnContext) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
+    def _hear(self, context: TurnContext) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
+        """What was understood, how each field was heard, and whether the deadline was over before an answer."""
         heard_type = self.policy.heard_type
         if heard_type is None:
             return None, (), False
         if self.engine is None:
             return *understand(heard_type, (), []), False
-        today = getattr(taken.state, "today", None)  # "tomorrow" is counted from the host's day, where its State holds one
-        today = today if isinstance(today, date) else taken.today
+        state, message, today = context.state, context.message, context.host_today
         try:
-            readings = self._read(heard_type, taken)
+            readings = self._read(heard_type, context)
             procedures = self.policy.procedures
             fields = procedures.listened_fields(self._memory) if procedures.definitions else None
-            asked = ask(heard_type, taken.state, taken.message, today=today, locale=taken.locale, readings=readings, fields=fields)
-            answers = self._choose([one.choice for one in asked], taken) if asked else []
+            asked = ask(heard_type, state, message, today=today, locale=context.locale, readings=readings, fields=fields)
+            answers = self._choose([one.choice for one in asked], context) if asked else []
         except DeadlineError:
             return *understand(heard_type, (), []), True
         return *understand(heard_type, asked, answers), False
 
-    def _run(self, taken: TurnContext, heard: Understanding | None) -> TurnOptions:
+    def _read(self, heard_type: type[Understanding], context: TurnContext) -> dict[str, str]:
+        """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
+        wanted = extraction_fields(heard_type, context.message)
+        if not wanted or not isinstance(self.engine, Extractor):
+            return {}
+        if context.deadline:
+            context.deadline.check()
+        with _engine_failing():
+            read = self.engine.read(
+                [replace(blank) for blank in wanted], make_prompt_context(self.policy, context, self._memory), context.deadline
+            )
+            return checked_readings(heard_type, wanted, read, context.message)
+
+    def _choose(self, choices: list[Choice], context: TurnContext) -> list[Distribution]:
+        """The engine's answers, one a choice, checked. Raises DeadlineError when the time is over, EngineError for anything else."""
+        if self.engine is None:
+            raise DeadlineError("there is no engine", within_s=0)
+        if context.deadline:
+            context.deadline.check()
+        sizes = [len(choice.candidates) for choice in choices]
+        copies = [replace(choice) for choice in choices]  # an engine cannot change what its answers are compared with
+        with _engine_failing():
+            return checked(self.engine.choose(copies, make_prompt_context(self.policy, context, self._memory), context.deadline), sizes)
+
+    # -- 3 allow ---------------------------------------------------------------------------------------------
+
+    def _allow(self, context: TurnContext, heard: Understanding | None) -> TurnOptions:
+        """What the logic allows to be said now."""
         return run(
             self.policy,
-            taken.state,
+            context.state,
             heard,
             self._memory,
-            now=taken.now.timestamp(),
+            now=context.now.timestamp(),
             place=Audience(self.channel, self.jurisdiction),
-            locale=taken.locale,
-            today=taken.today,
-            approvals=taken.standing,
+            locale=context.locale,
+            today=context.today,
+            approvals=context.approvals,
         )
 
-    def _decide(self, taken: TurnContext, allowed: Allowed, is_late: bool) -> Decision:
+    # -- 4 decide --------------------------------------------------------------------------------------------
+
+    def _decide(self, context: TurnContext, allowed: Allowed, is_late: bool) -> Decision:
+        """One of the options: by the model, or by the rules where there is no choice, no model or no time."""
         options = allowed.options
         if len(options) == 1:
             return self._by_rules(options, "it is the only option")
@@ -247,86 +263,16 @@ class Dialogue:
             return self._by_rules(options, "no model; the most specific option, then the least recently said")
         if is_late:
             return self._in_time(options)
-        rest = rest_of(options, self.catalog.fallback)
-        candidates = tuple(candidate(option, index, self.catalog, taken.locale, option is rest) for index, option in enumerate(options))
+        no_match, catalog, locale = rest_of(options, self.catalog.fallback), self.catalog, context.locale
+        candidates = tuple(make_candidate(option, index, catalog, locale, option is no_match) for index, option in enumerate(options))
         try:
-            answer = self._choose([Choice("reply", "option", candidates)], taken)[0]
+            answer = self._choose([Choice("reply", "option", candidates)], context)[0]
         except DeadlineError:
             return self._in_time(options)
         return self._by_model(options, answer)
 
-    def _commit(
-        self,
-        taken: TurnContext,
-        heard: Understanding | None,
-        hearings: tuple[Hearing, ...],
-        ran: TurnOptions,
-        decision: Decision,
-        text: str,
-    ) -> Turn:
-        record = self._append_record(self._record(taken, hearings, ran.allowed, decision, text))
-        spoken, after = ran.said(decision.chosen), ran.after(decision.chosen)
-        history = (*after.history, ("user", taken.message), ("reply", text))
-        self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
-        return Turn(
-            id=taken.id,
-            text=text,
-            response_id=decision.chosen.id,
-            said=tuple(one.id for one in spoken),
-            voices=tuple(one.response.voice for one in spoken if one.response.voice),
-            effects=decision.chosen.effects,
-            decision=decision,
-            heard=heard,
-            trace=Trace(hearings, ran.allowed, dict(taken.timings_ms)),
-            record=record,
-            goes_on=ran.is_performing(decision.chosen),
-            _tell=lambda outcomes: self._tell(record, outcomes),
-        )
-
-    def _tell(self, record: Record, outcomes: tuple[OutcomeEntry, ...]) -> Outcome:
-        """What became of a turn's effects: an entry of its own, since the turn's was there before they ran.
-
-        What is committed counts even where the log cannot tell: it has happened.
-        """
-        done = [one.effect.partition("(")[0] for one in outcomes if one.status == "done"]
-        failed = [one.effect.partition("(")[0] for one in outcomes if one.status != "done"]
-        with self._lock:
-            self._memory = with_outcomes(self._memory, done, failed, number=record.number)
-        at = self._now().isoformat()
-        return self._append_record(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
-
-    def _append_record(self, record: T) -> T:
-        try:
-            return self.log.append(record)
-        except ConstrainedError:
-            raise
-        except Exception as error:  # a host's own Log
-            raise AuditError(f"the log failed: {type(error).__name__}: {error}", hint="nothing was released; see to the log") from error
-
-    # -- deciding ------------------------------------------------------------------------------------
-
-    def _choose(self, choices: list[Choice], taken: TurnContext) -> list[Distribution]:
-        if self.engine is None:
-            raise DeadlineError("there is no engine", within_s=0)
-        if taken.deadline:
-            taken.deadline.check()
-        sizes = [len(choice.candidates) for choice in choices]
-        copies = [replace(choice) for choice in choices]  # an engine cannot change what its answers are compared with
-        with _engine_failing():
-            return checked(self.engine.choose(copies, self._scene(taken), taken.deadline), sizes)
-
-    def _read(self, heard_type: type[Understanding], taken: TurnContext) -> dict[str, str]:
-        """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
-        wanted = extraction_fields(heard_type, taken.message)
-        if not wanted or not isinstance(self.engine, Extractor):
-            return {}
-        if taken.deadline:
-            taken.deadline.check()
-        with _engine_failing():
-            read = self.engine.read([replace(blank) for blank in wanted], self._scene(taken), taken.deadline)
-            return checked_readings(heard_type, wanted, read, taken.message)
-
     def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
+        """The most probable option; the fallback where that is less probable than the threshold."""
         best, probability = likeliest(options, answer.probabilities)
         fallback = rest_of(options, self.catalog.fallback)
         abstained = fallback is not None and best is not fallback and probability < self.threshold
@@ -343,70 +289,84 @@ class Dialogue:
         decision = self._by_rules(harmless or options, "the deadline was over; the rules chose")
         return Decision(options, (), decision.chosen, "rules", 1.0, False, self.threshold, decision.why)
 
-    # -- what the model reads, what the log keeps ----------------------------------------------------
+    # -- 5 verify --------------------------------------------------------------------------------------------
 
-    def _scene(self, taken: TurnContext) -> PromptContext:
-        catalog = self.catalog
-        return PromptContext(
-            static_id=f"{catalog.hash} {self.policy.hash} {taken.locale}",
-            speaker=catalog.speaker,
-            persona=catalog.persona,
-            rules=self.policy.rules,
-            listing=tuple((response.id, response.when) for response in catalog.responses.values()),
-            background=tuple(example for response in catalog.responses.values() for example in examples(response, taken.locale, catalog)),
-            state=taken.state.model_dump_json(),
-            history=self._memory.history,
-            message=taken.message,
-            locale=taken.locale,
+    def _verify(self, context: TurnContext, allowed: Allowed, decision: Decision) -> str:
+        """The text to be released. Raises VerificationError unless it is the approved rendering of what was decided."""
+        text = compose(decision.chosen, allowed.obligations)
+        verify(text, decision.chosen, allowed, self.catalog, context.today, context.approvals, self._memory.done)
+        return text
+
+    # -- 6 commit --------------------------------------------------------------------------------------------
+
+    def _commit(
+        self,
+        context: TurnContext,
+        heard: Understanding | None,
+        hearings: tuple[Hearing, ...],
+        options: TurnOptions,
+        decision: Decision,
+        text: str,
+    ) -> Turn:
+        """The turn, once its record is durable; the conversation remembers it from here on."""
+        said, after = options.said(decision.chosen), options.after(decision.chosen)
+        history = (*after.history, ("user", context.message), ("reply", text))
+        record = self._append_record(self._record(context, hearings, options.allowed, decision, text))
+        self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
+        return Turn(
+            id=context.id,
+            text=text,
+            response_id=decision.chosen.id,
+            said=tuple(one.id for one in said),
+            voices=tuple(one.response.voice for one in said if one.response.voice),
+            effects=decision.chosen.effects,
+            decision=decision,
+            heard=heard,
+            trace=Trace(hearings, options.allowed, dict(context.timings_ms)),
+            record=record,
+            goes_on=options.is_performing(decision.chosen),
+            _tell=lambda outcomes: self._append_outcome(record, outcomes),
         )
 
-    def _record(self, taken: TurnContext, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
-        return recorded(
-            self.policy,
-            taken,
-            hearings,
-            allowed,
-            decision,
-            text,
-            conversation=self.conversation,
-            memory=self._memory,
-            versions=self._versions() | taken.standing.versions(),
-            prompt=self._prompt(taken),
-        )
-
-    def _prompt(self, taken: TurnContext) -> str:
-        if self.engine is None:
-            return ""
-        static_id = f"{self.catalog.hash} {self.policy.hash} {taken.locale}"
-        return prompt_hash(static_id, taken.state.model_dump_json(), self._memory.history, taken.message)
-
-    def _versions(self) -> dict[str, str]:
-        names = versions(self.policy) | {"library": library()}
-        if self.engine is None:
-            return names | {"engine": "none"}
+    def _record(self, context: TurnContext, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
         try:
-            return {str(name): str(value) for name, value in self.engine.identity.items()} | names
-        except Exception as error:
-            raise EngineError(f"the engine cannot name its model: {type(error).__name__}: {error}", hint="see Engine.identity") from error
+            return make_record(
+                self.policy,
+                context,
+                hearings,
+                allowed,
+                decision,
+                text,
+                conversation=self.conversation,
+                memory=self._memory,
+                engine=self.engine,
+            )
+        except ConstrainedError:
+            raise
+        except Exception as error:  # values of a host's State that JSON has no form for
+            hint = "state, slots and names must be values that JSON has a form for"
+            raise AuditError(f"turn {context.id} cannot be recorded: {error}", hint=hint) from error
 
+    def _append_record(self, record: T) -> T:
+        """The entry, durable and in its place. Raises AuditError."""
+        try:
+            return self.log.append(record)
+        except ConstrainedError:
+            raise
+        except Exception as error:  # a host's own Log
+            raise AuditError(f"the log failed: {type(error).__name__}: {error}", hint="nothing was released; see to the log") from error
 
-def clean_message(message: str) -> str:
-    """NFC, without control characters (line breaks become spaces), at most MESSAGE_LIMIT characters."""
-    if not isinstance(message, str):
-        raise MessageError(f"a message is text, not {type(message).__name__}", hint="decode bytes as UTF-8 first")
-    if message.isascii() and message.isprintable():
-        return message[:MESSAGE_LIMIT].strip()
-    head = message[: MESSAGE_LIMIT * 4]  # a bound on the work below; normalising 1 MB would cost more than the turn
-    kept = "".join(
-        " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")
-    )
-    return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
+    def _append_outcome(self, record: Record, outcomes: tuple[OutcomeEntry, ...]) -> Outcome:
+        """What became of a turn's effects: an entry of its own, since the turn's was there before they ran.
 
-
-@lru_cache(maxsize=256)
-def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
-    """The responses that must be said in the exact locale and have no text in this one."""
-    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
+        What is committed counts even where the log cannot tell: it has happened.
+        """
+        done = [one.effect.partition("(")[0] for one in outcomes if one.status == "done"]
+        failed = [one.effect.partition("(")[0] for one in outcomes if one.status != "done"]
+        with self._lock:
+            self._memory = with_outcomes(self._memory, done, failed, number=record.number)
+        at = self._now().isoformat()
+        return self._append_record(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
 
 
 def _policy(policy: Policy | str) -> Policy:
@@ -437,7 +397,7 @@ def _engine_failing() -> Iterator[None]:
 
 
 @contextmanager
-def _timed(taken: TurnContext, stage: str) -> Iterator[None]:
+def _timed(context: TurnContext, stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    taken.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)
+    context.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)

@@ -1,153 +1,44 @@
-"""Options as an engine sees them: text, name, and the messages that each answers."""
+"""The record of a turn that is about to be released: what was true, heard, allowed and decided, as JSON values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
-from constrained.catalog.response import Approval, Catalog, Response, version_hash
+from constrained.approval.in_force import ApprovalSnapshot
+from constrained.catalog.response import Approval, Response, version_hash
+from constrained.dialogue.context import TurnContext, static_id
 from constrained.dialogue.turn import Decision
-from constrained.engines.protocol import Candidate, Deadline
+from constrained.engines.protocol import Engine
+from constrained.errors import EngineError
 from constrained.logic.memory import Memory
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
-from constrained.logic.state import State
-from constrained.records.record import DecisionEntry, HeardEntry, ObligationEntry, OptionEntry, ProcedureEntry, Record, portable, to_json
+from constrained.records.record import (
+    DecisionEntry,
+    HeardEntry,
+    ObligationEntry,
+    OptionEntry,
+    ProcedureEntry,
+    Record,
+    library,
+    portable,
+    prompt_hash,
+    to_json,
+    versions,
+)
 from constrained.understanding.hearing import Hearing
 
-
-def examples(response: Any, locale: str, catalog: Catalog) -> tuple[str, ...]:
-    """The user messages that a response answers, in the turn's locale or its language, else in the catalog's."""
-    by_locale: Mapping[str, tuple[str, ...]] = response.examples
-    return by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
+VERSION_LENGTH = len("sha256:") + 16  # of a version's hash: enough to find it; the ledger, named by its head, holds it in full
 
 
-def candidate(option: Option, index: int, catalog: Catalog, locale: str, is_no_match: bool) -> Candidate:
-    """One option of a turn. ``is_no_match``: said when none of the others is likely enough."""
-    return Candidate(
-        key=f"{index}:{option.id}",
-        text=option.text,
-        name=option.response.key,
-        when=option.response.when,
-        examples=examples(option.response, locale, catalog),
-        no_match=is_no_match,
-    )
-
-
-# -- The approval that each option of a turn has, as one line of its record. --
-
-VERSION = len("sha256:") + 16  # of a version's hash: enough to find it; the ledger, named by its head, holds it in full
-
-
-def approvals(said: Iterable[Option | Obligation], standing: ApprovalSnapshot) -> dict[str, str]:
-    """Response id -> who approved the version that may be said, and for which days; of those that have an approval."""
-    known, found = _known(standing), {}
-    for one in said:
-        entry = known.get((one.id, one.locale))
-        if entry is None or entry[0] is not one.response:
-            entry = known[one.id, one.locale] = one.response, _approval(one.response, one.locale, standing)
-        if entry[1]:
-            found[one.id] = entry[1]
-    return found
-
-
-@lru_cache(maxsize=64)
-def _known(standing: ApprovalSnapshot) -> dict[tuple[str, str], tuple[Response, str]]:
-    """What was found for one standing: naming a version costs a hash of it, and a turn has a dozen options."""
-    return {}
-
-
-def _approval(response: Response, locale: str, standing: ApprovalSnapshot) -> str:
-    if standing.ledger is None:
-        return _in_catalog(response.approval) if response.approval else ""
-    signed = standing.signatures(response, locale).signed
-    names = "; ".join(f"{one.by}, {_days(one.first_day, one.last_day)}" for one in signed)
-    return f"{version_hash(response, locale)[:VERSION]} {names}" if signed else ""
-
-
-def _in_catalog(approval: Approval) -> str:
-    return f"{approval.by}, {_days(approval.on, approval.until)}"
-
-
-def _days(first: object, last: object) -> str:
-    return f"from {first}" + (f" until {last}" if last else "")
-
-
-# -- What a turn holds that is marked sensitive: by slots of the catalog, by fields of State and Heard. --
-
-
-def marked(policy: Policy, hearings: Iterable[Any], said: Iterable[Option | Obligation]) -> tuple[str, ...]:
-    """Names of all that is marked in a turn: ``state.FIELD``, ``heard.FIELD``, ``slots.RESPONSE.SLOT``; each once."""
-    names = [f"state.{name}" for name in marked_fields(policy.state_type)]
-    if policy.heard_type is not None and any(True for _ in hearings):
-        names += [f"heard.{name}" for name in marked_fields(policy.heard_type)]
-    responses = {one.response.id: one.response for one in said if one.response.slots}
-    names += [
-        f"slots.{response.id}.{slot.name}" for response in responses.values() for slot in response.slots.values() if slot.is_sensitive
-    ]
-    return tuple(names)
-
-
-@lru_cache(maxsize=256)
-def marked_fields(values: type[BaseModel]) -> tuple[str, ...]:
-    """Names of the marked fields of a model, with dots those of the models in it."""
-    return tuple(_fields(values, "", frozenset()))
-
-
-def _fields(values: type[BaseModel], prefix: str, seen: frozenset[type]) -> Iterator[str]:
-    for name, field_name in values.model_fields.items():
-        if _is_marked(field_name):
-            yield prefix + name
-            continue
-        for inner in _models(field_name.annotation):
-            if inner not in seen:  # a model may hold itself
-                yield from _fields(inner, f"{prefix}{name}.", seen | {values, inner})
-
-
-def _is_marked(field_name: FieldInfo) -> bool:
-    extra = field_name.json_schema_extra
-    return isinstance(extra, dict) and extra.get("sensitive") is True
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """The models that an annotation names, at any depth: ``tuple[Card, ...]``, ``Card | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)
-
-
-# -- What one turn is about, and the record that is made of it. --
-
-
-@dataclass(slots=True)
-class TurnContext:
-    """What one turn is about: filled by ``take``, read by every later stage."""
-
-    id: str
-    message: str
-    state: State
-    locale: str
-    now: datetime
-    deadline: Deadline | None
-    standing: ApprovalSnapshot = NO_LEDGER
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def today(self) -> date:
-        return self.now.date()
-
-
-def recorded(
+def make_record(
     policy: Policy,
-    taken: TurnContext,
+    context: TurnContext,
     hearings: tuple[Hearing, ...],
     allowed: Allowed,
     decision: Decision,
@@ -155,29 +46,29 @@ def recorded(
     *,
     conversation: str,
     memory: Memory,
-    versions: Mapping[str, str],
-    prompt: str,
+    engine: Engine | None,
 ) -> Record:
     """The record of a turn that is about to be released."""
-    file, around = policy.file, with_it(decision.chosen, allowed.obligations)
+    file, obligations = policy.file, with_it(decision.chosen, allowed.obligations)
+    offered: tuple[Option | Obligation, ...] = (*decision.options, *obligations)
     return Record(
-        turn_id=taken.id,
+        turn_id=context.id,
         conversation=conversation,
         number=memory.number + 1,
-        at=taken.now.isoformat(),
-        today=taken.today.isoformat(),
-        locale=taken.locale,
-        versions=dict(versions),
-        prompt=prompt,
-        approvals=approvals((*decision.options, *around), taken.standing),
-        message=taken.message,
-        state=taken.state.model_dump(mode="json"),
+        at=context.now.isoformat(),
+        today=context.today.isoformat(),
+        locale=context.locale,
+        versions=_versions(policy, engine) | context.approvals.versions(),
+        prompt="" if engine is None else _prompt(policy, context, memory),
+        approvals=_approvals(offered, context.approvals),
+        message=context.message,
+        state=context.state.model_dump(mode="json"),
         said=dict(memory.said),
         heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability) for one in hearings),
         options=_options(decision, file),
         obligations=tuple(
             ObligationEntry(id=one.id, slots=to_json(one.slots), line=portable(str(one.source), file), is_after=one.is_after, rule=one.rule)
-            for one in around
+            for one in obligations
         ),
         blocked=tuple(
             {"id": one.response_id, "line": portable(str(one.source), file), "reason": portable(one.reason, file)}
@@ -186,11 +77,27 @@ def recorded(
         decision=_decision(decision),
         text=text,
         effects=tuple(map(str, decision.chosen.effects)),
-        timings_ms=dict(taken.timings_ms),
+        timings_ms=dict(context.timings_ms),
         procedure=_procedure(policy, memory, decision.chosen) if policy.procedures.definitions else None,
         memory=memory.to_record(),
-        sensitive=marked(policy, hearings, (*decision.options, *around)),
+        sensitive=_sensitive_fields(policy, hearings, offered),
     )
+
+
+def _versions(policy: Policy, engine: Engine | None) -> dict[str, str]:
+    """Names and hashes of what was in force: catalog, policy, library, engine."""
+    names = versions(policy) | {"library": library()}
+    if engine is None:
+        return names | {"engine": "none"}
+    try:
+        return {str(name): str(value) for name, value in engine.identity.items()} | names
+    except Exception as error:
+        raise EngineError(f"the engine cannot name its model: {type(error).__name__}: {error}", hint="see Engine.identity") from error
+
+
+def _prompt(policy: Policy, context: TurnContext, memory: Memory) -> str:
+    """The hash of what the model was given to read."""
+    return prompt_hash(static_id(policy, context.locale), context.state.model_dump_json(), memory.history, context.message)
 
 
 def _procedure(policy: Policy, memory: Memory, chosen: Option) -> ProcedureEntry | None:
@@ -233,3 +140,78 @@ def _decision(decision: Decision) -> DecisionEntry:
         threshold=decision.threshold,
         decoding=decision.decoding.to_json() if decision.decoding else {},
     )
+
+
+def _approvals(offered: Iterable[Option | Obligation], approvals: ApprovalSnapshot) -> dict[str, str]:
+    """Response id -> who approved the version that may be said, and for which days; of those that have an approval."""
+    known, found = _known_approvals(approvals), {}
+    for one in offered:
+        entry = known.get((one.id, one.locale))
+        if entry is None or entry[0] is not one.response:
+            entry = known[one.id, one.locale] = one.response, _approval(one.response, one.locale, approvals)
+        if entry[1]:
+            found[one.id] = entry[1]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _known_approvals(approvals: ApprovalSnapshot) -> dict[tuple[str, str], tuple[Response, str]]:
+    """The approvals found in one snapshot: naming a version costs a hash of it, and a turn has a dozen options."""
+    return {}
+
+
+def _approval(response: Response, locale: str, approvals: ApprovalSnapshot) -> str:
+    if approvals.ledger is None:
+        return _in_catalog(response.approval) if response.approval else ""
+    signed = approvals.signatures(response, locale).signed
+    names = "; ".join(f"{one.by}, {_days(one.first_day, one.last_day)}" for one in signed)
+    return f"{version_hash(response, locale)[:VERSION_LENGTH]} {names}" if signed else ""
+
+
+def _in_catalog(approval: Approval) -> str:
+    return f"{approval.by}, {_days(approval.on, approval.until)}"
+
+
+def _days(first: object, last: object) -> str:
+    return f"from {first}" + (f" until {last}" if last else "")
+
+
+def _sensitive_fields(policy: Policy, hearings: Iterable[Any], offered: Iterable[Option | Obligation]) -> tuple[str, ...]:
+    """Names of all that is marked sensitive in a turn: ``state.FIELD``, ``heard.FIELD``, ``slots.RESPONSE.SLOT``; each once."""
+    names = [f"state.{name}" for name in sensitive_fields_of(policy.state_type)]
+    if policy.heard_type is not None and any(True for _ in hearings):
+        names += [f"heard.{name}" for name in sensitive_fields_of(policy.heard_type)]
+    responses = {one.response.id: one.response for one in offered if one.response.slots}
+    names += [
+        f"slots.{response.id}.{slot.name}" for response in responses.values() for slot in response.slots.values() if slot.is_sensitive
+    ]
+    return tuple(names)
+
+
+@lru_cache(maxsize=256)
+def sensitive_fields_of(values: type[BaseModel]) -> tuple[str, ...]:
+    """Names of the fields of a model that are marked sensitive; with dots, those of the models in it."""
+    return tuple(_fields(values, "", frozenset()))
+
+
+def _fields(values: type[BaseModel], prefix: str, seen: frozenset[type]) -> Iterator[str]:
+    for name, field in values.model_fields.items():
+        if _is_sensitive(field):
+            yield prefix + name
+            continue
+        for inner in _models(field.annotation):
+            if inner not in seen:  # a model may hold itself
+                yield from _fields(inner, f"{prefix}{name}.", seen | {values, inner})
+
+
+def _is_sensitive(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get("sensitive") is True
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation names, at any depth: ``tuple[Card, ...]``, ``Card | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from constrained.catalog.response import Catalog
+from constrained.dialogue.context import examples as examples_of
 from constrained.dialogue.dialogue import Dialogue
-from constrained.dialogue.recording import examples as examples_of
 from constrained.engines.decoding import mixture
 from constrained.engines.decoding.encoder import Encoder, encoder_hash, load_encoder
 from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, PromptContext

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from constrained._canonical_json import canonical_json
 from constrained._durable_files import flush_file, sync_folder, write_new
 from constrained.approval import keys
 from constrained.errors import AuditError
 from constrained.records import verifier
-from constrained.records.chain import canonical
 from constrained.records.checkpoints import check, checkpoint, fingerprint, prove, verify
 from constrained.records.log import Readable
 
@@ -115,7 +115,7 @@ def _write_log(folder: Path, store: Readable) -> int:
 
 def _sign(folder: Path, key: Ed25519PrivateKey, names: Sequence[str], now: datetime) -> None:
     files = {name: _hash(folder / name) for name in names}
-    manifest = canonical({"files": files, "at": now.isoformat(), "key": fingerprint(key.public_key())}) + b"\n"
+    manifest = canonical_json({"files": files, "at": now.isoformat(), "key": fingerprint(key.public_key())}) + b"\n"
     write_new(folder / "manifest.json", manifest, 0o666)
     write_new(folder / "manifest.sig", base64.b64encode(keys.sign(key, manifest)), 0o666)
     for inside in {folder.parent, folder, *((folder / name).parent for name in names)}:

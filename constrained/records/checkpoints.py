@@ -1,9 +1,12 @@
-"""The lines of a large log read by several processes: what each line's place is judged by."""
+"""Signed checkpoints: the Merkle root of each segment of a log under an Ed25519 key, and proofs of single records.
+
+A checkpoint is kept with the log and put into sinks, write-once stores that nobody can change. A large log is verified by several
+processes.
+"""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import itertools
 import json
 import logging
@@ -18,117 +21,23 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+from constrained._canonical_json import canonical_json, sha256
 from constrained._durable_files import write_once
 from constrained.approval import keys
 from constrained.errors import AuditError
 from constrained.records import chain, verifier
-from constrained.records.chain import canonical, from_line
+from constrained.records.chain import from_line
 from constrained.records.log import Readable, Store
 from constrained.records.record import Chained
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-
-BLOCK = 1_000  # lines that are handed to a process at once
-WORTH = 20 * BLOCK  # a shorter log is read before other processes have started
-
-
-def facts(lines: Iterable[bytes], processes: int | None = None) -> Iterator[Any]:
-    """``verifier.fact`` of each line, in order. Raises ``verifier.Bad`` at the first line that is not sound in itself."""
-    rest, processes = iter(lines), processes or _processes()
-    first = list(itertools.islice(rest, WORTH)) if processes > 1 else []
-    if len(first) < WORTH:
-        yield from map(verifier.fact, itertools.chain(first, rest))
-    else:
-        yield from _by_many(itertools.chain(first, rest), processes)
-
-
-def _processes() -> int:
-    """One for each processor; one alone where a fork could copy a lock that another thread holds, or the main module would run anew."""
-    is_safe = multiprocessing.get_all_start_methods()[0] == "fork" and threading.active_count() == 1
-    return (os.cpu_count() or 1) if is_safe else 1
-
-
-def _by_many(lines: Iterator[bytes], processes: int) -> Iterator[Any]:
-    """Few blocks are on their way at a time, so that memory does not grow with the log."""
-    waiting: deque[Future[list[Any]]] = deque()
-    with ProcessPoolExecutor(processes) as pool:
-        while block := list(itertools.islice(lines, BLOCK)):
-            waiting.append(pool.submit(_block, block))
-            if len(waiting) > 3 * processes:
-                yield from _sound(waiting.popleft().result())
-        for future in waiting:
-            yield from _sound(future.result())
-
-
-def _block(lines: list[bytes]) -> list[Any]:
-    """The facts of some lines; the last is the Bad where one is not sound."""
-    found: list[Any] = []
-    try:
-        found.extend(map(verifier.fact, lines))
-    except verifier.Bad as bad:
-        found.append(bad)
-    return found
-
-
-def _sound(found: list[Any]) -> Iterator[Any]:
-    for one in found:
-        if isinstance(one, verifier.Bad):
-            raise one
-        yield one
-
-
-# -- Where copies go that nobody can change any more: a protocol for write-once stores, and a folder. --
-
-
-@runtime_checkable
-class Sink(Protocol):
-    """A write-once store: a bucket with object lock, a tape, a notary. A name is written once and never again."""
-
-    def put(self, name: str, content: bytes) -> bool:
-        """Keeps ``content`` under ``name``. False when exactly that is there already.
-
-        Raises AuditError when something else is there under that name, OSError when it could not be kept.
-        """
-        ...
-
-
-class FolderSink:
-    """A folder whose files are written once and then read-only: for a mounted write-once volume, and for trying it out."""
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AuditError(f"{folder} cannot be made: {error.strerror or error}", file=str(folder), hint="name a folder") from error
-
-    def put(self, name: str, content: bytes) -> bool:
-        path = self.folder / name
-        try:
-            write_once(path, content, 0o444)
-        except FileExistsError:
-            if path.read_bytes() != content:
-                hint = "keep both: one of them was written by somebody else, or the log was written anew"
-                raise AuditError(f"{path} holds something else already", file=str(path), hint=hint) from None
-            return False
-        return True
-
-
-def checkpoints_in(folder: Path) -> list[bytes]:
-    """The checkpoints that were put into a folder, oldest first: what a log is held against. Raises AuditError."""
-    try:
-        return [path.read_bytes() for path in sorted(folder.glob("checkpoint-*.json"))]
-    except OSError as error:
-        raise AuditError(f"{folder} cannot be read: {error.strerror or error}", file=str(folder), hint="see to the folder") from error
-
-
-# -- Signed checkpoints: the Merkle root of each segment of a log under an Ed25519 key, and proofs of single records. --
-
 T = TypeVar("T", bound=Chained)
 EVERY = 1_000  # entries of a segment
 FORMAT = 1
+BLOCK = 1_000  # lines that are handed to a process at once
+WORTH = 20 * BLOCK  # a shorter log is read before other processes have started
 
 
 class CheckpointedLog:
@@ -191,15 +100,15 @@ def checkpoint(
             "number": len(before) + 1,
             "first": first,
             "last": first + len(lines) - 1,
-            "root": _named(chain.root(leaves)),
+            "root": "sha256:" + chain.root(leaves).hex(),
             "head": json.loads(lines[-1])["hash"],
-            "previous": _named(hashlib.sha256(before[-1]).digest()) if before else "",
-            "marks": _named(hashlib.sha256(marks.encode()).digest()),
+            "previous": sha256(before[-1]) if before else "",
+            "marks": sha256(marks.encode()),
             "at": now().isoformat(),
             "key": fingerprint(key.public_key()),
         }
-        signature = base64.b64encode(keys.sign(key, canonical(body))).decode()
-        line = canonical({"body": body, "marks": marks, "signature": signature}) + b"\n"
+        signature = base64.b64encode(keys.sign(key, canonical_json(body))).decode()
+        line = canonical_json({"body": body, "marks": marks, "signature": signature}) + b"\n"
         if not store.keep_checkpoint(body["number"], line):
             return None  # another process was first
         before.append(line)
@@ -209,7 +118,7 @@ def checkpoint(
 
 def fingerprint(public: Ed25519PublicKey) -> str:
     """``sha256:`` over the 32 bytes of a public key: what people compare."""
-    return _named(hashlib.sha256(public.public_bytes_raw()).digest())
+    return sha256(public.public_bytes_raw())
 
 
 def verify(
@@ -223,7 +132,7 @@ def verify(
     Raises AuditError that names the first bad record, and with a key when nothing was signed with it.
     """
     try:
-        return verifier.check_log(facts(lines, processes), verifier.read_checkpoints(checkpoints, public))
+        return verifier.check_log(parallel_verify(lines, processes), verifier.read_checkpoints(checkpoints, public))
     except verifier.Bad as error:
         raise AuditError(
             f"{name}: {error}",
@@ -267,7 +176,7 @@ def check(store: Readable, proof: bytes, public: Ed25519PublicKey) -> dict[str, 
 def _proof(line: bytes, leaves: Sequence[bytes], index: int, signed: dict[str, Any]) -> bytes:
     path = [one.hex() for one in chain.path(leaves, index)]
     kept = {"line": line.decode().removesuffix("\n"), "path": path, "body": signed["body"], "signature": signed["signature"]}
-    return canonical(kept) + b"\n"
+    return canonical_json(kept) + b"\n"
 
 
 def _go_on(store: Readable, before: Sequence[bytes], key: Ed25519PrivateKey) -> tuple[dict[str, Any] | None, Iterator[bytes]]:
@@ -277,7 +186,7 @@ def _go_on(store: Readable, before: Sequence[bytes], key: Ed25519PrivateKey) -> 
     signed = _signed(store, before[-1])
     body, name = signed["body"], store.name
     try:
-        verifier.check_signature(key.public_key(), signed["signature"], canonical(body), f"checkpoint {len(before)}")
+        verifier.check_signature(key.public_key(), signed["signature"], canonical_json(body), f"checkpoint {len(before)}")
     except verifier.Bad as error:
         hint = "one key signs a log: take that key, or begin another log"
         raise AuditError(f"{name}: {error}", file=name, line=body["last"], hint=hint) from error
@@ -330,5 +239,94 @@ def _put(store: Readable, lines: Sequence[bytes], sinks: Sequence[Sink], puts_al
                 break
 
 
-def _named(digest: bytes) -> str:
-    return "sha256:" + digest.hex()
+# -- sinks --------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """A write-once store: a bucket with object lock, a tape, a notary. A name is written once and never again."""
+
+    def put(self, name: str, content: bytes) -> bool:
+        """Keeps ``content`` under ``name``. False when exactly that is there already.
+
+        Raises AuditError when something else is there under that name, OSError when it could not be kept.
+        """
+        ...
+
+
+class FolderSink:
+    """A folder whose files are written once and then read-only: for a mounted write-once volume, and for trying it out."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AuditError(f"{folder} cannot be made: {error.strerror or error}", file=str(folder), hint="name a folder") from error
+
+    def put(self, name: str, content: bytes) -> bool:
+        path = self.folder / name
+        try:
+            write_once(path, content, 0o444)
+        except FileExistsError:
+            if path.read_bytes() != content:
+                hint = "keep both: one of them was written by somebody else, or the log was written anew"
+                raise AuditError(f"{path} holds something else already", file=str(path), hint=hint) from None
+            return False
+        return True
+
+
+def checkpoints_in(folder: Path) -> list[bytes]:
+    """The checkpoints that were put into a folder, oldest first: what a log is held against. Raises AuditError."""
+    try:
+        return [path.read_bytes() for path in sorted(folder.glob("checkpoint-*.json"))]
+    except OSError as error:
+        raise AuditError(f"{folder} cannot be read: {error.strerror or error}", file=str(folder), hint="see to the folder") from error
+
+
+# -- large logs ---------------------------------------------------------------------------------------------
+
+
+def parallel_verify(lines: Iterable[bytes], processes: int | None = None) -> Iterator[Any]:
+    """``verifier.fact`` of each line, in order. Raises ``verifier.Bad`` at the first line that is not sound in itself."""
+    rest, processes = iter(lines), processes or _n_processes()
+    first = list(itertools.islice(rest, WORTH)) if processes > 1 else []
+    if len(first) < WORTH:
+        yield from map(verifier.fact, itertools.chain(first, rest))
+    else:
+        yield from _by_many(itertools.chain(first, rest), processes)
+
+
+def _n_processes() -> int:
+    """One for each processor; one alone where a fork could copy a lock that another thread holds, or the main module would run anew."""
+    is_safe = multiprocessing.get_all_start_methods()[0] == "fork" and threading.active_count() == 1
+    return (os.cpu_count() or 1) if is_safe else 1
+
+
+def _by_many(lines: Iterator[bytes], processes: int) -> Iterator[Any]:
+    """Few blocks are on their way at a time, so that memory does not grow with the log."""
+    waiting: deque[Future[list[Any]]] = deque()
+    with ProcessPoolExecutor(processes) as pool:
+        while block := list(itertools.islice(lines, BLOCK)):
+            waiting.append(pool.submit(_block, block))
+            if len(waiting) > 3 * processes:
+                yield from _sound(waiting.popleft().result())
+        for future in waiting:
+            yield from _sound(future.result())
+
+
+def _block(lines: list[bytes]) -> list[Any]:
+    """The facts of some lines; the last is the Bad where one is not sound."""
+    found: list[Any] = []
+    try:
+        found.extend(map(verifier.fact, lines))
+    except verifier.Bad as bad:
+        found.append(bad)
+    return found
+
+
+def _sound(found: list[Any]) -> Iterator[Any]:
+    for one in found:
+        if isinstance(one, verifier.Bad):
+            raise one
+        yield one

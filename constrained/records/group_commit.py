@@ -1,8 +1,11 @@
-"""Group commit: of many threads that append, one writes for all who wait.
+"""Group commit: of many threads that wait for the disk, one writes for all.
 
-The first to come leads: it writes its own entry and all that others have handed in, in one transaction, and wakes them.
-Whoever came while it wrote is led by the first of them. So a lone conversation pays no change of threads, and many
-share one flush to the disk.
+``GroupCommit`` is for a database. The first to come leads: it writes its own entry and all that others have handed in, in one
+transaction, and wakes them. Whoever came while it wrote is led by the first of them. So a lone conversation pays no change of
+threads, and many share one flush to the disk.
+
+``SharedFlush`` is for a file that each thread writes to by itself: a flush takes milliseconds and covers all that was written before
+it began, so threads that wrote at about the same time share one.
 """
 
 from __future__ import annotations
@@ -11,30 +14,33 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
-from constrained.records.chain import Draft, LogPosition, at_place, refuse_unsealed
+from constrained._durable_files import flush_file
+from constrained.errors import AuditError
+from constrained.records.chain import EntryDraft, LogPosition, refuse_unsealed, with_position
 from constrained.records.record import Chained
 
 T = TypeVar("T", bound=Chained)
-Placed = tuple[LogPosition, LogPosition]  # where an entry stands, and the place before it
-Write = Callable[[Sequence[Draft]], list[Placed]]
+Placement = tuple[LogPosition, LogPosition]  # where an entry stands, and the place before it
+Write = Callable[[Sequence[EntryDraft]], list[Placement]]
 MOST = 512  # entries of one transaction
 
 
-def placed_after(before: LogPosition, drafts: Sequence[Draft]) -> tuple[list[Placed], list[dict[str, Any]]]:
+def place_all(before: LogPosition, drafts: Sequence[EntryDraft]) -> tuple[list[Placement], list[dict[str, Any]]]:
     """Where each draft comes to stand, and the rows that hold them: ``sequence``, ``hash``, ``line``."""
-    placed: list[Placed] = []
+    placed: list[Placement] = []
     rows: list[dict[str, Any]] = []
     for draft in drafts:
-        place, line = draft.placed(before)
+        place, line = draft.place_after(before)
         rows.append({"sequence": place.sequence, "hash": place.hash, "line": line})
         placed.append((place, before))
         before = place
     return placed, rows
 
 
-def end(held: list[Any]) -> None:
+def close_all(held: list[Any]) -> None:
     """Closes the connections that are held, and forgets them."""
     while held:
         held.pop().close()
@@ -45,9 +51,9 @@ class _Waiting:
 
     __slots__ = ("draft", "error", "leads", "placed", "wake")
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: EntryDraft) -> None:
         self.draft, self.leads = draft, False
-        self.placed: Placed | None = None
+        self.placed: Placement | None = None
         self.error: BaseException | None = None
         self.wake = threading.Lock()
         self.wake.acquire()
@@ -84,15 +90,15 @@ class GroupCommit:
     def keep(self, record: T) -> T:
         """The record with its place filled in, once it is durable; see ``Log.append``."""
         refuse_unsealed(record)
-        place, before = self.append(Draft.of(record))
-        return at_place(record, place, before)
+        place, before = self.append(EntryDraft.of(record))
+        return with_position(record, place, before)
 
     def close(self) -> None:
         """Ends the connection; the next append opens another."""
         with self.busy:
             self._close()
 
-    def append(self, draft: Draft) -> Placed:
+    def append(self, draft: EntryDraft) -> Placement:
         """Returns when the draft is durable."""
         mine = _Waiting(draft)
         with self._lock:
@@ -176,3 +182,45 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=lambda: _after_fork(is_child=False), after_in_child=lambda: _after_fork(is_child=True)
     )
+
+
+class SharedFlush:
+    """Flushes of one file, shared. ``wait`` returns when a flush that began after the call is over."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = threading.Condition()
+        self._n_begun = self._n_ended = 0
+        self._is_running = False
+
+    def wait(self) -> None:
+        """Raises AuditError when the file cannot be flushed."""
+        with self._turn:
+            wanted = self._n_begun + 1
+            while self._n_ended < wanted:
+                if self._is_running:
+                    self._turn.wait()
+                else:
+                    self._lead()
+
+    def _lead(self) -> None:
+        """Flushes for all who wait; called with the lock held, which is let go meanwhile."""
+        self._n_begun, self._is_running = self._n_begun + 1, True
+        number, is_flushed = self._n_begun, False
+        self._turn.release()
+        try:
+            self._flush()
+            is_flushed = True
+        finally:
+            self._turn.acquire()
+            self._is_running = False
+            if is_flushed:
+                self._n_ended = number
+            self._turn.notify_all()
+
+    def _flush(self) -> None:
+        try:
+            flush_file(self._path)
+        except OSError as error:
+            hint = "nothing was released; see to the disk"
+            raise AuditError(f"{self._path} cannot be flushed: {error.strerror}", file=str(self._path), hint=hint) from error

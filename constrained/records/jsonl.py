@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from constrained import _durable_files as files
 from constrained.errors import AuditError
-from constrained.records.chain import follows, from_line, refuse_unsealed, seal
+from constrained.records.chain import chain_entry, check_follows, from_line, refuse_unsealed
 from constrained.records.record import Chained
 
 BLOCK = 65_536  # bytes read at once when looking for the last line
@@ -102,7 +102,7 @@ class JsonLinesLog(JsonLinesFile):
         refuse_unsealed(record)
         with self._opened() as handle:
             tail = self._present_tail(handle)
-            sealed, line = seal(record, tail.last)
+            sealed, line = chain_entry(record, tail.last)
             self._write(handle, line, at=tail.size)
             self._tail = _Tail(tail.size + len(line), line, sealed)
             return sealed
@@ -172,7 +172,7 @@ class JsonLinesLog(JsonLinesFile):
     def _lacks_only_line_feed(self, torn: bytes, last: Chained | None) -> bool:
         """Whether a torn line is a whole record after all: an editor took its line feed, or the crash did."""
         try:
-            follows(from_line(torn + b"\n", str(self.path), 0), last, str(self.path), 0)
+            check_follows(from_line(torn + b"\n", str(self.path), 0), last, str(self.path), 0)
         except AuditError:
             return False
         return True

@@ -1,4 +1,4 @@
-"""Where records are kept: the protocol of a log, one in memory, and how any log is read.
+"""Where records are kept: what a log is, one in memory, and the log at a place that is named.
 
 ``append`` returns only when the record would survive the process (and, with ``durable``, the machine): a
 turn appends before it releases its reply, so a reply that anybody saw is in the log.
@@ -7,13 +7,17 @@ turn appends before it releases its reply, so a reply that anybody saw is in the
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
+from urllib.parse import urlsplit
 
-from constrained.records.chain import seal
+from constrained.errors import AuditError
+from constrained.records.chain import chain_entry, check_follows, from_line
 from constrained.records.record import Chained, Record
 
 T = TypeVar("T", bound=Chained)
+SQLITE = (".db", ".sqlite", ".sqlite3")  # how the name of an SQLite file ends
 
 
 @runtime_checkable
@@ -77,7 +81,7 @@ class MemoryLog:
 
     def append(self, record: T) -> T:
         with self._lock:
-            sealed, line = seal(record, self._entries[-1] if self._entries else None)
+            sealed, line = chain_entry(record, self._entries[-1] if self._entries else None)
             self._entries.append(sealed)
             self._lines.append(line)
             return sealed
@@ -94,3 +98,87 @@ class MemoryLog:
                 return False
             self._checkpoints.append(line)
             return True
+
+
+# -- the log at a place -------------------------------------------------------------------------------------
+
+
+def open_log(place: str | Path) -> Store:
+    """The log at a place, made when it is missing.
+
+    Args:
+        place: ``sqlite:PATH`` or a path that ends in ``.db``, ``.sqlite`` or ``.sqlite3``; ``postgresql://USER@HOST/NAME``;
+            any other path is a file of JSON lines.
+
+    Raises AuditError when it is no log, or cannot be written.
+    """
+    path = sqlite_path(place)
+    if path is not None:
+        from constrained.records.sqlite import SqliteLog
+
+        return SqliteLog(path)
+    if is_postgres(place):
+        from constrained.records.postgres import PostgresLog
+
+        return PostgresLog(str(place))
+    if isinstance(place, str) and urlsplit(place).netloc:
+        hint = "a path, sqlite:PATH or postgresql://USER@HOST/NAME"
+        raise AuditError(f"{place.split('://')[0]}:// is no place for a log", file=place.split("://")[0], hint=hint)
+    from constrained.records.jsonl import JsonLinesLog
+
+    return JsonLinesLog(place)
+
+
+def existing(place: str | Path) -> Readable:
+    """A log that is only read: it is not made when it is missing, nor its end mended."""
+    path = sqlite_path(place)
+    if path is not None:
+        from constrained.records.sqlite import SqliteFile
+
+        return SqliteFile(path)
+    if is_postgres(place):
+        from constrained.records.postgres import PostgresTable
+
+        return PostgresTable(str(place))
+    from constrained.records.jsonl import JsonLinesFile
+
+    return JsonLinesFile(place)
+
+
+def sqlite_path(place: str | Path) -> Path | None:
+    if isinstance(place, str) and place.startswith("sqlite:"):
+        return Path(place.removeprefix("sqlite:").removeprefix("//"))
+    return Path(place) if str(place).endswith(SQLITE) and "://" not in str(place) else None
+
+
+def is_postgres(place: str | Path) -> bool:
+    return isinstance(place, str) and place.startswith(("postgresql://", "postgresql+psycopg://", "postgres://"))
+
+
+def read_log(place: str | Path) -> Iterator[Record]:
+    """The turns of a log, oldest first; see ``read_entries``."""
+    for entry in read_entries(place):
+        if isinstance(entry, Record):
+            yield entry
+
+
+def read_entries(place: str | Path) -> Iterator[Chained]:
+    """All entries of a log, oldest first, sequence and hashes verified. Others may be writing to it.
+
+    Args:
+        place: a file of JSON lines, an SQLite file, or the address of a PostgreSQL database; see ``open_log``.
+
+    Raises AuditError naming the log and the line at the first entry that does not fit, after the ones that do.
+    """
+    store = existing(place)
+    return verified(store.lines(), store.name)
+
+
+def verified(lines: Iterable[bytes], name: str) -> Iterator[Chained]:
+    """The entries of a log's lines, each checked by its own hash and against the one before it."""
+    before: Chained | None = None
+    for number, line in enumerate(lines, 1):
+        entry = from_line(line, name, number)
+        check_follows(entry, before, name, number)
+        before = entry
+        yield entry

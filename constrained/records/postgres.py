@@ -1,7 +1,7 @@
 """Records in a PostgreSQL table: one chain that many processes and machines write.
 
 A writer takes an advisory lock for its transaction, reads where the log ends, and adds what its threads handed in
-(``batch``). SQLAlchemy and psycopg are imported when a log of this kind is first opened.
+(``group_commit``). SQLAlchemy and psycopg are imported when a log of this kind is first opened.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from constrained.errors import AuditError
-from constrained.records.chain import START, Draft, LogPosition, from_row
-from constrained.records.group_commit import GroupCommit, Placed, end, placed_after
+from constrained.records.chain import START, EntryDraft, LogPosition, from_row
+from constrained.records.group_commit import GroupCommit, Placement, close_all, place_all
 from constrained.records.record import Chained
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class PostgresLog(PostgresTable):
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self._held: list[Connection] = []  # the one connection that writes, when there is one
-        weakref.finalize(self, end, self._held)
+        weakref.finalize(self, close_all, self._held)
         self._last = START
-        self._commit = GroupCommit(self._write, partial(end, self._held))
+        self._commit = GroupCommit(self._write, partial(close_all, self._held))
         with self._told():
             self._make()
 
@@ -122,7 +122,7 @@ class PostgresLog(PostgresTable):
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    def _write(self, drafts: Sequence[Draft]) -> list[Placed]:
+    def _write(self, drafts: Sequence[EntryDraft]) -> list[Placement]:
         with self._told():
             database = self._begun()
             try:
@@ -150,10 +150,10 @@ class PostgresLog(PostgresTable):
         _lock(self._held[0])
         return self._held[0]
 
-    def _insert(self, database: Connection, drafts: Sequence[Draft]) -> list[Placed]:
+    def _insert(self, database: Connection, drafts: Sequence[EntryDraft]) -> list[Placement]:
         from sqlalchemy import text
 
-        placed, rows = placed_after(self._head(database), drafts)
+        placed, rows = place_all(self._head(database), drafts)
         database.execute(text("INSERT INTO constrained_entries VALUES (:sequence, :hash, :line)"), rows)
         return placed
 
@@ -178,7 +178,7 @@ class PostgresLog(PostgresTable):
         try:
             for connection in self._held:
                 connection.invalidate()
-            end(self._held)
+            close_all(self._held)
         except Exception as second:  # of a connection that is broken anyway
             error.add_note(f"the connection could not be closed: {second}")
             self._held.clear()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from constrained import _html
+from constrained._pages import render_page
 from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.allow import likeliest, rest_of
@@ -37,7 +37,7 @@ class Reply:
 
 
 Decide = Callable[[Record], Reply]
-"""Decides one recorded turn with a model; see ``cli.redeciding``."""
+"""Decides one recorded turn with a model; the command ``audit re-decide`` makes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def redecide(
         yield Redecided(record, now, _change(record, now), unscored)
 
 
-def compared(redecided: Iterable[Redecided], n_unreadable: int = 0) -> Comparison:
+def compare(redecided: Iterable[Redecided], n_unreadable: int = 0) -> Comparison:
     """The count of all turns."""
     comparison = Comparison(n_unreadable=n_unreadable)
     for one in redecided:
@@ -137,7 +137,7 @@ def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) 
     if record.decision.mode == "rules":
         was_alone = len(record.options) == 1 and record.versions.get("engine") != "none" and len(options) > 1
         return by_rules(record, options), tuple(option.id for option in options) if was_alone else ()
-    known = _recorded(record.options, options)
+    known = _recorded_probabilities(record.options, options)
     scored = [(probability, option) for option, probability in zip(options, known, strict=True) if probability is not None]
     unscored = tuple(option.id for option, probability in zip(options, known, strict=True) if probability is None)
     if not scored:
@@ -147,17 +147,17 @@ def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) 
     return (fallback if fallback is not None and probability < threshold else best), unscored
 
 
-def _recorded(entries: Sequence[OptionEntry], options: Sequence[Option]) -> list[float | None]:
+def _recorded_probabilities(entries: Sequence[OptionEntry], options: Sequence[Option]) -> list[float | None]:
     """The recorded probability of each option: of the same response with the same slots, else of the same response."""
     if len(entries) == len(options) and all(entry.id == option.id for entry, option in zip(entries, options, strict=True)):
         return [entry.probability for entry in entries]
     by_id: dict[str, list[OptionEntry]] = {}
     for entry in entries:
         by_id.setdefault(entry.id, []).append(entry)
-    return [_alike(by_id.get(option.id, []), option) for option in options]
+    return [_probability_of(by_id.get(option.id, []), option) for option in options]
 
 
-def _alike(entries: list[OptionEntry], option: Option) -> float | None:
+def _probability_of(entries: list[OptionEntry], option: Option) -> float | None:
     slots = to_json(option.slots) if len(entries) > 1 else None
     found = next((entry for entry in entries if entry.slots == slots), entries[0] if len(entries) == 1 else None)
     return found.probability if found else None
@@ -166,7 +166,7 @@ def _alike(entries: list[OptionEntry], option: Option) -> float | None:
 # -- What deciding recorded turns anew would change, as a page and as a workbook to be signed off. --
 
 MOST_ROWS = 500  # turns on the page; the workbook holds them all
-_TOLD = {
+_CHANGE_NAMES = {
     "reply": "another reply",
     "wording": "the same reply in other words",
     "effects": "the same words, other effects",
@@ -177,14 +177,16 @@ _HEADS = ("change", "conversation", "turn", "at", "message", "said then", "said 
 
 def sign_off_page(comparison: Comparison, *, what: str) -> str:
     """The page. ``what``: which catalog, logic or model decides now."""
-    parts = [
-        _html.figures(_figures(comparison)),
-        _remarks(comparison),
-        _html.section("What moves where", _html.table(("said then", "said now", "what changes", "turns"), _moves(comparison))),
-        *(_turns(comparison, change) for change in CHANGES),
-        _html.section("Sign-off", _html.sign_off(("author of the change", "approver", "approver"))),
-    ]
-    return _html.page("Recorded turns, decided anew", what, parts)
+    return render_page(
+        "sign_off.html",
+        title="Recorded turns, decided anew",
+        subtitle=what,
+        key_figures=_figures(comparison),
+        n_unscored=comparison.n_unscored,
+        moves=_moves(comparison),
+        heads=("at", "conversation", *_HEADS[4:]),
+        changes=[_changed_turns(comparison, change) for change in CHANGES if comparison.n_by_change(change)],
+    )
 
 
 def workbook(comparison: Comparison, *, what: str) -> bytes:
@@ -207,34 +209,25 @@ def _figures(comparison: Comparison) -> list[tuple[str, object]]:
     return [
         ("turns decided anew", comparison.n_turns),
         ("the same", comparison.n_turns - len(comparison.changed)),
-        *((_TOLD[change], comparison.n_by_change(change)) for change in CHANGES),
+        *((_CHANGE_NAMES[change], comparison.n_by_change(change)) for change in CHANGES),
         ("conversations", len(comparison.conversations)),
         ("conversations affected", len(comparison.affected)),
         ("turns that cannot be read", comparison.n_unreadable),
     ]
 
 
-def _remarks(comparison: Comparison) -> _html.Html:
-    if not comparison.n_unscored:
-        return _html.Html("")
-    text = f"In {_html.shown(comparison.n_unscored)} turns something is allowed now that no model has scored: a model could choose it."
-    return _html.note(text + " Decide with a model to know.")
-
-
 def _moves(comparison: Comparison) -> list[tuple[object, ...]]:
     order = {change: number for number, change in enumerate(CHANGES)}
     moves = sorted(comparison.moves.items(), key=lambda one: (order[one[0][2]], -one[1], one[0]))
-    return [(then, now or "(nothing)", _TOLD[change], count) for (then, now, change), count in moves]
+    return [(then, now or "(nothing)", _CHANGE_NAMES[change], count) for (then, now, change), count in moves]
 
 
-def _turns(comparison: Comparison, change: str) -> _html.Html:
+def _changed_turns(comparison: Comparison, change: Change) -> tuple[str, str, list[tuple[object, ...]]]:
+    """Heading, caption and rows of the turns that changed in this way."""
     found = [one for one in comparison.changed if one.change == change]
-    if not found:
-        return _html.Html("")
     rows = [(one.record.at[:16], one.record.conversation[:12], *_row(one)[4:]) for one in found[:MOST_ROWS]]
-    heads = ("at", "conversation", *_HEADS[4:])
-    rest = f"the first {MOST_ROWS} of {len(found)}; the workbook holds all" if len(found) > MOST_ROWS else ""
-    return _html.section(_TOLD[change].capitalize(), _html.table(heads, rows, caption=rest))
+    caption = f"the first {MOST_ROWS} of {len(found)}; the workbook holds all" if len(found) > MOST_ROWS else ""
+    return _CHANGE_NAMES[change].capitalize(), caption, rows
 
 
 def _row(one: Redecided) -> tuple[object, ...]:
@@ -244,7 +237,7 @@ def _row(one: Redecided) -> tuple[object, ...]:
         then, after = (", ".join(effects) or "no effect" for effects in (record.effects, now.effects))
         remark = shown(record, f"{then} becomes {after}")
     texts = (shown(record, record.message), record.decision.chosen, now.id, shown(record, record.text), shown(record, now.text), remark)
-    return (_TOLD.get(one.change, one.change), record.conversation, record.number, record.at, *texts)
+    return (_CHANGE_NAMES.get(one.change, one.change), record.conversation, record.number, record.at, *texts)
 
 
 def _sheet(book: Any, title: str, widths: Sequence[int], rows: Iterable[Sequence[object]]) -> None:

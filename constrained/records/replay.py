@@ -6,6 +6,7 @@ verification, the effects. What a model answered is taken from the record; the c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -120,9 +121,14 @@ def _differences_allowed(record: Record, allowed: Allowed, file: str) -> Iterato
     )
     yield from _difference(
         "blocked",
-        [(one.get("id"), one.get("reason")) for one in record.blocked],
-        [(one.response_id, portable(one.reason, file)) for one in allowed.blocked],
+        [(one.get("id"), _without_lines(one.get("reason", ""))) for one in record.blocked],
+        [(one.response_id, _without_lines(portable(one.reason, file))) for one in allowed.blocked],
     )
+
+
+def _without_lines(reason: str) -> str:
+    """A reason that names a line of logic ("bank.py:710 allows only what it names"), without the line's number."""
+    return re.sub(r"(?<=\.py):\d+", "", reason)
 
 
 def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen: Option, text: str) -> Iterator[Difference]:

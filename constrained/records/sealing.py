@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from constrained import _durable_files as files
+from constrained._canonical_json import canonical_json
 from constrained.errors import AuditError
-from constrained.records.chain import canonical
 from constrained.records.log import Log
 from constrained.records.record import Chained, Erasure, Outcome, Record, SealedEntry
 
@@ -166,7 +166,7 @@ def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[
     fields = SENSITIVE if record.sensitive else tuple(sensitive)
     taken = {name: _take(content, name) for name in fields}
     try:
-        plain = canonical(taken)
+        plain = canonical_json(taken)
     except (ValueError, TypeError, RecursionError) as error:
         raise AuditError(
             f"turn {record.turn_id} cannot be recorded: {error}", hint="values must be ones that JSON has a form for"

@@ -1,7 +1,7 @@
 """Records in an SQLite file: durable, shared by threads and by processes of one machine.
 
 Write-ahead log, ``synchronous=FULL``: a transaction is on the disk when it ends. What many threads append at the same
-time shares one (``batch``). SQLite rolls back a transaction that a crash interrupted; no reply of it was released, since
+time shares one (``group_commit``). SQLite rolls back a transaction that a crash interrupted; no reply of it was released, since
 a reply is released after the commit. The lines are those of a JSON lines log, byte for byte.
 """
 
@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from constrained import _durable_files as files
 from constrained.errors import AuditError
-from constrained.records.chain import START, Draft, LogPosition, from_row
-from constrained.records.group_commit import GroupCommit, Placed, end, placed_after
+from constrained.records.chain import START, EntryDraft, LogPosition, from_row
+from constrained.records.group_commit import GroupCommit, Placement, close_all, place_all
 from constrained.records.record import Chained
 
 T = TypeVar("T", bound=Chained)
@@ -79,10 +79,10 @@ class SqliteLog(SqliteFile):
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         self._held: list[sqlite3.Connection] = []  # the one connection that writes, when there is one
-        weakref.finalize(self, end, self._held)
+        weakref.finalize(self, close_all, self._held)
         self._file = 0  # its inode
         self._last = START
-        self._commit = GroupCommit(self._write, partial(end, self._held))
+        self._commit = GroupCommit(self._write, partial(close_all, self._held))
         _make(self.path)
         with self._commit.busy:
             self._open()
@@ -97,7 +97,7 @@ class SqliteLog(SqliteFile):
 
     # -- writing ---------------------------------------------------------------------------------------
 
-    def _write(self, drafts: Sequence[Draft]) -> list[Placed]:
+    def _write(self, drafts: Sequence[EntryDraft]) -> list[Placement]:
         self._see_that_it_is_there()
         database = self._held[0] if self._held else self._open()
         try:
@@ -112,8 +112,8 @@ class SqliteLog(SqliteFile):
         self._last = placed[-1][0]
         return placed
 
-    def _insert(self, database: sqlite3.Connection, drafts: Sequence[Draft]) -> list[Placed]:
-        placed, rows = placed_after(self._head(database), drafts)
+    def _insert(self, database: sqlite3.Connection, drafts: Sequence[EntryDraft]) -> list[Placement]:
+        placed, rows = place_all(self._head(database), drafts)
         database.executemany("INSERT INTO entries VALUES (:sequence, :hash, :line)", rows)
         return placed
 

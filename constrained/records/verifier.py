@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Verifies an examiner's bundle, a log or the proofs of single records. Stands alone: it knows nothing of the library that wrote them.
 
     python verify.py [FOLDER]                             a bundle: every record, checkpoint and file in it
@@ -21,9 +22,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-#!/usr/bin/env python3
-
 
 MARK = 12  # hex digits of a leaf in "marks": enough to name a record; what proves it is the root
 _canonical = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
-from constrained.errors import ApprovalError, AuditError, ConstrainedError
+from constrained.errors import ApprovalError, AuditError, ConstrainedError, ReplayError
 from constrained.serve import catalogs, openai_api, systemone
 from constrained.serve import service as events
 from constrained.serve.access import PROTOCOL, Guard
@@ -336,7 +336,9 @@ async def _told(request: Request, error: Exception) -> Response:
         raise error
     status = status_of(error)
     if status >= 500 and not isinstance(error, RefusedError):
-        told = str(error) if isinstance(error, AuditError | ApprovalError) else "the operator's to mend"  # others may quote a message
+        told = (
+            str(error) if isinstance(error, AuditError | ReplayError | ApprovalError) else "the operator's to mend"
+        )  # others may quote a message
         log.error("%s: %s", type(error).__name__, told, exc_info=error)
     headers = {"retry-after": str(getattr(error, "retry_s", 0) or 1)} if status in (429, 503) else {}
     return Response(body_of(error).model_dump_json(), status, headers, "application/json")

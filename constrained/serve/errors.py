@@ -11,6 +11,7 @@ from constrained.errors import (
     LocaleError,
     MessageError,
     PackError,
+    ReplayError,
     StateError,
 )
 from constrained.serve.wire import ErrorDetail, ErrorReply
@@ -24,9 +25,10 @@ _STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
     (EngineError, 503),
     (DeadlineError, 503),
     (AuditError, 503),
+    (ReplayError, 503),
 )
 
-OPERATORS = (EngineError, AuditError)  # what is behind them is no matter of the caller's
+OPERATORS = (EngineError, AuditError, ReplayError)  # what is behind them is no matter of the caller's
 _NOT_NOW = {True: "the record cannot be kept; nothing was said", False: "the engine cannot answer; nothing was said"}
 
 
@@ -51,7 +53,7 @@ def body_of(error: ConstrainedError) -> ErrorReply:
     if status == 500:
         return told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more")
     if isinstance(error, OPERATORS):
-        return told(type(error).__name__, _NOT_NOW[isinstance(error, AuditError)], "the server's log tells more", status)
+        return told(type(error).__name__, _NOT_NOW[not isinstance(error, EngineError)], "the server's log tells more", status)
     kind = type(error).__name__ if not isinstance(error, RefusedError) else _KINDS.get(status, "refused")
     return told(kind, error.message, error.hint, status, getattr(error, "param", None))
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constrained.dialogue.dialogue import clean_message
+from constrained.dialogue.context import clean_message
 from constrained.engines.protocol import Speaker
 from constrained.errors import StateError
 from constrained.logic.memory import HISTORY_TURNS, Memory

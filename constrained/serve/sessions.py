@@ -43,8 +43,8 @@ from sqlalchemy.sql.elements import ClauseElement
 from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.memory import Memory
+from constrained.records.group_commit import SharedFlush
 from constrained.serve.errors import RefusedError
-from constrained.serve.journal import SharedFlush
 
 MEMORY = "sqlite://"
 metadata = MetaData()

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constrained.dialogue.dialogue import clean_message
+from constrained.dialogue.context import clean_message
 from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Engine, PromptContext, checked
 from constrained.errors import DeadlineError, EngineError
 from constrained.serve.errors import RefusedError

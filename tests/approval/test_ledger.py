@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from constrained._canonical_json import canonical_json, sha256
 from constrained.approval import ledger as ledgers
 from constrained.approval.keys import sign, to_text
 from constrained.approval.ledger import DraftEntry, ledger_path, read_ledger
 from constrained.approval.people import load_people, people_path
 from constrained.approval.worklist import SigningTerms, draft_of
-from constrained.catalog.response import canonical_json, sha256
 from constrained.errors import ApprovalError
 from tests.approval.office import KEYS, TODAY, Office
 

@@ -14,7 +14,7 @@ from constrained.cli.play import talk
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.stores import read_log
+from constrained.records.log import read_log
 from constrained.testing import ScriptedEngine
 from tests.cli.conftest import Run
 from tests.logic.claims_desk import claims_desk

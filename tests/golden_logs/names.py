@@ -6,10 +6,10 @@ from constrained.pack_folders import find_pack
 from constrained.packs import load_policy_file
 from constrained.quality.golden import load_golden
 from constrained.records.bundle import write_bundle
+from constrained.records.log import existing, open_log, read_entries, read_log
 from constrained.records.record import Erasure, Outcome
 from constrained.records.replay import replay
 from constrained.records.sealing import SealedLog, SubjectKeys, unsealed
-from constrained.records.stores import existing, open_log, read_entries, read_log
 from constrained.testing import ScriptedEngine
 
 __all__ = [

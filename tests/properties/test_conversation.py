@@ -15,7 +15,7 @@ from constrained import Dialogue
 from constrained.engines.protocol import Deadline
 from constrained.errors import EffectError, EngineError
 from constrained.packs import load_policy_file
-from constrained.records.chain import follows
+from constrained.records.chain import check_follows
 from constrained.records.replay import replay
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine
 from tests import oracle
@@ -115,7 +115,7 @@ class Conversation(RuleBasedStateMachine):
         assert [one.number for one in records] == list(range(1, len(records) + 1))
         entries = self.dialogue.log.entries
         for before, entry in zip((None, *entries), entries, strict=False):
-            follows(entry, before, "log", entry.sequence)
+            check_follows(entry, before, "log", entry.sequence)
         assert sum("welcome" in turn.said for turn in self.turns) <= 1
         assert sum("secret" in turn.said for turn in self.turns) <= 1
 

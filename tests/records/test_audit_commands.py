@@ -14,13 +14,14 @@ import pytest
 from openpyxl import load_workbook
 
 from constrained import Dialogue
+from constrained._canonical_json import canonical_json
 from constrained.approval.keys import new_pair
 from constrained.catalog.load import load_catalog
 from constrained.pack_folders import find_pack
 from constrained.quality.golden import load_golden
-from constrained.records.chain import canonical, digest
+from constrained.records.chain import digest
+from constrained.records.log import open_log, read_entries, read_log
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.records.stores import open_log, read_entries, read_log
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.cli.conftest import Ran
 from tests.strategies import ROOT
@@ -256,7 +257,7 @@ def test_a_slice_shows_only_itself(audit, log, key, tmp_path):
 def test_proofs_of_single_records(audit, log, key, tmp_path):
     audit("checkpoint", log, "--key", key)
     assert audit("prove", log, "2", "5", "--to", tmp_path / "proofs.jsonl").out.startswith("2 proofs")
-    verifier = ROOT / "constrained" / "audit" / "verifier.py"
+    verifier = ROOT / "constrained" / "records" / "verifier.py"
     asked = [sys.executable, "-I", verifier, "--proofs", tmp_path / "proofs.jsonl", "--key", key.with_name("desk.pub.pem")]
     done = subprocess.run(list(map(str, asked)), capture_output=True, text=True, check=False)
     assert "good: 2 records, each proved" in done.stdout
@@ -284,7 +285,7 @@ def test_a_log_written_anew_is_not_exported(audit, tmp_path, key, part):
     for content in contents:
         content["previous"] = previous
         content["hash"] = previous = digest(content)
-    path.write_bytes(b"".join(canonical(content) + b"\n" for content in contents))
+    path.write_bytes(b"".join(canonical_json(content) + b"\n" for content in contents))
     before = path.with_name("audit.jsonl.checkpoints").read_bytes()
     done = audit("export", path, tmp_path / "bundle", "--key", key, *part)
     assert (done.status, "is not the one that was signed" in done.err) == (1, True)
@@ -297,7 +298,7 @@ def test_what_the_examiner_would_find_bad_is_not_exported(audit, tmp_path, key):
     assert audit("checkpoint", path, "--key", key).status == 0
     signed = path.with_name("audit.jsonl.checkpoints")
     line = json.loads(signed.read_bytes())
-    signed.write_bytes(canonical(line | {"marks": "0" * len(line["marks"])}) + b"\n")
+    signed.write_bytes(canonical_json(line | {"marks": "0" * len(line["marks"])}) + b"\n")
     assert audit("export", path, tmp_path / "bundle", "--key", key).status == 1
     assert not (tmp_path / "bundle").exists()
 

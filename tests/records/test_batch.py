@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from constrained.records import group_commit
-from constrained.records.chain import START, Draft, LogPosition
+from constrained.records.chain import START, EntryDraft, LogPosition
 from constrained.records.group_commit import MOST, GroupCommit
 from tests.strategies import record
 
@@ -29,7 +29,7 @@ class Store:
 
 
 def drafts(n):
-    return [Draft.of(record(number)) for number in range(n)]
+    return [EntryDraft.of(record(number)) for number in range(n)]
 
 
 def append_all(store, given):

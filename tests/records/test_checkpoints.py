@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from constrained.errors import AuditError
 from constrained.records import chain, verifier
 from constrained.records.checkpoints import CheckpointedLog, FolderSink, Sink, checkpoint, checkpoints_in, fingerprint, prove, verify
-from constrained.records.log import Log, MemoryLog
-from constrained.records.stores import open_log
+from constrained.records.log import Log, MemoryLog, open_log
 from tests.records.evidence import KEY, NOON, OTHER_KEY, PUBLIC, signed_log
 from tests.strategies import record
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from constrained import Dialogue
+from constrained.records.log import read_log
 from constrained.records.replay import replay
-from constrained.records.stores import read_log
 from tests.records.victim import STAGES
 from tests.strategies import ROOT
 

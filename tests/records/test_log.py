@@ -13,10 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.errors import AuditError
-from constrained.records.chain import seal
+from constrained.records.chain import chain_entry
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import Log, MemoryLog
-from constrained.records.stores import read_log
+from constrained.records.log import Log, MemoryLog, read_log
 from tests.strategies import record
 
 
@@ -72,7 +71,7 @@ def test_a_torn_last_line_is_set_aside_and_the_log_goes_on(tmp_path_factory, dat
     log = JsonLinesLog(path, durable=False)
     before = log.append(record(1)) if data.draw(st.booleans()) else None
     whole = path.read_bytes()
-    _, line = seal(record(2), before)
+    _, line = chain_entry(record(2), before)
     cut = data.draw(st.integers(1, len(line) - 2))
     garbage = data.draw(st.sampled_from([b"", b"\x00" * 70_000]))  # a power cut can leave zeros
     with open(path, "ab") as file:

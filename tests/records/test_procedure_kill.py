@@ -12,8 +12,8 @@ import pytest
 
 from constrained.pack_folders import find_pack
 from constrained.quality.golden import load_golden
+from constrained.records.log import read_entries, read_log
 from constrained.records.replay import memory_of
-from constrained.records.stores import read_entries, read_log
 from tests.records.procedure_victim import PACKS, Player
 from tests.strategies import ROOT
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.records.log import MemoryLog
-from constrained.records.redecide import Redecided, compared, redecide, sign_off_page, workbook
+from constrained.records.redecide import Redecided, compare, redecide, sign_off_page, workbook
 from constrained.records.sealing import SealedLog
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.records.talking import talk
@@ -20,7 +20,7 @@ from tests.strategies import messages
 def test_the_same_files_change_nothing(library, seed, said, threshold, locale):
     for engine in (None, RandomEngine(seed)):
         log = talk(library, engine, said, threshold=threshold, locale=locale)
-        found = compared(redecide(library, log.records))
+        found = compare(redecide(library, log.records))
         assert (found.n_turns, found.changed, found.n_unscored) == (len(said), [], 0)
 
 
@@ -46,7 +46,7 @@ def test_a_rule_that_is_gone_moves_the_turn_to_the_next_best(library, edited):
 def test_what_was_never_scored_is_told(library, edited):
     log = talk(library, ScriptedEngine(lambda message: "hours"), ("when?",))
     policy = edited(logic=[('    yield say("amnesty")', '    yield say("amnesty")\n    yield say("secret")')])
-    found = compared(redecide(policy, log.records))
+    found = compare(redecide(policy, log.records))
     assert (found.n_unscored, found.changed) == (1, [])
 
 
@@ -104,7 +104,7 @@ HOSTILE = (
 @pytest.fixture
 def comparison(library, edited):
     log = talk(library, None, HOSTILE)
-    return compared(redecide(edited(catalogs=[("You owe {fine}.", "=You owe {fine}.")]), log.records), n_unreadable=2)
+    return compare(redecide(edited(catalogs=[("You owe {fine}.", "=You owe {fine}.")]), log.records), n_unreadable=2)
 
 
 def test_the_page_is_whole_and_asks_for_nothing(comparison):
@@ -138,5 +138,5 @@ def test_sealed_turns_need_their_keys(library, tmp_path):
 
     store, keys = MemoryLog(), SubjectKeys(tmp_path / "keys")
     talk(library, RandomEngine(3), log=SealedLog(store, keys))
-    assert compared(redecide(library, readable(store.records, keys))).changed == []
-    assert len(compared(redecide(library, store.records)).changed) == 4  # the empty state is none
+    assert compare(redecide(library, readable(store.records, keys))).changed == []
+    assert len(compare(redecide(library, store.records)).changed) == 4  # the empty state is none

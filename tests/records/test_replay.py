@@ -15,9 +15,8 @@ from constrained.errors import ReplayError
 from constrained.quality.evaluation import take
 from constrained.quality.labelled_data import Example
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import MemoryLog
+from constrained.records.log import MemoryLog, read_log
 from constrained.records.replay import Difference, Replayed, replay
-from constrained.records.stores import read_log
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.logic.packs import make
 from tests.records.talking import NOON, talk

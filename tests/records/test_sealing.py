@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.errors import AuditError
 from constrained.records.checkpoints import checkpoint, verify
-from constrained.records.log import MemoryLog
+from constrained.records.log import MemoryLog, open_log, read_entries, read_log
 from constrained.records.record import Erasure, Outcome, Record
 from constrained.records.replay import replay
 from constrained.records.report import usage
 from constrained.records.sealing import N_BYTES, SENSITIVE, SealedLog, SubjectKeys, readable, sealed, unsealed
-from constrained.records.stores import open_log, read_entries, read_log
 from constrained.testing import RandomEngine
 from tests.records.evidence import KEY, PUBLIC
 from tests.strategies import record, records

@@ -10,16 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from constrained import Dialogue, State, Understanding, must, policy, say
 from constrained.catalog.load import catalog_from
-from constrained.dialogue.recording import marked_fields
+from constrained.dialogue.recording import sensitive_fields_of
 from constrained.errors import AuditError
 from constrained.hear import question
 from constrained.logic.effects import effect
-from constrained.records.log import MemoryLog
+from constrained.records.log import MemoryLog, open_log, read_entries, read_log
 from constrained.records.record import Outcome, Record
 from constrained.records.redact import redacted
 from constrained.records.replay import replay
 from constrained.records.sealing import SENSITIVE, SealedLog, SubjectKeys, readable, unsealed
-from constrained.records.stores import open_log, read_entries, read_log
 from constrained.testing import RandomEngine
 from tests.records.test_sealing import files_of
 
@@ -131,9 +130,9 @@ def test_what_is_not_marked_is_kept_as_the_host_says(place, tmp_path, keys):
 
 
 def test_marks_are_found_in_models_within_models():
-    assert marked_fields(Holder) == ("card", "cards.number")
-    assert marked_fields(Heard) == ("ill",)
-    assert marked_fields(State) == ()
+    assert sensitive_fields_of(Holder) == ("card", "cards.number")
+    assert sensitive_fields_of(Heard) == ("ill",)
+    assert sensitive_fields_of(State) == ()
 
 
 def test_a_marked_field_of_a_state_seals_the_turn(tmp_path, keys):

@@ -9,9 +9,9 @@ import pytest
 from constrained.cli.evidence import compared_by_ray
 from constrained.errors import AuditError
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.redecide import compared, redecide
+from constrained.records.log import read_log
+from constrained.records.redecide import compare, redecide
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.records.stores import read_log
 from constrained.testing import RandomEngine
 from tests.records.talking import talk
 from tests.strategies import ROOT
@@ -36,7 +36,7 @@ def test_the_counts_are_those_of_one_process(library, edited, tmp_path):
         talk(library, RandomEngine(seed), log=log, conversation=f"c{seed}")
     talk(library, RandomEngine(7), log=SealedLog(log, SubjectKeys(tmp_path / "keys")), conversation="sealed")
     policy = edited(catalogs=[("How can I help?", "What can I do?")])
-    expected = compared(redecide(policy, (one for one in read_log(log.path) if one.sealed is None), threshold=0.9))
+    expected = compare(redecide(policy, (one for one in read_log(log.path) if one.sealed is None), threshold=0.9))
     assert expected.changed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -17,12 +17,11 @@ import pytest
 
 from constrained import Dialogue
 from constrained.errors import AuditError
-from constrained.records.chain import seal
-from constrained.records.log import Log, Store
+from constrained.records.chain import chain_entry
+from constrained.records.log import Log, Store, existing, open_log, read_entries, read_log
 from constrained.records.record import Outcome
 from constrained.records.replay import replay
 from constrained.records.sqlite import SqliteLog
-from constrained.records.stores import existing, open_log, read_entries, read_log
 from constrained.testing import RandomEngine
 from tests.strategies import ROOT, record
 
@@ -36,7 +35,7 @@ def test_a_store_is_a_log_and_the_lines_are_those_of_any_other(place):
     assert isinstance(store, Log)
     assert isinstance(store, Store)
     first, second = store.append(record(1)), store.append(record(2))
-    expected, line = seal(record(1), None)
+    expected, line = chain_entry(record(1), None)
     assert first == expected
     assert (second.sequence, second.previous) == (2, first.hash)
     lines = [*existing(place).lines()]
@@ -87,7 +86,7 @@ def test_many_threads_keep_one_chain(place):
 
 WRITER = """
 import sys
-from constrained.audit.stores import open_log
+from constrained.records.log import open_log
 from tests.strategies import record
 log = open_log(sys.argv[1])
 for number in range(20):

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from constrained._canonical_json import canonical_json
 from constrained.errors import AuditError
 from constrained.records import checkpoints as facts
 from constrained.records import verifier
-from constrained.records.chain import canonical, digest
+from constrained.records.chain import digest
 from constrained.records.checkpoints import checkpoint, verify
 from tests.records.evidence import OTHER_KEY, PUBLIC, signed_log
 
@@ -55,7 +56,7 @@ def chained_anew(lines, start):
     for number, content in enumerate(contents[start:], start + 1):
         content.update(sequence=number, previous=previous)
         content["hash"] = previous = digest(content)
-    return [canonical(content) + b"\n" for content in contents]
+    return [canonical_json(content) + b"\n" for content in contents]
 
 
 def flip(lines, chance):
@@ -91,7 +92,7 @@ def edited(lines, chance):
     at = chance.randrange(len(lines))
     content = json.loads(lines[at]) | {chance.choice(["text", "message"]): f"else {chance.random()}"}
     content["hash"] = digest(content)
-    return [*lines[:at], canonical(content) + b"\n", *lines[at + 1 :]]
+    return [*lines[:at], canonical_json(content) + b"\n", *lines[at + 1 :]]
 
 
 def rechained(how):

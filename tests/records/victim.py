@@ -21,8 +21,7 @@ import constrained.records.log
 from constrained import Dialogue
 from constrained.packs import load_policy_file
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import Log
-from constrained.records.stores import open_log
+from constrained.records.log import Log, open_log
 from constrained.testing import RandomEngine
 
 POLICY = load_policy_file(Path(__file__).parents[1] / "desk" / "logic" / "library.py")

@@ -16,7 +16,7 @@ import pytest
 from constrained.dialogue.dialogue import Dialogue
 from constrained.errors import AuditError, ConstrainedError
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.stores import read_log
+from constrained.records.log import read_log
 from constrained.serve.engines import SharedEngine
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from constrained.records.stores import read_log
+from constrained.records.log import read_log
 from constrained.serve.app import create_app
 from constrained.serve.packs import Packs
 from constrained.serve.settings import Limits

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from constrained.errors import ApprovalError, AuditError, EngineError
 from constrained.records.jsonl import JsonLinesLog
+from constrained.records.log import read_entries, read_log
 from constrained.records.sealing import SubjectKeys, unsealed
-from constrained.records.stores import read_entries, read_log
 from constrained.serve.app import create_app
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from constrained.records.log import read_log
 from constrained.records.replay import replay
-from constrained.records.stores import read_log
 from constrained.serve.settings import Limits
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.serve.conftest import OTHER_TOKEN, turn

@@ -15,13 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import ConstrainedError, Dialogue, State, load_policy
-from constrained.dialogue.dialogue import MESSAGE_LIMIT, clean_message
+from constrained.dialogue.context import MESSAGE_LIMIT, clean_message
 from constrained.engines.protocol import Deadline, Distribution
 from constrained.errors import AuditError, DeadlineError, EffectError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.memory import HISTORY_TURNS
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import MemoryLog
-from constrained.records.stores import read_log
+from constrained.records.log import MemoryLog, read_log
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.strategies import HOSTILE, record
 

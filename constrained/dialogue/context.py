@@ -1,0 +1,124 @@
+"""What one turn is about: its cleaned message and its circumstances, and how an engine sees them: a scene and candidates."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import lru_cache
+
+from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
+from constrained.catalog.render import resolve_locale
+from constrained.catalog.response import Catalog, Response
+from constrained.engines.protocol import Candidate, Deadline, PromptContext
+from constrained.errors import LocaleError, MessageError
+from constrained.logic.memory import Memory
+from constrained.logic.options import Option
+from constrained.logic.policy import Policy
+from constrained.logic.state import State
+
+MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
+
+
+@dataclass(slots=True)
+class TurnContext:
+    """What one turn is about: filled by the first stage, read by every later one, which only adds its own time.
+
+    Attributes:
+        id: of the turn. message: cleaned. locale: the one that is spoken.
+        now: the clock when the message came. deadline: None where the turn may take any time.
+        approvals: the signed ones in force.
+        timings_ms: stage -> milliseconds.
+    """
+
+    id: str
+    message: str
+    state: State
+    locale: str
+    now: datetime
+    deadline: Deadline | None
+    approvals: ApprovalSnapshot = NO_LEDGER
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def today(self) -> date:
+        return self.now.date()
+
+    @property
+    def host_today(self) -> date:
+        """The day from which "tomorrow" is counted: the host's, where its State holds one."""
+        today = getattr(self.state, "today", None)
+        return today if isinstance(today, date) else self.today
+
+
+def clean_message(message: str) -> str:
+    """NFC, without control characters (line breaks become spaces), at most MESSAGE_LIMIT characters."""
+    if not isinstance(message, str):
+        raise MessageError(f"a message is text, not {type(message).__name__}", hint="decode bytes as UTF-8 first")
+    if message.isascii() and message.isprintable():
+        return message[:MESSAGE_LIMIT].strip()
+    head = message[: MESSAGE_LIMIT * 4]  # a bound on the work below; normalising 1 MB would cost more than the turn
+    kept = "".join(
+        " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")
+    )
+    return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
+
+
+def check_locale(catalog: Catalog, locale: str) -> str:
+    """``locale``, if every response marked ``exact_locale`` can be said in it: an emergency must not turn into the fallback."""
+    missing = _not_in(catalog, locale)
+    if missing:
+        raise LocaleError(
+            f"the catalog {catalog.name!r} may not speak {locale!r}: {', '.join(missing)} must be said in the exact locale",
+            locale=locale,
+            missing=missing,
+            hint="choose a locale that the catalog serves, or write and approve these texts in it",
+        )
+    return locale
+
+
+@lru_cache(maxsize=256)
+def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
+    """The responses that must be said in the exact locale and have no text in this one."""
+    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
+
+
+def make_prompt_context(policy: Policy, context: TurnContext, memory: Memory) -> PromptContext:
+    """What a model may read in this turn."""
+    catalog = policy.catalog
+    return PromptContext(
+        static_id=static_id(policy, context.locale),
+        speaker=catalog.speaker,
+        persona=catalog.persona,
+        rules=policy.rules,
+        listing=tuple((response.id, response.when) for response in catalog.responses.values()),
+        background=tuple(example for response in catalog.responses.values() for example in examples(response, context.locale, catalog)),
+        state=context.state.model_dump_json(),
+        history=memory.history,
+        message=context.message,
+        locale=context.locale,
+    )
+
+
+def static_id(policy: Policy, locale: str) -> str:
+    """Names the static part of what a model reads."""
+    return f"{policy.catalog.hash} {policy.hash} {locale}"
+
+
+def make_candidate(option: Option, index: int, catalog: Catalog, locale: str, is_no_match: bool) -> Candidate:
+    """One option of a turn as the engine sees it. ``is_no_match``: said when none of the others is likely enough."""
+    return Candidate(
+        key=f"{index}:{option.id}",
+        text=option.text,
+        name=option.response.key,
+        when=option.response.when,
+        examples=examples(option.response, locale, catalog),
+        no_match=is_no_match,
+    )
+
+
+def examples(response: Response, locale: str, catalog: Catalog) -> tuple[str, ...]:
+    """The user messages that a response answers, in the turn's locale or its language, else in the catalog's."""
+    by_locale: Mapping[str, tuple[str, ...]] = response.examples
+    return by_locale.get(locale) or by_locale.get(locale.split("-")[0]) or by_locale.get(catalog.locale, ())
