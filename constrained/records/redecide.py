@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from constrained import _html
+from constrained._pages import render_page
 from constrained.approval.in_force import OPEN, ApprovalSnapshot
 from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.allow import likeliest, rest_of
@@ -177,14 +177,16 @@ _HEADS = ("change", "conversation", "turn", "at", "message", "said then", "said 
 
 def sign_off_page(comparison: Comparison, *, what: str) -> str:
     """The page. ``what``: which catalog, logic or model decides now."""
-    parts = [
-        _html.figures(_figures(comparison)),
-        _remarks(comparison),
-        _html.section("What moves where", _html.table(("said then", "said now", "what changes", "turns"), _moves(comparison))),
-        *(_turns(comparison, change) for change in CHANGES),
-        _html.section("Sign-off", _html.sign_off(("author of the change", "approver", "approver"))),
-    ]
-    return _html.page("Recorded turns, decided anew", what, parts)
+    return render_page(
+        "sign_off.html",
+        title="Recorded turns, decided anew",
+        subtitle=what,
+        key_figures=_figures(comparison),
+        n_unscored=comparison.n_unscored,
+        moves=_moves(comparison),
+        heads=("at", "conversation", *_HEADS[4:]),
+        changes=[_changed_turns(comparison, change) for change in CHANGES if comparison.n_by_change(change)],
+    )
 
 
 def workbook(comparison: Comparison, *, what: str) -> bytes:
@@ -214,27 +216,18 @@ def _figures(comparison: Comparison) -> list[tuple[str, object]]:
     ]
 
 
-def _remarks(comparison: Comparison) -> _html.Html:
-    if not comparison.n_unscored:
-        return _html.Html("")
-    text = f"In {_html.shown(comparison.n_unscored)} turns something is allowed now that no model has scored: a model could choose it."
-    return _html.note(text + " Decide with a model to know.")
-
-
 def _moves(comparison: Comparison) -> list[tuple[object, ...]]:
     order = {change: number for number, change in enumerate(CHANGES)}
     moves = sorted(comparison.moves.items(), key=lambda one: (order[one[0][2]], -one[1], one[0]))
     return [(then, now or "(nothing)", _TOLD[change], count) for (then, now, change), count in moves]
 
 
-def _turns(comparison: Comparison, change: str) -> _html.Html:
+def _changed_turns(comparison: Comparison, change: Change) -> tuple[str, str, list[tuple[object, ...]]]:
+    """Heading, caption and rows of the turns that changed in this way."""
     found = [one for one in comparison.changed if one.change == change]
-    if not found:
-        return _html.Html("")
     rows = [(one.record.at[:16], one.record.conversation[:12], *_row(one)[4:]) for one in found[:MOST_ROWS]]
-    heads = ("at", "conversation", *_HEADS[4:])
-    rest = f"the first {MOST_ROWS} of {len(found)}; the workbook holds all" if len(found) > MOST_ROWS else ""
-    return _html.section(_TOLD[change].capitalize(), _html.table(heads, rows, caption=rest))
+    caption = f"the first {MOST_ROWS} of {len(found)}; the workbook holds all" if len(found) > MOST_ROWS else ""
+    return _TOLD[change].capitalize(), caption, rows
 
 
 def _row(one: Redecided) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from constrained import _html
+from constrained._pages import Alert, Bar, render_page
 from constrained.approval.in_force import ApprovalSnapshot
 from constrained.catalog.response import Catalog
 from constrained.records.record import Chained, Outcome, Record, Status
@@ -78,10 +78,12 @@ def usage(records: Iterable[Record], current: Iterable[str] = (), tested: Iterab
 
 CLOSE = 0.15  # a margin below it is a close call
 MOST_COLUMNS = 60  # of a chart over time
+_CLOSE_CALLS = f"Turns in which two replies were less than {CLOSE:.0%} apart: what the model confuses, and where a writer can help."
+_STATUSES: tuple[Status, ...] = ("done", "failed", "not_run")
 
 
 @dataclass(slots=True)
-class Seen:
+class LogTally:
     """What one pass over a log counts besides the use of responses.
 
     Attributes:
@@ -142,40 +144,49 @@ def report(
     today: date | None = None,
 ) -> str:
     """The whole page. With ``catalog``: coverage and approvals of it too, as ``standing`` has them ``today``."""
-    seen = Seen()
+    tally = LogTally()
     for entry in entries:
-        seen.add(entry)
-    uses = usage(seen.records, catalog.responses if catalog else (), tested)
-    parts = [
-        _html.figures(_figures(seen, uses)),
-        _coverage(uses, catalog),
-        _use(uses),
-        _approvals(catalog, standing, today) if catalog and standing and today else _html.Html(""),
-        _close(seen),
-        _over_time(seen),
-        _protected(seen),
-        _effects(seen),
-        _html.section("In force", _html.table(("catalog", "turns"), seen.catalogs.most_common())),
-    ]
-    return _html.page(title, subtitle, parts)
+        tally.add(entry)
+    uses = usage(tally.records, catalog.responses if catalog else (), tested)
+    days, days_caption = _days(tally)
+    close_calls = _close_calls(tally)
+    return render_page(
+        "records_report.html",
+        title=title,
+        subtitle=subtitle,
+        key_figures=_figures(tally, uses),
+        coverage=_coverage(uses) if catalog else [],
+        coverage_caption=f"{catalog.name} version {catalog.version}: {sum(use.is_current for use in uses)} responses" if catalog else "",
+        uses=_use_rows(uses),
+        approvals=_approvals(catalog, standing, today) if catalog and standing and today else None,
+        approvals_kept="signed in a ledger" if standing and standing.ledger is not None else "written in the catalog, without signatures",
+        today=today,
+        close_calls=close_calls,
+        close_calls_note=_CLOSE_CALLS if close_calls else "No close call.",
+        days=days,
+        days_caption=days_caption,
+        heard=[(name, *counts) for name, counts in sorted(tally.heard.items(), key=lambda one: -one[1][1])],
+        closings=tally.closings.most_common(),
+        obligations=tally.obligations.most_common(),
+        effects=_effects(tally),
+        catalogs=tally.catalogs.most_common(),
+    )
 
 
-def _figures(seen: Seen, uses: Sequence[Use]) -> list[tuple[str, object]]:
-    n_turns, n_abstained = len(seen.records), sum(day[1] for day in seen.days.values())
+def _figures(tally: LogTally, uses: Sequence[Use]) -> list[tuple[str, object]]:
+    n_turns, n_abstained = len(tally.records), sum(day[1] for day in tally.days.values())
     return [
         ("turns", n_turns),
-        ("conversations", len({record.conversation for record in seen.records})),
-        ("from", min(seen.days, default="")),
-        ("until", max(seen.days, default="")),
+        ("conversations", len({record.conversation for record in tally.records})),
+        ("from", min(tally.days, default="")),
+        ("until", max(tally.days, default="")),
         ("responses used", sum(use.n_said > 0 for use in uses)),
         ("abstentions", f"{n_abstained / n_turns:.1%}" if n_turns else "none"),
-        ("sealed turns", seen.n_sealed),
+        ("sealed turns", tally.n_sealed),
     ]
 
 
-def _coverage(uses: Sequence[Use], catalog: Catalog | None) -> _html.Html:
-    if catalog is None:
-        return _html.Html("")
+def _coverage(uses: Sequence[Use]) -> list[tuple[object, ...]]:
     current = [use for use in uses if use.is_current]
     groups = (
         ("used and tested", [use for use in current if use.n_said and use.is_tested]),
@@ -184,80 +195,54 @@ def _coverage(uses: Sequence[Use], catalog: Catalog | None) -> _html.Html:
         ("neither used nor tested", [use for use in current if not use.n_said and not use.is_tested]),
         ("used, no longer in the catalog", [use for use in uses if not use.is_current]),
     )
-    rows = [(name, len(found), _html.bar(len(found) / max(1, len(uses))), _some(found, name)) for name, found in groups]
-    told = f"{catalog.name} version {catalog.version}: {len(current)} responses"
-    return _html.section("Coverage", _html.table(("", "responses", "", "which"), rows, caption=told))
+    return [
+        (name, len(found), Bar(len(found) / max(1, len(uses))), "" if name == "used and tested" else ", ".join(use.id for use in found))
+        for name, found in groups
+    ]
 
 
-def _some(found: Sequence[Use], name: str) -> str:
-    return "" if name == "used and tested" else ", ".join(use.id for use in found)
-
-
-def _use(uses: Sequence[Use]) -> _html.Html:
+def _use_rows(uses: Sequence[Use]) -> list[tuple[object, ...]]:
     most = max((use.n_said for use in uses), default=0) or 1
-    rows = [
-        (use.id, use.n_chosen, use.n_obliged, _html.bar(use.n_said / most), use.first[:16], use.last[:16], len(use.versions))
+    return [
+        (use.id, use.n_chosen, use.n_obliged, Bar(use.n_said / most), use.first[:16], use.last[:16], len(use.versions))
         for use in uses
         if use.n_said
     ]
-    heads = ("response", "chosen", "obliged", "", "first", "last", "catalogs")
-    return _html.section("Use", _html.table(heads, rows))
 
 
-def _approvals(catalog: Catalog, standing: ApprovalSnapshot, today: date) -> _html.Html:
-    rows = []
+def _approvals(catalog: Catalog, standing: ApprovalSnapshot, today: date) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
     for response in catalog.responses.values():
         for locale in response.texts:
             why_not, approval = standing.why_not(response, locale, today), response.approval
             signed = standing.findings(response, locale).signed
             by = "; ".join(dict.fromkeys(one.by for one in signed)) or (approval.by if approval else "")
             until = max((str(one.last_day or "") for one in signed), default=str(approval.until or "") if approval else "")
-            rows.append((response.id, locale, by or _html.warn("nobody"), until, _html.warn(why_not) if why_not else "in force"))
-    kept = "signed in a ledger" if standing.ledger is not None else "written in the catalog, without signatures"
-    table = _html.table(("response", "locale", "approved by", "until", f"on {today}"), rows, caption=f"Approvals are {kept}.")
-    return _html.section("Approvals", table)
+            rows.append((response.id, locale, by or Alert("nobody"), until, Alert(why_not) if why_not else "in force"))
+    return rows
 
 
-def _close(seen: Seen) -> _html.Html:
-    pairs = sorted(seen.close.items(), key=lambda one: -len(one[1]))[:40]
-    rows = [(best, other, len(margins), sum(margins) / len(margins)) for (best, other), margins in pairs]
-    table = _html.table(("most probable", "runner-up", "turns", "mean margin"), rows)
-    told = f"Turns in which two replies were less than {CLOSE:.0%} apart: what the model confuses, and where a writer can help."
-    return _html.section("Confusions", _html.note(told if rows else "No close call."), table)
+def _close_calls(tally: LogTally) -> list[tuple[object, ...]]:
+    pairs = sorted(tally.close.items(), key=lambda one: -len(one[1]))[:40]
+    return [(best, other, len(margins), sum(margins) / len(margins)) for (best, other), margins in pairs]
 
 
-def _over_time(seen: Seen) -> _html.Html:
-    days = sorted(seen.days.items())
+def _days(tally: LogTally) -> tuple[list[tuple[str, float, float]], str]:
+    """The columns of the chart, (first day, turns, abstentions), and its caption."""
+    days = sorted(tally.days.items())
     width = -(-len(days) // MOST_COLUMNS) or 1
-    values = []
-    for start in range(0, len(days), width):
-        group = days[start : start + width]
-        values.append((group[0][0], float(sum(day[0] for _, day in group)), float(sum(day[1] for _, day in group))))
+    groups = [days[start : start + width] for start in range(0, len(days), width)]
+    values = [(group[0][0], float(sum(day[0] for _, day in group)), float(sum(day[1] for _, day in group))) for group in groups]
     unit = "day" if width == 1 else f"{width} days"
     n_late = sum(day[2] for _, day in days)
     late = f" In {n_late} turns the deadline was over and the rules chose." if n_late else ""
-    return _html.section("Abstentions over time", _html.columns(values, caption=f"Turns a {unit}; filled: abstentions.{late}"))
+    return values, f"Turns a {unit}; filled: abstentions.{late}"
 
 
-def _protected(seen: Seen) -> _html.Html:
-    heard = [(name, asked, yes, close) for name, (asked, yes, close) in sorted(seen.heard.items(), key=lambda one: -one[1][1])]
-    return _html.section(
-        "Protected triggers",
-        _html.table(("heard", "asked", "yes", "close to the middle"), heard, caption="Questions of yes or no."),
-        _html.table(("reply", "turns"), seen.closings.most_common(), caption="Said where the rules closed every other way."),
-        _html.table(("response", "turns"), seen.obligations.most_common(), caption="Said because it had to be."),
-    )
-
-
-def _effects(seen: Seen) -> _html.Html:
-    ordered = Counter(effect.partition("(")[0] for record in seen.records for effect in record.effects)
-    names = sorted(set(ordered) | {name for name, _ in seen.effects})
-    rows = []
-    for name in names:
-        told = [seen.effects[name, status] for status in _STATUSES]
-        rows.append((name, ordered[name], *told, max(0, ordered[name] - sum(told))))
-    heads = ("effect", "ordered", "done", "failed", "not run", "not reported")
-    return _html.section("Effects", _html.table(heads, rows)) if rows else _html.Html("")
-
-
-_STATUSES: tuple[Status, ...] = ("done", "failed", "not_run")
+def _effects(tally: LogTally) -> list[tuple[object, ...]]:
+    ordered = Counter(effect.partition("(")[0] for record in tally.records for effect in record.effects)
+    rows: list[tuple[object, ...]] = []
+    for name in sorted(set(ordered) | {name for name, _ in tally.effects}):
+        reported = [tally.effects[name, status] for status in _STATUSES]
+        rows.append((name, ordered[name], *reported, max(0, ordered[name] - sum(reported))))
+    return rows

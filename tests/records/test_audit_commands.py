@@ -256,7 +256,7 @@ def test_a_slice_shows_only_itself(audit, log, key, tmp_path):
 def test_proofs_of_single_records(audit, log, key, tmp_path):
     audit("checkpoint", log, "--key", key)
     assert audit("prove", log, "2", "5", "--to", tmp_path / "proofs.jsonl").out.startswith("2 proofs")
-    verifier = ROOT / "constrained" / "audit" / "verifier.py"
+    verifier = ROOT / "constrained" / "records" / "verifier.py"
     asked = [sys.executable, "-I", verifier, "--proofs", tmp_path / "proofs.jsonl", "--key", key.with_name("desk.pub.pem")]
     done = subprocess.run(list(map(str, asked)), capture_output=True, text=True, check=False)
     assert "good: 2 records, each proved" in done.stdout
