@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
 from scipy.stats import beta
 
 from constrained.errors import SampleError
@@ -126,12 +126,18 @@ def temperature(logits_rows: Rows, labels: Sequence[int] | Ints) -> float:
     if np.all(scores.max(axis=1) == np.where(np.isfinite(scores), scores, np.inf).min(axis=1)):
         return 1.0  # no row prefers anything
 
-    def loss(log_sharpness: float) -> float:
-        return -float(log_softmax(scores * np.exp(log_sharpness), axis=1)[np.arange(len(right)), right].mean())
+    is_option = np.isfinite(scores)
 
-    bounds = (np.log(1 / HOTTEST), np.log(1 / COLDEST))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-10})
-    return float(np.exp(-found.x))
+    def slope(log_sharpness: float) -> float:
+        """By how much the negative log-likelihood rises with the sharpness: expected less actual score."""
+        probabilities = softmax(scores * np.exp(log_sharpness), axis=1)
+        expected = (probabilities * np.where(is_option, scores, 0.0)).sum(axis=1)
+        return float((expected - scores[np.arange(len(right)), right]).sum())
+
+    low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
+    if slope(high) <= 0:
+        return COLDEST
+    return HOTTEST if slope(low) >= 0 else float(np.exp(-brentq(slope, low, high)))
 
 
 def contextual_calibration(scores: Floats, free: Floats) -> Floats:
