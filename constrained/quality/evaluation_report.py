@@ -21,8 +21,9 @@ from constrained._pages import render_page
 from constrained.catalog.response import Catalog
 from constrained.errors import DataError
 from constrained.logic.policy import Policy
+from constrained.quality.calibration import Floats
 from constrained.quality.evaluation import MessageOutcome
-from constrained.quality.metrics import COMPARED, Bin, Floats, MeanDifference, Summary, differences, replace_nan, to_arrays
+from constrained.quality.metrics import COMPARED, Bin, MeanDifference, Summary, differences, replace_nan, to_arrays
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -76,7 +77,8 @@ def to_json(setting: Setting, summary: Summary, outcomes: Sequence[MessageOutcom
     arrays = to_arrays(outcomes, fallback)
     compared = {name: [round(float(value), 9) for value in of(arrays)] for name, of in COMPARED.items()}
     rows = [_row(one, index, compared) for index, one in enumerate(outcomes)]
-    return replace_nan({"format": FORMAT, "setting": asdict(setting), **asdict(summary), "rows": rows})
+    result: dict[str, Any] = replace_nan({"format": FORMAT, "setting": asdict(setting), **asdict(summary), "rows": rows})
+    return result
 
 
 def _row(outcome: MessageOutcome, index: int, compared: Mapping[str, Sequence[float]]) -> dict[str, Any]:
@@ -236,8 +238,9 @@ def _as_svg(draw: Callable[[Axes], None]) -> Markup:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": "constrained", "text.parse_math": False, "font.size": 9, "axes.grid": True}
-    with matplotlib.rc_context(style | {"grid.color": "#e3e7ec", "axes.spines.top": False, "axes.spines.right": False}):
+    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "constrained", "text.parse_math": False, "font.size": 9}
+    style |= {"axes.grid": True, "grid.color": "#e3e7ec", "axes.spines.top": False, "axes.spines.right": False}
+    with matplotlib.rc_context(style):
         figure = Figure(figsize=(4.4, 3.0), layout="constrained")
         draw(figure.add_subplot())
         written = io.StringIO()

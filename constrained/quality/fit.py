@@ -35,7 +35,7 @@ ASSUMES = "messages to come are like these: the same people, desk, catalog, poli
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """What fitting came to.
+    """Sizes, weights, figures and promises of a fit.
 
     Attributes:
         figures: of messages while they were left out: accuracy of each judge and of all, the expected calibration error.
@@ -89,23 +89,11 @@ def fit(
     judge = load_encoder(encoder, engine.reader.model.device) if encoder else engine.states
     base, read = engine.rule, _reader(policy, engine) if is_mixed else None
     ids = [_id(one) for one in candidates]
-    among: dict[str, Any] = {"rest": next((one for one in _candidates(catalog) if one.no_match), None), "n_allowed": _n_allowed(policy)}
-    mixed = fit_mixture(
-        judge,
-        rows,
-        candidates,
-        ids,
-        settings,
-        described=described,
-        unlabelled=unlabelled,
-        read=read,
-        report_progress=report_progress,
-        **among,
-    )
-    fields = _manifest_fields(policy, engine, judge, encoder, mixed) | {
-        "settings": settings.to_json(),
-        "renew": renew or f"constrained fit {policy.name}",
-    }
+    options: dict[str, Any] = {"described": described, "unlabelled": unlabelled, "read": read, "report_progress": report_progress}
+    options |= {"rest": next((one for one in _candidates(catalog) if one.no_match), None), "n_allowed": _n_allowed(policy)}
+    mixed = fit_mixture(judge, rows, candidates, ids, settings, **options)
+    fields = _manifest_fields(policy, engine, judge, encoder, mixed)
+    fields |= {"settings": settings.to_json(), "renew": renew or f"constrained fit {policy.name}"}
     engine.use(fitted_rule(judge, mixed.mixture, base), mixture.write(folder, mixed.mixture, promises={}, **fields))
     outcomes = run_examples(policy, engine, hold, report_progress=lambda done: report_progress("hold", done, len(hold))) if hold else []
     promises, refused = find_promises(outcomes, catalog.fallback)
@@ -173,9 +161,9 @@ def plain_rows(catalog: Catalog, more: Sequence[Row] = ()) -> tuple[tuple[Row, .
     What all descriptions begin with ("the user asks about ...") is left out of them: it tells nothing apart.
     """
     rows = rows_of(catalog, more)
-    told = {response.when or response.key for response in catalog.responses.values() if response.id != catalog.fallback}
-    shared = shared_words(sorted(told))
-    plain = {text: " ".join(text.split()[shared:]) for text in told}
+    texts = {response.when or response.key for response in catalog.responses.values() if response.id != catalog.fallback}
+    shared = shared_words(sorted(texts))
+    plain = {text: " ".join(text.split()[shared:]) for text in texts}
     return tuple(replace(row, message=plain.get(row.message, row.message)) for row in rows), frozenset(plain.values())
 
 

@@ -2,7 +2,7 @@
 
 A writer or a compliance officer keeps them in ``dialogues/NAME.yaml``. Run without an engine, each turn is heard
 and answered as intended, and everything that Python decides is compared: options, obligations, effects, state.
-Run with an engine, the engine's own pick is told too; the conversation goes on along the intended path.
+Run with an engine, its own pick is in the result too; the conversation goes on along the intended path.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def load_golden(path: str | Path) -> GoldenFile:
 def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None, *, by_rules: bool = False) -> Iterator[GoldenResult]:
     """Takes the turns of a golden dialogue, one after the other; ends after a turn that could not be taken.
 
-    With ``engine``, or ``by_rules`` without one, what that would have picked is told too.
+    With ``engine``, or ``by_rules`` without one, the result holds what that would have picked.
 
     A state with a field ``today`` sets the clock. Drafts may be said: writers try texts before anybody approves them.
     Raises StateError when the dialogue's state is none.
@@ -413,7 +413,7 @@ def run_files(paths: Sequence[Path], engine: Engine | None = None, *, by_rules: 
 def run_one(
     path: Path, pack: str, policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None, *, by_rules: bool = False
 ) -> DialogueResult:
-    """One dialogue; what stops it is told, not raised."""
+    """One dialogue; an error that stops it is in the result, not raised."""
     began = perf_counter()
     results: list[GoldenResult] = []
     try:

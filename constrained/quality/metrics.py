@@ -239,7 +239,7 @@ def to_arrays(outcomes: Sequence[MessageOutcome], fallback: str) -> OutcomeArray
 
 
 def summarise(outcomes: Sequence[MessageOutcome], fallback: str, protected: Iterable[str] = ()) -> Summary:
-    """Every figure. ``protected``: ids of responses, or questions, whose misses are told one by one."""
+    """Every figure. ``protected``: ids of responses, or questions, whose misses are counted one by one."""
     arrays = to_arrays(outcomes, fallback)
     coverage, risk = risk_coverage(arrays.confidence, arrays.is_right)
     return Summary(
@@ -292,7 +292,7 @@ def _probability_figures(arrays: OutcomeArrays) -> dict[str, float]:
 
 
 def _expected_label(outcome: MessageOutcome) -> str:
-    """The label that a confusion is told by: what was said where that is right, else the first that is."""
+    """The label that counts as expected in a confusion: what was said where that is right, else the first that is."""
     return outcome.said if outcome.said in outcome.example.expects else outcome.example.expects[0]
 
 

@@ -362,9 +362,9 @@ def _self_trained(
 
 def _prototypes(states: Tensor, labels: Tensor, found: Tensor, shares: Tensor, n: int) -> Tensor:
     """[id, hidden] between what a response is for and the messages that it seems to answer."""
-    told = normalize(torch.zeros(n, states.shape[1]).index_add_(0, labels, states.float()), dim=-1)
+    described = normalize(torch.zeros(n, states.shape[1]).index_add_(0, labels, states.float()), dim=-1)
     seen = normalize((shares**2).T @ found.float(), dim=-1)
-    return SCALE * normalize(0.3 * told + 0.7 * seen, dim=-1)
+    return SCALE * normalize(0.3 * described + 0.7 * seen, dim=-1)
 
 
 def _prior(found: Tensor, weights: Tensor, balance: float) -> Floats:
