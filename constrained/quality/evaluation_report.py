@@ -212,7 +212,7 @@ def draw_reliability(bins: Sequence[Bin]) -> Markup:
         lows, widths = [one.low for one in bins], [max(one.high - one.low, 0.005) for one in bins]
         accuracies = [one.accuracy for one in bins]
         axes.bar(lows, accuracies, widths, align="edge", color="#c9d6de", edgecolor=COLOURS[0], linewidth=0.5)
-        axes.plot([one.confidence for one in bins], accuracies, "o", color=COLOURS[0], markersize=4)
+        axes.plot([one.confidence for one in bins], accuracies, "o", color=COLOURS[0], markersize=4, clip_on=False)
         axes.plot([0, 1], [0, 1], linestyle="--", color=COLOURS[1])
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
 

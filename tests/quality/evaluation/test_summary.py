@@ -11,7 +11,7 @@ import pytest
 from constrained import Policy
 from constrained.errors import DataError
 from constrained.quality.evaluation import MessageOutcome, run_examples
-from constrained.quality.evaluation_report import compare, describe_setting, to_html, to_json
+from constrained.quality.evaluation_report import EarlierResult, Setting, compare, describe_setting, to_html, to_json
 from constrained.quality.labelled_data import Example
 from constrained.quality.metrics import summarise
 from constrained.testing import ScriptedEngine
@@ -105,6 +105,21 @@ def test_a_result_is_compared_message_by_message(library: Policy, examples: tupl
     results[1]["rows"] = [row | {"message": "other"} for row in results[1]["rows"]]
     with pytest.raises(DataError, match="none of these messages"):
         compare(old, results[1])
+
+
+def test_the_page_shows_names_as_text(library: Policy) -> None:
+    """Of files and of an earlier setting, in tables and in plots."""
+    hostile = "<script>$a$ & b</script>"
+    examples = [Example("welcome", ("welcome",), group=hostile), Example(hostile, ("hours",))]
+    outcomes = run_examples(library, ScriptedEngine(lambda message: {"reply": "welcome"}), examples)
+    setting = Setting("library", "", "", {"model": hostile}, hostile, "", 0.3, False, 1.0)
+    summary = summarise(outcomes, "sorry", ["welcome"])
+    earlier = EarlierResult(hostile, 2, 0, {}, summary.figures, summary.curve)
+    html = to_html(setting, summary, library.catalog, earlier)
+    assert "<script" not in html
+    shown = "&lt;script&gt;$a$ &amp; b&lt;/script&gt;"
+    assert html.count(shown) >= 6
+    assert shown in html[html.index("<svg") : html.index("</svg>")]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}', "nonsense"])

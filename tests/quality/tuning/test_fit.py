@@ -342,6 +342,7 @@ def test_the_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
     told = capsys.readouterr()
     assert ended.value.code == 0, told.err
     assert "2 without labels" in told.out
+    assert "reading messages: 0 of" in told.err, "in a pipe the stages are lines"
     assert f"--fitted {out}" in told.out + told.err
     manifest = json.loads((out / mixture.MANIFEST).read_text())
     assert manifest["renew"].startswith("constrained fit desk --unlabelled")
