@@ -119,7 +119,7 @@ def test_the_page_shows_names_as_text(library: Policy) -> None:
     assert "<script" not in html
     shown = "&lt;script&gt;$a$ &amp; b&lt;/script&gt;"
     assert html.count(shown) >= 6
-    assert shown in html[html.index("<svg") : html.index("</svg>")]
+    assert f">{shown}</text>" in html[html.index("<svg") : html.index("</svg>")]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}', "nonsense"])
