@@ -5,8 +5,8 @@ import torch
 from constrained.engines.decoding.encoder import LanguageStates
 from constrained.engines.transformers import TransformersEngine
 from constrained.packs import load_policy
-from constrained.quality.reward import Episode, reinforce
 from constrained.quality.training import Learner, Settings, rows_of
+from constrained.quality.tuning import Episode, reinforce
 from constrained.testing import ScriptedEngine
 
 tavern = load_policy("tavern")

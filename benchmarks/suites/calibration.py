@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from benchmarks.harness import Bench
 from benchmarks.measure import BenchmarkError, NoDeviceError, Spread
-from constrained.quality.calibration import softmax, temperature
+from constrained.quality.calibration import temperature
 from constrained.quality.metrics import Binning, brier, ece, nll
 from constrained.quality.risk_control import Method, conformal, threshold
 
@@ -50,7 +51,7 @@ def _scores(bench: Bench) -> tuple[str, Floats, Ints]:
     if bench.is_smoke:
         chance = np.random.default_rng(bench.seed)
         logits = chance.normal(size=(300, 8)) * 3
-        return "made up", logits, (softmax(logits / 2).cumsum(axis=1) < chance.random((300, 1))).sum(axis=1).clip(max=7)
+        return "made up", logits, (softmax(logits / 2, axis=1).cumsum(axis=1) < chance.random((300, 1))).sum(axis=1).clip(max=7)
     if bench.options.scores:
         return read_scores(Path(bench.options.scores))
     return _by_encoder(bench)
@@ -105,7 +106,7 @@ def _split(n: int, chance: np.random.Generator) -> Split:
 
 def _heated(logits: Floats, labels: Ints, split: Split) -> Floats:
     """[message, option] probabilities at the temperature of the split."""
-    return softmax(logits / temperature(logits[split.heat], labels[split.heat]))
+    return softmax(logits / temperature(logits[split.heat], labels[split.heat]), axis=1)
 
 
 def _crossed(logits: Floats, labels: Ints, split: Split) -> Floats:
@@ -114,7 +115,7 @@ def _crossed(logits: Floats, labels: Ints, split: Split) -> Floats:
     halves = np.array_split(order, 2)
     found = np.empty_like(logits)
     for part, other in (halves, halves[::-1]):
-        found[part] = softmax(logits[part] / temperature(logits[other], labels[other]))
+        found[part] = softmax(logits[part] / temperature(logits[other], labels[other]), axis=1)
     return found
 
 

@@ -70,12 +70,12 @@ def run(bench: Bench) -> None:
 def _fitted(bench: Bench, pack: str, engine: Any) -> None:
     """The default rule and the same mixed with a sentence encoder by ``fit``, on messages that neither was made with."""
     from constrained.quality.fit import fit
-    from constrained.quality.mixing import Fitting
+    from constrained.quality.mixing import FitSettings
 
     with tempfile.TemporaryDirectory() as folder:
         default = _share(_given(bench, pack, "test", engine))
         other: Any = _engine()
-        report = fit(load_policy(pack), other, Path(folder), Fitting(seed=bench.seed), encoder="minilm")
+        report = fit(load_policy(pack), other, Path(folder), FitSettings(seed=bench.seed), encoder="minilm")
         bench.add(f"{pack} test", "time of fitting", report.seconds, "s")
         bench.add(f"{pack} test", "picked as intended, heard given, default rule", default, "share")
         bench.add(f"{pack} test", "picked as intended, heard given, fitted", _share(_given(bench, pack, "test", other)), "share")

@@ -93,7 +93,7 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, unlabelled: Sequ
     from constrained.engines.decoding.encoder import vectors
     from constrained.engines.decoding.fitted_rule import letters_of
     from constrained.engines.protocol import Candidate
-    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.mixing import FitSettings, fit_mixture
     from constrained.quality.training import Row
 
     when = _plain(found.when)
@@ -102,7 +102,7 @@ def _measure(bench: Bench, case: str, encoder: Any, found: Set, unlabelled: Sequ
     ]
     rows = [Row(row.message, row.label) for row in found.shown] + [Row(when[label], label) for label in found.labels]
     start = time.perf_counter()
-    settings = Fitting(seed=bench.seed)
+    settings = FitSettings(seed=bench.seed)
     fitted = fit_mixture(encoder, rows, candidates, found.labels, settings, described=frozenset(when.values()), unlabelled=unlabelled)
     bench.add(case, "time of fitting", time.perf_counter() - start, "s")
     bench.add(case, "largest memory of the process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB")
@@ -127,7 +127,7 @@ def _read(bench: Bench, encoder: Any, shots: int) -> None:
     from constrained.engines.model_files import get_model
     from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, PromptContext
     from constrained.engines.transformers import TransformersEngine, fitted_rule
-    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.mixing import FitSettings, fit_mixture
     from constrained.quality.training import Row
 
     found = load("banking77", shots, bench.seed)
@@ -147,13 +147,13 @@ def _read(bench: Bench, encoder: Any, shots: int) -> None:
 
     start, described = time.perf_counter(), frozenset(when.values())
     own = partial(scores, engine.rule)
-    fitted = fit_mixture(encoder, rows, candidates, found.labels, Fitting(seed=bench.seed), described=described, read=own)
+    fitted = fit_mixture(encoder, rows, candidates, found.labels, FitSettings(seed=bench.seed), described=described, read=own)
     case = f"banking77, {f'{shots} examples, draw {bench.seed}' if shots else 'no examples'}, with the model's own rule"
     bench.add(case, "time of fitting", time.perf_counter() - start, "s")
     asked = replace(found, dev=tuple(some(found.dev, bench.options.n_prompts or N_READ, bench.seed)))
     bench.add(case, "messages", len(asked.dev), "messages")
     bench.add(case, "weight of the model's own rule", fitted.mixture.base, "nats a nat")
-    alone = fit_mixture(encoder, rows, candidates, found.labels, Fitting(seed=bench.seed), described=described).mixture
+    alone = fit_mixture(encoder, rows, candidates, found.labels, FitSettings(seed=bench.seed), described=described).mixture
     for name, mixture in (("without it", alone), ("with it", fitted.mixture)):
         start = time.perf_counter()
         rule = fitted_rule(encoder, mixture, engine.rule)
@@ -184,7 +184,7 @@ def _floors(bench: Bench, case: str, encoder: Any, found: Set, states: Any) -> N
     import torch
 
     from constrained.engines.decoding.encoder import vectors
-    from constrained.quality.linear import softmax_regression
+    from constrained.quality.mixing import softmax_regression
 
     shown = vectors(encoder, [row.message for row in found.shown])
     labels = torch.tensor([found.labels.index(row.label) for row in found.shown])
@@ -240,7 +240,7 @@ def _clinc(bench: Bench, encoder: Any) -> None:
     from constrained.engines.decoding.encoder import vectors
     from constrained.engines.decoding.fitted_rule import letters_of
     from constrained.engines.protocol import Candidate
-    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.mixing import FitSettings, fit_mixture
     from constrained.quality.training import Row
 
     found = load("clinc150", None, bench.seed)
@@ -250,7 +250,7 @@ def _clinc(bench: Bench, encoder: Any) -> None:
     candidates = [Candidate(f"{at}:{one}", "", examples=examples.get(one, ()), no_match=one == rest) for at, one in enumerate(labels)]
     rows = [Row(message, one) for one in labels for message in examples.get(one, ())]
     start = time.perf_counter()
-    fitted = fit_mixture(encoder, rows, candidates, labels, replace(Fitting(seed=bench.seed), folds=3, strengths=(10.0, 30.0)))
+    fitted = fit_mixture(encoder, rows, candidates, labels, replace(FitSettings(seed=bench.seed), folds=3, strengths=(10.0, 30.0)))
     case = "clinc150, all examples"
     bench.add(case, "time of fitting", time.perf_counter() - start, "s")
     scores = fitted.mixture.scores(vectors(encoder, [row.message for row in (*found.dev, *found.oos)]))
@@ -261,7 +261,7 @@ def _clinc(bench: Bench, encoder: Any) -> None:
 def _butler(bench: Bench, encoder: Any) -> None:
     """Each question of a reply that has several, left out by itself; what the judges weigh is chosen on the same questions."""
     from constrained.engines.protocol import Candidate
-    from constrained.quality.mixing import Fitting, fit_mixture
+    from constrained.quality.mixing import FitSettings, fit_mixture
     from constrained.quality.training import Row
 
     found = load("butler", None, bench.seed)
@@ -277,7 +277,7 @@ def _butler(bench: Bench, encoder: Any) -> None:
         ]
         shown = [Row(message, label) for label in found.labels for message in asked[label]]
         told = [Row(found.texts[label], label) for label in found.labels] if rows else []
-        settings = replace(Fitting(seed=bench.seed), folds=n_asked, strengths=(30.0,))
+        settings = replace(FitSettings(seed=bench.seed), folds=n_asked, strengths=(30.0,))
         fitted = fit_mixture(encoder, shown + told, candidates, found.labels, settings, described=frozenset(row.message for row in told))
         for judge, share in fitted.judges.items():
             is_aim = judge == "mixture" and rows

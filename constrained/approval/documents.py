@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from constrained.catalog.response import Catalog, Citation, PolicyDocument, Response, sha256
+from constrained._canonical_json import sha256
+from constrained.catalog.response import Catalog, Citation, PolicyDocument, Response
 
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*\s*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")

@@ -28,8 +28,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
+from constrained._canonical_json import sha256
 from constrained.approval.keys import from_text
-from constrained.catalog.response import sha256
 from constrained.errors import ApprovalError, KeyFileError
 
 FILE_NAME = "people.toml"

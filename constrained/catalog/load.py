@@ -13,10 +13,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from constrained._canonical_json import sha256
 from constrained.catalog.document import Report, SourceLocation, plain_data, read_document
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.read import read_documents, read_responses, read_review
-from constrained.catalog.response import Catalog, Response, Slot, content_hash, freeze, sha256
+from constrained.catalog.response import Catalog, Response, Slot, content_hash, freeze
 from constrained.catalog.schema import CatalogFile
 from constrained.catalog.shape import to_catalog_file
 from constrained.catalog.template import Hole, Template

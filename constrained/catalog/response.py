@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
-from constrained._canonical_json import sha256
+from constrained._canonical_json import canonical_json, sha256
 from constrained.catalog.template import Template
 from constrained.errors import Problem
 
@@ -240,15 +239,10 @@ class Catalog:
 # -- hashes: of what is said and when, whatever the file looks like ------------------------------------
 
 
-def _content_json(content: Any) -> bytes:
-    """JSON in the one way that is hashed and signed: sorted keys, no spaces, UTF-8."""
-    return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
 def content_hash(head: Mapping[str, Any], responses: Mapping[str, Response]) -> str:
     """``sha256:`` and hex digits over canonical JSON; the order of keys in a file does not matter."""
     content = {**head, "responses": {response.id: _content(response) for response in responses.values()}}
-    return sha256(_content_json(content))
+    return sha256(canonical_json(content))
 
 
 def _content(response: Response) -> dict[str, Any]:
@@ -292,7 +286,7 @@ def version_hash(response: Response, locale: str) -> str:
     }
     if response.claims:
         content["claims"] = response.claims
-    return sha256(_content_json(content))
+    return sha256(canonical_json(content))
 
 
 def _cites(cites: Citation) -> list[str]:

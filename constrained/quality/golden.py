@@ -1,16 +1,19 @@
-"""Golden dialogues: what is said, what should be heard and answered, turn by turn.
+"""Golden dialogues: what is said, what should be heard and answered, turn by turn; how they are read and run, what they cover.
 
 A writer or a compliance officer keeps them in ``dialogues/NAME.yaml``. Run without an engine, each turn is heard
 and answered as intended, and everything that Python decides is compared: options, obligations, effects, state.
-Run with an engine, the engine's own pick is told too; the conversation goes on along the intended path.
+Run with an engine, its own pick is in the result too; the conversation goes on along the intended path.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
@@ -21,8 +24,12 @@ from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
 from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, ExtractionField, PromptContext
 from constrained.errors import ConstrainedError, GoldenError
-from constrained.logic.options import with_it
+from constrained.logic.matching import RESERVE
+from constrained.logic.options import Obligation, Option, with_it
 from constrained.logic.policy import Policy
+from constrained.logic.source_offers import find_offers
+from constrained.pack_folders import find_pack, folders
+from constrained.packs import load_policy_file
 from constrained.testing import ScriptedEngine
 from constrained.understanding.hearing import Understanding
 
@@ -90,7 +97,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class GoldenResult:
-    """What came of one golden turn.
+    """One golden turn as it was run.
 
     Attributes:
         differences: what is not as intended; empty when all is.
@@ -147,12 +154,12 @@ def load_golden(path: str | Path) -> GoldenFile:
 def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None, *, by_rules: bool = False) -> Iterator[GoldenResult]:
     """Takes the turns of a golden dialogue, one after the other; ends after a turn that could not be taken.
 
-    With ``engine``, or ``by_rules`` without one, what that would have picked is told too.
+    With ``engine``, or ``by_rules`` without one, the result holds what that would have picked.
 
     A state with a field ``today`` sets the clock. Drafts may be said: writers try texts before anybody approves them.
     Raises StateError when the dialogue's state is none.
     """
-    engine_as_intended = _Intended()
+    engine_as_intended = _IntendedEngine()
     state = policy.state_type.default() if dialogue.state is None else policy.state_type.from_json(dialogue.state)
     lead = Dialogue(policy, engine=engine_as_intended, locale=dialogue.locale, drafts=True, now=lambda: _now(state))
     for golden in dialogue.turns:
@@ -176,8 +183,8 @@ def _failed(reply: Turn, state: Any) -> Any:
     return state
 
 
-class _Intended:
-    """Answers as a golden turn intends; with the first option where its response is none: the comparison tells."""
+class _IntendedEngine:
+    """An engine that answers as a golden turn intends, and with the first option where the intended response is none."""
 
     identity: Mapping[str, str] = MappingProxyType({"model": "golden"})
 
@@ -238,3 +245,218 @@ def _misheard(expected: Understanding | None, turn: Turn) -> tuple[str, ...]:
 def _now(state: Any) -> datetime:
     today = getattr(state, "today", None)
     return datetime.combine(today, time(12), UTC) if isinstance(today, date) else datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Counts of what was said and offered.
+
+    Attributes:
+        responses: ids that some dialogue should show. lines: lines of the logic file that offer something.
+        said: (id, locale) -> how often it was said. offered: ids that were options or obligations.
+        reached: line -> in how many turns it offered something.
+        chosen: line -> in how many turns what it offered was said.
+    """
+
+    pack: str
+    logic: str
+    responses: tuple[str, ...]
+    lines: tuple[int, ...]
+    locales: tuple[str, ...]
+    said: Counter[tuple[str, str]] = field(default_factory=Counter)
+    offered: Counter[str] = field(default_factory=Counter)
+    reached: Counter[int] = field(default_factory=Counter)
+    chosen: Counter[int] = field(default_factory=Counter)
+    n_turns: int = 0
+
+    @classmethod
+    def of(cls, policy: Policy) -> Coverage:
+        """Of a pack of which nothing was shown yet."""
+        catalog = policy.catalog
+        responses = tuple(one.id for one in catalog.responses.values() if RESERVE not in one.tags)
+        lines = {made.call.lineno for made in find_offers(policy.script, policy.functions) if not made.is_dead}
+        locales = sorted({locale for one in catalog.responses.values() for locale in one.texts})
+        return cls(policy.name, policy.file, responses, tuple(sorted(lines)), tuple(locales))
+
+    def add(self, turn: Turn | None) -> None:
+        """Counts one turn; nothing for one that was not taken."""
+        if turn is None:
+            return
+        allowed, chosen = turn.trace.allowed, turn.decision.chosen
+        self.n_turns += 1
+        spoken: list[Option | Obligation] = [chosen, *with_it(chosen, allowed.obligations)]
+        self.said.update((one.id, one.locale) for one in spoken)
+        every: list[Option | Obligation] = [
+            *allowed.options,
+            *allowed.obligations,
+            *(one for option in allowed.options for one in option.obligations),
+        ]
+        self.offered.update({one.id for one in every})
+        blocked = [one.source for one in allowed.blocked]
+        self.reached.update({source.line for source in (*(one.source for one in every), *blocked) if source.file == self.logic})
+        self.chosen.update({one.source.line for one in spoken if one.source.file == self.logic})
+
+    def unsaid(self) -> list[str]:
+        """Responses that no turn said."""
+        said = {response_id for response_id, _ in self.said}
+        return [one for one in self.responses if one not in said]
+
+    def unreached(self) -> list[int]:
+        """Lines that offered nothing in any turn."""
+        return [line for line in self.lines if line not in self.reached]
+
+    def n_said_in(self, locale: str) -> int:
+        return sum(1 for one in self.responses if (one, locale) in self.said)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for ``constrained draw --coverage``."""
+        said: Counter[str] = Counter()
+        for (response_id, _), count in self.said.items():
+            said[response_id] += count
+        return {
+            "pack": self.pack,
+            "turns": self.n_turns,
+            "said": dict(said),
+            "said_in": {locale: self.n_said_in(locale) for locale in self.locales},
+            "unsaid": self.unsaid(),
+            "lines": {str(line): self.reached[line] for line in self.lines},
+            "chosen": {str(line): count for line, count in sorted(self.chosen.items())},
+        }
+
+
+def read_counts(path: Path) -> dict[str, Any]:
+    """What a coverage file holds. Raises GoldenError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        packs = data if isinstance(data, list) else [data]
+        return {one["pack"]: one for one in packs}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GoldenError(f"{path} holds no coverage: {error}", hint="write it with: constrained test NAME --coverage FILE") from error
+
+
+@dataclass(frozen=True, slots=True)
+class DialogueResult:
+    """One golden dialogue as it was run.
+
+    Attributes:
+        error: why it could not be begun; empty when it was.
+    """
+
+    path: Path
+    pack: str
+    dialogue: GoldenDialogue
+    results: tuple[GoldenResult, ...]
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def line(self) -> int:
+        """Where it stands in its file."""
+        return self.dialogue.turns[0].line if self.dialogue.turns else 0
+
+    @property
+    def is_as_written(self) -> bool:
+        return not self.error and len(self.results) == len(self.dialogue.turns) and not any(one.differences for one in self.results)
+
+    @property
+    def picks(self) -> tuple[GoldenResult, ...]:
+        """Turns in which the engine under test had something to pick."""
+        return tuple(one for one in self.results if one.picked is not None and one.n_options > 1)
+
+
+@dataclass(slots=True)
+class GoldenRun:
+    """All dialogues as they were run; ``coverage``: pack -> what they cover of it."""
+
+    results: list[DialogueResult] = field(default_factory=list)
+    coverage: dict[str, Coverage] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> list[DialogueResult]:
+        return [one for one in self.results if not one.is_as_written]
+
+    @property
+    def agreement(self) -> tuple[int, int]:
+        """(picked as intended, turns with something to pick) of the engine under test."""
+        picks = [one for result in self.results for one in result.picks]
+        return sum(one.is_right for one in picks), len(picks)
+
+
+def files_of(targets: Sequence[str]) -> list[Path]:
+    """The files that are meant: packs by name, files by path; every pack's when nothing is named. Raises PackError or GoldenError."""
+    if not targets:
+        found = [path for folder in folders() for path in sorted((folder / "dialogues").glob("*.yaml"))]
+        return list({path.name: path for path in reversed(found)}.values())[::-1]
+    return [_file_of(target) for target in targets]
+
+
+def policy_of(path: Path, file: GoldenFile) -> Policy:
+    """The policy that a file of golden dialogues is about: beside it, or the pack of that name. Raises PackError or PolicyError."""
+    local = path.resolve().parent.parent / "logic" / f"{file.pack}.py"
+    return load_policy_file(local if local.is_file() else find_pack(file.pack).logic_path)
+
+
+def run_files(paths: Sequence[Path], engine: Engine | None = None, *, by_rules: bool = False) -> Iterator[tuple[DialogueResult, Coverage]]:
+    """Each dialogue of each file, as it was run; with the coverage of its pack so far. Raises GoldenError, PackError, PolicyError."""
+    known: dict[str, Coverage] = {}
+    for path in paths:
+        file = load_golden(path)
+        policy = policy_of(path, file)
+        coverage = known.setdefault(file.pack, Coverage.of(policy))
+        for dialogue in file.dialogues:
+            run = run_one(path, file.pack, policy, dialogue, engine, by_rules=by_rules)
+            for result in run.results:
+                coverage.add(result.reply)
+            yield run, coverage
+
+
+def run_one(
+    path: Path, pack: str, policy: Policy, dialogue: GoldenDialogue, engine: Engine | None = None, *, by_rules: bool = False
+) -> DialogueResult:
+    """One dialogue; an error that stops it is in the result, not raised."""
+    began = perf_counter()
+    results: list[GoldenResult] = []
+    try:
+        results += run_golden(policy, dialogue, engine, by_rules=by_rules)
+    except ConstrainedError as error:
+        return DialogueResult(path, pack, dialogue, tuple(results), perf_counter() - began, str(error))
+    return DialogueResult(path, pack, dialogue, tuple(results), perf_counter() - began)
+
+
+def _file_of(target: str) -> Path:
+    path = Path(target)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    pack = find_pack(target)
+    if pack.dialogues_path is None:
+        where = pack.logic_path.parent.parent / "dialogues" / f"{target}.yaml"
+        raise GoldenError(f"the pack {target!r} has no golden dialogues", hint=f"write {where}")
+    return pack.dialogues_path
+
+
+def describe_failure(one: DialogueResult) -> list[str]:
+    """Lines for people that say what is wrong with a dialogue, turn by turn, as written and as it is; empty when nothing is."""
+    lines = [f"the dialogue cannot be begun: {one.error}"] if one.error else []
+    for number, result in enumerate(one.results, start=1):
+        if result.differences:
+            lines.append(f"{one.path}:{result.golden.line}: turn {number}, {result.golden.says!r}")
+        for difference in result.differences:
+            if difference.what:
+                lines += [
+                    f"  {difference.what}:",
+                    f"  - {_as_text(difference.wanted)}",
+                    f"  + {_as_text(difference.got)}",
+                    f"    {difference.text}",
+                ]
+            else:
+                lines.append("  " + difference.text.replace("\n", "\n  "))
+    left = len(one.dialogue.turns) - len(one.results)
+    if left and not one.error:
+        lines.append(f"  the {left} turns after it were not taken" if left > 1 else "  the turn after it was not taken")
+    return lines
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return ", ".join(map(str, value)) or "nothing" if isinstance(value, tuple | list) else repr(value)

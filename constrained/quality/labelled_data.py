@@ -48,49 +48,49 @@ class Example:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """One file on its way to examples."""
+class _ExampleFile:
+    """A file that is read: the policy that its values belong to, and the problems so far."""
 
     policy: Policy
-    file: str
+    name: str
     problems: list[Problem] = field(default_factory=list)
 
-    def wrong(self, line: int, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(self.file, line, 1 if line else 0, message, hint))
+    def add_problem(self, line: int, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(self.name, line, 1 if line else 0, message, hint))
 
 
 def read_examples(path: str | Path, policy: Policy) -> tuple[Example, ...]:
     """Every row of the file. Raises DataError with all that is wrong, each with its line."""
     path = Path(path)
-    reading = _Reading(policy, str(path))
+    file = _ExampleFile(policy, str(path))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}", hint="give a file of JSON lines (.jsonl) or CSV in UTF-8") from error
-    rows = _csv_rows(text, reading) if path.suffix.lower() == ".csv" else _json_rows(text, reading)
-    found = [_example(line, values, reading) for line, values in rows]
-    if reading.problems:
-        n = len(reading.problems)
-        raise DataError(f"{path} cannot be measured on: {n} {'problem' if n == 1 else 'problems'}", reading.problems)
+    rows = _csv_rows(text, file) if path.suffix.lower() == ".csv" else _json_rows(text, file)
+    found = [_example(line, values, file) for line, values in rows]
+    if file.problems:
+        n = len(file.problems)
+        raise DataError(f"{path} cannot be measured on: {n} {'problem' if n == 1 else 'problems'}", file.problems)
     if not found:
         raise DataError(f"{path} holds no messages", hint="one row a message, with the columns message and expects")
     return tuple(one for one in found if one is not None)
 
 
-def _csv_rows(text: str, reading: _Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(text: str, file: _ExampleFile) -> Iterator[tuple[int, dict[str, Any]]]:
     lines = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
     try:
-        if _columns_are_known(1, lines.fieldnames or (), reading):
+        if _columns_are_known(1, lines.fieldnames or (), file):
             for row in lines:
                 if "" in row:
-                    reading.wrong(lines.line_num, "the row has more cells than the head names", "quote cells that hold commas")
+                    file.add_problem(lines.line_num, "the row has more cells than the head names", "quote cells that hold commas")
                     continue
-                yield lines.line_num, _plain(lines.line_num, row, reading)
+                yield lines.line_num, _plain(lines.line_num, row, file)
     except csv.Error as error:
-        reading.wrong(lines.reader.line_num, f"this is no CSV: {error}", "quote cells that hold quotes or line breaks")
+        file.add_problem(lines.reader.line_num, f"this is no CSV: {error}", "quote cells that hold quotes or line breaks")
 
 
-def _plain(line: int, row: Mapping[str, str | None], reading: _Reading) -> dict[str, Any]:
+def _plain(line: int, row: Mapping[str, str | None], file: _ExampleFile) -> dict[str, Any]:
     """A row's cells as JSON would hold them; empty cells of optional columns are left out."""
     values: dict[str, Any] = {}
     for name, cell in row.items():
@@ -102,63 +102,63 @@ def _plain(line: int, row: Mapping[str, str | None], reading: _Reading) -> dict[
             try:
                 values[name] = json.loads(cell) if name in JSON_COLUMNS else cell.strip()
             except ValueError as error:
-                reading.wrong(line, f"{name} is no JSON: {error}", 'for example {"gold": 80}')
+                file.add_problem(line, f"{name} is no JSON: {error}", 'for example {"gold": 80}')
     return values
 
 
-def _json_rows(text: str, reading: _Reading) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(text: str, file: _ExampleFile) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
-            reading.wrong(number, f"this is no JSON: {error}", 'one object a line: {"message": ..., "expects": ...}')
+            file.add_problem(number, f"this is no JSON: {error}", 'one object a line: {"message": ..., "expects": ...}')
             continue
         if not isinstance(values, dict):
-            reading.wrong(number, f"an object is needed, not {type(values).__name__}", '{"message": ..., "expects": ...}')
-        elif _columns_are_known(number, values, reading):
+            file.add_problem(number, f"an object is needed, not {type(values).__name__}", '{"message": ..., "expects": ...}')
+        elif _columns_are_known(number, values, file):
             yield number, values
 
 
-def _columns_are_known(line: int, names: Any, reading: _Reading) -> bool:
+def _columns_are_known(line: int, names: Any, file: _ExampleFile) -> bool:
     missing, foreign = [name for name in NEEDED if name not in names], [name for name in names if name not in (*NEEDED, *OPTIONAL)]
     if missing:
-        reading.wrong(line, f"there is no {' and no '.join(missing)}", f"columns are {', '.join((*NEEDED, *OPTIONAL))}")
+        file.add_problem(line, f"there is no {' and no '.join(missing)}", f"columns are {', '.join((*NEEDED, *OPTIONAL))}")
     for name in foreign:
-        reading.wrong(line, f"the column {name!r} is not known", f"columns are {', '.join((*NEEDED, *OPTIONAL))}")
+        file.add_problem(line, f"the column {name!r} is not known", f"columns are {', '.join((*NEEDED, *OPTIONAL))}")
     return not missing and not foreign
 
 
-def _example(line: int, values: Mapping[str, Any], reading: _Reading) -> Example | None:
-    policy, before = reading.policy, len(reading.problems)
+def _example(line: int, values: Mapping[str, Any], file: _ExampleFile) -> Example | None:
+    policy, before = file.policy, len(file.problems)
     message, group = values["message"], values.get("group") or ""
-    expects = _ids(line, "expects", values["expects"], reading)
-    obliged = _ids(line, "obliged", values["obliged"], reading) if values.get("obliged") else ()
+    expects = _ids(line, "expects", values["expects"], file)
+    obliged = _ids(line, "obliged", values["obliged"], file) if values.get("obliged") else ()
     if not isinstance(message, str) or not message.strip():
-        reading.wrong(line, "the message is empty" if isinstance(message, str) else f"the message is {type(message).__name__}, not text")
-    state = _values(line, "state", policy.state_type, values.get("state"), reading)
-    heard = _values(line, "heard", policy.heard_type, values.get("heard"), reading)
-    locale = _text(line, "locale", values.get("locale"), reading)
-    history = _history(line, values.get("history"), reading)
+        file.add_problem(line, "the message is empty" if isinstance(message, str) else f"the message is {type(message).__name__}, not text")
+    state = _values(line, "state", policy.state_type, values.get("state"), file)
+    heard = _values(line, "heard", policy.heard_type, values.get("heard"), file)
+    locale = _text(line, "locale", values.get("locale"), file)
+    history = _history(line, values.get("history"), file)
     if state is None:
-        _check_default(line, reading)
-    if len(reading.problems) > before:
+        _check_default(line, file)
+    if len(file.problems) > before:
         return None
     known_state, known_heard = cast("State | None", state), cast("Understanding | None", heard)
     return Example(message, expects, known_state, known_heard, obliged, history, locale, str(group), line)
 
 
-def _ids(line: int, name: str, given: Any, reading: _Reading) -> tuple[str, ...]:
+def _ids(line: int, name: str, given: Any, file: _ExampleFile) -> tuple[str, ...]:
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list) or not listed or not all(isinstance(one, str) for one in listed):
-        reading.wrong(line, f"{name} is {given!r}", "the id of a response, or a list of ids")
+        file.add_problem(line, f"{name} is {given!r}", "the id of a response, or a list of ids")
         return ()
     ids = tuple(one.strip() for one in listed)
-    known = reading.policy.catalog.responses
+    known = file.policy.catalog.responses
     for one in ids:
         if one not in known:
-            reading.wrong(line, f"there is no response {one!r} in the catalog {reading.policy.catalog.name!r}", _near(one, known))
+            file.add_problem(line, f"there is no response {one!r} in the catalog {file.policy.catalog.name!r}", _near(one, known))
     return ids
 
 
@@ -167,41 +167,41 @@ def _near(name: str, known: Mapping[str, Any]) -> str:
     return f"did you mean {close[0]!r}?" if close else "see the ids in the catalog; expects the fallback where nothing answers"
 
 
-def _values(line: int, name: str, kind: type[State] | type[Understanding] | None, given: Any, reading: _Reading) -> Any:
+def _values(line: int, name: str, kind: type[State] | type[Understanding] | None, given: Any, file: _ExampleFile) -> Any:
     if given is None or given == {}:
         return None
     if kind is None:
-        reading.wrong(line, f"the policy {reading.policy.name!r} hears nothing", f"leave the column {name} out")
+        file.add_problem(line, f"the policy {file.policy.name!r} hears nothing", f"leave the column {name} out")
         return None
     try:
         return kind.from_json(given)
     except ConstrainedError as error:
-        reading.wrong(line, f"{name}: {error.message}", error.hint)
+        file.add_problem(line, f"{name}: {error.message}", error.hint)
         return None
 
 
-def _check_default(line: int, reading: _Reading) -> None:
-    """Told once: a State without defaults needs a value in every row."""
+def _check_default(line: int, file: _ExampleFile) -> None:
+    """Adds one problem in all for a State without defaults: it needs a value in every row."""
     try:
-        reading.policy.state_type.default()
+        file.policy.state_type.default()
     except ConstrainedError as error:
-        if not any(problem.message == error.message for problem in reading.problems):
-            reading.wrong(line, error.message, error.hint)
+        if not any(problem.message == error.message for problem in file.problems):
+            file.add_problem(line, error.message, error.hint)
 
 
-def _text(line: int, name: str, given: Any, reading: _Reading) -> str | None:
+def _text(line: int, name: str, given: Any, file: _ExampleFile) -> str | None:
     if given is not None and not isinstance(given, str):
-        reading.wrong(line, f"{name} is {type(given).__name__}, not text")
+        file.add_problem(line, f"{name} is {type(given).__name__}, not text")
         return None
     return given or None
 
 
-def _history(line: int, given: Any, reading: _Reading) -> tuple[tuple[Speaker, str], ...]:
+def _history(line: int, given: Any, file: _ExampleFile) -> tuple[tuple[Speaker, str], ...]:
     if not given:
         return ()
     hint = '[["user", "hello"], ["reply", "Good evening."]]'
     is_pairs = isinstance(given, list) and all(isinstance(one, list) and len(one) == 2 for one in given)
     if not is_pairs or not all(one[0] in ("user", "reply") and isinstance(one[1], str) for one in given):
-        reading.wrong(line, "history is no list of [who, text]", hint)
+        file.add_problem(line, "history is no list of [who, text]", hint)
         return ()
     return tuple((one[0], one[1]) for one in given)

@@ -1,7 +1,10 @@
-"""Fits a mixture of judges to messages: the linear map, how much each judge counts, "none of these".
+"""Fits a mixture of judges to messages: a linear map from vectors to responses, how much each judge counts, "none of these".
 
 Every weight is chosen on scores that a message got while it was left out: of the linear map by cross-validation, of the
-letters by leaving the message out of what describes its response. The same rows and seed give the same mixture.
+letters by leaving the message out of what describes its response. Map and weights are convex problems: the same rows and
+seed give the same mixture.
+
+Source of the map: softmax regression with a ridge penalty (Hastie et al., The Elements of Statistical Learning, 2009, section 4.4.4).
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import brentq
+from scipy.special import expit, log_softmax, softmax
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
@@ -20,8 +25,7 @@ from constrained.engines.decoding.fitted_rule import N_READ, letters_of
 from constrained.engines.decoding.mixture import Mixture
 from constrained.engines.protocol import Candidate
 from constrained.errors import TuningError
-from constrained.quality.calibration import evened, log_softmax, softmax
-from constrained.quality.linear import Floats, pool_weights, softmax_regression
+from constrained.quality.calibration import Floats, label_offsets
 from constrained.quality.training import Row
 
 REST_QUANTILE = 0.75
@@ -30,13 +34,18 @@ SCALE = 20.0  # nats that a cosine of 1 is worth, where there are too few messag
 LETTERS = 0.02  # likewise, of a unit of BM25 over runs of letters
 BASE = 0.15  # likewise, of a nat of the engine's own rule; chosen on CLINC150's names alone (benchmarks/LOG.md)
 FEWEST = 40  # messages that weights can be chosen on
+LBFGS_STEPS = 100
+LBFGS_TOLERANCE = 1e-7
+MOST_WEIGHT = 50.0  # of a judge
 
+Progress = Callable[[str, int, int], object]
+"""Called with the stage, what is done of it, and of how much."""
 Read = Callable[[str, Sequence[Candidate]], Floats]
 """The engine's own scores of candidates for a message: [candidate] nats."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
+class FitSettings:
     """How a mixture is fitted; the defaults were chosen on BANKING77's dev part (benchmarks/LOG.md).
 
     Attributes:
@@ -72,8 +81,8 @@ class Fitting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mixed:
-    """What was fitted, and what it was chosen on.
+class FittedMixture:
+    """A mixture, and the scores that its weights were chosen on.
 
     Attributes:
         held_out: [message][candidate] probabilities that messages got while they were left out; where the engine's own rule has a
@@ -94,15 +103,15 @@ def fit_mixture(
     rows: Sequence[Row],
     candidates: Sequence[Candidate],
     ids: Sequence[str],
-    settings: Fitting,
+    settings: FitSettings,
     *,
     described: frozenset[str] = frozenset(),
     unlabelled: Sequence[str] = (),
     read: Read | None = None,
     rest: Candidate | None = None,
     n_allowed: int | None = None,
-    told: Callable[[str, int, int], object] = lambda stage, done, total: None,
-) -> Mixed:
+    report_progress: Progress = lambda stage, done, total: None,
+) -> FittedMixture:
     """Fits what there is.
 
     Args:
@@ -115,30 +124,30 @@ def fit_mixture(
     """
     place = {name: index for index, name in enumerate(ids)}
     known = [row for row in rows if row.id in place]
-    told("vectors", 0, len(known) + len(unlabelled))
+    report_progress("vectors", 0, len(known) + len(unlabelled))
     states = vectors(encoder, [row.message for row in known]).cpu()
     labels = torch.tensor([place[row.id] for row in known])
-    judged = _judged(known, labels, described, settings)
-    if len(judged) >= FEWEST:
-        strength, scores = _cross_validated(states, labels, judged, len(ids), settings)
+    measured = _draw_measured(known, labels, described, settings)
+    if len(measured) >= FEWEST:
+        strength, scores = _cross_validated(states, labels, measured, len(ids), settings)
         weights, bias = softmax_regression(states, one_hot(labels, len(ids)), strength)
     else:
         strength, scores = 0.0, np.zeros((0, len(ids)))
         weights, bias = _means(states, labels, len(ids)), torch.zeros(len(ids))
     always = next((at for at, one in enumerate(candidates) if one.no_match), None)
     rest = None if always is not None else rest  # where messages show what it is, it is a response like the others
-    turns = _turns([place[row.id] for row in known], len(ids), n_allowed or len(ids), settings.seed, always)
-    mixed = _weighed(known, judged, scores, candidates, turns, settings, read, rest, told)
+    turns = _draw_allowed_sets([place[row.id] for row in known], len(ids), n_allowed or len(ids), settings.seed, always)
+    mixed = _weigh_judges(known, measured, scores, candidates, turns, settings, read, rest, report_progress)
     if unlabelled:
         found = vectors(encoder, unlabelled).cpu()
         weights, bias = _self_trained(states, labels, found, unlabelled, candidates, weights, bias, strength, mixed, settings)
     mixture = Mixture(tuple(ids), weights, bias, mixed.vector, mixed.letters, mixed.base, mixed.rest)
     if np.isnan(mixed.rest):
         mixture = replace(mixture, rest=_nearest_wrong(mixture, states, labels, turns))
-    return Mixed(mixture, mixed.held_out, mixed.right, strength, mixed.judges)
+    return FittedMixture(mixture, mixed.held_out, mixed.right, strength, mixed.judges)
 
 
-def _judged(rows: Sequence[Row], labels: Tensor, described: frozenset[str], settings: Fitting) -> list[int]:
+def _draw_measured(rows: Sequence[Row], labels: Tensor, described: frozenset[str], settings: FitSettings) -> list[int]:
     """Indices of messages that can be left out: their response has another one. In an order drawn by the seed."""
     real = [index for index, row in enumerate(rows) if row.message not in described]
     counts = np.bincount(labels[real].numpy(), minlength=int(labels.max()) + 1) if real else np.zeros(1)
@@ -146,27 +155,27 @@ def _judged(rows: Sequence[Row], labels: Tensor, described: frozenset[str], sett
     return [kept[at] for at in np.random.default_rng(settings.seed).permutation(len(kept))]
 
 
-def _cross_validated(states: Tensor, labels: Tensor, judged: Sequence[int], n: int, settings: Fitting) -> tuple[float, Floats]:
-    """The strength under which left-out messages are likeliest, and [judged, id] their scores there."""
-    fold = np.empty(len(judged), dtype=int)
+def _cross_validated(states: Tensor, labels: Tensor, measured: Sequence[int], n: int, settings: FitSettings) -> tuple[float, Floats]:
+    """The strength under which left-out messages are likeliest, and [measured, id] their scores there."""
+    fold = np.empty(len(measured), dtype=int)
     by_label: dict[int, list[int]] = {}
-    for at, index in enumerate(judged):
+    for at, index in enumerate(measured):
         by_label.setdefault(int(labels[index]), []).append(at)
     start = 0
     for group in by_label.values():  # each fold leaves out about as many of every response
         fold[group] = (np.arange(len(group)) + start) % settings.folds
         start += len(group)
-    found = {strength: _folded(states, labels, judged, fold, n, strength) for strength in settings.strengths}
-    right = labels[list(judged)].numpy()
+    found = {strength: _folded(states, labels, measured, fold, n, strength) for strength in settings.strengths}
+    right = labels[list(measured)].numpy()
     best = min(found, key=lambda strength: _loss(found[strength], right))
     return best, found[best]
 
 
-def _folded(states: Tensor, labels: Tensor, judged: Sequence[int], fold: np.ndarray, n: int, strength: float) -> Floats:
-    scores = np.zeros((len(judged), n))
+def _folded(states: Tensor, labels: Tensor, measured: Sequence[int], fold: np.ndarray, n: int, strength: float) -> Floats:
+    scores = np.zeros((len(measured), n))
     targets = one_hot(labels, n)
     for number in np.unique(fold):
-        left_out = [judged[at] for at in np.flatnonzero(fold == number).tolist()]
+        left_out = [measured[at] for at in np.flatnonzero(fold == number).tolist()]
         kept = torch.ones(len(labels), dtype=torch.bool)
         kept[left_out] = False
         weights, bias = softmax_regression(states[kept], targets[kept], strength)
@@ -177,7 +186,7 @@ def _folded(states: Tensor, labels: Tensor, judged: Sequence[int], fold: np.ndar
 def _loss(scores: Floats, right: np.ndarray) -> float:
     """Mean negative log-likelihood at the temperature that suits best."""
     (weight,) = pool_weights([list(scores)], right.tolist())
-    return float(-log_softmax(weight * scores)[np.arange(len(right)), right].mean())
+    return float(-log_softmax(weight * scores, axis=1)[np.arange(len(right)), right].mean())
 
 
 def _means(states: Tensor, labels: Tensor, n: int) -> Tensor:
@@ -186,14 +195,14 @@ def _means(states: Tensor, labels: Tensor, n: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """What a message might be asked among: responses that are allowed, and the place of the right one there."""
+class _AllowedSet:
+    """Responses that are allowed when a message is asked, and the place of the right one there."""
 
     allowed: np.ndarray
     right: int
 
 
-def _turns(labels: Sequence[int], n: int, n_allowed: int, seed: int, always: int | None = None) -> list[_Turn]:
+def _draw_allowed_sets(labels: Sequence[int], n: int, n_allowed: int, seed: int, always: int | None = None) -> list[_AllowedSet]:
     """[message] its own response, the one that is allowed ``always``, and as many others as a turn leaves, drawn by the seed."""
     chance, found = np.random.default_rng(seed), []
     for label in labels:
@@ -201,12 +210,12 @@ def _turns(labels: Sequence[int], n: int, n_allowed: int, seed: int, always: int
         others = np.delete(np.arange(n), fixed)
         drawn = chance.permutation(others)[: max(n_allowed, 2) - 1]
         allowed = np.sort(np.append(drawn, fixed))
-        found.append(_Turn(allowed, int(np.searchsorted(allowed, label))))
+        found.append(_AllowedSet(allowed, int(np.searchsorted(allowed, label))))
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Weighed:
+class _JudgeWeights:
     """Weights of the judges, the score of "none of these", and what left-out messages then get."""
 
     vector: float
@@ -218,26 +227,26 @@ class _Weighed:
     judges: Mapping[str, float] = field(default_factory=dict)
 
 
-def _weighed(
+def _weigh_judges(
     rows: Sequence[Row],
-    judged: Sequence[int],
+    measured: Sequence[int],
     scores: Floats,
     candidates: Sequence[Candidate],
-    turns: Sequence[_Turn],
-    settings: Fitting,
+    turns: Sequence[_AllowedSet],
+    settings: FitSettings,
     read: Read | None,
     rest: Candidate | None,
-    told: Callable[[str, int, int], object],
-) -> _Weighed:
+    report_progress: Progress,
+) -> _JudgeWeights:
     if len(scores) == 0:
-        return _Weighed(1.0, LETTERS, BASE if read else 0.0, float("nan"))
-    some = list(range(min(len(judged), settings.n_weighed)))
-    asked = [turns[judged[at]] for at in some]
+        return _JudgeWeights(1.0, LETTERS, BASE if read else 0.0, float("nan"))
+    some = list(range(min(len(measured), settings.n_weighed)))
+    asked = [turns[measured[at]] for at in some]
     right = [int(turn.allowed[turn.right]) for turn in asked]
     letters = []
     for at in some:
-        told("letters", at, len(some))
-        letters.append(letters_of(rows[judged[at]].message, _without(candidates, rows[judged[at]].message, right[at])))
+        report_progress("letters", at, len(some))
+        letters.append(letters_of(rows[measured[at]].message, _without(candidates, rows[measured[at]].message, right[at])))
     vector, letter = pool_weights([[scores[at] for at in some], letters], right)
     both = [vector * scores[at] + letter * letters[at] for at in some]
     judges: dict[str, float] = {
@@ -248,19 +257,19 @@ def _weighed(
     if read is None:
         among = [row[turn.allowed] for row, turn in zip(both, asked, strict=True)]
         outside = _outside(among, [turn.right for turn in asked], np.zeros(len(asked)))
-        return _Weighed(vector, letter, 0.0, outside, _shares(both), tuple(right), judges)
-    heard = _read([rows[index].message for index in judged], both, asked, candidates, settings, read, rest, told)
+        return _JudgeWeights(vector, letter, 0.0, outside, _shares(both), tuple(right), judges)
+    heard = _read_by_rule([rows[index].message for index in measured], both, asked, candidates, settings, read, rest, report_progress)
     share, base = pool_weights([heard.mixed, heard.own], heard.labels)
     mixed = [share * one + base * other for one, other in zip(heard.mixed, heard.own, strict=True)]
     alone = {"the engine's rule": heard.own, "without it": heard.mixed, "with it": mixed}
     judges |= {f"of {len(mixed)} messages that it read, {name}": _accuracy(found, heard.labels) for name, found in alone.items()}
     outside = _outside(mixed, heard.labels, base * np.asarray(heard.rest))
-    return _Weighed(share * vector, share * letter, base, outside, _shares(mixed), tuple(heard.labels), judges)
+    return _JudgeWeights(share * vector, share * letter, base, outside, _shares(mixed), tuple(heard.labels), judges)
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """What the engine's own rule made of some messages, as at a turn: it reads the nearest candidates of those allowed.
+class _RuleScores:
+    """Scores of the engine's own rule for some messages, as at a turn: it reads the nearest candidates of those allowed.
 
     Attributes:
         mixed: [message][allowed] scores of what was mixed so far. own: the rule's; the least of them for what it did not read.
@@ -273,20 +282,20 @@ class _Heard:
     rest: list[float]
 
 
-def _read(
+def _read_by_rule(
     messages: Sequence[str],
     both: Sequence[Floats],
-    turns: Sequence[_Turn],
+    turns: Sequence[_AllowedSet],
     candidates: Sequence[Candidate],
-    settings: Fitting,
+    settings: FitSettings,
     read: Read,
     rest: Candidate | None,
-    told: Callable[[str, int, int], object],
-) -> _Heard:
-    heard = _Heard([], [], [], [])
+    report_progress: Progress,
+) -> _RuleScores:
+    heard = _RuleScores([], [], [], [])
     total = min(settings.n_read, len(both))
     for at in range(total):
-        told("read", at, total)
+        report_progress("read", at, total)
         turn, mixed = turns[at], both[at][turns[at].allowed]
         nearest = np.argsort(-mixed, kind="stable")[:N_READ]
         apart = _without(candidates, messages[at], int(turn.allowed[turn.right]))
@@ -310,14 +319,11 @@ def _outside(rows: Sequence[Floats], labels: Sequence[int], own: Floats) -> floa
     without = np.asarray([np.logaddexp.reduce(np.delete(row, label)) for row, label in zip(rows, labels, strict=True)])
 
     def slope(rest: float) -> float:
-        return float((OUTSIDE * _sigmoid(without - rest - own) - (1 - OUTSIDE) * _sigmoid(rest + own - inside)).sum())
+        return float((OUTSIDE * expit(without - rest - own) - (1 - OUTSIDE) * expit(rest + own - inside)).sum())
 
     low = float(min(inside.min(), without.min()) - own.max()) - 50.0
     high = float(max(inside.max(), without.max()) - own.min()) + 50.0
-    for _ in range(60):  # the slope falls
-        middle = (low + high) / 2
-        low, high = (middle, high) if slope(middle) > 0 else (low, middle)
-    return (low + high) / 2
+    return float(brentq(slope, low, high))  # the slope falls
 
 
 def _without(candidates: Sequence[Candidate], message: str, label: int) -> list[Candidate]:
@@ -336,8 +342,8 @@ def _self_trained(
     weights: Tensor,
     bias: Tensor,
     strength: float,
-    mixed: _Weighed,
-    settings: Fitting,
+    mixed: _JudgeWeights,
+    settings: FitSettings,
 ) -> tuple[Tensor, Tensor]:
     """The map learned anew with messages that the mixture labelled, in shares (Nigam et al., Machine Learning 39, 2000)."""
     n, scale = len(candidates), 1.0 if strength == 0 else mixed.vector
@@ -356,23 +362,23 @@ def _self_trained(
 
 def _prototypes(states: Tensor, labels: Tensor, found: Tensor, shares: Tensor, n: int) -> Tensor:
     """[id, hidden] between what a response is for and the messages that it seems to answer."""
-    told = normalize(torch.zeros(n, states.shape[1]).index_add_(0, labels, states.float()), dim=-1)
+    described = normalize(torch.zeros(n, states.shape[1]).index_add_(0, labels, states.float()), dim=-1)
     seen = normalize((shares**2).T @ found.float(), dim=-1)
-    return SCALE * normalize(0.3 * told + 0.7 * seen, dim=-1)
+    return SCALE * normalize(0.3 * described + 0.7 * seen, dim=-1)
 
 
 def _prior(found: Tensor, weights: Tensor, balance: float) -> Floats:
     """[id] nats that take back by how much a response is picked too often."""
     scores = (found @ weights.T).double().numpy()
-    return -balance * evened(scores)
+    return -balance * label_offsets(scores)
 
 
 def _balanced(scores: Floats, balance: float) -> Floats:
     """[message, id] shares, of which each response has a more equal part the nearer ``balance`` is to 1."""
-    return softmax(scores - balance * evened(scores))
+    return np.asarray(softmax(scores - balance * label_offsets(scores), axis=1))
 
 
-def _nearest_wrong(mixture: Mixture, states: Tensor, labels: Tensor, turns: Sequence[_Turn]) -> float:
+def _nearest_wrong(mixture: Mixture, states: Tensor, labels: Tensor, turns: Sequence[_AllowedSet]) -> float:
     """The score of "none of these" where too few messages can be left out: what most of them give the nearest wrong response."""
     scores = mixture.scores(states)
     scores[np.arange(len(labels)), labels.numpy()] = -np.inf
@@ -383,9 +389,64 @@ def _accuracy(rows: Sequence[Floats], right: Sequence[int]) -> float:
     return float(np.mean([int(row.argmax()) == label for row, label in zip(rows, right, strict=True)]))
 
 
-def _sigmoid(values: Floats) -> Floats:
-    return np.asarray(np.exp(-np.logaddexp(0.0, -values)))
-
-
 def _shares(rows: Sequence[Floats]) -> tuple[Floats, ...]:
-    return tuple(softmax(row[None])[0] for row in rows)
+    return tuple(np.asarray(softmax(row)) for row in rows)
+
+
+def softmax_regression(states: Tensor, targets: Tensor, strength: float, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """([class, hidden], [class]) float32 that make ``targets`` likeliest, less a ridge penalty.
+
+    Args:
+        states: [row, hidden]. targets: [row, class] shares that sum to 1. counts: [row] how much each row counts; 1 if left out.
+        strength: of the data against the penalty, as ``C`` of scikit-learn.
+    """
+    x, y = states.double(), targets.double()
+    count = torch.ones(len(x), dtype=torch.float64) if counts is None else counts.double()
+    weights = torch.zeros(y.shape[1], x.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(y.shape[1], dtype=torch.float64, requires_grad=True)
+
+    def loss() -> Tensor:
+        log_probs = (x @ weights.T + bias).log_softmax(1)
+        return -(count * (y * log_probs).sum(1)).sum() + (weights**2).sum() / (2 * strength)
+
+    _minimise([weights, bias], loss)
+    return weights.detach().float(), bias.detach().float()
+
+
+def pool_weights(judges: Sequence[Sequence[Floats]], labels: Sequence[int]) -> list[float]:
+    """One weight a judge, none below 0, under which the labels are likeliest.
+
+    Args:
+        judges: [judge][row] scores of that row's candidates, in nats. labels: [row] place of the right candidate.
+    """
+    n, width = len(labels), max(len(row) for row in judges[0])
+    scores = torch.full((len(judges), n, width), -torch.inf, dtype=torch.float64)
+    for judge, rows in enumerate(judges):
+        for row, values in enumerate(rows):
+            scores[judge, row, : len(values)] = torch.from_numpy(np.asarray(values) - np.max(values))
+    is_there = torch.isfinite(scores[0])
+    scores = scores.masked_fill(~is_there[None], 0.0)
+    right = torch.tensor(labels)
+    logs = torch.zeros(len(judges), dtype=torch.float64)
+    logs[1:] = -2.0  # the first judge is the one that knows most
+    logs.requires_grad_(True)
+
+    def loss() -> Tensor:
+        total = (logs.exp()[:, None, None] * scores).sum(0).masked_fill(~is_there, -torch.inf)
+        return -total.log_softmax(1)[torch.arange(n), right].mean() + 1e-4 * (logs**2).sum()
+
+    _minimise([logs], loss)
+    return [min(float(value), MOST_WEIGHT) for value in logs.detach().exp()]
+
+
+def _minimise(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
+    optimiser = torch.optim.LBFGS(parameters, max_iter=LBFGS_STEPS, tolerance_grad=LBFGS_TOLERANCE, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()  # type: ignore[no-untyped-call]  # of torch
+        return value
+
+    with torch.enable_grad():
+        optimiser.step(closure)  # type: ignore[no-untyped-call]  # likewise

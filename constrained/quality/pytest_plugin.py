@@ -3,7 +3,8 @@
     [tool.pytest.ini_options]
     constrained_dialogues = ["dialogues/*.yaml"]
 
-Each dialogue is one test; files are given as patterns from the root of the project.
+Each dialogue is one test; files are given as patterns from the root of the project. Build servers read the XML of
+``pytest -o constrained_dialogues="dialogues/*.yaml" --junitxml results.xml dialogues``.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ class DialogueFile(pytest.File):
 
     def collect(self) -> Iterator[DialogueItem]:
         from constrained.errors import ConstrainedError
-        from constrained.quality.golden import load_golden
-        from constrained.quality.golden_runs import policy_of
+        from constrained.quality.golden import load_golden, policy_of
 
         try:
             file = load_golden(self.path)
@@ -55,12 +55,11 @@ class DialogueItem(pytest.Item):
         self._pack, self._policy, self._dialogue = pack, policy, dialogue
 
     def runtest(self) -> None:
-        from constrained.quality.golden_runs import run_one
-        from constrained.quality.junit import told
+        from constrained.quality.golden import describe_failure, run_one
 
-        tested = run_one(self.path, self._pack, self._policy, self._dialogue)
-        if not tested.is_as_written:
-            pytest.fail("\n".join(told(tested)), pytrace=False)
+        result = run_one(self.path, self._pack, self._policy, self._dialogue)
+        if not result.is_as_written:
+            pytest.fail("\n".join(describe_failure(result)), pytrace=False)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         turns = self._dialogue.turns

@@ -1,13 +1,13 @@
-"""Split conformal prediction: sets of options that hold the right one with a probability that is promised.
+"""Promises from a labelled sample: sets of options that hold the right one, and thresholds under which errors or misses are rare.
 
-The promise: for a further message, the set holds the right option with probability at least 1 - alpha, on average over
-messages and samples. It rests on one assumption, **exchangeability**: the further messages come as the sample did, from
-the same people at the same desk, under the same catalog and policy. It is no promise for each single message or topic.
+Each promise rests on one assumption, **exchangeability**: the further messages come as the sample did, from the same people
+at the same desk, under the same catalog and policy. It holds on average over messages and samples, not for each message.
 
-Sources: Vovk et al., Algorithmic Learning in a Random World, 2005. ``lac``: Sadinle et al., Least Ambiguous Set-Valued
+Sources: sets: Vovk et al., Algorithmic Learning in a Random World, 2005. ``lac``: Sadinle et al., Least Ambiguous Set-Valued
 Classifiers, JASA 2019. ``aps``: Romano et al., Classification with Valid and Adaptive Coverage, NeurIPS 2020, here without
 its random part and counting only what is likelier: the likeliest option is in every set, so that the sets hold the right
-one more often than promised where that option is wrong less often than alpha.
+one more often than promised where that option is wrong less often than alpha. Thresholds of answers: exact binomial tests in a
+fixed sequence (Geifman and El-Yaniv, NeurIPS 2017; Angelopoulos et al., Learn then Test, 2021). Thresholds of triggers: Wilks, 1941.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats import binom
 
 from constrained.quality.calibration import (
+    Flags,
     Floats,
     Interval,
     Ints,
     Rows,
-    at_most,
     check_enough,
     check_share,
     check_sizes,
@@ -38,11 +38,12 @@ from constrained.quality.calibration import (
 
 Method = Literal["lac", "aps"]
 SLACK = 1e-12  # sums of probabilities round
+ORDERING = 5  # every fifth message only orders the thresholds
 
 
 @dataclass(frozen=True, slots=True)
-class Conformal:
-    """Which options belong into a set.
+class ConformalPredictor:
+    """Which options belong into a set: for a further message it holds the right one with probability 1 - alpha at least.
 
     Attributes:
         quantile: an option is in the set when its nonconformity is at most this; infinite when every option must be.
@@ -61,14 +62,14 @@ class Conformal:
         inside = self.inside(prob_rows)
         return [tuple(np.flatnonzero(row[: len(given)]).tolist()) for row, given in zip(inside, prob_rows, strict=True)]
 
-    def inside(self, prob_rows: Rows) -> NDArray[np.bool_]:
+    def inside(self, prob_rows: Rows) -> Flags:
         """[row, option] whether the option is in the set; False where a row has no such option."""
         probabilities = padded(prob_rows, np.nan)
         found = _nonconformity(probabilities, self.method) <= self.quantile + SLACK
         return np.asarray(found & ~np.isnan(probabilities))
 
 
-def conformal(prob_rows: Rows, labels: Sequence[int] | Ints, alpha: float = 0.1, method: Method = "lac") -> Conformal:
+def conformal(prob_rows: Rows, labels: Sequence[int] | Ints, alpha: float = 0.1, method: Method = "lac") -> ConformalPredictor:
     """Fits the quantile on messages that nothing else was fitted on.
 
     Args:
@@ -82,7 +83,7 @@ def conformal(prob_rows: Rows, labels: Sequence[int] | Ints, alpha: float = 0.1,
     check_enough(f"a set that misses at most {alpha:g}", len(known), n_needed_for_sets(alpha))
     every = _nonconformity(padded(prob_rows, np.nan), method)
     scores = np.where(known >= 0, every[np.arange(len(known)), known], np.inf)
-    return Conformal(quantile(scores, alpha), alpha, method, len(known))
+    return ConformalPredictor(quantile(scores, alpha), alpha, method, len(known))
 
 
 def n_needed_for_sets(alpha: float) -> int:
@@ -107,14 +108,9 @@ def _nonconformity(probabilities: Floats, method: Method) -> Floats:
     return found
 
 
-# -- When to answer: the lowest threshold at which errors among what is answered are rare, with a promise. --
-
-ORDERING = 5  # every fifth message only orders the thresholds
-
-
 @dataclass(frozen=True, slots=True)
-class Selective:
-    """A threshold and what is known of it.
+class AnswerThreshold:
+    """When to answer: the lowest threshold at which errors among what is answered are rare, and what is known of it.
 
     Attributes:
         threshold: what is at least this sure is answered; infinite when no threshold keeps the promise: answer nothing.
@@ -146,8 +142,8 @@ class Selective:
 
 
 def threshold(
-    confidence: Sequence[float] | Floats, is_right: Sequence[bool] | NDArray[np.bool_], alpha: float = 0.05, delta: float = 0.1
-) -> Selective:
+    confidence: Sequence[float] | Floats, is_right: Sequence[bool] | Flags, alpha: float = 0.05, delta: float = 0.1
+) -> AnswerThreshold:
     """The threshold for "error among answered at most alpha with probability 1 - delta".
 
     Args:
@@ -164,13 +160,12 @@ def threshold(
     is_ordering = np.arange(len(sure)) % ORDERING == ORDERING - 1
     sequence = _sequence(sure[is_ordering], wrong[is_ordering], alpha)
     sure, wrong = sure[~is_ordering], wrong[~is_ordering]
-    met = math.inf
-    for candidate in sequence:
-        if p_value(sure, wrong, candidate, alpha) > delta:
-            break
-        met = candidate
-    n_answered, n_wrong = counted(sure, wrong, met)
-    return Selective(met, alpha, delta, len(sure), n_answered, n_wrong, upper(n_wrong, n_answered, delta) if n_answered else 0.0)
+    is_shown = p_values(sure, wrong, sequence, alpha) <= delta
+    n_shown = len(sequence) if is_shown.all() else int(np.argmin(is_shown))  # the sequence ends at the first that fails
+    met = float(sequence[n_shown - 1]) if n_shown else math.inf
+    answered = sure >= met
+    n_answered, n_wrong = int(answered.sum()), int((answered & wrong).sum())
+    return AnswerThreshold(met, alpha, delta, len(sure), n_answered, n_wrong, upper(n_wrong, n_answered, delta) if n_answered else 0.0)
 
 
 def n_needed_for_threshold(alpha: float, delta: float) -> int:
@@ -179,31 +174,24 @@ def n_needed_for_threshold(alpha: float, delta: float) -> int:
     return tested + (tested - 1) // (ORDERING - 1)
 
 
-def counted(sure: Floats, wrong: NDArray[np.bool_], threshold: float) -> tuple[int, int]:
-    """(answered, wrong among them)"""
-    answered = sure >= threshold
-    return int(answered.sum()), int((answered & wrong).sum())
+def p_values(sure: Floats, wrong: Flags, thresholds: Floats, alpha: float) -> Floats:
+    """[threshold] how likely so few errors were, if more than ``alpha`` of what is answered there were wrong; exact."""
+    order = np.argsort(-sure, kind="stable")
+    n_answered = np.searchsorted(-sure[order], -thresholds, side="right")
+    n_wrong = np.concatenate([[0], np.cumsum(wrong[order])])[n_answered]
+    return np.asarray(binom.cdf(n_wrong, n_answered, alpha))  # 1 where nothing is answered
 
 
-def p_value(sure: Floats, wrong: NDArray[np.bool_], threshold: float, alpha: float) -> float:
-    """How likely so few errors were, if more than ``alpha`` of what is answered at this threshold were wrong; exact."""
-    n_answered, n_wrong = counted(sure, wrong, threshold)
-    return at_most(n_wrong, n_answered, alpha) if n_answered else 1.0
-
-
-def _sequence(sure: Floats, wrong: NDArray[np.bool_], alpha: float) -> list[float]:
-    """Thresholds to test, downwards from the one that speaks most clearly here."""
-    candidates = np.unique(sure)[::-1].tolist()
-    values = [p_value(sure, wrong, candidate, alpha) for candidate in candidates]
-    return [*candidates[int(np.argmin(values)) :], 0.0]
-
-
-# -- Thresholds of protected triggers (a dispute, a human, hardship, self-harm, an emergency): set by what they miss. --
+def _sequence(sure: Floats, wrong: Flags, alpha: float) -> Floats:
+    """Thresholds to test, downwards from the one that speaks most clearly here, and 0 at the end."""
+    candidates = np.unique(sure)[::-1]
+    clearest = int(np.argmin(p_values(sure, wrong, candidates, alpha)))
+    return np.append(candidates[clearest:], 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Protected:
-    """A trigger's threshold and what it costs.
+class TriggerThreshold:
+    """The threshold of a protected trigger (a dispute, hardship, an emergency), set by what it misses, and what it costs.
 
     Attributes:
         threshold: the trigger is taken as meant when its probability is at least this.
@@ -220,8 +208,8 @@ class Protected:
 
 
 def protected(
-    probability: Sequence[float] | Floats, is_meant: Sequence[bool] | NDArray[np.bool_], most_missed: float = 0.05, delta: float = 0.05
-) -> Protected:
+    probability: Sequence[float] | Floats, is_meant: Sequence[bool] | Flags, most_missed: float = 0.05, delta: float = 0.05
+) -> TriggerThreshold:
     """The highest threshold of one trigger that keeps the promise.
 
     Args:
@@ -238,12 +226,9 @@ def protected(
     met = float(own[rank(len(own), most_missed, delta) - 1])
     n_missed, n_false = int((own < met).sum()), int((others >= met).sum())
     missed, false = clopper_pearson(n_missed, len(own)), clopper_pearson(n_false, len(others))
-    return Protected(met, most_missed, delta, len(own), missed, len(others), false)
+    return TriggerThreshold(met, most_missed, delta, len(own), missed, len(others), false)
 
 
 def rank(n: int, most_missed: float, delta: float) -> int:
     """Which of n sorted probabilities: the highest rank r with P(Binomial(n, most_missed) < r) at most delta; 0 for none."""
-    found = 0
-    while found < n and at_most(found, n, most_missed) <= delta:
-        found += 1
-    return found
+    return int((binom.cdf(np.arange(n), n, most_missed) <= delta).sum())

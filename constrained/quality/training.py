@@ -1,4 +1,4 @@
-"""How a model is tuned. Values alone; the defaults are those that did best in benchmarks/LOG.md."""
+"""Training of an encoder's adapter: settings, rows to learn from, the network and its losses, the loop with its checkpoints."""
 
 from __future__ import annotations
 
@@ -23,16 +23,25 @@ from constrained.engines.decoding import adapter
 from constrained.engines.decoding.adapter import Head
 from constrained.engines.decoding.encoder import Encoder, vectors
 from constrained.errors import SampleError, TuningError
+from constrained.quality.labelled_data import Example
+
+REST_QUANTILE = 0.75
+CHECKPOINT = "checkpoint.pt"
+EVERY_S = 30.0  # between two checkpoints
+WARM_UP = 0.06  # share of the steps in which the rates rise; then they fall to 0 along a line
+MAX_NORM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Attributes:
-    epochs: times that every message is read. batch: messages a step.
-    rate, vector_rate: learning rates of the adapter and of the responses' vectors.
-    rank, alpha, dropout: of the low-rank changes.
-    scale: nats that a cosine of 1 is worth. contrast: weight of the loss within the batch.
-    seed: of everything that is drawn: the same seed on the same machine gives the same adapter.
+    """How a model is tuned; the defaults are those that did best in benchmarks/LOG.md.
+
+    Attributes:
+        epochs: times that every message is read. batch: messages a step.
+        rate, vector_rate: learning rates of the adapter and of the responses' vectors.
+        rank, alpha, dropout: of the low-rank changes.
+        scale: nats that a cosine of 1 is worth. contrast: weight of the loss within the batch.
+        seed: of everything that is drawn: the same seed on the same machine gives the same adapter.
     """
 
     epochs: int = 8
@@ -52,8 +61,9 @@ class Settings:
         wrong = next((name for name, value in counts.items() if value < 1), "")
         wrong = wrong or next((name for name in ("rate", "vector_rate", "scale") if not getattr(self, name) > 0), "")
         if wrong or not 0 <= self.dropout < 1 or not self.contrast >= 0:
-            told = wrong or "this dropout or contrast"
-            raise TuningError(f"nothing can be tuned with {told}", hint="use numbers above 0; dropout below 1")
+            raise TuningError(
+                f"nothing can be tuned with {wrong or 'this dropout or contrast'}", hint="use numbers above 0; dropout below 1"
+            )
 
     @classmethod
     def for_encoder(cls) -> Settings:
@@ -65,9 +75,6 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-# -- What there is to learn from: a catalog's examples and further labelled messages. --
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +91,21 @@ def rows_of(catalog: Catalog, more: Iterable[Row] = ()) -> tuple[Row, ...]:
     The fallback has rows only where somebody wrote messages that nothing answers: its ``when`` tells of none.
     Raises SampleError when fewer than two responses would be told apart.
     """
-    told = [row for response in catalog.responses.values() for row in _rows(response, is_fallback=response.id == catalog.fallback)]
-    found = tuple(dict.fromkeys((*told, *more)))
+    own = [row for response in catalog.responses.values() for row in _rows(response, is_fallback=response.id == catalog.fallback)]
+    found = tuple(dict.fromkeys((*own, *more)))
     if len({row.id for row in found if row.id != catalog.fallback}) < 2:
         hint = "a catalog of at least two responses beside the fallback is needed"
         raise SampleError(f"the catalog {catalog.name!r} has nothing to tell apart", hint=hint)
     return found
+
+
+def check_apart(rows: Sequence[Row], check: Sequence[Example]) -> None:
+    """Raises TuningError when a message to measure on is one to learn from."""
+    known = {" ".join(row.message.casefold().split()) for row in rows}
+    shared = next((one for one in check if " ".join(one.message.casefold().split()) in known), None)
+    if shared is not None:
+        hint = "take it out of the messages to check, or of the examples"
+        raise TuningError(f"{shared.message!r} (line {shared.line}) is a message to check and one to learn from", hint=hint)
 
 
 def batches(rows: Sequence[Row], size: int, seed: int, epoch: int) -> Iterator[list[int]]:
@@ -116,11 +132,6 @@ def _rows(response: Response, *, is_fallback: bool) -> Iterator[Row]:
         yield from (Row(message, response.id) for message in messages)
     if not is_fallback:
         yield Row(response.when or response.key, response.id)
-
-
-# -- What is trained: the low-rank changes of a network and one vector for each response. --
-
-REST_QUANTILE = 0.75
 
 
 class Learner:
@@ -203,14 +214,6 @@ def contrast(states: Tensor, targets: Tensor, scale: float) -> Tensor:
     return per_row[n_companions > 0].mean()
 
 
-# -- The loop: steps over batches, a checkpoint now and then, and the way back into a run that was interrupted. --
-
-CHECKPOINT = "checkpoint.pt"
-EVERY_S = 30.0  # between two checkpoints
-WARM_UP = 0.06  # share of the steps in which the rates rise; then they fall to 0 along a line
-MAX_NORM = 1.0
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """How far a run is. ``loss`` is that of the last step; ``is_resumed``: it went on from a checkpoint."""
@@ -239,7 +242,7 @@ class Run:
         self._optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
         self.number = 0
 
-    def train(self, told: Callable[[Step], object] = lambda step: None, stop_after: int | None = None) -> bool:
+    def train(self, report_progress: Callable[[Step], object] = lambda step: None, stop_after: int | None = None) -> bool:
         """All steps that are left, or ``stop_after`` of them; whether the run is at its end.
 
         Raises TuningError when the folder holds a checkpoint of another run, or the loss is no number any more.
@@ -253,7 +256,7 @@ class Run:
         try:
             while self.number < last:
                 loss = self._step(self._batch())
-                told(Step(self.number, self.n_steps, loss, is_resumed))
+                report_progress(Step(self.number, self.n_steps, loss, is_resumed))
                 if time.monotonic() - saved_s > EVERY_S:
                     self.save()
                     saved_s = time.monotonic()
@@ -283,8 +286,6 @@ class Run:
         torch.save(state, written)
         move_into_place(written, self.folder / CHECKPOINT)
 
-    # -- one step --------------------------------------------------------------------------------------------
-
     def _batch(self) -> list[int]:
         settings = self.learner.settings
         epoch, at = divmod(self.number, math.ceil(len(self.rows) / settings.batch))
@@ -304,8 +305,6 @@ class Run:
         self._optimizer.step()
         self.number += 1
         return float(loss.detach())
-
-    # -- going on --------------------------------------------------------------------------------------------
 
     def _resume(self) -> bool:
         file = self.folder / CHECKPOINT
@@ -332,5 +331,5 @@ class Run:
 
 
 def _key(base: str, rows: Sequence[Row], settings: dict[str, Any]) -> str:
-    told = json.dumps([base, [[row.message, row.id] for row in rows], settings, torch.__version__, torch.get_num_threads()], sort_keys=True)
-    return "sha256:" + hashlib.sha256(told.encode()).hexdigest()
+    text = json.dumps([base, [[row.message, row.id] for row in rows], settings, torch.__version__, torch.get_num_threads()], sort_keys=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

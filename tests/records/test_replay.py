@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.engines.protocol import Distribution
 from constrained.errors import ReplayError
-from constrained.quality.evaluation import take
+from constrained.quality.evaluation import run_examples
 from constrained.quality.labelled_data import Example
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import MemoryLog, read_log
@@ -173,7 +173,7 @@ def test_responses_of_one_intent_are_chosen_together_and_replayed_so(tmp_path):
 
 
 def test_what_is_measured_is_held_against_the_same_threshold(tmp_path):
-    (outcome,) = take(greeter(tmp_path), Sharing(), [Example("hello?", ("bye",))], threshold=0.5)
+    (outcome,) = run_examples(greeter(tmp_path), Sharing(), [Example("hello?", ("bye",))], threshold=0.5)
     assert (outcome.said, outcome.options[outcome.best], outcome.abstained) == ("hello", "hello", False)
     assert outcome.confidence == pytest.approx(0.58)
     assert outcome.answer("pardon") == ("hello", pytest.approx(0.58))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.errors import SampleError
 from constrained.quality import calibration
+from constrained.quality.risk_control import p_values
 
 
 def tail(k: int, n: int, share: Fraction) -> Fraction:
@@ -18,10 +20,13 @@ def tail(k: int, n: int, share: Fraction) -> Fraction:
     return sum((math.comb(n, i) * share**i * (1 - share) ** (n - i) for i in range(k + 1)), Fraction(0))
 
 
-@given(st.data(), st.integers(1, 60), st.integers(0, 100))
-def test_a_binomial_tail_is_the_exact_sum(data: st.DataObject, n: int, percent: int) -> None:
-    k = data.draw(st.integers(0, n))
-    assert calibration.at_most(k, n, percent / 100) == pytest.approx(float(tail(k, n, Fraction(percent, 100))), abs=1e-10)
+@given(st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.5, 0.9]), st.booleans()), min_size=1, max_size=60), st.integers(1, 99))
+def test_a_p_value_is_the_exact_sum(pairs: list[tuple[float, bool]], percent: int) -> None:
+    sure, wrong = np.asarray([one for one, _ in pairs]), np.asarray([is_wrong for _, is_wrong in pairs])
+    thresholds = np.asarray([1.0, 0.9, 0.5, 0.2, 0.0])
+    for threshold, found in zip(thresholds, p_values(sure, wrong, thresholds, percent / 100), strict=True):
+        answered = [is_wrong for one, is_wrong in pairs if one >= threshold]
+        assert found == pytest.approx(float(tail(sum(answered), len(answered), Fraction(percent, 100))), abs=1e-10)
 
 
 @given(st.data(), st.integers(1, 80), st.sampled_from([0.01, 0.05, 0.1]))

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.quality.calibration import batch_calibration, contextual_calibration, evened
+from constrained.quality.calibration import batch_calibration, contextual_calibration, label_offsets
 
 nats = st.floats(-20, 20)
 SOME = st.integers(1, 6)
@@ -53,5 +53,5 @@ def test_a_label_that_is_likely_anyway_gains_nothing_by_it(scores, data):
 @given(tables(n_rows=st.integers(3, 12)))
 def test_evened_labels_are_as_likely_as_each_other(scores):
     scores = scores / 10
-    mean = np.mean(shares(scores - evened(scores)), axis=0)
+    mean = np.mean(shares(scores - label_offsets(scores)), axis=0)
     assert np.allclose(mean, 1 / scores.shape[1], atol=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -53,14 +53,11 @@ def test_what_is_as_written_passes_and_is_counted(pack):
 
 def test_what_is_not_as_written_is_told_with_its_place(pack):
     write(pack, BAD + GOOD)
-    text = run("small", "--junit", "junit.xml", status=1)
+    text = run("small", status=1)
     assert "dialogues/small.yaml:5: turn 1, 'hi'" in text
     assert "  - two\n  + one\n" in text
     assert "  then.n:\n  - 1\n  + 0\n" in text
     assert "1 of 3 dialogues as written" in text
-    suite = ElementTree.parse("junit.xml").getroot().find("testsuite")
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "1")
-    assert "\x07" not in (pack / "junit.xml").read_text()
 
 
 def test_rules_alone_are_measured_against_what_is_written(pack):
@@ -89,6 +86,12 @@ def test_the_plugin_collects_dialogues_where_the_project_names_them(pytester, mo
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # where the package is installed, its plugin is there by itself
     write(pytester.path, GOOD + BAD)
     pytester.runpytest_inprocess("-p", "constrained.quality.pytest_plugin", "dialogues").assert_outcomes()
+    written = pytester.path / "junit.xml"
+    named = ("-o", "constrained_dialogues=dialogues/*.yaml", f"--junitxml={written}")
+    pytester.runpytest_inprocess("-p", "constrained.quality.pytest_plugin", *named, "dialogues").assert_outcomes(passed=1, failed=2)
+    suite = ElementTree.parse(written).getroot().find("testsuite")
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    assert "\x07" not in written.read_text()
     pytester.makeini("[pytest]\nconstrained_dialogues = dialogues/*.yaml\n")
     result = pytester.runpytest_inprocess("-p", "constrained.quality.pytest_plugin", "dialogues")
     result.assert_outcomes(passed=1, failed=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_the_rules_alone_on_a_part_of_the_file(run: Run, desk: Path, data: Path)
     done = run("eval", "library", "--data", str(data), "--rules", "--limit", "3")
     assert done.status == 0
     assert "3 messages; library, none" in done.out
+
+
+@pytest.mark.parametrize("module", ["scipy", "sklearn", "matplotlib"])
+def test_a_package_that_is_missing_is_told_with_its_extra(
+    module: str, run: Run, desk: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    done = run("eval", "library", "--data", str(data), "--rules")
+    assert done.status == 1
+    assert f"measuring needs {evaluate.NEEDED[module]}, which is not installed" in done.err
+    assert "constrained[evaluate]" in done.err
 
 
 def test_what_is_wrong_is_told(run: Run, desk: Path, data: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_the_code_of_the_page_gives_what_it_says() -> None:
 
 def test_the_smallest_samples_are_those_of_the_code() -> None:
     assert f"{n_needed_for_sets(0.05)} for alpha 0.05, {n_needed_for_sets(0.1)} for 0.1" in PAGE
-    assert f"{risk_control.needed(0.05, 0.1)} for alpha 0.05, delta 0.1" in PAGE
+    assert f"{risk_control.n_needed_for_threshold(0.05, 0.1)} for alpha 0.05, delta 0.1" in PAGE
     assert f"{calibration.fewest(0.05, 0.05)} messages that mean it" in PAGE
 
 

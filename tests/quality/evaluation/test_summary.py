@@ -10,19 +10,19 @@ import pytest
 
 from constrained import Policy
 from constrained.errors import DataError
-from constrained.quality.evaluation import Outcome, take
-from constrained.quality.evaluation_report import compare, setting, to_html, to_json
+from constrained.quality.evaluation import MessageOutcome, run_examples
+from constrained.quality.evaluation_report import EarlierResult, Setting, compare, describe_setting, to_html, to_json
 from constrained.quality.labelled_data import Example
-from constrained.quality.summary import summarise
+from constrained.quality.metrics import summarise
 from constrained.testing import ScriptedEngine
 from tests.quality.evaluation.conftest import Counting
 
 
-def outcome(expects: str, *options: tuple[str, float], said: str | None = None, message: str = "m", group: str = "") -> Outcome:
+def outcome(expects: str, *options: tuple[str, float], said: str | None = None, message: str = "m", group: str = "") -> MessageOutcome:
     ids, values = tuple(name for name, _ in options), tuple(value for _, value in options)
     best = max(options, key=lambda one: one[1])[0]
     example = Example(message, tuple(expects.split("|")), group=group)
-    return Outcome(example, ids, values, (), said or best, (said or best,), bool(said and said != best))
+    return MessageOutcome(example, ids, values, (), said or best, (said or best,), bool(said and said != best))
 
 
 OUTCOMES = [
@@ -55,10 +55,10 @@ def test_the_figures_by_hand() -> None:
 
 def test_a_protected_question_that_was_not_heard(library: Policy, examples: tuple[Example, ...]) -> None:
     deaf = ScriptedEngine(lambda message: {"reply": "sorry"})
-    threat, book = summarise(take(library, deaf, examples), "sorry", ["threat", "book"]).protected
+    threat, book = summarise(run_examples(library, deaf, examples), "sorry", ["threat", "book"]).protected
     assert (threat.n, threat.missed.value, threat.n_others, threat.false_alarms.value) == (1, 1.0, 6, 0.0)
     assert (book.n, book.missed.value) == (1, 1.0)
-    outcomes = take(library, Counting(), examples)
+    outcomes = run_examples(library, Counting(), examples)
     assert summarise(outcomes, "sorry", ["threat"]).protected[0].missed.value == 0
     assert [round(one.heard["threat"].meant, 1) for one in outcomes] == [0.1] * 5 + [0.9, 0.1]
 
@@ -79,7 +79,7 @@ def test_what_is_taken_for_each_other() -> None:
 
 
 def test_the_rules_alone_have_no_confidence(library: Policy, examples: tuple[Example, ...]) -> None:
-    figures = summarise(take(library, None, examples), "sorry").figures
+    figures = summarise(run_examples(library, None, examples), "sorry").figures
     assert "accuracy" in figures
     assert not {"AURC", "NLL", "Brier"} & set(figures)
 
@@ -88,22 +88,38 @@ def test_a_result_is_compared_message_by_message(library: Policy, examples: tupl
     (tmp_path / "data.jsonl").write_text("")
     results = []
     for threshold in (0.3, 0.95):
-        outcomes = take(library, Counting(), examples, threshold=threshold)
-        told = setting(library, {"model": "scripted"}, tmp_path / "data.jsonl", threshold, False, 1.0)
+        outcomes = run_examples(library, Counting(), examples, threshold=threshold)
+        setting = describe_setting(library, {"model": "scripted"}, tmp_path / "data.jsonl", threshold, False, 1.0)
         summary = summarise(outcomes, "sorry", ["quiet"])
-        results.append(to_json(told, summary, outcomes, "sorry"))
+        results.append(to_json(setting, summary, outcomes, "sorry"))
     old = tmp_path / "old.json"
     old.write_text(json.dumps(results[0], allow_nan=False))
     found = compare(old, results[1])
     assert (found.n, found.n_missing, found.name) == (7, 0, "library, scripted, threshold 0.3")
     assert found.differences["accuracy"].value == pytest.approx(-4 / 7)
     assert found.differences["NLL"].value == 0
-    html = to_html(told, summary, library.catalog, found)
+    html = to_html(setting, summary, library.catalog, found)
     assert html.count("<svg") == 3
+    assert html == to_html(setting, summary, library.catalog, found), "drawn twice, the same bytes"
     assert "http" not in html.replace("http-equiv", "")
     results[1]["rows"] = [row | {"message": "other"} for row in results[1]["rows"]]
     with pytest.raises(DataError, match="none of these messages"):
         compare(old, results[1])
+
+
+def test_the_page_shows_names_as_text(library: Policy) -> None:
+    """Of files and of an earlier setting, in tables and in plots."""
+    hostile = "<script>$a$ & b</script>"
+    examples = [Example("welcome", ("welcome",), group=hostile), Example(hostile, ("hours",))]
+    outcomes = run_examples(library, ScriptedEngine(lambda message: {"reply": "welcome"}), examples)
+    setting = Setting("library", "", "", {"model": hostile}, hostile, "", 0.3, False, 1.0)
+    summary = summarise(outcomes, "sorry", ["welcome"])
+    earlier = EarlierResult(hostile, 2, 0, {}, summary.figures, summary.curve)
+    html = to_html(setting, summary, library.catalog, earlier)
+    assert "<script" not in html
+    shown = "&lt;script&gt;$a$ &amp; b&lt;/script&gt;"
+    assert html.count(shown) >= 6
+    assert f">{shown}</text>" in html[html.index("<svg") : html.index("</svg>")]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "other"}', "nonsense"])

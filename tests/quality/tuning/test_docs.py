@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from constrained.cli import tune
-from constrained.quality.reward import Episode, reinforce
+from constrained.quality.tuning import Episode, reinforce
 from tests.strategies import ROOT
 
 

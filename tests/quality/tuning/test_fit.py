@@ -24,8 +24,17 @@ from constrained.engines.protocol import Candidate, Choice, ChoiceRequest
 from constrained.errors import CalibrationError, DataError, EngineError, StateError, TuningError
 from constrained.quality.fit import _n_allowed, fit, plain_rows
 from constrained.quality.labelled_data import Example
-from constrained.quality.linear import pool_weights, softmax_regression
-from constrained.quality.mixing import Fitting, _balanced, _judged, _outside, _turns, _without, fit_mixture
+from constrained.quality.mixing import (
+    FitSettings,
+    _balanced,
+    _draw_allowed_sets,
+    _draw_measured,
+    _outside,
+    _without,
+    fit_mixture,
+    pool_weights,
+    softmax_regression,
+)
 from constrained.quality.training import Row
 from tests.engines.asked import SCENE
 from tests.logic.packs import make
@@ -46,7 +55,7 @@ def many(n: int = 15) -> list[Example]:
 
 def fitted(folder: Path, **options: Any) -> Any:
     made = engine()
-    report = fit(desk(), made, folder, Fitting(n_read=6), more=many(), **options)
+    report = fit(desk(), made, folder, FitSettings(n_read=6), more=many(), **options)
     return made, report
 
 
@@ -120,12 +129,12 @@ def test_nothing_fits_as_often_as_is_likeliest(seed: int, n_rows: int, n: int) -
 
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=20), st.integers(1, 12), st.integers(0, 99))
 def test_a_message_is_weighed_among_as_many_responses_as_a_turn_leaves(labels: list[int], n_allowed: int, seed: int) -> None:
-    turns = _turns(labels, 9, n_allowed, seed)
+    turns = _draw_allowed_sets(labels, 9, n_allowed, seed)
     for label, turn in zip(labels, turns, strict=True):
         assert turn.allowed[turn.right] == label
         assert sorted(set(turn.allowed.tolist())) == turn.allowed.tolist()
         assert len(turn.allowed) == min(max(n_allowed, 2), 9)
-    assert [turn.allowed.tolist() for turn in turns] == [turn.allowed.tolist() for turn in _turns(labels, 9, n_allowed, seed)]
+    assert [turn.allowed.tolist() for turn in turns] == [turn.allowed.tolist() for turn in _draw_allowed_sets(labels, 9, n_allowed, seed)]
 
 
 def test_a_message_that_is_judged_is_not_among_the_examples() -> None:
@@ -137,7 +146,7 @@ def test_a_message_that_is_judged_is_not_among_the_examples() -> None:
 
 def test_only_messages_with_a_companion_are_left_out() -> None:
     rows = [Row("a", "x"), Row("b", "x"), Row("c", "y"), Row("about y", "y")]
-    found = _judged(rows, torch.tensor([0, 0, 1, 1]), frozenset({"about y"}), Fitting())
+    found = _draw_measured(rows, torch.tensor([0, 0, 1, 1]), frozenset({"about y"}), FitSettings())
     assert sorted(found) == [0, 1]
 
 
@@ -297,7 +306,7 @@ def test_promises_rest_on_messages_that_were_held_back(inn: Any, tmp_path: Path)
 
 def test_few_examples_are_enough_to_fit_and_messages_without_labels_help(inn: Any, tmp_path: Path) -> None:
     made = engine()
-    report = fit(desk(), made, tmp_path, Fitting(), unlabelled=["a quiet bed", "any talk?", "sell me the key"], is_mixed=False)
+    report = fit(desk(), made, tmp_path, FitSettings(), unlabelled=["a quiet bed", "any talk?", "sell me the key"], is_mixed=False)
     assert report.figures == {}
     assert report.n_unlabelled == 3
     row = made.rule.head.scores(made.states.states(made.states.rows(["any gossip?"])))[0]
@@ -306,9 +315,9 @@ def test_few_examples_are_enough_to_fit_and_messages_without_labels_help(inn: An
 
 def test_settings_that_fit_nothing_are_refused() -> None:
     with pytest.raises(TuningError):
-        Fitting(folds=1)
+        FitSettings(folds=1)
     with pytest.raises(TuningError):
-        Fitting(balance=2.0)
+        FitSettings(balance=2.0)
 
 
 def test_more_messages_without_labels_move_what_is_unsure(inn: Any) -> None:
@@ -316,7 +325,7 @@ def test_more_messages_without_labels_move_what_is_unsure(inn: Any) -> None:
     rows = [Row(f"{name} {word}", name) for name in EXAMPLES for word in WORDS[:2]]
     candidates = [Candidate(f"{at}:{name}", "", when=name) for at, name in enumerate(EXAMPLES)]
     plain, more = (
-        fit_mixture(made.states, rows, candidates, tuple(EXAMPLES), Fitting(), unlabelled=some)
+        fit_mixture(made.states, rows, candidates, tuple(EXAMPLES), FitSettings(), unlabelled=some)
         for some in ((), ("room bread", "room rope"))
     )
     assert not torch.equal(plain.mixture.weights, more.mixture.weights)
@@ -335,6 +344,7 @@ def test_the_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.Mon
     told = capsys.readouterr()
     assert ended.value.code == 0, told.err
     assert "2 without labels" in told.out
+    assert "reading messages: 0 of" in told.err, "in a pipe the stages are lines"
     assert f"--fitted {out}" in told.out + told.err
     manifest = json.loads((out / mixture.MANIFEST).read_text())
     assert manifest["renew"].startswith("constrained fit desk --unlabelled")

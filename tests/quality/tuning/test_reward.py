@@ -11,8 +11,8 @@ from constrained import State, policy, say
 from constrained.catalog.load import catalog_from
 from constrained.engines.decoding.encoder import LanguageStates
 from constrained.errors import TuningError
-from constrained.quality.reward import Episode, _objective, _Taken, reinforce
 from constrained.quality.training import Learner, Settings, rows_of
+from constrained.quality.tuning import Episode, _EpisodeTurn, _objective, reinforce
 from constrained.testing import ScriptedEngine
 from tests.quality.tuning.conftest import EXAMPLES, desk, engine
 
@@ -59,7 +59,7 @@ def test_every_option_is_graded_and_only_approved_words_are() -> None:
 def test_the_objective_of_one_turn_is_its_expected_reward() -> None:
     scores = torch.tensor([0.3, -1.0, 2.0], requires_grad=True)
     rewards = torch.tensor([1.0, 5.0, -2.0])
-    _objective([_Taken(scores.log_softmax(0), rewards, 0)], 1.0, {}).backward()
+    _objective([_EpisodeTurn(scores.log_softmax(0), rewards, 0)], 1.0, {}).backward()
     shares = scores.detach().softmax(0)
     expected = shares * (rewards - (shares * rewards).sum())  # the policy gradient, by hand
     assert torch.allclose(scores.grad, expected, atol=1e-6)
@@ -72,8 +72,8 @@ def test_on_average_the_sampled_part_is_the_gradient_of_what_comes_later() -> No
     shares = scores.detach().softmax(0)
     total = torch.zeros(2)
     for said in (0, 1):
-        first = _Taken(scores.log_softmax(0), torch.zeros(2), said)
-        second = _Taken(torch.zeros(1), torch.tensor([worth[said]]), 0)
+        first = _EpisodeTurn(scores.log_softmax(0), torch.zeros(2), said)
+        second = _EpisodeTurn(torch.zeros(1), torch.tensor([worth[said]]), 0)
         found = torch.autograd.grad(_objective([first, second], 1.0, {0: 1.0}), scores)[0]
         total += shares[said] * found
     mean = float(shares @ torch.tensor(worth))

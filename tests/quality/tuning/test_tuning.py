@@ -24,7 +24,7 @@ from constrained.engines.protocol import Candidate, CatalogBound, Choice
 from constrained.errors import AdapterError, SampleError, TuningError
 from constrained.quality.labelled_data import Example
 from constrained.quality.training import CHECKPOINT, Learner, Row, Run, Settings, batches, contrast, rows_of
-from constrained.quality.tune import REPORT, tune
+from constrained.quality.tuning import REPORT, tune
 from tests.engines.asked import SCENE, SPAN, THREAT
 from tests.quality.tuning.conftest import EXAMPLES, desk, engine
 
@@ -82,7 +82,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_adapter(tmp_path: Path, stop:
         learner = Learner(LanguageStates(made.reader.model, made.reader.tokens), rows, QUICK)
         assert not Run(learner, rows, tmp_path / "parts", base).train(stop_after=stop)
     told = []
-    tuned(tmp_path / "parts", told=lambda stage, done, total, loss: told.append(done))
+    tuned(tmp_path / "parts", report_progress=lambda stage, done, total, loss: told.append(done))
     assert told[0] == stop + 1
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
 
