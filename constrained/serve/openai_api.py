@@ -23,7 +23,7 @@ from constrained.errors import StateError
 from constrained.logic.memory import HISTORY_TURNS, Memory
 from constrained.logic.policy import Policy
 from constrained.serve.errors import RefusedError
-from constrained.serve.turns import Job, Turns
+from constrained.serve.turns import TurnJob, Turns
 from constrained.serve.wire import Id, TurnReply, TurnRequest
 
 MOST_MESSAGES = 1_000
@@ -87,7 +87,7 @@ def conversation_of(request: ChatRequest) -> str | None:
     return (request.metadata and request.metadata.conversation) or _id(request.user)
 
 
-def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str | None) -> Job:
+def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str | None) -> TurnJob:
     """The turn that a transcript asks for: its last message of the user, none after tools. Raises RefusedError."""
     pack, _, engine = request.model.partition("@")
     policy = turns.packs.get(pack)
@@ -117,7 +117,7 @@ def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str
     job = turns.job(tenant, asked)
     if conversation is not None:
         return job
-    return Job(**{name: getattr(job, name) for name in Job.__slots__} | {"memory": _memory(policy, request.messages[: users[-1]])})
+    return TurnJob(**{name: getattr(job, name) for name in TurnJob.__slots__} | {"memory": _memory(policy, request.messages[: users[-1]])})
 
 
 def completion(reply: TurnReply, model: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from constrained.serve.access import Gate
 from constrained.serve.errors import RefusedError
 from constrained.serve.settings import Limits
 from constrained.serve.telemetry import Telemetry
-from constrained.serve.turns import Job, Taken, Turns
+from constrained.serve.turns import TurnJob, TurnResult, Turns
 from constrained.serve.wire import Event, EventKind, ReadyReply, TurnReply
 
 NORMAL, GOING_AWAY, TOO_SLOW, NOT_NOW = 1000, 1001, 1008, 1013
@@ -134,14 +134,14 @@ class Service:
         self._desk = ThreadPoolExecutor(2, thread_name_prefix="constrained-desk")  # what is no turn does not wait for turns
         self._taking: set[asyncio.Task[TurnReply]] = set()
 
-    async def take(self, job: Job, headers: Mapping[str, str] | None = None) -> TurnReply:
+    async def take(self, job: TurnJob, headers: Mapping[str, str] | None = None) -> TurnReply:
         """The turn's reply. A caller that goes away does not stop it: it is taken, kept, and found by its key."""
         taking = asyncio.create_task(self._take(job, headers))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         return await asyncio.shield(taking)
 
-    async def _take(self, job: Job, headers: Mapping[str, str] | None) -> TurnReply:
+    async def _take(self, job: TurnJob, headers: Mapping[str, str] | None) -> TurnReply:
         try:
             async with self.gate.turn(job.tenant, job.conversation, self.turns.until_s(job)) as has_place:
                 taken = await self._watched(job, headers, self._threads if has_place else self._late)
@@ -152,7 +152,7 @@ class Service:
             self.events.turn(job.tenant, taken.reply)
         return taken.reply
 
-    async def _watched(self, job: Job, headers: Mapping[str, str] | None, threads: ThreadPoolExecutor) -> Taken:
+    async def _watched(self, job: TurnJob, headers: Mapping[str, str] | None, threads: ThreadPoolExecutor) -> TurnResult:
         named = {"pack": job.pack if job.pack in self.turns.packs.names else "(unknown)", "conversation": job.conversation}
         with self.telemetry.turn(**named, tenant=job.tenant, headers=headers) as watch:
             watch.begin()

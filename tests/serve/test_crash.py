@@ -53,7 +53,7 @@ class Process:
     def kill(self):
         """Lets go of what a dead process lets go of, and of nothing else."""
         os.close(self.sessions._claim)
-        self.sessions._one.close()
+        self.sessions._sqlite.close()
 
 
 def dying(monkeypatch, owner, name, *, after):
