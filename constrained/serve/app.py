@@ -32,7 +32,7 @@ from constrained.serve.packs import Packs
 from constrained.serve.service import Service
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import ServerSettings
-from constrained.serve.telemetry import Measured, Telemetry
+from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import Turns
 from constrained.serve.wire import (
     CatalogReply,
@@ -116,7 +116,12 @@ class _StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            try:
+                return await handler(_StrictRequest(request.scope, request.receive))
+            except (ConstrainedError, HTTPException, RequestValidationError):
+                raise
+            except Exception as error:  # beyond here the text of an error, which may quote a message, would stand in a span
+                return await _answer_broken(request, error)
 
         return handle
 
@@ -154,9 +159,9 @@ def create_app(
     app.add_exception_handler(ConstrainedError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _broken)
-    app.add_middleware(Measured, telemetry=service.telemetry)
+    app.add_exception_handler(Exception, _answer_broken)
     app.add_middleware(Guard, settings=settings, free=files, refused=service.telemetry.refused)
+    service.telemetry.instrument(app)
     return app
 
 
@@ -212,14 +217,14 @@ async def take_turn(
     service = _service(request)
     if idempotency_key is not None and body.idempotency_key is None:
         body = body.model_copy(update={"idempotency_key": idempotency_key})
-    return _json(await service.take(service.turns.job(_tenant(request), body), request.headers))
+    return _json(await service.take(service.turns.job(_tenant(request), body)))
 
 
 @router.post("/v1/conversations/{conversation}/fork", response_model=TurnReply, summary="Take a turn again, otherwise")
 async def fork(conversation: Id, body: ForkRequest, request: Request) -> Response:
     service = _service(request)
     job = await service.at_desk(service.turns.fork, _tenant(request), conversation, body)
-    return _json(await service.take(job, request.headers))
+    return _json(await service.take(job))
 
 
 @router.get("/v1/conversations/{conversation}", response_model=ConversationReply, summary="A conversation and its turns")
@@ -303,7 +308,7 @@ async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: 
         service.turns.packs.get(body.model.partition("@")[0])
         silent = openai_api.silent_chunks(body.model) if body.stream else None
         return _stream(silent) if silent else JSONResponse(openai_api.silence(body.model))
-    reply = await service.take(openai_api.job_of(service.turns, _tenant(request), body, idempotency_key), request.headers)
+    reply = await service.take(openai_api.job_of(service.turns, _tenant(request), body, idempotency_key))
     if body.stream:
         has_usage = bool(body.stream_options and body.stream_options.include_usage)
         return _stream(openai_api.chunks(reply, body.model, has_usage=has_usage))
@@ -358,7 +363,7 @@ async def _http(_: Request, error: Exception) -> Response:
     return Response(reply.model_dump_json(), status, headers, "application/json")
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def _answer_broken(request: Request, error: Exception) -> Response:
     log.error("%s: %s", request.url.path, type(error).__name__, exc_info=error)
     reply = told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more", 500)
     return Response(reply.model_dump_json(), 500, media_type="application/json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,17 +134,17 @@ class Service:
         self._desk = ThreadPoolExecutor(2, thread_name_prefix="constrained-desk")  # what is no turn does not wait for turns
         self._taking: set[asyncio.Task[TurnReply]] = set()
 
-    async def take(self, job: TurnJob, headers: Mapping[str, str] | None = None) -> TurnReply:
+    async def take(self, job: TurnJob) -> TurnReply:
         """The turn's reply. A caller that goes away does not stop it: it is taken, kept, and found by its key."""
-        taking = asyncio.create_task(self._take(job, headers))
+        taking = asyncio.create_task(self._take(job))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         return await asyncio.shield(taking)
 
-    async def _take(self, job: TurnJob, headers: Mapping[str, str] | None) -> TurnReply:
+    async def _take(self, job: TurnJob) -> TurnReply:
         try:
             async with self.gate.turn(job.tenant, job.conversation, self.turns.until_s(job)) as has_place:
-                taken = await self._watched(job, headers, self._threads if has_place else self._late)
+                taken = await self._watch(job, self._threads if has_place else self._late)
         except RefusedError as error:
             self.telemetry.refused({429: "rate", 503: "busy"}.get(error.status, "request"))
             raise
@@ -152,13 +152,12 @@ class Service:
             self.events.turn(job.tenant, taken.reply)
         return taken.reply
 
-    async def _watched(self, job: TurnJob, headers: Mapping[str, str] | None, threads: ThreadPoolExecutor) -> TurnResult:
+    async def _watch(self, job: TurnJob, threads: ThreadPoolExecutor) -> TurnResult:
         named = {"pack": job.pack if job.pack in self.turns.packs.names else "(unknown)", "conversation": job.conversation}
-        with self.telemetry.turn(**named, tenant=job.tenant, headers=headers) as watch:
-            watch.begin()
+        with self.telemetry.turn(**named, tenant=job.tenant, waited_s=time.monotonic() - job.at_s) as watch:
             taken = await asyncio.get_running_loop().run_in_executor(threads, self.turns.take, job)
             if taken.turn is not None:
-                watch.done(taken.turn, taken.reply.source, degraded=bool(taken.reply.degraded))
+                watch.finish(taken.turn, taken.reply.source, degraded=bool(taken.reply.degraded))
                 if not taken.turn.effects:  # the rules of a late turn choose none
                     self.turns.margin.took(time.monotonic() - taken.decided_s)
             return taken

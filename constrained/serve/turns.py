@@ -32,7 +32,7 @@ from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal
 from constrained.serve.packs import Packs
 from constrained.serve.replies import finished, reply_of, seal_of, sealed
-from constrained.serve.sessions import DONE, PREPARED, STARTED, Sessions, StoredConversation, TenantStore, StoredTurn
+from constrained.serve.sessions import DONE, PREPARED, STARTED, Sessions, StoredConversation, StoredTurn, TenantStore
 from constrained.serve.settings import LOCAL, ServerSettings
 from constrained.serve.wire import EffectsOutcome, ForkRequest, Settings, TurnReply, TurnRequest
 
@@ -154,7 +154,9 @@ class Turns:
             stored = self._present(store, job)
             return self._taken(store, job, stored, policy, engine_name, engine)
 
-    def _taken(self, store: TenantStore, job: TurnJob, stored: StoredConversation | None, policy: Policy, engine_name: str, engine: Engine | None) -> TurnResult:
+    def _taken(
+        self, store: TenantStore, job: TurnJob, stored: StoredConversation | None, policy: Policy, engine_name: str, engine: Engine | None
+    ) -> TurnResult:
         memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
         if job.done or job.failed:
             memory = with_outcomes(memory, job.done, job.failed)
@@ -188,7 +190,9 @@ class Turns:
             reason = _kind(error)
             return *self._asked(policy, job, memory, state, NoTimeEngine(reason), until_s), reason
 
-    def _asked(self, policy: Policy, job: TurnJob, memory: Memory, state: State, engine: Engine | None, until_s: float) -> tuple[Turn, Memory]:
+    def _asked(
+        self, policy: Policy, job: TurnJob, memory: Memory, state: State, engine: Engine | None, until_s: float
+    ) -> tuple[Turn, Memory]:
         wanted, served = job.settings, self.settings
         dialogue = Dialogue(
             policy,
