@@ -26,8 +26,7 @@ _STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
     (AuditError, 503),
 )
 
-OPERATORS = (EngineError, AuditError)  # what is behind them is no matter of the caller's
-_NOT_NOW = {True: "the record cannot be kept; nothing was said", False: "the engine cannot answer; nothing was said"}
+OPERATOR_ERRORS = (EngineError, AuditError)  # the caller learns their kind only
 
 
 class RefusedError(ConstrainedError):
@@ -49,14 +48,15 @@ def body_of(error: ConstrainedError) -> ErrorReply:
     """What the caller is told. Never a path, a traceback or an engine's words: of the operator's errors only the kind."""
     status = status_of(error)
     if status == 500:
-        return told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more")
-    if isinstance(error, OPERATORS):
-        return told(type(error).__name__, _NOT_NOW[isinstance(error, AuditError)], "the server's log tells more", status)
+        return error_reply("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more")
+    if isinstance(error, OPERATOR_ERRORS):
+        what = "the record cannot be kept" if isinstance(error, AuditError) else "the engine cannot answer"
+        return error_reply(type(error).__name__, f"{what}; nothing was said", "the server's log tells more", status)
     kind = type(error).__name__ if not isinstance(error, RefusedError) else _KINDS.get(status, "refused")
-    return told(kind, error.message, error.hint, status, getattr(error, "param", None))
+    return error_reply(kind, error.message, error.hint, status, getattr(error, "param", None))
 
 
-def told(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
+def error_reply(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
     return ErrorReply(error=ErrorDetail(type=kind, message=message, hint=hint, code=str(code) if code else None, param=param))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -91,7 +92,8 @@ _OF_CONVERSATION = (_OF_TENANT, turns.c.conversation == bindparam("conversation"
 _OF_NUMBER = (*_OF_CONVERSATION, turns.c.number == bindparam("number"))
 _THE_TURN = turns.c.turn_id == bindparam("for_turn")
 _THE_CONVERSATION = (conversations.c.tenant == bindparam("for_tenant"), conversations.c.id == bindparam("for_id"))
-_IS_DONE, _IS_STARTED = literal_column(f"'{DONE}'"), literal_column(f"'{STARTED}'")
+_IS_DONE: ColumnElement[str] = literal_column(f"'{DONE}'")
+_IS_STARTED: ColumnElement[str] = literal_column(f"'{STARTED}'")
 
 _PING = text("SELECT 1")
 _SELECT_CONVERSATION = select(conversations).where(*_THE_CONVERSATION)

@@ -82,7 +82,7 @@ class Telemetry:
     ) -> None:
         self.content, self.handing_over = content, handing_over
         self.tracer = trace.get_tracer("constrained", tracer_provider=tracer_provider)
-        self._providers = {"tracer_provider": tracer_provider, "meter_provider": meter_provider}
+        self._tracers, self._meters = tracer_provider, meter_provider
         self.prometheus = _Prometheus()
         self._otel = _OpenTelemetry(meter_provider)
         self._tenants: set[str] = set()
@@ -92,7 +92,12 @@ class Telemetry:
     def instrument(self, app: FastAPI) -> None:
         """A span and a duration for each request of the app. Where ``opentelemetry-instrument`` did so already, nothing more."""
         if not getattr(app, "_is_instrumented_by_opentelemetry", False):
-            FastAPIInstrumentor.instrument_app(app, **self._providers, exclude_spans=["receive", "send"])
+            FastAPIInstrumentor.instrument_app(
+                app,
+                tracer_provider=self._tracers,
+                meter_provider=self._meters,
+                exclude_spans=["receive", "send"],  # one for each part of a body
+            )
 
     @contextmanager
     def turn(self, *, pack: str, conversation: str, tenant: str = "default", waited_s: float = 0.0) -> Iterator[TurnWatch]:
