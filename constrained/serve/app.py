@@ -157,7 +157,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Exception, _answer_broken)
-    app.add_middleware(Guard, settings=settings, free=files, refused=service.telemetry.refused)
+    app.add_middleware(Guard, settings=settings, free=files, refused=service.telemetry.count_refusal)
     service.telemetry.instrument(app)
     return app
 

@@ -160,7 +160,7 @@ class Reloader:
         return True
 
     def _report(self, kind: EventKind, name: str, detail: str, *, is_accepted: bool) -> None:
-        self._service.telemetry.reloaded(name, is_accepted)
+        self._service.telemetry.count_reload(name, is_accepted)
         self._post(lambda: self._service.events.send_all(kind, pack=name, detail=detail))
 
 

@@ -124,7 +124,7 @@ class Service:
         self.turns, self.telemetry = turns, telemetry
         limits = turns.settings.limits
         self.gate, self.events = AdmissionGate(limits), Events(limits)
-        telemetry.waiting(lambda: self.gate.n_waiting)
+        telemetry.watch_queue(lambda: self.gate.n_waiting)
         self._threads = ThreadPoolExecutor(limits.n_running, thread_name_prefix="constrained-turn")
         self._late = ThreadPoolExecutor(N_LATE_THREADS, thread_name_prefix="constrained-late")  # whose time ended before they had a place
         self._background = ThreadPoolExecutor(2, thread_name_prefix="constrained-background")  # what is no turn does not wait for turns
@@ -142,7 +142,7 @@ class Service:
             async with self.gate.turn(job.tenant, job.conversation, self.turns.until_s(job)) as has_place:
                 result = await self._watch(job, self._threads if has_place else self._late)
         except RefusedError as error:
-            self.telemetry.refused({429: "rate", 503: "busy"}.get(error.status, "request"))
+            self.telemetry.count_refusal({429: "rate", 503: "busy"}.get(error.status, "request"))
             raise
         if result.turn is not None:
             self.events.send_turn(job.tenant, result.reply)

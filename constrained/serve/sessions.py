@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -89,14 +89,20 @@ turns = Table(
 # Made once, since SQLAlchemy keeps the SQL of a statement with it. The parameters of an UPDATE must not have its columns' names.
 _OF_TENANT = turns.c.tenant == bindparam("tenant")
 _OF_CONVERSATION = (_OF_TENANT, turns.c.conversation == bindparam("conversation"))
-_OF_NUMBER = (*_OF_CONVERSATION, turns.c.number == bindparam("number"))
 _THE_TURN = turns.c.turn_id == bindparam("for_turn")
 _THE_CONVERSATION = (conversations.c.tenant == bindparam("for_tenant"), conversations.c.id == bindparam("for_id"))
 _IS_DONE: ColumnElement[str] = literal_column(f"'{DONE}'")
 _IS_STARTED: ColumnElement[str] = literal_column(f"'{STARTED}'")
 
 _PING = text("SELECT 1")
-_SELECT_CONVERSATION = select(conversations).where(*_THE_CONVERSATION)
+_LAST_TURN = (
+    (turns.c.tenant == conversations.c.tenant) & (turns.c.conversation == conversations.c.id) & (turns.c.number == conversations.c.number)
+)
+_SELECT_CONVERSATION = (
+    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage)
+    .select_from(conversations.outerjoin(turns, _LAST_TURN))
+    .where(*_THE_CONVERSATION)
+)
 _COUNT_CONVERSATIONS = select(func.count()).select_from(conversations).where(conversations.c.tenant == bindparam("tenant"))
 _INSERT_CONVERSATION = insert(conversations)
 _UPDATE_CONVERSATION = (
@@ -111,8 +117,7 @@ _UPDATE_AFTER_EFFECTS = (
 )
 _DELETE_CONVERSATION = delete(conversations).where(*_THE_CONVERSATION)
 _SELECT_BY_KEY = select(turns).where(_OF_TENANT, turns.c.request_key == bindparam("key"))
-_SELECT_TURN = select(turns).where(*_OF_NUMBER)
-_SELECT_STAGE = select(turns.c.turn_id, turns.c.stage).where(*_OF_NUMBER)
+_SELECT_TURN = select(turns).where(*_OF_CONVERSATION, turns.c.number == bindparam("number"))
 _SELECT_LAST_TURNS = select(turns).where(*_OF_CONVERSATION).order_by(turns.c.number.desc()).limit(bindparam("most"))
 _SELECT_UNFINISHED = select(turns).where(turns.c.stage != _IS_DONE).order_by(turns.c.conversation, turns.c.number)
 _INSERT_TURN = insert(turns)
@@ -125,7 +130,7 @@ _DELETE_TURNS = delete(turns).where(*_OF_CONVERSATION)
 
 @dataclass(frozen=True, slots=True)
 class StoredConversation:
-    """A conversation between two turns, as JSON texts."""
+    """A conversation between two turns; memory and state as JSON texts. ``is_complete``: nothing of its last turn is left to do."""
 
     tenant: str
     id: str
@@ -133,6 +138,7 @@ class StoredConversation:
     number: int
     memory: str
     state: str
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +336,10 @@ class TenantStore:
 
     def find(self, conversation: str) -> StoredConversation | None:
         found = self._first(_SELECT_CONVERSATION, **self._named(conversation))
-        return StoredConversation(*found[:6]) if found else None
+        if found is None:
+            return None
+        *columns, turn_id, stage = found
+        return StoredConversation(*columns, stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None)
 
     def find_repeat(self, key: str) -> StoredTurn | None:
         """The turn that a request with this key was answered with."""
@@ -338,11 +347,6 @@ class TenantStore:
 
     def find_turn(self, conversation: str, number: int) -> StoredTurn | None:
         return self._turn(self._first(_SELECT_TURN, tenant=self._tenant, conversation=conversation, number=number))
-
-    def is_done(self, conversation: str, number: int) -> bool:
-        """Whether nothing of a turn is left to do; there may be no such turn."""
-        found = self._first(_SELECT_STAGE, tenant=self._tenant, conversation=conversation, number=number)
-        return found is None or found[1] == DONE or self._sessions.pending_seal(found[0]) is not None
 
     def last_turns(self, conversation: str, most: int) -> list[StoredTurn]:
         """The last turns of a conversation, oldest first."""
@@ -364,7 +368,7 @@ class TenantStore:
                 if not self._move(connection, turn.conversation, values):
                     key = {"tenant": self._tenant, "id": turn.conversation}
                     connection.execute(_INSERT_CONVERSATION, {**key, **values, "at": _now()})
-                connection.execute(_INSERT_TURN, asdict(turn))
+                connection.execute(_INSERT_TURN, {column.name: getattr(turn, column.name) for column in turns.c})
             self._sessions.flush()
         except IntegrityError as error:
             raise RefusedError(409, "another turn of this conversation came first", hint="send the request again") from error

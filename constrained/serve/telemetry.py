@@ -116,7 +116,7 @@ class Telemetry:
             record_exception=False,  # an exception's text may quote the message
             set_status_on_exception=False,
         ) as span:
-            watch = TurnWatch(self, span, pack, conversation, self._bounded(tenant), start_ns, waited_s)
+            watch = TurnWatch(self, span, pack, conversation, self._tenant_label(tenant), start_ns, waited_s)
             self.prometheus.in_flight.inc()
             try:
                 yield watch
@@ -126,15 +126,15 @@ class Telemetry:
             finally:
                 self.prometheus.in_flight.dec()
 
-    def refused(self, reason: str) -> None:
+    def count_refusal(self, reason: str) -> None:
         """Counts a request that never became a turn: ``busy``, ``rate``, ``token``, ``too_large``, ``draining``, ..."""
         self.prometheus.refused.labels(reason).inc()
 
-    def waiting(self, n: Callable[[], float]) -> None:
+    def watch_queue(self, n: Callable[[], float]) -> None:
         """Shows the length of the queue; ``n`` is called at each scrape."""
         self.prometheus.waiting.set_function(n)
 
-    def reloaded(self, pack: str, is_accepted: bool) -> None:
+    def count_reload(self, pack: str, is_accepted: bool) -> None:
         """A catalog or its logic was read anew, and taken over or refused."""
         self.prometheus.reloads.labels(pack, "accepted" if is_accepted else "refused").inc()
         self.log.info("reload", extra={"facts": {"pack": pack, "accepted": is_accepted}})
@@ -147,14 +147,14 @@ class Telemetry:
         """What each tenant used, by pack and outcome, sorted. Counted from the start of this process."""
         return self.prometheus.usage()
 
-    def _bounded(self, tenant: str) -> str:
+    def _tenant_label(self, tenant: str) -> str:
         with self._lock:
             if tenant in self._tenants or len(self._tenants) < MOST_TENANTS:
                 self._tenants.add(tenant)
                 return tenant
         return OTHER_TENANTS
 
-    def count(self, facts: _Facts, stages_ms: Mapping[str, float]) -> None:
+    def count(self, facts: _TurnFacts, stages_ms: Mapping[str, float]) -> None:
         self.prometheus.count(facts, stages_ms)
         self._otel.count(facts)
 
@@ -178,7 +178,7 @@ class TurnWatch:
         telemetry.count(facts, stages_ms)
         if telemetry.log.isEnabledFor(logging.INFO):
             content = _content(turn) if telemetry.content else {}
-            telemetry.log.info("turn", extra={"facts": facts.logged(stages_ms) | self._trace_ids() | content})
+            telemetry.log.info("turn", extra={"facts": facts.log_fields(stages_ms) | self._trace_ids() | content})
 
     def fail(self, error: BaseException) -> None:
         """No reply was released. The text of the error is kept out of metrics and traces: it may quote the message."""
@@ -188,7 +188,7 @@ class TurnWatch:
         telemetry.prometheus.errors.labels(self.pack, kind).inc()
         facts = {"pack": self.pack, "conversation": self.conversation, "tenant": self.tenant, "error": kind} | self._trace_ids()
         said = {"told": str(error)} if telemetry.content else {}
-        telemetry.log.error("turn_failed", extra={"facts": facts | {"where": _where(error)} | said})
+        telemetry.log.error("turn_failed", extra={"facts": facts | {"where": _line_of(error)} | said})
 
     def _stages(self, timings_ms: Mapping[str, float], seconds: float) -> dict[str, float]:
         """Milliseconds of each stage, each with a span of its own, back to back. What is left over is the commit."""
@@ -211,7 +211,7 @@ class TurnWatch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _TurnFacts:
     """Ids, names, counts and probabilities of one turn: nothing that a user wrote and nothing that was heard."""
 
     turn_id: str
@@ -235,7 +235,7 @@ class _Facts:
 
     def attributes(self) -> dict[str, Any]:
         """For the span of the turn. No token is ever generated, and it says so."""
-        told = {
+        values = {
             "gen_ai.response.id": self.turn_id,
             "gen_ai.request.model": self.model,
             "gen_ai.agent.version": self.catalog,
@@ -248,17 +248,17 @@ class _Facts:
             "constrained.effects": self.effects,
         }
         names = ("source", "outcome", "mode", "response_id", "n_options", "n_blocked", "degraded")
-        told |= {f"constrained.{name}": getattr(self, name) for name in names}
-        return {name: value for name, value in told.items() if value is not None}
+        values |= {f"constrained.{name}": getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
-    def logged(self, stages_ms: Mapping[str, float]) -> dict[str, Any]:
-        told = {name: getattr(self, name) for name in self.__slots__ if name != "seconds"}
-        return told | {"total_ms": round(self.seconds * 1000, 3), "stages_ms": {name: round(ms, 3) for name, ms in stages_ms.items()}}
+    def log_fields(self, stages_ms: Mapping[str, float]) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "seconds"}
+        return fields | {"total_ms": round(self.seconds * 1000, 3), "stages_ms": {name: round(ms, 3) for name, ms in stages_ms.items()}}
 
 
-def _facts(turn: Turn, watch: TurnWatch, source: Source, degraded: bool, seconds: float) -> _Facts:
+def _facts(turn: Turn, watch: TurnWatch, source: Source, degraded: bool, seconds: float) -> _TurnFacts:
     decision, names = turn.decision, turn.record.versions
-    return _Facts(
+    return _TurnFacts(
         turn_id=turn.id,
         conversation=watch.conversation,
         pack=watch.pack,
@@ -292,7 +292,7 @@ def _content(turn: Turn) -> dict[str, Any]:
     return {"message": record.message, "text": record.text, "heard": {one.name: one.value for one in record.heard}}
 
 
-def _where(error: BaseException) -> str:
+def _line_of(error: BaseException) -> str:
     """The innermost line that raised, as file:line."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
@@ -324,7 +324,7 @@ class _Prometheus:
         self.used_tokens = Counter("constrained_usage_tokens", "Tokens that the model read for decisions.", used, registry=one)
         self.used_seconds = Counter("constrained_usage_seconds", "Seconds from message to reply.", used, registry=one)
 
-    def count(self, facts: _Facts, stages_ms: Mapping[str, float]) -> None:
+    def count(self, facts: _TurnFacts, stages_ms: Mapping[str, float]) -> None:
         self.turns.labels(facts.pack, facts.source, facts.mode, facts.outcome).inc()
         self.said.labels(facts.pack, facts.response_id).inc()
         self.seconds.labels(facts.pack, facts.source).observe(facts.seconds)
@@ -360,14 +360,14 @@ class _OpenTelemetry:
         self._tokens = meter.create_histogram("gen_ai.client.token.usage", unit="{token}", description="Tokens the model read.")
         self._turns = meter.create_counter("constrained.turns", unit="{turn}", description="Turns that were replied to.")
 
-    def count(self, facts: _Facts) -> None:
+    def count(self, facts: _TurnFacts) -> None:
         names = {"gen_ai.operation.name": "invoke_agent", "gen_ai.provider.name": "constrained", "gen_ai.agent.name": facts.pack}
         names["gen_ai.request.model"] = facts.model
         self._seconds.record(facts.seconds, names)
         if facts.n_tokens:
             self._tokens.record(facts.n_tokens, names | {"gen_ai.token.type": "input"})
-        told = {"constrained.source": facts.source, "constrained.outcome": facts.outcome, "constrained.tenant": facts.tenant}
-        self._turns.add(1, names | told)
+        ours = {"constrained.source": facts.source, "constrained.outcome": facts.outcome, "constrained.tenant": facts.tenant}
+        self._turns.add(1, names | ours)
 
 
 # -- logs --------------------------------------------------------------------------------------------------
@@ -378,11 +378,11 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        told = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
-        told |= getattr(record, "facts", {})
+        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        fields |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1] is not None:
-            told |= {"error": type(record.exc_info[1]).__name__, "where": _where(record.exc_info[1])}
-        return json.dumps(told, default=str)
+            fields |= {"error": type(record.exc_info[1]).__name__, "where": _line_of(record.exc_info[1])}
+        return json.dumps(fields, default=str)
 
 
 def log_as_json(stream: TextIO | None = None, level: int = logging.INFO) -> logging.Handler:

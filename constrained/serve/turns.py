@@ -262,7 +262,7 @@ class Turns:
             return None
         if stored.pack != job.pack:
             raise RefusedError(409, f"this conversation is with {stored.pack!r}", hint="name another conversation", param="pack")
-        last = None if store.is_done(job.conversation, stored.number) else store.find_turn(job.conversation, stored.number)
+        last = None if stored.is_complete else store.find_turn(job.conversation, stored.number)
         if last is not None:
             self.recovery.complete(store, last)
             stored = store.find(job.conversation)

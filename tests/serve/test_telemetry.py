@@ -287,9 +287,9 @@ def test_a_model_that_fails_is_seen_though_the_turn_was_answered() -> None:
 
 def test_what_never_became_a_turn_is_counted_too(logs: io.StringIO) -> None:
     bench = Bench()
-    bench.telemetry.refused("busy")
-    bench.telemetry.waiting(lambda: 7)
-    bench.telemetry.reloaded("tavern", False)
+    bench.telemetry.count_refusal("busy")
+    bench.telemetry.watch_queue(lambda: 7)
+    bench.telemetry.count_reload("tavern", False)
     assert bench.sample("constrained_refused_total", reason="busy") == 1
     assert bench.sample("constrained_turns_waiting") == 7
     assert bench.sample("constrained_reloads_total", pack="tavern", result="refused") == 1
