@@ -338,8 +338,9 @@ class TenantStore:
         found = self._first(_SELECT_CONVERSATION, **self._named(conversation))
         if found is None:
             return None
-        *columns, turn_id, stage = found
-        return StoredConversation(*columns, stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None)
+        tenant, name, pack, number, memory, state, turn_id, stage = found
+        is_complete = stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None
+        return StoredConversation(tenant, name, pack, number, memory, state, is_complete)
 
     def find_repeat(self, key: str) -> StoredTurn | None:
         """The turn that a request with this key was answered with."""
