@@ -85,7 +85,7 @@ def _in_process(bench: Bench, size: Size) -> None:
             for number in range(max(1, n // size.n_at_once)):
                 asked = {"pack": PACK, "message": MESSAGES[number % len(MESSAGES)], "conversation": f"c{name}", "state": {"gold": 80}}
                 request = TurnRequest.model_validate({**asked, "idempotency_key": str(number), "effects": "hand_over"})
-                turns.take(turns.job("local", request))
+                turns.take(turns.make_job("local", request))
 
         start_s, start_cpu = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(size.n_at_once) as threads:

@@ -1,9 +1,11 @@
-"""``constrained serve``: packs over HTTP, for a game beside it or a desk before it. Reads no request."""
+"""``constrained serve``: packs over HTTP, for a game beside it or a desk before it."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,54 +22,82 @@ if TYPE_CHECKING:
     from constrained.serve.settings import ServerSettings
 
 
+ByName = dict[str, Engine]
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Packs; see: constrained list")]
+Models = Annotated[list[str] | None, typer.Option(help="A model; give several to compare them. The first is asked.")]
+Where = Annotated[str, typer.Option(help="Where models run: transformers (in this process), or vllm (see --vllm-url).")]
+VllmUrls = Annotated[list[str] | None, typer.Option(help="A vLLM server, or a router; give several to use them all.")]
+ServedAs = Annotated[str | None, typer.Option(help="The name under which vLLM serves the model, where it is another one.")]
+Fitted = Annotated[list[Path] | None, typer.Option(help="A folder that constrained fit wrote; one for each pack.")]
+Adapters = Annotated[list[Path] | None, typer.Option(help="A folder that constrained tune wrote; likewise.")]
+RulesOnly = Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")]
+Host = Annotated[str, typer.Option(help="Address to listen on. One that others reach needs --tokens.")]
+Port = Annotated[int, typer.Option(help="0 takes a free one.")]
+Data = Annotated[Path, typer.Option(help="Folder for conversations, records and the token.")]
+Database = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")]
+LogPlace = Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")]
+Seal = Annotated[Path | None, typer.Option(help="Seal records under keys of people, kept in this folder.")]
+Channel = Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")]
+Jurisdiction = Annotated[str | None, typer.Option(help="As --channel.")]
+Drafts = Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")]
+Tokens = Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN. The first is the operator.")]
+HostNames = Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")]
+Within = Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")]
+Threshold = Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")]
+Concurrency = Annotated[int, typer.Option(help="Turns taken at once.")]
+Waiting = Annotated[int, typer.Option(help="Turns that may wait; more are refused with 503.")]
+Rate = Annotated[float, typer.Option(help="Turns a second of one tenant; 0: no limit.")]
+PortFile = Annotated[Path | None, typer.Option(help="Write url, port, token and pid there once it listens.")]
+Parent = Annotated[int | None, typer.Option(help="End when the process of this id ends.")]
+WatchFiles = Annotated[bool, typer.Option(help="Take over edited packs that pass their check.")]
+Warm = Annotated[bool, typer.Option(help="Take a turn of each pack with each model before the first request.")]
+Page = Annotated[bool, typer.Option(help="Show the page at /.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Log every turn on standard error, without its words.")]
+
+
 def serve(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Packs; see: constrained list")],
-    model: Annotated[list[str] | None, typer.Option(help="A model; give several to compare them. The first is asked.")] = None,
-    engine: Annotated[
-        str, typer.Option(help="Where models run: transformers (in this process), or vllm (see --vllm-url).")
-    ] = "transformers",
-    vllm_url: Annotated[list[str] | None, typer.Option(help="A vLLM server, or a router; give several to use them all.")] = None,
-    served_as: Annotated[str | None, typer.Option(help="The name under which vLLM serves the model, where it is another one.")] = None,
-    fitted: Annotated[list[Path] | None, typer.Option(help="A folder that constrained fit wrote; one for each pack.")] = None,
-    adapter: Annotated[list[Path] | None, typer.Option(help="A folder that constrained tune wrote; likewise.")] = None,
-    rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
-    host: Annotated[str, typer.Option(help="Address to listen on. One that others reach needs --tokens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8420,
-    data: Annotated[Path, typer.Option(help="Folder for conversations, records and the token.")] = Path(".constrained"),
-    database: Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")] = None,
-    log: Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")] = None,
-    seal: Annotated[Path | None, typer.Option(help="Seal records under keys of people, kept in this folder.")] = None,
-    channel: Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")] = None,
-    jurisdiction: Annotated[str | None, typer.Option(help="As --channel.")] = None,
-    drafts: Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")] = False,
-    tokens: Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN. The first is the operator.")] = None,
-    host_name: Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")] = None,
-    within: Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")] = 10.0,
-    threshold: Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")] = 0.3,
-    concurrency: Annotated[int, typer.Option(help="Turns taken at once.")] = 16,
-    waiting: Annotated[int, typer.Option(help="Turns that may wait; more are refused with 503.")] = 256,
-    rate: Annotated[float, typer.Option(help="Turns a second of one tenant; 0: no limit.")] = 0.0,
-    port_file: Annotated[Path | None, typer.Option(help="Write url, port, token and pid there once it listens.")] = None,
-    parent: Annotated[int | None, typer.Option(help="End when the process of this id ends.")] = None,
-    watch: Annotated[bool, typer.Option(help="Take over edited packs that pass their check.")] = True,
-    warm: Annotated[bool, typer.Option(help="Take a turn of each pack with each model before the first request.")] = True,
-    page: Annotated[bool, typer.Option(help="Show the page at /.")] = True,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log every turn on standard error, without its words.")] = False,
+    names: Names,
+    model: Models = None,
+    engine: Where = "transformers",
+    vllm_url: VllmUrls = None,
+    served_as: ServedAs = None,
+    fitted: Fitted = None,
+    adapter: Adapters = None,
+    rules: RulesOnly = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8420,
+    data: Data = Path(".constrained"),
+    database: Database = None,
+    log: LogPlace = None,
+    seal: Seal = None,
+    channel: Channel = None,
+    jurisdiction: Jurisdiction = None,
+    drafts: Drafts = False,
+    tokens: Tokens = None,
+    host_name: HostNames = None,
+    within: Within = 10.0,
+    threshold: Threshold = 0.3,
+    concurrency: Concurrency = 16,
+    waiting: Waiting = 256,
+    rate: Rate = 0.0,
+    port_file: PortFile = None,
+    parent: Parent = None,
+    watch: WatchFiles = True,
+    warm: Warm = True,
+    page: Page = True,
+    verbose: Verbose = False,
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
-    _needs_extra()
-    from constrained.serve.app import create_app
-    from constrained.serve.packs import Packs
-    from constrained.serve.server import listen, run
+    _check_extra()
     from constrained.serve.settings import Limits, ServerSettings
     from constrained.serve.telemetry import log_as_json
 
-    _fits(engine, vllm_url)
-    known = _tokens(tokens, data, host)
+    _check_engine(engine, vllm_url)
     settings = ServerSettings(
         host=host,
         port=port,
-        tokens=known,
+        tokens=_tokens(tokens, data, host),
         hosts=frozenset(host_name or ()),
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
@@ -81,26 +111,24 @@ def serve(
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )
     log_as_json(level=logging.INFO if verbose else logging.WARNING)
-    bound = listen(settings)
-    packs = Packs.named(tuple(names))
-    models = model or [DEFAULT_MODEL]
-    engines = _engines(models, rules, vllm_url, served_as)
-    app = create_app(settings, packs, engines, own=_own(models[0], engines, fitted or [], adapter or [], packs))
-    token = next(iter(known))
-    run(
-        app,
-        settings,
-        bound,
-        token=token,
-        port_file=port_file,
-        parent=parent,
-        is_watching=watch,
-        is_warm=warm,
-        ready=lambda url: _say(url, token, settings),
-    )
+    load = partial(_load_engines, model or [DEFAULT_MODEL], rules, vllm_url, served_as, fitted or [], adapter or [])
+    _run(settings, tuple(names), load, port_file=port_file, parent=parent, is_watching=watch, is_warm=warm)
 
 
-def _needs_extra() -> None:
+def _run(settings: ServerSettings, names: tuple[str, ...], load: Callable[[Packs], tuple[ByName, ByName]], **process: Any) -> None:
+    """Serves packs until a signal. A port that is taken is told before models are loaded."""
+    from constrained.serve.app import create_app
+    from constrained.serve.packs import Packs
+    from constrained.serve.server import listen, run
+
+    bound, packs = listen(settings), Packs.named(names)
+    engines, own = load(packs)
+    token = next(iter(settings.tokens))
+    app = create_app(settings, packs, engines, own=own)
+    run(app, settings, bound, token=token, **process, ready=lambda url: _print_address(url, token, settings))
+
+
+def _check_extra() -> None:
     try:
         import fastapi  # noqa: F401  # only to see whether it is there
         import sqlalchemy  # noqa: F401  # likewise
@@ -113,23 +141,23 @@ def _needs_extra() -> None:
 
 def _tokens(file: Path | None, data: Path, host: str) -> dict[str, str]:
     """Token -> tenant. On loopback one is made and kept in ``data``; where others reach the server the operator gives them."""
-    from constrained.serve.settings import LOCAL, is_loopback, kept_token
+    from constrained.serve.settings import LOCAL, is_loopback, read_or_make_token
 
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if file is not None:
-            return _read(file)
+            return _read_tokens(file)
         if not is_loopback(host):
             hint = "give --tokens FILE with lines TENANT TOKEN, and put TLS in front of the server"
             raise ConstrainedError(f"{host} can be reached by others, and no tokens are given", hint=hint)
-        return {kept_token(data): LOCAL}
+        return {read_or_make_token(data): LOCAL}
     except OSError as error:
         raise ConstrainedError(
             f"{error.filename or data} cannot be used: {error.strerror}", hint="check the path and its permissions"
         ) from error
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read_tokens(file: Path) -> dict[str, str]:
     found = {}
     for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         words = text.split()
@@ -143,20 +171,24 @@ def _read(file: Path) -> dict[str, str]:
     return found
 
 
-def _fits(engine: str, urls: list[str] | None) -> None:
+def _check_engine(engine: str, urls: list[str] | None) -> None:
     if engine not in ("transformers", "vllm"):
         raise ConstrainedError(f"--engine {engine} is not known", hint="use transformers or vllm; --rules asks no model")
     if (engine == "vllm") != bool(urls):
         raise ConstrainedError("--engine vllm and --vllm-url go together", hint="--engine vllm --vllm-url http://127.0.0.1:8000")
 
 
-def _engines(names: list[str], rules: bool, urls: list[str] | None, served_as: str | None) -> dict[str, Engine]:
-    if rules:
-        return {}
-    return {name: load_vllm(name, urls, served_as=served_as) if urls else load_engine(name) for name in names}
+def _load_engines(
+    models: list[str], rules: bool, urls: list[str] | None, served_as: str | None, fitted: list[Path], adapters: list[Path], packs: Packs
+) -> tuple[ByName, ByName]:
+    """Engines by name, and by pack those that learned its catalog."""
+    engines: ByName = {}
+    if not rules:
+        engines = {name: load_vllm(name, urls, served_as=served_as) if urls else load_engine(name) for name in models}
+    return engines, _load_own(models[0], engines, fitted, adapters, packs)
 
 
-def _own(model: str, engines: dict[str, Engine], fitted: list[Path], adapters: list[Path], packs: Packs) -> dict[str, Engine]:
+def _load_own(model: str, engines: ByName, fitted: list[Path], adapters: list[Path], packs: Packs) -> ByName:
     """Pack -> the first model, choosing by what it learned of this pack's catalog; an adapter has a copy of the network.
 
     Raises CalibrationError or AdapterError for what was learned by another model.
@@ -166,7 +198,7 @@ def _own(model: str, engines: dict[str, Engine], fitted: list[Path], adapters: l
         raise ConstrainedError("--fitted and --adapter need a model in this process", hint="leave out --rules, --engine and --vllm-url")
     made: list[tuple[Path, Any]] = [(folder, first.with_fitted(folder)) for folder in fitted]
     made += [(folder, load_engine(model, folder)) for folder in adapters]
-    found: dict[str, Engine] = {}
+    found: ByName = {}
     for folder, engine in made:
         catalog = engine.manifest.catalog
         pack = next((name for name in packs.names if packs.get(name).catalog.name == catalog), None)
@@ -179,7 +211,7 @@ def _own(model: str, engines: dict[str, Engine], fitted: list[Path], adapters: l
     return found
 
 
-def _say(url: str, token: str, settings: ServerSettings) -> None:
+def _print_address(url: str, token: str, settings: ServerSettings) -> None:
     line(f"listening on {url}")
     if settings.has_page:
         line(f"the page: {url}/#token={token}")

@@ -1,4 +1,4 @@
-"""Who may take a turn now: a bounded queue, turns of a conversation in order, a rate for each tenant."""
+"""Who may ask, for what, and how much at once: the gate before turns (queue, order, rate) and the guard before all routes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from constrained.serve.settings import Limits, ServerSettings, is_loopback, tena
 
 
 @dataclass(slots=True)
-class _Line:
+class _ConversationQueue:
     """The turns of one conversation that run or wait, in the order in which they came."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -27,15 +27,15 @@ class _Line:
 
 
 @dataclass(slots=True)
-class _Bucket:
+class _TokenBucket:
     """What one tenant may still ask for at once."""
 
     left: float
     at_s: float
 
 
-class Gate:
-    """Lets turns in. Used from one event loop.
+class AdmissionGate:
+    """Lets turns in: a bounded queue, the turns of a conversation in order, a rate for each tenant. Used from one event loop.
 
     Args:
         clock: monotonic seconds, for tests.
@@ -43,8 +43,8 @@ class Gate:
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
-        self._lines: dict[tuple[str, str], _Line] = {}
-        self._buckets: dict[str, _Bucket] = {}
+        self._queues: dict[tuple[str, str], _ConversationQueue] = {}
+        self._buckets: dict[str, _TokenBucket] = {}
         self._running = asyncio.Semaphore(limits.n_running)
         self.n_running = self.n_inside = 0
         self.is_draining = False
@@ -59,15 +59,15 @@ class Gate:
 
         Gives whether it has a place among those that run: from ``until_s`` (monotonic) on it waits for none.
         """
-        line = self._lines.get((tenant, name)) or _Line()
-        self._refuse(line)
-        self._spend(tenant)
-        self._lines[tenant, name] = line
-        line.n += 1
+        queue = self._queues.get((tenant, name)) or _ConversationQueue()
+        self._check_room(queue)
+        self._check_rate(tenant)
+        self._queues[tenant, name] = queue
+        queue.n += 1
         self.n_inside += 1
         try:
-            async with line.lock:
-                has_place = await self._waited(until_s)
+            async with queue.lock:
+                has_place = await self._wait_for_place(until_s)
                 self.n_running += has_place
                 try:
                     yield has_place
@@ -76,12 +76,12 @@ class Gate:
                         self.n_running -= 1
                         self._running.release()
         finally:
-            line.n -= 1
+            queue.n -= 1
             self.n_inside -= 1
-            if not line.n:
-                del self._lines[tenant, name]
+            if not queue.n:
+                del self._queues[tenant, name]
 
-    async def _waited(self, until_s: float | None) -> bool:
+    async def _wait_for_place(self, until_s: float | None) -> bool:
         """Whether a place among those that run came before ``until_s``."""
         try:
             async with asyncio.timeout(None if until_s is None else max(0.0, until_s - time.monotonic())):
@@ -89,21 +89,21 @@ class Gate:
         except TimeoutError:
             return False
 
-    def _refuse(self, line: _Line) -> None:
+    def _check_room(self, queue: _ConversationQueue) -> None:
         limits = self._limits
         if self.is_draining:
             raise RefusedError(503, "the server is stopping", hint="send the request again, with its key, to the next one", retry_s=1)
         if self.n_inside >= limits.n_running + limits.n_waiting:
             raise RefusedError(503, f"{self.n_inside} turns run or wait already", hint="send the request again later", retry_s=1)
-        if line.n >= limits.n_in_conversation:
+        if queue.n >= limits.n_in_conversation:
             hint = "wait for the replies of this conversation, then send the request again"
-            raise RefusedError(429, f"{line.n} turns of this conversation run or wait already", hint=hint, retry_s=1)
+            raise RefusedError(429, f"{queue.n} turns of this conversation run or wait already", hint=hint, retry_s=1)
 
-    def _spend(self, tenant: str) -> None:
+    def _check_rate(self, tenant: str) -> None:
         rate, now = self._limits.turns_per_s, self._clock()
         if not rate:
             return
-        bucket = self._buckets.setdefault(tenant, _Bucket(float(self._limits.burst), now))
+        bucket = self._buckets.setdefault(tenant, _TokenBucket(float(self._limits.burst), now))
         bucket.left, bucket.at_s = min(self._limits.burst, bucket.left + (now - bucket.at_s) * rate), now
         if bucket.left < 1:
             wait_s = math.ceil((1 - bucket.left) / rate)
@@ -111,11 +111,9 @@ class Gate:
         bucket.left -= 1
 
 
-# -- Who may ask, for what, and how much at once: a layer before all routes. --
-
-FREE = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
+FREE_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
 PROTOCOL, TOKEN_PROTOCOL = "constrained", "token."
-REFUSED = 4401  # a WebSocket's close code
+REFUSED_CODE = 4401  # a WebSocket's close code
 HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -129,12 +127,12 @@ class Guard:
 
     Args:
         free: further paths that need no token: the files of the page.
-        refused: told why a request was refused.
+        refused: called with the reason of a refusal.
     """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, free: Iterable[str], refused: Callable[[str], None]) -> None:
         self._app, self._settings = app, settings
-        self._free, self._refused = FREE | set(free), refused
+        self._free, self._refused = FREE_PATHS | set(free), refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -142,7 +140,7 @@ class Guard:
         try:
             self._admit(scope)
             if scope["type"] == "http":
-                receive = _replayed(await self._body(Headers(scope=scope), receive), receive)
+                receive = _replay(await self._body(Headers(scope=scope), receive), receive)
         except RefusedError as error:
             self._refused({401: "token", 403: "host", 413: "too_large", 408: "too_slow"}[error.status])
             return await _refuse(error, scope, receive, send)
@@ -195,7 +193,7 @@ def _host(header: str) -> str:
     return header.partition(":")[0].lower()
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
     """A channel that gives the body that was read, then whatever follows it."""
     left = [body]
 
@@ -220,7 +218,7 @@ def _with_headers(send: Send) -> Send:
 async def _refuse(error: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": REFUSED, "reason": error.message})
+        await send({"type": "websocket.close", "code": REFUSED_CODE, "reason": error.message})
         return
     headers: dict[str, Any] = {"connection": "close"}  # what is left of a body is not read
     if error.status == 401:

@@ -1,4 +1,4 @@
-"""Reads JSON as it comes from anybody: no NaN, no endless nesting, and half characters made whole."""
+"""The routes of a server, over one Service; bodies are JSON proper: no NaN, no endless nesting, half characters made whole."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ from starlette.exceptions import HTTPException
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
 from constrained.errors import ApprovalError, AuditError, ConstrainedError, ReplayError
-from constrained.serve import catalogs, openai_api, systemone
-from constrained.serve import service as events
+from constrained.serve import openai_api, systemone
 from constrained.serve.access import PROTOCOL, Guard
 from constrained.serve.engines import SharedEngine
-from constrained.serve.errors import RefusedError, body_of, status_of, told
+from constrained.serve.errors import RefusedError, body_of, error_reply, status_of
 from constrained.serve.journal import Journal
-from constrained.serve.packs import Packs
-from constrained.serve.service import Service
+from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
+from constrained.serve.service import Service, serve_listener
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import ServerSettings
-from constrained.serve.telemetry import Measured, Telemetry
+from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import Turns
 from constrained.serve.wire import (
     CatalogReply,
@@ -53,31 +52,29 @@ from constrained.serve.wire import (
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def parsed(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
     """The value of a JSON text. Half of a surrogate pair, which no text can hold, becomes a question mark.
 
     Raises ValueError or RecursionError.
     """
     if _SURROGATE.search(body):
-        return _whole(json.loads(body, parse_constant=_refused))
+        return _replace_surrogates(json.loads(body, parse_constant=_refuse_constant))
     return from_json(body, allow_inf_nan=False)
 
 
-def _refused(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _whole(value: Any) -> Any:
+def _replace_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
-        return [_whole(one) for one in value]
+        return [_replace_surrogates(one) for one in value]
     if isinstance(value, dict):
-        return {_whole(name): _whole(one) for name, one in value.items()}
+        return {_replace_surrogates(name): _replace_surrogates(one) for name, one in value.items()}
     return value
 
-
-# -- The routes of a server, over one Service. --
 
 PAGE = Path(__file__).parent / "page"
 REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -105,7 +102,7 @@ class _StrictRequest(Request):
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
             try:
-                self._json = parsed(await self.body())
+                self._json = parse_json(await self.body())
             except (ValueError, RecursionError) as error:
                 raise HTTPException(400, "the body is not JSON: send an object as application/json") from error
         return self._json
@@ -116,7 +113,12 @@ class _StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            try:
+                return await handler(_StrictRequest(request.scope, request.receive))
+            except (ConstrainedError, HTTPException, RequestValidationError):
+                raise
+            except Exception as error:  # beyond here the text of an error, which may quote a message, would stand in a span
+                return await _answer_broken(request, error)
 
         return handle
 
@@ -140,7 +142,7 @@ def create_app(
     Raises CalibrationError when an engine of a pack's own was fitted to another catalog.
     Raises ConstrainedError when the conversations or the records cannot be kept.
     """
-    service = Service(_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
+    service = Service(_make_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -150,17 +152,17 @@ def create_app(
     app = FastAPI(title="Constrained", version=version("constrained"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
     app.include_router(router)
-    files = _page(app) if settings.has_page else []
-    app.add_exception_handler(ConstrainedError, _told)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _broken)
-    app.add_middleware(Measured, telemetry=service.telemetry)
-    app.add_middleware(Guard, settings=settings, free=files, refused=service.telemetry.refused)
+    files = _add_page(app) if settings.has_page else []
+    app.add_exception_handler(ConstrainedError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_broken)
+    app.add_middleware(Guard, settings=settings, free=files, refused=service.telemetry.count_refusal)
+    service.telemetry.instrument(app)
     return app
 
 
-def _turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], own: Mapping[str, Engine]) -> Turns:
+def _make_turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], own: Mapping[str, Engine]) -> Turns:
     limits = settings.limits
     place = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
     for name in packs.names:
@@ -171,13 +173,13 @@ def _turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine]
     turns = Turns(settings, packs, shared, sessions, journal, {pack: SharedEngine(engine) for pack, engine in own.items()})
     for name in packs.names:
         turns.check_own(name, packs.get(name))
-    n_settled = turns.settle_all()
-    if n_settled:
-        log.warning("a crash interrupted %d turns; they are completed", n_settled)
+    n_completed = turns.recovery.complete_all()
+    if n_completed:
+        log.warning("a crash interrupted %d turns; they are completed", n_completed)
     return turns
 
 
-def _page(app: FastAPI) -> list[str]:
+def _add_page(app: FastAPI) -> list[str]:
     """Serves the files of the page; returns their paths."""
     names = sorted(path.name for path in PAGE.iterdir() if path.suffix in (".html", ".js", ".css", ".svg"))
 
@@ -212,20 +214,20 @@ async def take_turn(
     service = _service(request)
     if idempotency_key is not None and body.idempotency_key is None:
         body = body.model_copy(update={"idempotency_key": idempotency_key})
-    return _json(await service.take(service.turns.job(_tenant(request), body), request.headers))
+    return _json(await service.take(service.turns.make_job(_tenant(request), body)))
 
 
 @router.post("/v1/conversations/{conversation}/fork", response_model=TurnReply, summary="Take a turn again, otherwise")
 async def fork(conversation: Id, body: ForkRequest, request: Request) -> Response:
     service = _service(request)
-    job = await service.at_desk(service.turns.fork, _tenant(request), conversation, body)
-    return _json(await service.take(job, request.headers))
+    job = await service.in_background(service.turns.make_fork, _tenant(request), conversation, body)
+    return _json(await service.take(job))
 
 
 @router.get("/v1/conversations/{conversation}", response_model=ConversationReply, summary="A conversation and its turns")
 async def conversation(conversation: Id, request: Request, turns: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Response:
     service = _service(request)
-    stored, replies = await service.at_desk(service.turns.conversation, _tenant(request), conversation, turns)
+    stored, replies = await service.in_background(service.turns.conversation, _tenant(request), conversation, turns)
     state = from_json(stored.state)
     return _json(ConversationReply(conversation=stored.id, pack=stored.pack, number=stored.number, state=state, turns=tuple(replies)))
 
@@ -233,14 +235,14 @@ async def conversation(conversation: Id, request: Request, turns: Annotated[int,
 @router.delete("/v1/conversations/{conversation}", status_code=204, summary="Forget a conversation; its records stay in the log")
 async def forget(conversation: Id, request: Request) -> None:
     service = _service(request)
-    await service.at_desk(service.turns.forget, _tenant(request), conversation)
+    await service.in_background(service.turns.forget, _tenant(request), conversation)
 
 
 @router.websocket("/v1/events")
 async def listen(socket: WebSocket, conversation: str = "") -> None:
     service: Service = socket.app.state.service
     protocol = PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", ()) else None
-    await events.stream(service.events, socket, str(socket.state.tenant), conversation, protocol)
+    await serve_listener(service.events, socket, str(socket.state.tenant), conversation, protocol)
 
 
 # -- what is served ------------------------------------------------------------------------------------------
@@ -248,12 +250,13 @@ async def listen(socket: WebSocket, conversation: str = "") -> None:
 
 @router.get("/v1/catalogs", response_model=CatalogsReply, summary="Packs and engines")
 async def list_catalogs(request: Request) -> Response:
-    return _json(catalogs.catalogs_reply(_service(request).turns))
+    turns = _service(request).turns
+    return _json(catalogs_reply(turns.packs, turns.engines))
 
 
 @router.get("/v1/catalogs/{pack}", response_model=CatalogReply, summary="A pack: responses, state, rules")
 async def one_catalog(pack: PackName, request: Request) -> Response:
-    return _json(catalogs.catalog_reply(_service(request).turns, pack))
+    return _json(catalog_reply(_service(request).turns.packs, pack))
 
 
 @router.get("/healthz", summary="The process is alive")
@@ -264,7 +267,7 @@ async def health() -> HealthReply:
 @router.get("/readyz", response_model=ReadyReply, summary="Whether turns are taken now")
 async def ready(request: Request) -> Response:
     service = _service(request)
-    reply = await service.at_desk(service.ready)
+    reply = await service.in_background(service.ready)
     return _json(reply, 200 if reply.is_ready else 503)
 
 
@@ -303,7 +306,7 @@ async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: 
         service.turns.packs.get(body.model.partition("@")[0])
         silent = openai_api.silent_chunks(body.model) if body.stream else None
         return _stream(silent) if silent else JSONResponse(openai_api.silence(body.model))
-    reply = await service.take(openai_api.job_of(service.turns, _tenant(request), body, idempotency_key), request.headers)
+    reply = await service.take(openai_api.make_job(service.turns, _tenant(request), body, idempotency_key))
     if body.stream:
         has_usage = bool(body.stream_options and body.stream_options.include_usage)
         return _stream(openai_api.chunks(reply, body.model, has_usage=has_usage))
@@ -313,7 +316,7 @@ async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: 
 async def _goes_on(body: openai_api.ChatRequest, request: Request, key: str | None) -> bool:
     """Whether there is something to say to what the caller's tools did."""
     service, named = _service(request), openai_api.conversation_of(body)
-    return named is not None and await service.at_desk(service.turns.goes_on, _tenant(request), named, key)
+    return named is not None and await service.in_background(service.turns.goes_on, _tenant(request), named, key)
 
 
 def _stream(chunks: Any) -> Response:
@@ -325,42 +328,42 @@ async def system_one(body: systemone.SystemOneRequest, request: Request) -> syst
     service = _service(request)
     name, engine = systemone.engine_of(service.turns.engines, body.model)
     async with service.gate.turn(_tenant(request), f"systemone {time.monotonic_ns()}"):
-        return await service.in_turn(systemone.answer, name, engine, body, service.turns.settings.within)
+        return await service.in_turn_thread(systemone.answer, name, engine, body, service.turns.settings.within)
 
 
 # -- what went wrong -----------------------------------------------------------------------------------------
 
 
-async def _told(request: Request, error: Exception) -> Response:
+async def _answer_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ConstrainedError):
         raise error
     status = status_of(error)
     if status >= 500 and not isinstance(error, RefusedError):
-        told = (
+        words = (
             str(error) if isinstance(error, AuditError | ReplayError | ApprovalError) else "the operator's to mend"
         )  # others may quote a message
-        log.error("%s: %s", type(error).__name__, told, exc_info=error)
+        log.error("%s: %s", type(error).__name__, words, exc_info=error)
     headers = {"retry-after": str(getattr(error, "retry_s", 0) or 1)} if status in (429, 503) else {}
     return Response(body_of(error).model_dump_json(), status, headers, "application/json")
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _answer_invalid(_: Request, error: Exception) -> Response:
     """The first thing that is wrong with a request. What was sent is not sent back."""
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
     where = ".".join(str(part) for part in first["loc"][1:])
-    reply = told("invalid_request_error", f"{where or 'the body'}: {first['msg']}", "see /openapi.json", 422, where or None)
+    reply = error_reply("invalid_request_error", f"{where or 'the body'}: {first['msg']}", "see /openapi.json", 422, where or None)
     return Response(reply.model_dump_json(), 422, media_type="application/json")
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _answer_http(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else "internal"
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    reply = told("not_found" if status == 404 else "bad_request", detail, "see /openapi.json", status)
+    reply = error_reply("not_found" if status == 404 else "bad_request", detail, "see /openapi.json", status)
     return Response(reply.model_dump_json(), status, headers, "application/json")
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def _answer_broken(request: Request, error: Exception) -> Response:
     log.error("%s: %s", request.url.path, type(error).__name__, exc_info=error)
-    reply = told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more", 500)
+    reply = error_reply("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more", 500)
     return Response(reply.model_dump_json(), 500, media_type="application/json")

@@ -1,4 +1,4 @@
-"""A Python client: turns over HTTP, sent again with their key until one reply comes. Imports nothing of the server but its values.
+"""A Python client: turns over HTTP, sent again with their key until one reply comes.
 
 with Client("http://127.0.0.1:8420", token) as client:
     reply = client.turn("tavern", "Sixty gold for the cellar key?", conversation="table-4", state={"gold": 80})
@@ -22,7 +22,7 @@ from constrained.errors import ConstrainedError
 from constrained.serve.errors import RefusedError
 from constrained.serve.wire import CatalogReply, CatalogsReply, ConversationReply, ErrorReply, Event, ForkRequest, TurnReply, TurnRequest
 
-AGAIN = frozenset({408, 429, 502, 503, 504})
+RETRIED = frozenset({408, 429, 502, 503, 504})
 MOST_WAIT_S = 10.0
 
 
@@ -50,8 +50,8 @@ class Client:
     @classmethod
     def of(cls, port_file: str | Path, **options: Any) -> Self:
         """The client of a server that wrote a port file."""
-        told = json.loads(Path(port_file).read_text(encoding="utf-8"))
-        return cls(told["url"], told["token"], **options)
+        content = json.loads(Path(port_file).read_text(encoding="utf-8"))
+        return cls(content["url"], content["token"], **options)
 
     def turn(self, pack: str, message: str, **values: Any) -> TurnReply:
         """One turn; ``values`` are those of TurnRequest. It has a key unless one is given: however often it is sent, it runs once.
@@ -59,7 +59,7 @@ class Client:
         Raises RefusedError, with the server's status, or ConstrainedError when no reply came.
         """
         request = TurnRequest(**{"idempotency_key": uuid.uuid4().hex, **values, "pack": pack, "message": message})
-        return TurnReply.model_validate_json(self._asked("POST", "/v1/turns", request.model_dump(mode="json", exclude_unset=True)))
+        return TurnReply.model_validate_json(self._request("POST", "/v1/turns", request.model_dump(mode="json", exclude_unset=True)))
 
     def turns(self, pack: str, message: str, **values: Any) -> Iterator[TurnReply]:
         """The turn, and what a procedure has to say once the server ran its effects, each reply as it comes.
@@ -80,16 +80,16 @@ class Client:
     def fork(self, conversation: str, **values: Any) -> TurnReply:
         """A turn taken again in a new conversation; ``values`` are those of ForkRequest. Sent once: each is a new conversation."""
         content = ForkRequest(**values).model_dump(mode="json", exclude_unset=True)
-        return TurnReply.model_validate_json(self._asked("POST", f"/v1/conversations/{conversation}/fork", content, attempts=1))
+        return TurnReply.model_validate_json(self._request("POST", f"/v1/conversations/{conversation}/fork", content, attempts=1))
 
     def conversation(self, conversation: str) -> ConversationReply:
-        return ConversationReply.model_validate_json(self._asked("GET", f"/v1/conversations/{conversation}"))
+        return ConversationReply.model_validate_json(self._request("GET", f"/v1/conversations/{conversation}"))
 
     def catalogs(self) -> CatalogsReply:
-        return CatalogsReply.model_validate_json(self._asked("GET", "/v1/catalogs"))
+        return CatalogsReply.model_validate_json(self._request("GET", "/v1/catalogs"))
 
     def catalog(self, pack: str) -> CatalogReply:
-        return CatalogReply.model_validate_json(self._asked("GET", f"/v1/catalogs/{pack}"))
+        return CatalogReply.model_validate_json(self._request("GET", f"/v1/catalogs/{pack}"))
 
     @contextmanager
     def events(self, conversation: str = "") -> Iterator[Iterator[Event]]:
@@ -109,18 +109,18 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _asked(self, method: str, path: str, content: Mapping[str, Any] | None = None, *, attempts: int | None = None) -> bytes:
+    def _request(self, method: str, path: str, content: Mapping[str, Any] | None = None, *, attempts: int | None = None) -> bytes:
         left = attempts or self._attempts
         while True:
             left -= 1
-            answer = self._sent(method, path, content)
+            answer = self._send(method, path, content)
             if isinstance(answer, httpx.Response) and answer.is_success:
                 return answer.content
-            if not left or (isinstance(answer, httpx.Response) and answer.status_code not in AGAIN):
+            if not left or (isinstance(answer, httpx.Response) and answer.status_code not in RETRIED):
                 raise _error(answer)
             self._wait(_pause_s(answer, self._attempts - left))
 
-    def _sent(self, method: str, path: str, content: Mapping[str, Any] | None) -> httpx.Response | httpx.TransportError:
+    def _send(self, method: str, path: str, content: Mapping[str, Any] | None) -> httpx.Response | httpx.TransportError:
         try:
             return self._http.request(method, self._url + path, json=content, headers={"Authorization": f"Bearer {self._token}"})
         except httpx.TransportError as error:  # the reply may have been lost: the key finds it
@@ -128,8 +128,8 @@ class Client:
 
 
 def _pause_s(answer: httpx.Response | httpx.TransportError, n_sent: int) -> float:
-    told = answer.headers.get("retry-after", "") if isinstance(answer, httpx.Response) else ""
-    return min(MOST_WAIT_S, float(told) if told.isdigit() else 0.1 * 2.0**n_sent)
+    retry_s = answer.headers.get("retry-after", "") if isinstance(answer, httpx.Response) else ""
+    return min(MOST_WAIT_S, float(retry_s) if retry_s.isdigit() else 0.1 * 2.0**n_sent)
 
 
 def _error(answer: httpx.Response | httpx.TransportError) -> ConstrainedError:
@@ -137,7 +137,7 @@ def _error(answer: httpx.Response | httpx.TransportError) -> ConstrainedError:
         hint = "see that it runs; a turn may be sent again with its key"
         return ConstrainedError(f"the server did not answer: {type(answer).__name__}: {answer}", hint=hint)
     try:
-        told = ErrorReply.model_validate_json(answer.content).error
+        detail = ErrorReply.model_validate_json(answer.content).error
     except ValueError:
         return RefusedError(answer.status_code, f"answered {answer.status_code}, not by this server", hint="check the address")
-    return RefusedError(answer.status_code, told.message, hint=told.hint, param=told.param)
+    return RefusedError(answer.status_code, detail.message, hint=detail.hint, param=detail.param)

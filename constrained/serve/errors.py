@@ -28,8 +28,7 @@ _STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
     (ReplayError, 503),
 )
 
-OPERATORS = (EngineError, AuditError, ReplayError)  # what is behind them is no matter of the caller's
-_NOT_NOW = {True: "the record cannot be kept; nothing was said", False: "the engine cannot answer; nothing was said"}
+OPERATOR_ERRORS = (EngineError, AuditError, ReplayError)  # the caller learns their kind only
 
 
 class RefusedError(ConstrainedError):
@@ -51,14 +50,15 @@ def body_of(error: ConstrainedError) -> ErrorReply:
     """What the caller is told. Never a path, a traceback or an engine's words: of the operator's errors only the kind."""
     status = status_of(error)
     if status == 500:
-        return told("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more")
-    if isinstance(error, OPERATORS):
-        return told(type(error).__name__, _NOT_NOW[not isinstance(error, EngineError)], "the server's log tells more", status)
+        return error_reply("internal", f"{type(error).__name__}: nothing was said", "the server's log tells more")
+    if isinstance(error, OPERATOR_ERRORS):
+        what = "the engine cannot answer" if isinstance(error, EngineError) else "the record cannot be kept"
+        return error_reply(type(error).__name__, f"{what}; nothing was said", "the server's log tells more", status)
     kind = type(error).__name__ if not isinstance(error, RefusedError) else _KINDS.get(status, "refused")
-    return told(kind, error.message, error.hint, status, getattr(error, "param", None))
+    return error_reply(kind, error.message, error.hint, status, getattr(error, "param", None))
 
 
-def told(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
+def error_reply(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
     return ErrorReply(error=ErrorDetail(type=kind, message=message, hint=hint, code=str(code) if code else None, param=param))
 
 

@@ -13,6 +13,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,17 +24,17 @@ from constrained.errors import StateError
 from constrained.logic.memory import HISTORY_TURNS, Memory
 from constrained.logic.policy import Policy
 from constrained.serve.errors import RefusedError
-from constrained.serve.turns import Job, Turns
+from constrained.serve.turns import TurnJob, Turns
 from constrained.serve.wire import Id, TurnReply, TurnRequest
 
 MOST_MESSAGES = 1_000
 
 
-class _Asked(BaseModel):
+class _ChatValue(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)  # temperature, top_p and the like mean nothing here
 
 
-class ChatMessage(_Asked):
+class ChatMessage(_ChatValue):
     """One message of a transcript; of a content in parts the texts are read."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -48,11 +49,11 @@ class ChatMessage(_Asked):
         return self.content or ""
 
 
-class StreamOptions(_Asked):
+class StreamOptions(_ChatValue):
     include_usage: bool = False
 
 
-class ChatMetadata(_Asked):
+class ChatMetadata(_ChatValue):
     """What a chat completion has no field of its own for; values are texts, as OpenAI's are."""
 
     conversation: Id | None = None
@@ -61,7 +62,7 @@ class ChatMetadata(_Asked):
     locale: str | None = None
 
 
-class ChatRequest(_Asked):
+class ChatRequest(_ChatValue):
     """As much of OpenAI's request as means something here; the rest is ignored."""
 
     model_config = ConfigDict(
@@ -87,7 +88,7 @@ def conversation_of(request: ChatRequest) -> str | None:
     return (request.metadata and request.metadata.conversation) or _id(request.user)
 
 
-def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str | None) -> Job:
+def make_job(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str | None) -> TurnJob:
     """The turn that a transcript asks for: its last message of the user, none after tools. Raises RefusedError."""
     pack, _, engine = request.model.partition("@")
     policy = turns.packs.get(pack)
@@ -96,9 +97,9 @@ def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str
         raise RefusedError(422, "the transcript holds no message of the user", hint="add one with the role user", param="messages")
     metadata = request.metadata or ChatMetadata()
     conversation, end = conversation_of(request), len(request.messages) if is_after_tools(request) else users[-1]
-    done, failed = _told_by_tools(request.messages[:end])
+    done, failed = _tool_outcomes(request.messages[:end])
     try:
-        asked = TurnRequest(
+        turn_request = TurnRequest(
             pack=pack,
             message="" if is_after_tools(request) else request.messages[end].text,
             done=done,
@@ -106,7 +107,7 @@ def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str
             conversation=conversation,
             engine=engine or None,
             state=_state(metadata.state),
-            within=_seconds(metadata.within),
+            within=_float(metadata.within),
             locale=metadata.locale,
             effects="hand_over",
             idempotency_key=idempotency_key,
@@ -114,17 +115,17 @@ def job_of(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: str
     except ValueError as error:  # pydantic's are; what was sent is not sent back
         hint = "metadata: conversation, state (JSON text), within (seconds), locale"
         raise RefusedError(422, "the model or the metadata are not what they must be", hint=hint) from error
-    job = turns.job(tenant, asked)
+    job = turns.make_job(tenant, turn_request)
     if conversation is not None:
         return job
-    return Job(**{name: getattr(job, name) for name in Job.__slots__} | {"memory": _memory(policy, request.messages[: users[-1]])})
+    return replace(job, memory=_memory(policy, request.messages[: users[-1]]))
 
 
 def completion(reply: TurnReply, model: str) -> dict[str, Any]:
     """The answer to a request that does not stream."""
     message = {"role": "assistant", "content": reply.text, "refusal": None, **_tools(reply)}
-    choice = {"index": 0, "message": message, "finish_reason": _ended(reply), "logprobs": None}
-    return {**_head(reply, model, "chat.completion"), "choices": [choice], "usage": _usage(reply), "constrained": _told(reply)}
+    choice = {"index": 0, "message": message, "finish_reason": _finish_reason(reply), "logprobs": None}
+    return {**_head(reply, model, "chat.completion"), "choices": [choice], "usage": _usage(reply), "constrained": _extension(reply)}
 
 
 def chunks(reply: TurnReply, model: str, *, has_usage: bool) -> Iterator[str]:
@@ -133,7 +134,7 @@ def chunks(reply: TurnReply, model: str, *, has_usage: bool) -> Iterator[str]:
     for delta in ({"role": "assistant", "content": ""}, {"content": reply.text}, _tools(reply, is_delta=True)):
         if delta:
             yield _event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _ended(reply)}], "constrained": _told(reply)})
+    yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish_reason(reply)}], "constrained": _extension(reply)})
     if has_usage:
         yield _event({**head, "choices": [], "usage": _usage(reply)})
     yield "data: [DONE]\n\n"
@@ -165,7 +166,7 @@ def models(turns: Turns) -> dict[str, Any]:
 # -- from a transcript ---------------------------------------------------------------------------------------
 
 
-def _told_by_tools(messages: Sequence[ChatMessage]) -> tuple[list[str], list[str]]:
+def _tool_outcomes(messages: Sequence[ChatMessage]) -> tuple[list[str], list[str]]:
     """Names of the effects that the tools at the end of a transcript ran, and of those that failed."""
     names = {str(call.get("id")): _name_of(call) for message in messages for call in message.tool_calls or ()}
     done: list[str] = []
@@ -218,7 +219,7 @@ def _state(text: str | None) -> dict[str, Any] | None:
     return found
 
 
-def _seconds(text: str | None) -> float | None:
+def _float(text: str | None) -> float | None:
     return None if text is None else float(text)
 
 
@@ -248,7 +249,7 @@ def _tools(reply: TurnReply, *, is_delta: bool = False) -> dict[str, Any]:
     return {"tool_calls": calls} if calls else {}
 
 
-def _ended(reply: TurnReply) -> str:
+def _finish_reason(reply: TurnReply) -> str:
     return "tool_calls" if reply.effects else "stop"
 
 
@@ -258,7 +259,7 @@ def _usage(reply: TurnReply) -> dict[str, int]:
     return {"prompt_tokens": n_read, "completion_tokens": 0, "total_tokens": n_read}
 
 
-def _told(reply: TurnReply) -> dict[str, Any]:
+def _extension(reply: TurnReply) -> dict[str, Any]:
     names = ("turn_id", "conversation", "number", "response_id", "said", "voices", "source", "degraded", "effects_outcome", "is_repeat")
     return {name: getattr(reply, name) for name in names}
 

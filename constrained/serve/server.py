@@ -1,4 +1,4 @@
-"""A server as a companion of a game: it tells where it listens, and ends with the process that started it."""
+"""Runs an app under uvicorn: warming, a port file, reloads of edited packs, the end with the parent process, a drain before the end."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _SYNCHRONIZE, _ENDED, _ACCESS_DENIED = 0x0010_0000, 0, 5  # the right to wait fo
 
 def write_port_file(path: Path, *, url: str, token: str) -> None:
     """Writes ``{"url", "port", "token", "pid"}``, readable by the owner only, in one step: a reader sees all of it or nothing."""
-    told = {"url": url, "port": int(url.rpartition(":")[2]), "token": token, "pid": os.getpid()}
-    replace_file(path, f"{json.dumps(told)}\n".encode())
+    content = {"url": url, "port": int(url.rpartition(":")[2]), "token": token, "pid": os.getpid()}
+    replace_file(path, f"{json.dumps(content)}\n".encode())
 
 
 def remove_port_file(path: Path) -> None:
@@ -46,22 +46,22 @@ def remove_port_file(path: Path) -> None:
         return
 
 
-class Watch:
+class PollingThread:
     """Calls ``look`` every half second in a thread of its own, until it is stopped."""
 
     def __init__(self, look: Callable[[], None], name: str, interval_s: float = INTERVAL_S) -> None:
-        self._look, self._interval_s, self._over = look, interval_s, threading.Event()
+        self._look, self._interval_s, self._stop = look, interval_s, threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def start(self) -> Watch:
+    def start(self) -> PollingThread:
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        self._over.set()
+        self._stop.set()
 
     def _run(self) -> None:
-        while not self._over.wait(self._interval_s):
+        while not self._stop.wait(self._interval_s):
             self._look()
 
 
@@ -69,10 +69,10 @@ def parent_watch(parent: int, stop: Callable[[], None]) -> Callable[[], None]:
     """A look that calls ``stop`` once the process ``parent`` is not our parent, or not there, any more."""
     if IS_WINDOWS:
         return _windows_watch(parent, stop)
-    was_child = os.getppid() == parent
+    is_child = os.getppid() == parent
 
     def look() -> None:
-        if (os.getppid() != parent) if was_child else not _lives(parent):
+        if (os.getppid() != parent) if is_child else not _is_alive(parent):
             stop()
 
     return look
@@ -95,7 +95,7 @@ def _windows_watch(parent: int, stop: Callable[[], None]) -> Callable[[], None]:
     return look
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -113,7 +113,7 @@ log = logging.getLogger("constrained.serve")
 
 
 def warm(turns: Turns) -> None:
-    """What fails here is told and left: the turns say what to do about it."""
+    """What fails here is logged and left: the turns say what to do about it."""
     for engine_name in turns.engines:
         for pack in turns.packs.names:
             try:
@@ -123,7 +123,7 @@ def warm(turns: Turns) -> None:
                 log.warning("%s is not warm with %s: %s", pack, engine_name, type(error).__name__)
 
 
-def steady() -> None:
+def freeze_heap() -> None:
     """For a process that only serves: what is there now stays, and is not looked through whenever garbage is collected."""
     gc.collect()
     gc.freeze()
@@ -153,15 +153,15 @@ class Reloader:
             policy = turns.packs.reload(name, lambda found: turns.check_own(name, found))
         except ConstrainedError as error:
             log.warning("%s is not reloaded: %s", name, error)
-            self._tell("reload_refused", name, error.message, is_accepted=False)
+            self._report("reload_refused", name, error.message, is_accepted=False)
             return False
         log.info("%s is reloaded: %s", name, policy.catalog.hash[:23])
-        self._tell("reload", name, policy.catalog.hash, is_accepted=True)
+        self._report("reload", name, policy.catalog.hash, is_accepted=True)
         return True
 
-    def _tell(self, kind: EventKind, name: str, detail: str, *, is_accepted: bool) -> None:
-        self._service.telemetry.reloaded(name, is_accepted)
-        self._post(lambda: self._service.events.all(kind, pack=name, detail=detail))
+    def _report(self, kind: EventKind, name: str, detail: str, *, is_accepted: bool) -> None:
+        self._service.telemetry.count_reload(name, is_accepted)
+        self._post(lambda: self._service.events.send_all(kind, pack=name, detail=detail))
 
 
 # -- Runs an app under uvicorn: a port file, a drain before the end, connections that must speak. --
@@ -175,7 +175,7 @@ except ModuleNotFoundError:  # the parser in Python is slower, and does as well
     from uvicorn.protocols.http.h11_impl import H11Protocol as HttpProtocol  # type: ignore[assignment]  # of the same shape
 
 
-class _Impatient(HttpProtocol):
+class _TimedHttpProtocol(HttpProtocol):
     """Closes connections that open and then say nothing, or dribble. Sends at once: a reply does not wait for its head's receipt."""
 
     def connection_made(self, transport: Any) -> None:
@@ -240,17 +240,17 @@ def run(
     service: Service = app.state.service
     url = address(bound)
 
-    def started() -> None:
+    def on_start() -> None:
         if port_file is not None:
             write_port_file(port_file, url=url, token=token)
         watches.extend(_watches(server, service, parent, is_watching))
         ready(url)
 
-    watches: list[Watch] = []
+    watches: list[PollingThread] = []
     if is_warm:
         warm(service.turns)
-    steady()
-    server = Server(configured(app, settings), service, started)
+    freeze_heap()
+    server = Server(uvicorn_config(app, settings), service, on_start)
     try:
         server.run(sockets=[bound])
     finally:
@@ -260,14 +260,14 @@ def run(
             remove_port_file(port_file)
 
 
-def configured(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+def uvicorn_config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
     """How uvicorn runs an app: it logs nothing of its own, and bounds connections."""
     limits = settings.limits
     return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
-        http=_Impatient,
+        http=_TimedHttpProtocol,
         ws="websockets-sansio",
         ws_max_size=65_536,
         server_header=False,
@@ -281,13 +281,13 @@ def address(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _watches(server: Server, service: Service, parent: int | None, is_watching: bool) -> list[Watch]:
+def _watches(server: Server, service: Service, parent: int | None, is_watching: bool) -> list[PollingThread]:
     watches = []
     if is_watching:
         reloader = Reloader(service, lambda call: server.loop.call_soon_threadsafe(call))
-        watches.append(Watch(reloader.look, "constrained-reload", 1.0).start())
+        watches.append(PollingThread(reloader.look, "constrained-reload", 1.0).start())
     if parent is not None:
-        watches.append(Watch(parent_watch(parent, server.stop), "constrained-parent").start())
+        watches.append(PollingThread(parent_watch(parent, server.stop), "constrained-parent").start())
     return watches
 
 

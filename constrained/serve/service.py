@@ -1,10 +1,10 @@
-"""Tells listeners what happens, over WebSockets: each has a bounded queue, and one that falls behind is closed."""
+"""What all routes share: turns go through the gate into threads, are watched, and told to those who listen on WebSockets."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from constrained.serve.access import Gate
+from constrained.serve.access import AdmissionGate
 from constrained.serve.errors import RefusedError
 from constrained.serve.settings import Limits
 from constrained.serve.telemetry import Telemetry
-from constrained.serve.turns import Job, Taken, Turns
+from constrained.serve.turns import TurnJob, TurnResult, Turns
 from constrained.serve.wire import Event, EventKind, ReadyReply, TurnReply
 
-NORMAL, GOING_AWAY, TOO_SLOW, NOT_NOW = 1000, 1001, 1008, 1013
+T = TypeVar("T")
+GOING_AWAY, TOO_SLOW, NOT_NOW = 1001, 1008, 1013  # a WebSocket's close codes
+N_LATE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,27 +42,27 @@ class Events:
         self._limits = limits
         self._listeners: set[_Listener] = set()
 
-    def turn(self, tenant: str, reply: TurnReply) -> None:
+    def send_turn(self, tenant: str, reply: TurnReply) -> None:
         if not self._listeners:
             return
-        told = {name: getattr(reply, name) for name in ("pack", "conversation", "turn_id", "number", "response_id", "source")}
-        event = Event(kind="turn", at=_now(), **told)
+        facts = {name: getattr(reply, name) for name in ("pack", "conversation", "turn_id", "number", "response_id", "source")}
+        event = Event(kind="turn", at=_now(), **facts)
         for listener in list(self._listeners):
             if listener.tenant == tenant and listener.conversation in ("", reply.conversation):
-                self._put(listener, event)
+                self._enqueue(listener, event)
 
-    def all(self, kind: EventKind, *, pack: str = "", detail: str = "") -> None:
+    def send_all(self, kind: EventKind, *, pack: str = "", detail: str = "") -> None:
         event = Event(kind=kind, at=_now(), pack=pack, detail=detail)
         for listener in list(self._listeners):
-            self._put(listener, event)
+            self._enqueue(listener, event)
 
     def close(self) -> None:
         """Tells every listener that the server goes away."""
         for listener in list(self._listeners):
-            self._put(listener, GOING_AWAY)
+            self._enqueue(listener, GOING_AWAY)
 
     @contextmanager
-    def listening(self, tenant: str, conversation: str) -> Iterator[asyncio.Queue[Event | int]]:
+    def subscribe(self, tenant: str, conversation: str) -> Iterator[asyncio.Queue[Event | int]]:
         """A listener's queue. An int in it is the code to close with. Raises RefusedError: 503."""
         if len(self._listeners) >= self._limits.n_listeners:
             raise RefusedError(503, f"{len(self._listeners)} listen already", hint="come again later")
@@ -71,17 +73,17 @@ class Events:
         finally:
             self._listeners.discard(listener)
 
-    def _put(self, listener: _Listener, what: Event | int) -> None:
+    def _enqueue(self, listener: _Listener, what: Event | int) -> None:
         if listener.queue.qsize() >= self._limits.n_events:
             self._listeners.discard(listener)
             what = TOO_SLOW
         listener.queue.put_nowait(what)  # one place is kept for the code to close with
 
 
-async def stream(events: Events, socket: WebSocket, tenant: str, conversation: str, protocol: str | None) -> None:
+async def serve_listener(events: Events, socket: WebSocket, tenant: str, conversation: str, protocol: str | None) -> None:
     """Serves one listener until it leaves, falls behind, or the server stops."""
     try:
-        with events.listening(tenant, conversation) as queue:
+        with events.subscribe(tenant, conversation) as queue:
             await socket.accept(subprotocol=protocol)
             sending = asyncio.create_task(_send(socket, queue))
             receiving = asyncio.create_task(_receive(socket))
@@ -115,59 +117,52 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-# -- What all routes share: turns go through the gate into threads, are watched, and told to listeners. --
-
-T = TypeVar("T")
-N_LATE = 4
-
-
 class Service:
     """One server's turns. Used from one event loop; the turns run in threads."""
 
     def __init__(self, turns: Turns, telemetry: Telemetry) -> None:
         self.turns, self.telemetry = turns, telemetry
         limits = turns.settings.limits
-        self.gate, self.events = Gate(limits), Events(limits)
-        telemetry.waiting(lambda: self.gate.n_waiting)
+        self.gate, self.events = AdmissionGate(limits), Events(limits)
+        telemetry.watch_queue(lambda: self.gate.n_waiting)
         self._threads = ThreadPoolExecutor(limits.n_running, thread_name_prefix="constrained-turn")
-        self._late = ThreadPoolExecutor(N_LATE, thread_name_prefix="constrained-late")  # whose time ended before they had a place
-        self._desk = ThreadPoolExecutor(2, thread_name_prefix="constrained-desk")  # what is no turn does not wait for turns
-        self._taking: set[asyncio.Task[TurnReply]] = set()
+        self._late = ThreadPoolExecutor(N_LATE_THREADS, thread_name_prefix="constrained-late")  # whose time ended before they had a place
+        self._background = ThreadPoolExecutor(2, thread_name_prefix="constrained-background")  # what is no turn does not wait for turns
+        self._tasks: set[asyncio.Task[TurnReply]] = set()
 
-    async def take(self, job: Job, headers: Mapping[str, str] | None = None) -> TurnReply:
+    async def take(self, job: TurnJob) -> TurnReply:
         """The turn's reply. A caller that goes away does not stop it: it is taken, kept, and found by its key."""
-        taking = asyncio.create_task(self._take(job, headers))
-        self._taking.add(taking)
-        taking.add_done_callback(self._taking.discard)
-        return await asyncio.shield(taking)
+        task = asyncio.create_task(self._take(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
 
-    async def _take(self, job: Job, headers: Mapping[str, str] | None) -> TurnReply:
+    async def _take(self, job: TurnJob) -> TurnReply:
         try:
             async with self.gate.turn(job.tenant, job.conversation, self.turns.until_s(job)) as has_place:
-                taken = await self._watched(job, headers, self._threads if has_place else self._late)
+                result = await self._watch(job, self._threads if has_place else self._late)
         except RefusedError as error:
-            self.telemetry.refused({429: "rate", 503: "busy"}.get(error.status, "request"))
+            self.telemetry.count_refusal({429: "rate", 503: "busy"}.get(error.status, "request"))
             raise
-        if taken.turn is not None:
-            self.events.turn(job.tenant, taken.reply)
-        return taken.reply
+        if result.turn is not None:
+            self.events.send_turn(job.tenant, result.reply)
+        return result.reply
 
-    async def _watched(self, job: Job, headers: Mapping[str, str] | None, threads: ThreadPoolExecutor) -> Taken:
+    async def _watch(self, job: TurnJob, threads: ThreadPoolExecutor) -> TurnResult:
         named = {"pack": job.pack if job.pack in self.turns.packs.names else "(unknown)", "conversation": job.conversation}
-        with self.telemetry.turn(**named, tenant=job.tenant, headers=headers) as watch:
-            watch.begin()
-            taken = await asyncio.get_running_loop().run_in_executor(threads, self.turns.take, job)
-            if taken.turn is not None:
-                watch.done(taken.turn, taken.reply.source, degraded=bool(taken.reply.degraded))
-                if not taken.turn.effects:  # the rules of a late turn choose none
-                    self.turns.margin.took(time.monotonic() - taken.decided_s)
-            return taken
+        with self.telemetry.turn(**named, tenant=job.tenant, waited_s=time.monotonic() - job.at_s) as watch:
+            result = await asyncio.get_running_loop().run_in_executor(threads, self.turns.take, job)
+            if result.turn is not None:
+                watch.finish(result.turn, result.reply.source, degraded=bool(result.reply.degraded))
+                if not result.turn.effects:  # the rules of a late turn choose none
+                    self.turns.reserve.add(time.monotonic() - result.decided_s)
+            return result
 
-    async def at_desk(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def in_background(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs what reads the database and is no turn, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._desk, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._background, work, *arguments)
 
-    async def in_turn(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def in_turn_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs what is as much work as a turn, in a thread of the turns."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
@@ -185,17 +180,17 @@ class Service:
         """No new turn from now on; those that were let in are finished."""
         if not self.gate.is_draining:
             self.gate.is_draining = True
-            self.events.all("draining")
+            self.events.send_all("draining")
             self.events.close()
 
     async def close(self) -> None:
         """Waits for the turns that run, then lets go of threads, engines and database."""
         self.drain()
-        if self._taking:
-            await asyncio.wait(self._taking, timeout=self.turns.settings.drain_s)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self.turns.settings.drain_s)
         for threads in (self._threads, self._late):
-            threads.shutdown(wait=not self._taking, cancel_futures=True)
-        self._desk.shutdown()
+            threads.shutdown(wait=not self._tasks, cancel_futures=True)
+        self._background.shutdown()
         for engine in (*self.turns.engines.values(), *self.turns.own.values()):
             close = getattr(engine, "close", None)
             if close is not None:

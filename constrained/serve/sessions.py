@@ -1,20 +1,23 @@
-"""The two tables in which conversations are kept, and the database behind them."""
+"""Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left.
+
+Two tables: ``constrained_conversations`` holds where each conversation stands, ``constrained_turns`` every turn with its reply.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -34,11 +37,9 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.sql.elements import ClauseElement
 
 from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
@@ -47,6 +48,12 @@ from constrained.records.group_commit import SharedFlush
 from constrained.serve.errors import RefusedError
 
 MEMORY = "sqlite://"
+PREPARED, STARTED, DONE = "prepared", "started", "done"
+LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
+MOST_PENDING = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
+
+# -- tables and statements ---------------------------------------------------------------------------------------
+
 metadata = MetaData()
 
 conversations = Table(
@@ -79,122 +86,51 @@ turns = Table(
     Index("constrained_turns_stage", "stage"),
 )
 
+# Made once, since SQLAlchemy keeps the SQL of a statement with it. The parameters of an UPDATE must not have its columns' names.
+_OF_TENANT = turns.c.tenant == bindparam("tenant")
+_OF_CONVERSATION = (_OF_TENANT, turns.c.conversation == bindparam("conversation"))
+_THE_TURN = turns.c.turn_id == bindparam("for_turn")
+_THE_CONVERSATION = (conversations.c.tenant == bindparam("for_tenant"), conversations.c.id == bindparam("for_id"))
+_IS_DONE: ColumnElement[str] = literal_column(f"'{DONE}'")
+_IS_STARTED: ColumnElement[str] = literal_column(f"'{STARTED}'")
 
-def connect(url: str, pool_size: int) -> Engine:
-    """The database of a SQLAlchemy URL, its tables made when they are missing. Raises ConstrainedError."""
-    try:
-        engine = _sqlite(make_url(url or MEMORY)) if (url or MEMORY).startswith("sqlite") else _server(url, pool_size)
-        metadata.create_all(engine)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        hint = "sqlite:///PATH, or postgresql+psycopg://USER@HOST/NAME with: pip install 'constrained[evidence]'"
-        raise ConstrainedError(f"the conversations cannot be kept there: {error}", hint=hint) from error
-    return engine
-
-
-def _sqlite(url: URL) -> Engine:
-    """One connection for all threads: SQLite has one writer anyway. Its file belongs to one process.
-
-    Commits are flushed by ``Sessions``, several at once: so SQLite itself flushes at checkpoints only.
-    """
-    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def prepared(connection: object, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connections have no common type
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine
-
-
-def _server(url: str, pool_size: int) -> Engine:
-    given = make_url(url)
-    if given.drivername in ("postgresql", "postgres"):
-        given = given.set(drivername="postgresql+psycopg")
-    return create_engine(given, pool_size=pool_size, max_overflow=4, pool_pre_ping=True)
-
-
-def own_file(url: str) -> Path | None:
-    """The file of an SQLite URL; None for one in memory and for other databases."""
-    given = make_url(url or MEMORY)
-    is_file = given.drivername.startswith("sqlite") and given.database not in (None, "", ":memory:")
-    return Path(str(given.database)) if is_file else None
-
-
-# -- SQLite by its own driver: the statements that SQLAlchemy writes, without what it does around each of them. --
-
-_DIALECT = sqlite.dialect(paramstyle="named")
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-
-
-class Rows:
-    """What a statement found or changed."""
-
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
-        self._cursor, self.rowcount = cursor, cursor.rowcount
-
-    def first(self) -> Any:
-        """The first row; None when there is none. Nothing can be read after it."""
-        found = self._cursor.fetchone()
-        self._cursor.close()
-        return found
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._cursor.fetchall())
-
-
-class Lite:
-    """One connection to SQLite, with as much of SQLAlchemy's as ``Sessions`` uses. Who calls keeps threads apart."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        driver = connection.connection.driver_connection
-        if not isinstance(driver, sqlite3.Connection):
-            raise TypeError(f"{type(driver).__name__} is no connection to SQLite")
-        self._driver = driver
-        self._driver.isolation_level = None  # transactions are begun and ended here
-        self._texts: dict[int, tuple[ClauseElement, str, Mapping[str, Any]]] = {}
-
-    @contextmanager
-    def begin(self) -> Iterator[None]:
-        """One transaction; it begins to write with its first statement that does."""
-        self._driver.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._driver.execute("ROLLBACK")
-            raise
-        self._driver.execute("COMMIT")
-
-    def execute(self, statement: ClauseElement, parameters: Parameters | None = None) -> Rows:
-        _, text, own = self._texts.get(id(statement)) or self._compiled(statement)
-        if isinstance(parameters, Sequence):
-            return Rows(self._driver.executemany(text, parameters))
-        return Rows(self._driver.execute(text, {**own, **(parameters or {})}))
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def _compiled(self, statement: ClauseElement) -> tuple[ClauseElement, str, Mapping[str, Any]]:
-        """SQL of a statement, and the values that it brings; each is one of a few that live as long as the module."""
-        compiled = statement.compile(dialect=_DIALECT)
-        own = {name: value for name, value in compiled.params.items() if value is not None}
-        self._texts[id(statement)] = statement, str(compiled), own
-        return self._texts[id(statement)]
-
-
-# -- Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left. --
-
-PREPARED, STARTED, DONE = "prepared", "started", "done"
-LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
-MOST_UNMARKED = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
-Database = Connection | Lite
+_PING = text("SELECT 1")
+_LAST_TURN = (
+    (turns.c.tenant == conversations.c.tenant) & (turns.c.conversation == conversations.c.id) & (turns.c.number == conversations.c.number)
+)
+_SELECT_CONVERSATION = (
+    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage)
+    .select_from(conversations.outerjoin(turns, _LAST_TURN))
+    .where(*_THE_CONVERSATION)
+)
+_COUNT_CONVERSATIONS = select(func.count()).select_from(conversations).where(conversations.c.tenant == bindparam("tenant"))
+_INSERT_CONVERSATION = insert(conversations)
+_UPDATE_CONVERSATION = (
+    update(conversations)
+    .where(*_THE_CONVERSATION)
+    .values({name: bindparam(f"new_{name}") for name in ("pack", "number", "memory", "state", "at")})
+)
+_UPDATE_AFTER_EFFECTS = (
+    update(conversations)
+    .where(*_THE_CONVERSATION, conversations.c.number == bindparam("for_number"))
+    .values(state=bindparam("new_state"), memory=func.coalesce(bindparam("new_memory"), conversations.c.memory))
+)
+_DELETE_CONVERSATION = delete(conversations).where(*_THE_CONVERSATION)
+_SELECT_BY_KEY = select(turns).where(_OF_TENANT, turns.c.request_key == bindparam("key"))
+_SELECT_TURN = select(turns).where(*_OF_CONVERSATION, turns.c.number == bindparam("number"))
+_SELECT_LAST_TURNS = select(turns).where(*_OF_CONVERSATION).order_by(turns.c.number.desc()).limit(bindparam("most"))
+_SELECT_UNFINISHED = select(turns).where(turns.c.stage != _IS_DONE).order_by(turns.c.conversation, turns.c.number)
+_INSERT_TURN = insert(turns)
+_START_TURN = update(turns).where(_THE_TURN).values(stage=_IS_STARTED)
+_FINISH_TURN = update(turns).where(_THE_TURN).values(stage=_IS_DONE, reply=bindparam("new_reply"), seal=bindparam("new_seal"))
+_MARK_DONE = update(turns).where(_THE_TURN).values(stage=_IS_DONE, seal=bindparam("new_seal"))
+_DELETE_TURN = delete(turns).where(_THE_TURN)
+_DELETE_TURNS = delete(turns).where(*_OF_CONVERSATION)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A conversation between two turns, as JSON texts."""
+class StoredConversation:
+    """A conversation between two turns; memory and state as JSON texts. ``is_complete``: nothing of its last turn is left to do."""
 
     tenant: str
     id: str
@@ -202,14 +138,15 @@ class Stored:
     number: int
     memory: str
     state: str
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
-class TurnRow:
-    """A turn as it is kept.
+class StoredTurn:
+    """A turn as it is kept; the fields are the columns of the table.
 
     Attributes:
-        key: under which a repeated request finds it; None where the request named none. fingerprint: of the request.
+        request_key: under which a repeated request finds it; None where the request named none. fingerprint: of the request.
         stage: ``prepared`` (its record may not be in the log yet), ``started`` (its effects may have run), ``done``.
         before: the Memory and state that it began with. reply: the TurnReply; ``seal``: the record's place in the log.
     """
@@ -218,7 +155,7 @@ class TurnRow:
     tenant: str
     conversation: str
     number: int
-    key: str | None
+    request_key: str | None
     fingerprint: str
     stage: str
     before: str
@@ -226,254 +163,54 @@ class TurnRow:
     seal: str = "{}"
 
 
-class Sessions:
-    """The conversations of one server, or of several on one PostgreSQL. Thread-safe.
-
-    Args:
-        url: of SQLAlchemy; in memory when empty. An SQLite file is refused while another process has it.
-        pool_size: connections, where there is a pool: one a turn that runs.
-    """
-
-    def __init__(self, url: str = "", *, pool_size: int = 16) -> None:
-        self._claim = _claimed(url)
-        self._engine = connect(url, pool_size)
-        self.is_shared = self._engine.dialect.name != "sqlite"
-        self._lock = threading.RLock()
-        self._one = None if self.is_shared else Lite(self._engine.connect())
-        path = own_file(url)
-        self._flush = SharedFlush(path.with_name(path.name + "-wal")) if path is not None else None
-        self._unmarked: dict[str, str] = {}  # turn id -> seal, of turns that are done and not yet marked so
-
-    @contextmanager
-    def held(self, tenant: str, name: str) -> Iterator[TenantStore]:
-        """The book, while no other turn holds the same name. Within one process the caller sees to that."""
-        if self._one is not None:
-            yield TenantStore(self, self._one, tenant)
-            return
-        with _told(), self._engine.connect() as connection:
-            number = int.from_bytes(hashlib.sha256(f"{tenant}\0{name}".encode()).digest()[:8], "big", signed=True)
-            with connection.begin():
-                connection.execute(text(f"SET lock_timeout = {LOCK_WAIT_MS}"))
-                connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
-            try:
-                yield TenantStore(self, connection, tenant)
-            finally:
-                with connection.begin():
-                    connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
-
-    def unfinished(self) -> list[TurnRow]:
-        """Turns that a crash may have interrupted, oldest first."""
-        with self._reading() as connection:
-            return [row for found in connection.execute(_UNFINISHED) if (row := _turn(found)).turn_id not in self._unmarked]
-
-    def is_reachable(self) -> bool:
-        try:
-            with self._reading() as connection:
-                connection.execute(_PING)
-        except ConstrainedError:
-            return False
-        return True
-
-    def close(self) -> None:
-        with self._lock:
-            if self._one is not None:
-                with self._begun() as connection:
-                    self.mark(connection)
-                self._one.close()
-            self._engine.dispose()
-            if self._claim is not None:
-                files.release(self._claim)
-                self._claim = None
-
-    # -- what the book is made of ------------------------------------------------------------------------
-
-    @contextmanager
-    def _reading(self, connection: Database | None = None) -> Iterator[Database]:
-        """For one question: on SQLite that needs no transaction."""
-        if self._one is None:
-            with self._begun(connection) as found:
-                yield found
-        else:
-            with _told(), self._lock:
-                yield self._one
-
-    @contextmanager
-    def _begun(self, connection: Database | None = None) -> Iterator[Database]:
-        """One transaction; on SQLite one at a time."""
-        with _told():
-            if self._one is not None:
-                with self._lock, self._one.begin():
-                    yield self._one
-            elif connection is not None:
-                with connection.begin():
-                    yield connection
-            else:
-                with self._engine.begin() as fresh:
-                    yield fresh
-
-    def flush(self) -> None:
-        """Waits until what was committed would survive a power cut."""
-        if self._flush is not None:
-            self._flush.wait()
-
-    def done(self, turn_id: str, seal: str) -> None:
-        """A turn without effects is done. Its row is marked with the next transaction: one less for each turn."""
-        with self._lock:
-            self._unmarked[turn_id] = seal
-            is_due = self.is_shared or len(self._unmarked) >= MOST_UNMARKED
-        if is_due:
-            with self._begun() as connection:
-                self.mark(connection)
-
-    def seal_of(self, turn_id: str) -> str | None:
-        return self._unmarked.get(turn_id)
-
-    def mark(self, connection: Database) -> None:
-        with self._lock:
-            if not self._unmarked:
-                return
-            found = [{"its_id": turn_id, "its_seal": seal} for turn_id, seal in self._unmarked.items()]
-            connection.execute(_MARK, found)
-            self._unmarked.clear()
+# -- the database ------------------------------------------------------------------------------------------------
 
 
-class TenantStore:
-    """One tenant's conversations, while a turn is taken. Each method is one transaction; failures are AuditErrors."""
-
-    def __init__(self, sessions: Sessions, connection: Database, tenant: str) -> None:
-        self._sessions, self._connection, self._tenant = sessions, connection, tenant
-
-    def find(self, conversation: str) -> Stored | None:
-        with self._sessions._reading(self._connection) as connection:
-            found = connection.execute(_FIND, {"tenant": self._tenant, "conversation": conversation}).first()
-        return Stored(*found[:6]) if found else None
-
-    def repeated(self, key: str) -> TurnRow | None:
-        """The turn that a request with this key was answered with."""
-        return self._row(_REPEATED, key=key)
-
-    def turn(self, conversation: str, number: int) -> TurnRow | None:
-        return self._row(_TURN, conversation=conversation, number=number)
-
-    def is_done(self, conversation: str, number: int) -> bool:
-        """Whether nothing of a turn is left to do; there may be no such turn."""
-        with self._sessions._reading(self._connection) as connection:
-            found = connection.execute(_STAGE, {"tenant": self._tenant, "conversation": conversation, "number": number}).first()
-        return found is None or found[1] == DONE or self._sessions.seal_of(found[0]) is not None
-
-    def turns(self, conversation: str, most: int) -> list[TurnRow]:
-        """The last turns of a conversation, oldest first."""
-        asked = {"tenant": self._tenant, "conversation": conversation, "most": most}
-        with self._sessions._reading(self._connection) as connection:
-            found = [self._sealed(_turn(row)) for row in connection.execute(_TURNS, asked)]
-        return found[::-1]
-
-    def count(self) -> int:
-        with self._sessions._reading(self._connection) as connection:
-            found = connection.execute(_COUNT, {"tenant": self._tenant}).first()
-        return int(found[0]) if found else 0
-
-    def prepare(self, row: TurnRow, pack: str, memory: Memory, state: str) -> None:
-        """Keeps a turn and what the conversation is after it; durable before its record is. A second one of its number is refused."""
-        kept = {"tenant": self._tenant, "id": row.conversation, "pack": pack, "number": row.number}
-        kept |= {"memory": memory.model_dump_json(), "state": state, "at": _now()}
-        try:
-            with self._sessions._begun(self._connection) as connection:
-                if not self._sessions.is_shared:
-                    self._sessions.mark(connection)
-                if connection.execute(_MOVE, _as_parameters(kept)).rowcount == 0:
-                    connection.execute(_BEGIN, kept)
-                connection.execute(_KEEP, _columns(row))
-            self._sessions.flush()
-        except (IntegrityError, sqlite3.IntegrityError) as error:
-            raise RefusedError(409, "another turn of this conversation came first", hint="send the request again") from error
-
-    def withdraw(self, row: TurnRow, before: Stored | None) -> None:
-        """Takes back what ``prepare`` kept: the record could not be written, nothing was released."""
-        with self._sessions._begun(self._connection) as connection:
-            connection.execute(_WITHDRAW, {"its_id": row.turn_id})
-            if before is None:
-                connection.execute(_FORGET, {"tenant": self._tenant, "conversation": row.conversation})
-                return
-            kept = {"tenant": self._tenant, "id": row.conversation, "pack": before.pack, "number": before.number}
-            kept |= {"memory": before.memory, "state": before.state, "at": _now()}
-            connection.execute(_MOVE, _as_parameters(kept))
-
-    def start(self, turn_id: str) -> None:
-        """From here on the effects of the turn may have run."""
-        with self._sessions._begun(self._connection) as connection:
-            connection.execute(_START, {"its_id": turn_id})
-        self._sessions.flush()
-
-    def finish(self, row: TurnRow, reply: str, seal: str, state: str, memory: Memory | None = None) -> None:
-        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later."""
-        with self._sessions._begun(self._connection) as connection:
-            connection.execute(_FINISH, {"its_id": row.turn_id, "its_reply": reply, "its_seal": seal})
-            kept = {"its_state": state, "its_memory": None if memory is None else memory.model_dump_json()}
-            connection.execute(_GO_ON, {"its_tenant": self._tenant, "its_id": row.conversation, "its_number": row.number} | kept)
-        self._sessions.flush()
-
-    def forget(self, conversation: str) -> bool:
-        """Deletes a conversation and its turns here; its records stay in the log."""
-        with self._sessions._begun(self._connection) as connection:
-            asked = {"tenant": self._tenant, "conversation": conversation}
-            connection.execute(_FORGET_TURNS, asked)
-            return connection.execute(_FORGET, asked).rowcount > 0
-
-    def _row(self, query: Any, **asked: Any) -> TurnRow | None:
-        with self._sessions._reading(self._connection) as connection:
-            found = connection.execute(query, {"tenant": self._tenant, **asked}).first()
-        return self._sealed(_turn(found)) if found else None
-
-    def _sealed(self, row: TurnRow) -> TurnRow:
-        """A turn that is done, though its row is not marked yet, reads as done."""
-        seal = self._sessions.seal_of(row.turn_id)
-        return row if seal is None else TurnRow(*(_columns(row) | {"stage": DONE, "seal": seal}).values())
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _columns(row: TurnRow) -> dict[str, Any]:
-    return {
-        "turn_id": row.turn_id,
-        "tenant": row.tenant,
-        "conversation": row.conversation,
-        "number": row.number,
-        "request_key": row.key,
-        "fingerprint": row.fingerprint,
-        "stage": row.stage,
-        "before": row.before,
-        "reply": row.reply,
-        "seal": row.seal,
-    }
-
-
-def _turn(found: Any) -> TurnRow:
-    return TurnRow(*found)
-
-
-def _as_parameters(kept: dict[str, Any]) -> dict[str, Any]:
-    return {f"its_{name}": value for name, value in kept.items()}
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Whatever the database raises is an AuditError: nothing is released. A broken rule of the tables is left to the caller."""
+def connect(url: str, pool_size: int) -> Engine:
+    """The database of a SQLAlchemy URL, its tables made when they are missing. Raises ConstrainedError."""
     try:
-        yield
-    except (IntegrityError, sqlite3.IntegrityError):
-        raise
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = getattr(error, "orig", None) or error
-        hint = "nothing was released; see to the database"
-        raise AuditError(f"the conversations cannot be kept: {type(cause).__name__}", hint=hint) from error
+        given = make_url(url or MEMORY)
+        engine = _sqlite_engine(given) if given.drivername.startswith("sqlite") else _server_engine(given, pool_size)
+        metadata.create_all(engine)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        hint = "sqlite:///PATH, or postgresql+psycopg://USER@HOST/NAME with: pip install 'constrained[evidence]'"
+        raise ConstrainedError(f"the conversations cannot be kept there: {error}", hint=hint) from error
+    return engine
 
 
-def _claimed(url: str) -> int | None:
+def _sqlite_engine(url: URL) -> Engine:
+    """One connection for all threads: SQLite has one writer anyway. Its file belongs to one process.
+
+    Commits are flushed by ``Sessions``, several at once: so SQLite itself flushes at checkpoints only.
+    """
+    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: object, _: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connections have no common type
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+def _server_engine(url: URL, pool_size: int) -> Engine:
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    return create_engine(url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite URL; None for one in memory and for other databases."""
+    given = make_url(url or MEMORY)
+    is_file = given.drivername.startswith("sqlite") and given.database not in (None, "", ":memory:")
+    return Path(str(given.database)) if is_file else None
+
+
+def _claim_file(url: str) -> int | None:
     """The lock on an SQLite file, kept as long as the process lives: two servers on one file would not see each other's turns."""
-    path = own_file(url)
+    path = sqlite_file(url)
     if path is None:
         return None
     lock_file = path.with_name(path.name + ".lock")
@@ -490,45 +227,216 @@ def _claimed(url: str) -> int | None:
         raise ConstrainedError(f"another server keeps its conversations in {path}", hint=hint) from error
 
 
-_MINE = turns.c.tenant == bindparam("tenant")
-_ITS_CONVERSATION = turns.c.conversation == bindparam("conversation")
-_HERE = (conversations.c.tenant == bindparam("tenant"), conversations.c.id == bindparam("conversation"))
-_FIND = select(conversations).where(*_HERE)
-_REPEATED = select(turns).where(_MINE, turns.c.request_key == bindparam("key"))
-_TURN = select(turns).where(_MINE, _ITS_CONVERSATION, turns.c.number == bindparam("number"))
-_TURNS = select(turns).where(_MINE, _ITS_CONVERSATION).order_by(turns.c.number.desc()).limit(bindparam("most"))
-_COUNT = select(func.count()).select_from(conversations).where(conversations.c.tenant == bindparam("tenant"))
-_BEGIN, _KEEP = insert(conversations), insert(turns)
-_MOVE = (
-    update(conversations)
-    .where(conversations.c.tenant == bindparam("its_tenant"), conversations.c.id == bindparam("its_id"))
-    .values(
-        pack=bindparam("its_pack"),
-        number=bindparam("its_number"),
-        memory=bindparam("its_memory"),
-        state=bindparam("its_state"),
-        at=bindparam("its_at"),
-    )
-)
-_WITHDRAW = delete(turns).where(turns.c.turn_id == bindparam("its_id"))
-_STAGE = select(turns.c.turn_id, turns.c.stage).where(_MINE, _ITS_CONVERSATION, turns.c.number == bindparam("number"))
-_UNFINISHED = select(turns).where(turns.c.stage != literal_column(f"'{DONE}'")).order_by(turns.c.conversation, turns.c.number)
-_PING = text("SELECT 1")
-_START = update(turns).where(turns.c.turn_id == bindparam("its_id")).values(stage=literal_column(f"'{STARTED}'"))
-_FINISH = (
-    update(turns)
-    .where(turns.c.turn_id == bindparam("its_id"))
-    .values(stage=literal_column(f"'{DONE}'"), reply=bindparam("its_reply"), seal=bindparam("its_seal"))
-)
-_GO_ON = (
-    update(conversations)
-    .where(
-        conversations.c.tenant == bindparam("its_tenant"),
-        conversations.c.id == bindparam("its_id"),
-        conversations.c.number == bindparam("its_number"),
-    )
-    .values(state=bindparam("its_state"), memory=func.coalesce(bindparam("its_memory"), conversations.c.memory))
-)
-_MARK = update(turns).where(turns.c.turn_id == bindparam("its_id")).values(stage=literal_column(f"'{DONE}'"), seal=bindparam("its_seal"))
-_FORGET = delete(conversations).where(*_HERE)
-_FORGET_TURNS = delete(turns).where(_MINE, _ITS_CONVERSATION)
+class Sessions:
+    """The conversations of one server, or of several on one PostgreSQL. Thread-safe.
+
+    Args:
+        url: of SQLAlchemy; in memory when empty. An SQLite file is refused while another process has it.
+        pool_size: connections, where there is a pool: one a turn that runs.
+    """
+
+    def __init__(self, url: str = "", *, pool_size: int = 16) -> None:
+        self._claim = _claim_file(url)
+        self._engine = connect(url, pool_size)
+        self.is_shared = self._engine.dialect.name != "sqlite"
+        self._lock = threading.RLock()
+        self._sqlite = None if self.is_shared else self._engine.connect()
+        path = sqlite_file(url)
+        self._flush = SharedFlush(path.with_name(path.name + "-wal")) if path is not None else None
+        self._pending: dict[str, str] = {}  # turn id -> seal, of turns that are done and not yet marked so
+
+    @contextmanager
+    def hold(self, tenant: str, name: str) -> Iterator[TenantStore]:
+        """The tenant's store, while no other turn holds the same name. Within one process the caller sees to that."""
+        if self._sqlite is not None:
+            yield TenantStore(self, self._sqlite, tenant)
+            return
+        with _database_errors(), self._engine.connect() as connection:
+            number = int.from_bytes(hashlib.sha256(f"{tenant}\0{name}".encode()).digest()[:8], "big", signed=True)
+            with connection.begin():
+                connection.execute(text(f"SET lock_timeout = {LOCK_WAIT_MS}"))
+                connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
+            try:
+                yield TenantStore(self, connection, tenant)
+            finally:
+                with connection.begin():
+                    connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+
+    def unfinished_turns(self) -> list[StoredTurn]:
+        """Turns that a crash may have interrupted, oldest first."""
+        with self.transaction() as connection:
+            rows = [StoredTurn(*row) for row in connection.execute(_SELECT_UNFINISHED)]
+        return [row for row in rows if row.turn_id not in self._pending]
+
+    def is_reachable(self) -> bool:
+        try:
+            with self.transaction() as connection:
+                connection.execute(_PING)
+        except ConstrainedError:
+            return False
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            if self._sqlite is not None:
+                with self.transaction() as connection:
+                    self.write_pending(connection)
+                self._sqlite.close()
+            self._engine.dispose()
+            if self._claim is not None:
+                files.release(self._claim)
+                self._claim = None
+
+    # -- for TenantStore ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """One transaction; on SQLite one at a time."""
+        with _database_errors():
+            if self._sqlite is not None:
+                with self._lock, self._sqlite.begin():
+                    yield self._sqlite
+            elif connection is not None:
+                with connection.begin():
+                    yield connection
+            else:
+                with self._engine.begin() as fresh:
+                    yield fresh
+
+    def flush(self) -> None:
+        """Waits until what was committed would survive a power cut."""
+        if self._flush is not None:
+            self._flush.wait()
+
+    def finish_later(self, turn_id: str, seal: str) -> None:
+        """A turn without effects is done. Its row is marked with the next transaction: one less for each turn."""
+        with self._lock:
+            self._pending[turn_id] = seal
+            is_due = self.is_shared or len(self._pending) >= MOST_PENDING
+        if is_due:
+            with self.transaction() as connection:
+                self.write_pending(connection)
+
+    def pending_seal(self, turn_id: str) -> str | None:
+        """The seal of a turn that is done, though its row does not say so yet."""
+        return self._pending.get(turn_id)
+
+    def write_pending(self, connection: Connection) -> None:
+        with self._lock:
+            if self._pending:
+                connection.execute(_MARK_DONE, [{"for_turn": turn_id, "new_seal": seal} for turn_id, seal in self._pending.items()])
+                self._pending.clear()
+
+
+class TenantStore:
+    """One tenant's conversations, while a turn is taken. Each method is one transaction; failures are AuditErrors."""
+
+    def __init__(self, sessions: Sessions, connection: Connection, tenant: str) -> None:
+        self._sessions, self._connection, self._tenant = sessions, connection, tenant
+
+    def find(self, conversation: str) -> StoredConversation | None:
+        found = self._first(_SELECT_CONVERSATION, **self._named(conversation))
+        if found is None:
+            return None
+        tenant, name, pack, number, memory, state, turn_id, stage = found
+        is_complete = stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None
+        return StoredConversation(tenant, name, pack, number, memory, state, is_complete)
+
+    def find_repeat(self, key: str) -> StoredTurn | None:
+        """The turn that a request with this key was answered with."""
+        return self._turn(self._first(_SELECT_BY_KEY, tenant=self._tenant, key=key))
+
+    def find_turn(self, conversation: str, number: int) -> StoredTurn | None:
+        return self._turn(self._first(_SELECT_TURN, tenant=self._tenant, conversation=conversation, number=number))
+
+    def last_turns(self, conversation: str, most: int) -> list[StoredTurn]:
+        """The last turns of a conversation, oldest first."""
+        asked = {"tenant": self._tenant, "conversation": conversation, "most": most}
+        with self._sessions.transaction(self._connection) as connection:
+            found = [one for row in connection.execute(_SELECT_LAST_TURNS, asked) if (one := self._turn(row))]
+        return found[::-1]
+
+    def count(self) -> int:
+        return int(self._first(_COUNT_CONVERSATIONS, tenant=self._tenant)[0])
+
+    def prepare(self, turn: StoredTurn, pack: str, memory: Memory, state: str) -> None:
+        """Keeps a turn and what the conversation is after it; durable before its record is. A second one of its number is refused."""
+        values = {"pack": pack, "number": turn.number, "memory": memory.model_dump_json(), "state": state}
+        try:
+            with self._sessions.transaction(self._connection) as connection:
+                if not self._sessions.is_shared:
+                    self._sessions.write_pending(connection)
+                if not self._move(connection, turn.conversation, values):
+                    key = {"tenant": self._tenant, "id": turn.conversation}
+                    connection.execute(_INSERT_CONVERSATION, {**key, **values, "at": _now()})
+                connection.execute(_INSERT_TURN, {column.name: getattr(turn, column.name) for column in turns.c})
+            self._sessions.flush()
+        except IntegrityError as error:
+            raise RefusedError(409, "another turn of this conversation came first", hint="send the request again") from error
+
+    def withdraw(self, turn: StoredTurn, before: StoredConversation | None) -> None:
+        """Takes back what ``prepare`` kept: the record could not be written, nothing was released."""
+        with self._sessions.transaction(self._connection) as connection:
+            connection.execute(_DELETE_TURN, {"for_turn": turn.turn_id})
+            if before is None:
+                connection.execute(_DELETE_CONVERSATION, self._named(turn.conversation))
+            else:
+                values = {"pack": before.pack, "number": before.number, "memory": before.memory, "state": before.state}
+                self._move(connection, turn.conversation, values)
+
+    def start(self, turn_id: str) -> None:
+        """From here on the effects of the turn may have run."""
+        with self._sessions.transaction(self._connection) as connection:
+            connection.execute(_START_TURN, {"for_turn": turn_id})
+        self._sessions.flush()
+
+    def finish(self, turn: StoredTurn, reply: str, seal: str, state: str, memory: Memory | None = None) -> None:
+        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later."""
+        after = {"new_state": state, "new_memory": None if memory is None else memory.model_dump_json()}
+        with self._sessions.transaction(self._connection) as connection:
+            connection.execute(_FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
+            connection.execute(_UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
+        self._sessions.flush()
+
+    def forget(self, conversation: str) -> bool:
+        """Deletes a conversation and its turns here; its records stay in the log."""
+        with self._sessions.transaction(self._connection) as connection:
+            connection.execute(_DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
+            return connection.execute(_DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
+
+    def _named(self, conversation: str) -> dict[str, Any]:
+        return {"for_tenant": self._tenant, "for_id": conversation}
+
+    def _move(self, connection: Connection, conversation: str, values: dict[str, Any]) -> bool:
+        """Whether there was such a conversation to update."""
+        new = {f"new_{name}": value for name, value in {**values, "at": _now()}.items()}
+        return connection.execute(_UPDATE_CONVERSATION, {**self._named(conversation), **new}).rowcount > 0
+
+    def _first(self, query: Any, **asked: Any) -> Any:
+        with self._sessions.transaction(self._connection) as connection:
+            return connection.execute(query, asked).first()
+
+    def _turn(self, row: Any) -> StoredTurn | None:
+        """A turn that is done, though its row is not marked yet, reads as done."""
+        if row is None:
+            return None
+        turn = StoredTurn(*row)
+        seal = self._sessions.pending_seal(turn.turn_id)
+        return turn if seal is None else replace(turn, stage=DONE, seal=seal)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    """Whatever the database raises is an AuditError: nothing is released. A broken rule of the tables is left to the caller."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        hint = "nothing was released; see to the database"
+        raise AuditError(f"the conversations cannot be kept: {type(cause).__name__}", hint=hint) from error

@@ -95,7 +95,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def kept_token(folder: Path) -> str:
+def read_or_make_token(folder: Path) -> str:
     """The token of a data folder, made on first use and readable by its owner only: a restarted server keeps its clients."""
     path = folder / "token"
     if not path.is_file():

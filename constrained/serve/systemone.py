@@ -168,15 +168,15 @@ def _answer(question: ChoiceQuestion | ScoreQuestion | NoulQuestion, found: Dist
         return {
             "type": "score",
             "score": expected,
-            "probabilities": _named(legend, shares),
+            "probabilities": _by_name(legend, shares),
             "confidence": closeness(shares),
             "legend": legend,
         }
     names = list(question.criteria)
-    return {"type": "choice", "choice": names[found.best], "probabilities": _named(names, shares), "confidence": confidence(shares)}
+    return {"type": "choice", "choice": names[found.best], "probabilities": _by_name(names, shares), "confidence": confidence(shares)}
 
 
-def _named(names: Any, shares: Sequence[float]) -> dict[str, float]:
+def _by_name(names: Any, shares: Sequence[float]) -> dict[str, float]:
     return dict(zip(names, shares, strict=True))
 
 

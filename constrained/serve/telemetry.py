@@ -3,10 +3,12 @@
     telemetry = Telemetry()
     with telemetry.turn(pack="tavern", conversation=name, tenant="shop-7") as watch:
         turn = dialogue.reply(message, state)
-        watch.done(turn, source="model")
+        watch.finish(turn, source="model")
 
-Traces and GenAI metrics go to whatever OpenTelemetry SDK the process has (none: they cost nothing); counters and
-histograms are also held here, for a Prometheus scrape. Names follow OpenTelemetry's GenAI conventions where these have one.
+Requests are traced and measured by OpenTelemetry's FastAPI instrumentation; the span of a turn, with a child for each stage,
+lies within the span of its request. Traces and OpenTelemetry metrics go to whatever SDK the process has (none: they cost
+little); counters and histograms of turns are also held here, for a Prometheus scrape. Names follow OpenTelemetry's GenAI
+conventions where these have one.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Literal, TextIO
 
-from opentelemetry import metrics, propagate, trace
+from fastapi import FastAPI
+from opentelemetry import metrics, trace
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from constrained.dialogue.turn import Turn
 
@@ -61,7 +64,7 @@ class Usage:
 
 
 class Telemetry:
-    """One server's instruments. Thread-safe; ``done`` takes well under a millisecond.
+    """One server's instruments. Thread-safe; ``finish`` takes well under a millisecond.
 
     Args:
         content: also log messages, replies and what was heard. Off: neither logs nor traces hold them.
@@ -79,57 +82,62 @@ class Telemetry:
     ) -> None:
         self.content, self.handing_over = content, handing_over
         self.tracer = trace.get_tracer("constrained", tracer_provider=tracer_provider)
+        self._tracers, self._meters = tracer_provider, meter_provider
         self.prometheus = _Prometheus()
         self._otel = _OpenTelemetry(meter_provider)
         self._tenants: set[str] = set()
         self._lock = threading.Lock()
-        self._log = logging.getLogger(LOGGER)
+        self.log = logging.getLogger(LOGGER)
+
+    def instrument(self, app: FastAPI) -> None:
+        """A span and a duration for each request of the app. Where ``opentelemetry-instrument`` did so already, nothing more."""
+        if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+            FastAPIInstrumentor.instrument_app(
+                app,
+                tracer_provider=self._tracers,
+                meter_provider=self._meters,
+                exclude_spans=["receive", "send"],  # one for each part of a body
+            )
 
     @contextmanager
-    def turn(
-        self, *, pack: str, conversation: str, tenant: str = "default", headers: Mapping[str, str] | None = None
-    ) -> Iterator[TurnWatch]:
+    def turn(self, *, pack: str, conversation: str, tenant: str = "default", waited_s: float = 0.0) -> Iterator[TurnWatch]:
         """Watches one turn. What it raises is counted, logged by its type, and raised on.
 
         Args:
-            headers: of the request; its ``traceparent`` makes the turn part of the caller's trace.
+            waited_s: seconds that the turn was in the queue before.
         """
-        parent = propagate.extract(dict(headers)) if headers else None
+        start_ns = time.time_ns() - int(waited_s * 1e9)
         names = {"gen_ai.operation.name": "invoke_agent", "gen_ai.provider.name": "constrained", "gen_ai.agent.name": pack}
         with self.tracer.start_as_current_span(
             f"invoke_agent {pack}",
-            context=parent,
             kind=SpanKind.INTERNAL,
             attributes={**names, "gen_ai.conversation.id": conversation},
+            start_time=start_ns,
             record_exception=False,  # an exception's text may quote the message
             set_status_on_exception=False,
         ) as span:
-            watch = TurnWatch(self, span, pack, conversation, self._bounded(tenant))
+            watch = TurnWatch(self, span, pack, conversation, self._tenant_label(tenant), start_ns, waited_s)
             self.prometheus.in_flight.inc()
             try:
                 yield watch
             except BaseException as error:
-                watch.failed(error)
+                watch.fail(error)
                 raise
             finally:
                 self.prometheus.in_flight.dec()
 
-    def refused(self, reason: str) -> None:
+    def count_refusal(self, reason: str) -> None:
         """Counts a request that never became a turn: ``busy``, ``rate``, ``token``, ``too_large``, ``draining``, ..."""
         self.prometheus.refused.labels(reason).inc()
 
-    def waiting(self, n: Callable[[], float]) -> None:
+    def watch_queue(self, n: Callable[[], float]) -> None:
         """Shows the length of the queue; ``n`` is called at each scrape."""
         self.prometheus.waiting.set_function(n)
 
-    def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """One HTTP request. ``route`` is the template ("/v1/catalogs/{pack}"), never the path: a path is a label without end."""
-        self.prometheus.http.labels(route, method, str(status)).observe(seconds)
-
-    def reloaded(self, pack: str, is_accepted: bool) -> None:
+    def count_reload(self, pack: str, is_accepted: bool) -> None:
         """A catalog or its logic was read anew, and taken over or refused."""
         self.prometheus.reloads.labels(pack, "accepted" if is_accepted else "refused").inc()
-        self._log.info("reload", extra={"facts": {"pack": pack, "accepted": is_accepted}})
+        self.log.info("reload", extra={"facts": {"pack": pack, "accepted": is_accepted}})
 
     def exposition(self) -> tuple[bytes, str]:
         """The metrics as a Prometheus scrape reads them, and their content type."""
@@ -139,69 +147,62 @@ class Telemetry:
         """What each tenant used, by pack and outcome, sorted. Counted from the start of this process."""
         return self.prometheus.usage()
 
-    def _bounded(self, tenant: str) -> str:
+    def _tenant_label(self, tenant: str) -> str:
         with self._lock:
             if tenant in self._tenants or len(self._tenants) < MOST_TENANTS:
                 self._tenants.add(tenant)
                 return tenant
         return OTHER_TENANTS
 
-    def _told(self, facts: _Facts, stages_ms: Mapping[str, float]) -> None:
+    def count(self, facts: _TurnFacts, stages_ms: Mapping[str, float]) -> None:
         self.prometheus.count(facts, stages_ms)
         self._otel.count(facts)
 
 
 class TurnWatch:
-    """One turn under way: ``begin`` when its wait is over, then ``done``."""
+    """One turn under way."""
 
-    def __init__(self, telemetry: Telemetry, span: Span, pack: str, conversation: str, tenant: str) -> None:
+    def __init__(self, telemetry: Telemetry, span: Span, pack: str, conversation: str, tenant: str, start_ns: int, waited_s: float) -> None:
         self.pack, self.conversation, self.tenant = pack, conversation, tenant
         self._telemetry, self._span = telemetry, span
-        self._start_ns, self._begin_ns = time.time_ns(), 0
-        self._start_s = time.perf_counter()
+        self._start_ns, self._waited_s = start_ns, waited_s
+        self._begin_s = time.perf_counter()
 
-    def begin(self) -> None:
-        """The turn left the queue. Without it no waiting is told apart."""
-        self._begin_ns = time.time_ns()
-
-    def done(self, turn: Turn, source: Source, *, degraded: bool = False) -> None:
+    def finish(self, turn: Turn, source: Source, *, degraded: bool = False) -> None:
         """The reply is about to be released. ``degraded``: a model was asked and did not answer, the rules chose."""
-        facts = _facts(turn, self, source, degraded, time.perf_counter() - self._start_s)
-        stages_ms = self._stages(turn.trace.timings_ms)
+        facts = _facts(turn, self, source, degraded, self._waited_s + time.perf_counter() - self._begin_s)
+        stages_ms = self._stages(turn.trace.timings_ms, facts.seconds)
         if self._span.is_recording():
             self._span.set_attributes(facts.attributes())
         telemetry = self._telemetry
-        telemetry._told(facts, stages_ms)
-        if telemetry._log.isEnabledFor(logging.INFO):
+        telemetry.count(facts, stages_ms)
+        if telemetry.log.isEnabledFor(logging.INFO):
             content = _content(turn) if telemetry.content else {}
-            telemetry._log.info("turn", extra={"facts": facts.logged(stages_ms) | self._traced() | content})
+            telemetry.log.info("turn", extra={"facts": facts.log_fields(stages_ms) | self._trace_ids() | content})
 
-    def failed(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """No reply was released. The text of the error is kept out of metrics and traces: it may quote the message."""
         kind, telemetry = type(error).__name__, self._telemetry
         self._span.set_status(Status(StatusCode.ERROR, kind))
         self._span.set_attribute("error.type", kind)
         telemetry.prometheus.errors.labels(self.pack, kind).inc()
-        facts = {"pack": self.pack, "conversation": self.conversation, "tenant": self.tenant, "error": kind} | self._traced()
+        facts = {"pack": self.pack, "conversation": self.conversation, "tenant": self.tenant, "error": kind} | self._trace_ids()
         said = {"told": str(error)} if telemetry.content else {}
-        telemetry._log.error("turn_failed", extra={"facts": facts | {"where": _where(error)} | said})
+        telemetry.log.error("turn_failed", extra={"facts": facts | {"where": _line_of(error)} | said})
 
-    def _stages(self, timings_ms: Mapping[str, float]) -> dict[str, float]:
+    def _stages(self, timings_ms: Mapping[str, float], seconds: float) -> dict[str, float]:
         """Milliseconds of each stage, each with a span of its own, back to back. What is left over is the commit."""
-        begin_ns = self._begin_ns or self._start_ns
-        stages = {"wait": (begin_ns - self._start_ns) / 1e6, **timings_ms}
-        left_ms = (time.time_ns() - self._start_ns) / 1e6 - sum(stages.values())
-        stages["commit"] = max(0.0, left_ms)
-        if not self._span.is_recording():
-            return stages
-        at_ns = self._start_ns
-        for stage, took_ms in stages.items():
-            span = self._telemetry.tracer.start_span(f"constrained.{stage}", start_time=at_ns)
-            at_ns += int(took_ms * 1e6)
-            span.end(at_ns)
+        stages = {"wait": self._waited_s * 1e3, **timings_ms}
+        stages["commit"] = max(0.0, seconds * 1e3 - sum(stages.values()))
+        if self._span.is_recording():
+            at_ns = self._start_ns
+            for stage, took_ms in stages.items():
+                span = self._telemetry.tracer.start_span(f"constrained.{stage}", start_time=at_ns)
+                at_ns += int(took_ms * 1e6)
+                span.end(at_ns)
         return stages
 
-    def _traced(self) -> dict[str, str]:
+    def _trace_ids(self) -> dict[str, str]:
         context = self._span.get_span_context()
         return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"} if context.is_valid else {}
 
@@ -210,7 +211,7 @@ class TurnWatch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _TurnFacts:
     """Ids, names, counts and probabilities of one turn: nothing that a user wrote and nothing that was heard."""
 
     turn_id: str
@@ -234,7 +235,7 @@ class _Facts:
 
     def attributes(self) -> dict[str, Any]:
         """For the span of the turn. No token is ever generated, and it says so."""
-        told = {
+        values = {
             "gen_ai.response.id": self.turn_id,
             "gen_ai.request.model": self.model,
             "gen_ai.agent.version": self.catalog,
@@ -247,17 +248,17 @@ class _Facts:
             "constrained.effects": self.effects,
         }
         names = ("source", "outcome", "mode", "response_id", "n_options", "n_blocked", "degraded")
-        told |= {f"constrained.{name}": getattr(self, name) for name in names}
-        return {name: value for name, value in told.items() if value is not None}
+        values |= {f"constrained.{name}": getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
-    def logged(self, stages_ms: Mapping[str, float]) -> dict[str, Any]:
-        told = {name: getattr(self, name) for name in self.__slots__ if name != "seconds"}
-        return told | {"total_ms": round(self.seconds * 1000, 3), "stages_ms": {name: round(ms, 3) for name, ms in stages_ms.items()}}
+    def log_fields(self, stages_ms: Mapping[str, float]) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "seconds"}
+        return fields | {"total_ms": round(self.seconds * 1000, 3), "stages_ms": {name: round(ms, 3) for name, ms in stages_ms.items()}}
 
 
-def _facts(turn: Turn, watch: TurnWatch, source: Source, degraded: bool, seconds: float) -> _Facts:
+def _facts(turn: Turn, watch: TurnWatch, source: Source, degraded: bool, seconds: float) -> _TurnFacts:
     decision, names = turn.decision, turn.record.versions
-    return _Facts(
+    return _TurnFacts(
         turn_id=turn.id,
         conversation=watch.conversation,
         pack=watch.pack,
@@ -291,7 +292,7 @@ def _content(turn: Turn) -> dict[str, Any]:
     return {"message": record.message, "text": record.text, "heard": {one.name: one.value for one in record.heard}}
 
 
-def _where(error: BaseException) -> str:
+def _line_of(error: BaseException) -> str:
     """The innermost line that raised, as file:line."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
@@ -317,14 +318,13 @@ class _Prometheus:
         self.seconds = Histogram("constrained_turn_seconds", "Whole turns.", ["pack", "source"], buckets=SECONDS, registry=one)
         self.stages = Histogram("constrained_stage_seconds", "Stages of turns.", ["stage"], buckets=SECONDS, registry=one)
         self.shares = Histogram("constrained_best_probability", "Of the best option.", ["pack"], buckets=SHARES, registry=one)
-        self.http = Histogram("constrained_http_seconds", "HTTP requests.", ["route", "method", "status"], buckets=SECONDS, registry=one)
         self.in_flight = Gauge("constrained_turns_in_flight", "Turns under way.", registry=one)
         self.waiting = Gauge("constrained_turns_waiting", "Turns in the queue.", registry=one)
         self.used_turns = Counter("constrained_usage_turns", "Turns, by who pays.", used, registry=one)
         self.used_tokens = Counter("constrained_usage_tokens", "Tokens that the model read for decisions.", used, registry=one)
         self.used_seconds = Counter("constrained_usage_seconds", "Seconds from message to reply.", used, registry=one)
 
-    def count(self, facts: _Facts, stages_ms: Mapping[str, float]) -> None:
+    def count(self, facts: _TurnFacts, stages_ms: Mapping[str, float]) -> None:
         self.turns.labels(facts.pack, facts.source, facts.mode, facts.outcome).inc()
         self.said.labels(facts.pack, facts.response_id).inc()
         self.seconds.labels(facts.pack, facts.source).observe(facts.seconds)
@@ -360,14 +360,14 @@ class _OpenTelemetry:
         self._tokens = meter.create_histogram("gen_ai.client.token.usage", unit="{token}", description="Tokens the model read.")
         self._turns = meter.create_counter("constrained.turns", unit="{turn}", description="Turns that were replied to.")
 
-    def count(self, facts: _Facts) -> None:
+    def count(self, facts: _TurnFacts) -> None:
         names = {"gen_ai.operation.name": "invoke_agent", "gen_ai.provider.name": "constrained", "gen_ai.agent.name": facts.pack}
         names["gen_ai.request.model"] = facts.model
         self._seconds.record(facts.seconds, names)
         if facts.n_tokens:
             self._tokens.record(facts.n_tokens, names | {"gen_ai.token.type": "input"})
-        told = {"constrained.source": facts.source, "constrained.outcome": facts.outcome, "constrained.tenant": facts.tenant}
-        self._turns.add(1, names | told)
+        ours = {"constrained.source": facts.source, "constrained.outcome": facts.outcome, "constrained.tenant": facts.tenant}
+        self._turns.add(1, names | ours)
 
 
 # -- logs --------------------------------------------------------------------------------------------------
@@ -378,11 +378,11 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        told = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
-        told |= getattr(record, "facts", {})
+        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        fields |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1] is not None:
-            told |= {"error": type(record.exc_info[1]).__name__, "where": _where(record.exc_info[1])}
-        return json.dumps(told, default=str)
+            fields |= {"error": type(record.exc_info[1]).__name__, "where": _line_of(record.exc_info[1])}
+        return json.dumps(fields, default=str)
 
 
 def log_as_json(stream: TextIO | None = None, level: int = logging.INFO) -> logging.Handler:
@@ -394,30 +394,3 @@ def log_as_json(stream: TextIO | None = None, level: int = logging.INFO) -> logg
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
     return handler
-
-
-# -- Counts requests by route, status and time: ASGI middleware behind the guard. --
-
-
-class Measured:
-    """Tells telemetry of every request once it is answered. A path is told as its route: paths are without end."""
-
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
-        self._app, self._telemetry = app, telemetry
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        start_s, status = time.perf_counter(), 500
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, sending)
-        finally:
-            route = getattr(scope.get("route"), "path", "(none)")
-            self._telemetry.request(route, scope["method"], status, time.perf_counter() - start_s)

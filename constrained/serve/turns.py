@@ -2,8 +2,7 @@
 
     kept as prepared -> record durable in the log -> effects started -> done -> released
 
-A crash between two of these is settled when the server starts, or when the conversation goes on: what was not released
-is completed from what was kept, never decided anew, and effects that may have run are not run again.
+What a crash interrupts between two of these is completed when the server starts, or when the conversation goes on: see ``effect_recovery``.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from constrained.dialogue.dialogue import Dialogue
@@ -25,20 +23,28 @@ from constrained.logic.memory import Memory
 from constrained.logic.policy import Policy
 from constrained.logic.run import with_outcomes
 from constrained.logic.state import State
-from constrained.records.record import Outcome, Record
-from constrained.serve.effect_recovery import find_effects, recover_effects
+from constrained.serve.effect_recovery import TurnRecovery, finish_turn
 from constrained.serve.engines import RULES, DeadlineReserve, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal
 from constrained.serve.packs import Packs
-from constrained.serve.replies import finished, reply_of, seal_of, sealed
-from constrained.serve.sessions import DONE, PREPARED, STARTED, Sessions, Stored, TenantStore, TurnRow
+from constrained.serve.sessions import PREPARED, Sessions, StoredConversation, StoredTurn, TenantStore
 from constrained.serve.settings import LOCAL, ServerSettings
-from constrained.serve.wire import EffectsOutcome, ForkRequest, Settings, TurnReply, TurnRequest
+from constrained.serve.wire import (
+    EffectsOutcome,
+    ForkRequest,
+    Settings,
+    TurnReply,
+    TurnRequest,
+    make_reply,
+    seal_of,
+    with_effects_outcome,
+    with_seal,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TurnJob:
     """One turn to take.
 
     Attributes:
@@ -65,8 +71,8 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What came of a job; ``turn`` is None when it had been taken before.
+class TurnResult:
+    """The reply to a job; ``turn`` is None when it had been taken before.
 
     Attributes:
         decided_s: when the model's time was over, on the monotonic clock.
@@ -97,15 +103,16 @@ class Turns:
         self.settings, self.packs, self.sessions, self.journal = settings, packs, sessions, journal
         self.engines: dict[str, Engine | None] = {**engines, RULES: None}
         self.own = dict(own or {})
-        self.margin = DeadlineReserve()
+        self.reserve = DeadlineReserve()
+        self.recovery = TurnRecovery(packs, sessions, journal)
         self._counts: dict[str, int] = {}  # conversations of a tenant, as far as this process knows
 
     # -- jobs ------------------------------------------------------------------------------------------------
 
-    def job(self, tenant: str, request: TurnRequest) -> Job:
+    def make_job(self, tenant: str, request: TurnRequest) -> TurnJob:
         named, given = request.conversation or "", request.idempotency_key
         key = f"{named}/{given}" if given else None
-        return Job(
+        return TurnJob(
             tenant,
             named or (_digest(key) if key else uuid.uuid4().hex),
             request.pack,
@@ -119,76 +126,72 @@ class Turns:
             failed=tuple(request.failed),
         )
 
-    def until_s(self, job: Job) -> float:
-        """When the rules choose, on the monotonic clock: so long before the deadline that the reply keeps it."""
-        within = self.settings.within if job.settings.within is None else job.settings.within
-        return job.at_s + within - self.margin.of(within)
-
-    def fork(self, tenant: str, conversation: str, request: ForkRequest) -> Job:
+    def make_fork(self, tenant: str, conversation: str, request: ForkRequest) -> TurnJob:
         """A turn taken again in a conversation of its own, that begins where the turn began."""
-        with self.sessions.held(tenant, conversation) as book:
-            stored = self._existing(book, conversation)
-            row = book.turn(conversation, request.turn or stored.number)
+        with self.sessions.hold(tenant, conversation) as store:
+            stored = _existing(store, conversation)
+            row = store.find_turn(conversation, request.turn or stored.number)
         if row is None:
             raise RefusedError(404, f"{conversation} has no turn {request.turn} here", hint=f"it is at turn {stored.number}")
         reply, before = TurnReply.model_validate_json(row.reply), json.loads(row.before)
-        fresh = uuid.uuid4().hex
         message = reply.record["message"] if request.message is None else request.message
         state = reply.state_before if request.state is None else request.state
         memory = Memory.model_validate(before["memory"])
-        return Job(tenant, fresh, reply.pack, message, request, is_new=True, state=state, memory=memory)
+        return TurnJob(tenant, uuid.uuid4().hex, reply.pack, message, request, is_new=True, state=state, memory=memory)
+
+    def until_s(self, job: TurnJob) -> float:
+        """When the rules choose, on the monotonic clock: so long before the deadline that the reply keeps it."""
+        within = self.settings.within if job.settings.within is None else job.settings.within
+        return job.at_s + within - self.reserve.seconds(within)
 
     # -- a turn ----------------------------------------------------------------------------------------------
 
-    def take(self, job: Job) -> Taken:
+    def take(self, job: TurnJob) -> TurnResult:
         """The turn, or the reply that the same request was given before.
 
         Raises RefusedError and what ``Dialogue.reply`` raises; nothing was released then.
         """
         policy = self.packs.get(job.pack)
         engine_name, engine = self.engine(job.settings.engine, job.pack)
-        with self.sessions.held(job.tenant, job.conversation) as book:
-            repeated = self._repeated(book, job)
+        with self.sessions.hold(job.tenant, job.conversation) as store:
+            repeated = self._find_repeat(store, job)
             if repeated is not None:
-                return Taken(repeated)
-            stored = self._present(book, job)
-            return self._taken(book, job, stored, policy, engine_name, engine)
+                return TurnResult(repeated)
+            stored = self._current_conversation(store, job)
+            memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
+            if job.done or job.failed:
+                memory = with_outcomes(memory, job.done, job.failed)
+            state, until_s = _state(policy, job, stored), self.until_s(job)
+            turn, after, degraded = self._decide(policy, job, memory, state, engine, until_s)
+            decided_s = min(until_s, time.monotonic())
+            outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
+            reply = make_reply(
+                turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded
+            )
+            row = self._prepare(store, job, reply, memory, after)
+            self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
+            seal = self._write_record(store, row, stored, turn)
+            if turn.effects and job.settings.effects == "run":
+                reply = self._run_effects(store, row, reply, seal, turn, state)
+            else:
+                self.sessions.finish_later(row.turn_id, json.dumps(seal))
+            return TurnResult(with_seal(reply, seal), turn, decided_s)
 
-    def _taken(self, book: TenantStore, job: Job, stored: Stored | None, policy: Policy, engine_name: str, engine: Engine | None) -> Taken:
-        memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
-        if job.done or job.failed:
-            memory = with_outcomes(memory, job.done, job.failed)
-        state = _state(policy, job, stored)
-        until_s = self.until_s(job)
-        turn, after, degraded = self._reply(policy, job, memory, state, engine, until_s)
-        decided_s = min(until_s, time.monotonic())
-        runs = bool(turn.effects) and job.settings.effects == "run"
-        outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
-        reply = reply_of(turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded)
-        before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects, "after": self.journal.last})
-        text = reply.model_dump_json()
-        row = TurnRow(turn.id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
-        book.prepare(row, job.pack, after, json.dumps(reply.state_before))
-        self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
-        seal = self._logged(book, row, stored, turn)
-        if not runs:
-            self.sessions.done(row.turn_id, json.dumps(seal))
-            return Taken(sealed(reply, seal), turn, decided_s)
-        return Taken(self._run(book, row, reply, seal, lambda: self._applied(turn, state)), turn, decided_s)
-
-    def _reply(
-        self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None, until_s: float
+    def _decide(
+        self, policy: Policy, job: TurnJob, memory: Memory, state: State, engine: Engine | None, until_s: float
     ) -> tuple[Turn, Memory, str]:
-        """The turn, not yet released; by the rules when the engine fails."""
+        """The turn, not yet released; by the rules when the engine fails, and then why."""
         try:
-            return *self._asked(policy, job, memory, state, engine, until_s), ""
+            return *self._ask_dialogue(policy, job, memory, state, engine, until_s), ""
         except EngineError as error:
             if engine is None:
                 raise
             reason = _kind(error)
-            return *self._asked(policy, job, memory, state, NoTimeEngine(reason), until_s), reason
+            return *self._ask_dialogue(policy, job, memory, state, NoTimeEngine(reason), until_s), reason
 
-    def _asked(self, policy: Policy, job: Job, memory: Memory, state: State, engine: Engine | None, until_s: float) -> tuple[Turn, Memory]:
+    def _ask_dialogue(
+        self, policy: Policy, job: TurnJob, memory: Memory, state: State, engine: Engine | None, until_s: float
+    ) -> tuple[Turn, Memory]:
         wanted, served = job.settings, self.settings
         dialogue = Dialogue(
             policy,
@@ -205,148 +208,98 @@ class Turns:
         turn = dialogue.reply(job.message, state, within=max(0.0, until_s - time.monotonic()))
         return turn, dialogue.memory()
 
-    def _logged(self, book: TenantStore, row: TurnRow, before: Stored | None, turn: Turn) -> dict[str, Any]:
+    def _prepare(self, store: TenantStore, job: TurnJob, reply: TurnReply, memory: Memory, after: Memory) -> StoredTurn:
+        """Keeps the turn with what it began with, before its record is written."""
+        before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects, "after": self.journal.last})
+        text = reply.model_dump_json()
+        row = StoredTurn(reply.turn_id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
+        store.prepare(row, job.pack, after, json.dumps(reply.state_before))
+        return row
+
+    def _write_record(self, store: TenantStore, row: StoredTurn, before: StoredConversation | None, turn: Turn) -> dict[str, Any]:
         try:
             return seal_of(self.journal.write(turn.record))
         except ConstrainedError:
-            book.withdraw(row, before)
+            store.withdraw(row, before)
             raise
 
-    def _applied(self, turn: Turn, state: State) -> State:
+    def _apply(self, turn: Turn, state: State) -> State:
         return turn.apply(state)  # type: ignore[no-any-return]  # the state that it was given, changed
 
-    def _run(self, book: TenantStore, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any], apply: Callable[[], State]) -> TurnReply:
+    def _run_effects(
+        self, store: TenantStore, row: StoredTurn, reply: TurnReply, seal: Mapping[str, Any], turn: Turn, state: State
+    ) -> TurnReply:
         """Runs the effects, once: before them the row says that they may have run."""
-        book.start(row.turn_id)
+        store.start(row.turn_id)
         try:
-            state = apply().model_dump(mode="json")
-            reply = finished(reply, outcome="ran", error="", state_after=state)
+            after = self._apply(turn, state).model_dump(mode="json")
+            reply = with_effects_outcome(reply, outcome="ran", error="", state_after=after)
         except OutcomeError as error:  # they ran; only the log could not tell
-            after = error.state.model_dump(mode="json") if isinstance(error.state, State) else None
-            reply = finished(reply, outcome="ran", error="the log could not tell that they ran", state_after=after)
+            kept = error.state.model_dump(mode="json") if isinstance(error.state, State) else None
+            reply = with_effects_outcome(reply, outcome="ran", error="the log could not tell that they ran", state_after=kept)
         except Exception as error:  # whatever a host's effect raises: the reply is recorded, and says that they failed
-            told = str(error) if isinstance(error, ConstrainedError) else type(error).__name__
-            reply = finished(reply, outcome="failed", error=told, state_after=None)
-        self._close(book, row, reply, seal)
-        return sealed(reply, seal)
-
-    def _close(self, book: TenantStore, row: TurnRow, reply: TurnReply, seal: Mapping[str, Any]) -> None:
-        state = reply.state_before if reply.state_after is None else reply.state_after
-        book.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), self._remembered(book, row, reply))
-
-    def _remembered(self, book: TenantStore, row: TurnRow, reply: TurnReply) -> Memory | None:
-        """The memory with what became of the effects; None where that is not known, or a later turn came."""
-        stored = book.find(row.conversation) if reply.effects_outcome in ("ran", "failed") else None
-        if stored is None or stored.number != row.number:
-            return None
-        names = [effect.name for effect in reply.effects]
-        is_done = reply.effects_outcome == "ran"
-        return with_outcomes(Memory.model_validate_json(stored.memory), names if is_done else (), () if is_done else names)
+            why = str(error) if isinstance(error, ConstrainedError) else type(error).__name__
+            reply = with_effects_outcome(reply, outcome="failed", error=why, state_after=None)
+        finish_turn(store, row, reply, seal)
+        return reply
 
     # -- what was taken before -------------------------------------------------------------------------------
 
-    def _repeated(self, book: TenantStore, job: Job) -> TurnReply | None:
-        row = book.repeated(job.key) if job.key else None
+    def _find_repeat(self, store: TenantStore, job: TurnJob) -> TurnReply | None:
+        row = store.find_repeat(job.key) if job.key else None
         if row is None:
             return None
         if row.fingerprint != job.fingerprint:
             hint = "a key belongs to one request; give the next one a key of its own"
             raise RefusedError(409, "another request came with this idempotency key", hint=hint, param="idempotency_key")
-        return self.told(self._settled(book, row)).model_copy(update={"is_repeat": True})
+        return _stored_reply(self.recovery.complete(store, row)).model_copy(update={"is_repeat": True})
 
-    def _present(self, book: TenantStore, job: Job) -> Stored | None:
-        """The conversation as it is now, its last turn settled; None for a new one."""
-        stored = None if job.is_new else book.find(job.conversation)
+    def _current_conversation(self, store: TenantStore, job: TurnJob) -> StoredConversation | None:
+        """The conversation as it is now, its last turn completed; None for a new one."""
+        stored = None if job.is_new else store.find(job.conversation)
         if stored is None:
-            self._admit(book, job.tenant)
+            self._check_number(store, job.tenant)
             return None
         if stored.pack != job.pack:
             raise RefusedError(409, f"this conversation is with {stored.pack!r}", hint="name another conversation", param="pack")
-        last = None if book.is_done(job.conversation, stored.number) else book.turn(job.conversation, stored.number)
+        last = None if stored.is_complete else store.find_turn(job.conversation, stored.number)
         if last is not None:
-            self._settled(book, last)
-            stored = book.find(job.conversation)
+            self.recovery.complete(store, last)
+            stored = store.find(job.conversation)
         return stored
 
-    def _admit(self, book: TenantStore, tenant: str) -> None:
+    def _check_number(self, store: TenantStore, tenant: str) -> None:
+        """Raises RefusedError when the tenant may have no further conversation."""
         if tenant not in self._counts:
-            self._counts[tenant] = book.count()
+            self._counts[tenant] = store.count()
         if self._counts[tenant] >= self.settings.limits.n_conversations:
             hint = "delete conversations that are over, or ask the operator for more"
             raise RefusedError(429, f"there are {self._counts[tenant]} conversations already", hint=hint)
 
-    def settle_all(self) -> int:
-        """Completes what a crash interrupted; how many turns. Called before the first request."""
-        rows, n_settled = self.sessions.unfinished(), 0
-        for row in rows:
-            with self.sessions.held(row.tenant, row.conversation) as book:
-                present = book.turn(row.conversation, row.number)
-                if present is not None and present.stage != DONE:  # not one that another server was busy with until now
-                    self._settled(book, present)
-                    n_settled += 1
-        return n_settled
-
-    def _settled(self, book: TenantStore, row: TurnRow) -> TurnRow:
-        """The row of a turn that is done; one that a crash interrupted is completed first."""
-        if row.stage == DONE:
-            return row
-        reply, before = TurnReply.model_validate_json(row.reply), json.loads(row.before)
-        kept = Record.model_validate(reply.record)
-        seal = seal_of(self.journal.find({row.turn_id}, before["after"]).get(row.turn_id) or self.journal.write(kept))
-        if row.stage == STARTED:
-            self._close(book, row, finished(reply, outcome="unknown", error="the server stopped while they ran", state_after=None), seal)
-        elif not reply.effects or before["effects"] == "hand_over":
-            self._close(book, row, reply, seal)
-        else:
-            self._complete(book, row, reply, kept, seal)
-        return replace(book.turn(row.conversation, row.number) or row, stage=DONE)
-
-    def _complete(self, book: TenantStore, row: TurnRow, reply: TurnReply, record: Record, seal: Mapping[str, Any]) -> None:
-        """Runs the effects that did not start before the crash, when the pack still gives them for this record."""
-        try:
-            effects, state = find_effects(self.packs.get(reply.pack), record)
-        except ConstrainedError as error:
-            told = finished(reply, outcome="failed", error=f"not run: {error.message}", state_after=None)
-            return self._close(book, row, told, seal)
-
-        book.start(row.turn_id)
-        ran, why = recover_effects(effects, state)
-        at = datetime.now(UTC).isoformat()
-        self.journal.write(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=ran.outcomes(why)))
-        after = None if why else ran.state.model_dump(mode="json")
-        return self._close(book, row, finished(reply, outcome="failed" if why else "ran", error=why, state_after=after), seal)
-
     # -- conversations ---------------------------------------------------------------------------------------
 
-    def conversation(self, tenant: str, conversation: str, most: int) -> tuple[Stored, list[TurnReply]]:
-        with self.sessions.held(tenant, conversation) as book:
-            stored = self._existing(book, conversation)
-            return stored, [self.told(row) for row in book.turns(conversation, most)]
+    def conversation(self, tenant: str, conversation: str, most: int) -> tuple[StoredConversation, list[TurnReply]]:
+        with self.sessions.hold(tenant, conversation) as store:
+            stored = _existing(store, conversation)
+            return stored, [_stored_reply(row) for row in store.last_turns(conversation, most)]
 
     def goes_on(self, tenant: str, conversation: str, key: str | None) -> bool:
         """Whether the conversation waits for what became of effects, or went on with this key before."""
-        with self.sessions.held(tenant, conversation) as book:
-            if key and book.repeated(f"{conversation}/{key}") is not None:
+        with self.sessions.hold(tenant, conversation) as store:
+            if key and store.find_repeat(f"{conversation}/{key}") is not None:
                 return True
-            stored = book.find(conversation)
-            row = book.turn(conversation, stored.number) if stored else None
+            stored = store.find(conversation)
+            row = store.find_turn(conversation, stored.number) if stored else None
             return row is not None and TurnReply.model_validate_json(row.reply).goes_on
 
     def forget(self, tenant: str, conversation: str) -> None:
-        with self.sessions.held(tenant, conversation) as book:
-            if not book.forget(conversation):
+        with self.sessions.hold(tenant, conversation) as store:
+            if not store.forget(conversation):
                 raise _missing(conversation)
         if tenant in self._counts:
             self._counts[tenant] -= 1
 
-    def told(self, row: TurnRow) -> TurnReply:
-        return sealed(TurnReply.model_validate_json(row.reply), json.loads(row.seal))
-
-    def _existing(self, book: TenantStore, conversation: str) -> Stored:
-        stored = book.find(conversation)
-        if stored is None:
-            raise _missing(conversation)
-        return stored
+    # -- engines ---------------------------------------------------------------------------------------------
 
     def engine(self, wanted: str | None, pack: str) -> tuple[str, Engine | None]:
         """The engine of this name, or the first; and the name. Raises RefusedError where there is none."""
@@ -364,7 +317,18 @@ class Turns:
             own.check_catalog(policy.catalog.name, policy.catalog.hash)
 
 
-def _state(policy: Policy, job: Job, stored: Stored | None) -> State:
+def _existing(store: TenantStore, conversation: str) -> StoredConversation:
+    stored = store.find(conversation)
+    if stored is None:
+        raise _missing(conversation)
+    return stored
+
+
+def _stored_reply(row: StoredTurn) -> TurnReply:
+    return with_seal(TurnReply.model_validate_json(row.reply), json.loads(row.seal))
+
+
+def _state(policy: Policy, job: TurnJob, stored: StoredConversation | None) -> State:
     """The state that the request gives, else the one after the last turn, else the pack's default."""
     if job.state is not None:
         return policy.state_type.from_json(job.state)

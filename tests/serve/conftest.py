@@ -76,9 +76,9 @@ def running(policies: Mapping[str, Any], engines: Mapping[str, Any] | None = Non
 
 
 def made(app: Any, chosen: ServerSettings, ready: threading.Event) -> Server:
-    from constrained.serve.server import configured
+    from constrained.serve.server import uvicorn_config
 
-    return Server(configured(app, chosen), app.state.service, ready.set)
+    return Server(uvicorn_config(app, chosen), app.state.service, ready.set)
 
 
 def turn(client: Any, message: str = "good day", **values: Any) -> Any:

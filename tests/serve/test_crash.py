@@ -42,18 +42,18 @@ class Process:
         engine = SharedEngine(ScriptedEngine(lambda message: {"wish": "pay", "offer": 2, "reply": "paid"}))
         self.sessions = Sessions(chosen.database)
         self.turns = Turns(chosen, Packs(policies), {"scripted": engine}, self.sessions, Journal(log, chosen.log))
-        self.n_settled = self.turns.settle_all()
+        self.n_completed = self.turns.recovery.complete_all()
 
     def take(self, effects="run"):
         request = TurnRequest(
             pack="library", message="2 euros", state={"owed": "5"}, conversation="c", idempotency_key="k", effects=effects
         )
-        return self.turns.take(self.turns.job("local", request)).reply
+        return self.turns.take(self.turns.make_job("local", request)).reply
 
     def kill(self):
         """Lets go of what a dead process lets go of, and of nothing else."""
         os.close(self.sessions._claim)
-        self.sessions._one.close()
+        self.sessions._sqlite.close()
 
 
 def dying(monkeypatch, owner, name, *, after):
@@ -67,7 +67,7 @@ def dying(monkeypatch, owner, name, *, after):
     monkeypatch.setattr(owner, name, call)
 
 
-MOMENTS = [(TenantStore, "prepare"), (Journal, "write"), (TenantStore, "start"), (Turns, "_applied"), (TenantStore, "finish")]
+MOMENTS = [(TenantStore, "prepare"), (Journal, "write"), (TenantStore, "start"), (Turns, "_apply"), (TenantStore, "finish")]
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -75,8 +75,8 @@ MOMENTS = [(TenantStore, "prepare"), (Journal, "write"), (TenantStore, "start"),
 @pytest.mark.parametrize("effects", ["run", "hand_over"])
 def test_a_turn_is_taken_once_whenever_the_server_is_killed(tmp_path, policies, monkeypatch, owner, name, after, effects):
     ran = []
-    original = Turns._applied
-    monkeypatch.setattr(Turns, "_applied", lambda self, turn, state: ran.append(1) or original(self, turn, state))
+    original = Turns._apply
+    monkeypatch.setattr(Turns, "_apply", lambda self, turn, state: ran.append(1) or original(self, turn, state))
     with monkeypatch.context() as dead:
         dying(dead, owner, name, after=after)
         process = Process(tmp_path, policies)
@@ -87,7 +87,7 @@ def test_a_turn_is_taken_once_whenever_the_server_is_killed(tmp_path, policies, 
     reply = process.take(effects)
     assert [one.turn_id for one in read_log(tmp_path / "log")] == [reply.turn_id]
     assert reply.record["hash"] == next(read_log(tmp_path / "log")).hash
-    may_have_run = (name, after) in {("start", True), ("_applied", False), ("_applied", True), ("finish", False)}
+    may_have_run = (name, after) in {("start", True), ("_apply", False), ("_apply", True), ("finish", False)}
     if effects == "hand_over":
         assert reply.effects_outcome == "handed_over"
         assert not ran
@@ -109,7 +109,7 @@ def test_effects_that_did_not_start_run_when_the_server_is_back(tmp_path, polici
             process.take()
         process.kill()
     process = Process(tmp_path, policies)
-    assert process.n_settled == 1
+    assert process.n_completed == 1
     assert process.turns.conversation("local", "c", 10)[0].state == json.dumps({**process.take().state_after})
 
 

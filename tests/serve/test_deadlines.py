@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.serve import server as warming
-from constrained.serve.access import Gate
+from constrained.serve.access import AdmissionGate
 from constrained.serve.app import create_app
 from constrained.serve.engines import GIVES_WAY, LEAST_S, MOST_SHARE, N_BETWEEN, N_KEPT, DeadlineReserve, SharedEngine
 from constrained.serve.packs import Packs
@@ -26,27 +26,27 @@ SECONDS = st.floats(0, 1_000, allow_nan=False)
 
 @given(st.lists(SECONDS, max_size=600), st.floats(0.001, 600))
 def test_some_of_a_deadline_is_kept_back_and_never_all(times, within):
-    margin = DeadlineReserve()
+    reserve = DeadlineReserve()
     for seconds in times:
-        margin.took(seconds)
-    assert min(LEAST_S, within / 4) <= margin.of(within) <= MOST_SHARE * within
+        reserve.add(seconds)
+    assert min(LEAST_S, within / 4) <= reserve.seconds(within) <= MOST_SHARE * within
 
 
 @given(st.floats(LEAST_S, 10), st.integers(0, 2))
 def test_as_much_is_kept_back_as_nearly_all_of_the_last_turns_needed(slow, n_slower):
-    margin = DeadlineReserve()
+    reserve = DeadlineReserve()
     for _ in range(N_KEPT - n_slower):
-        margin.took(slow)
+        reserve.add(slow)
     for _ in range(n_slower):
-        margin.took(slow * 100)
-    assert margin.of(600) == slow
+        reserve.add(slow * 100)
+    assert reserve.seconds(600) == slow
 
 
 def test_how_long_effects_took_is_not_learned(start):
     client = start({"scripted": ScriptedEngine(lambda message: {"wish": "pay", "offer": 2, "reply": "paid"})})
     learned = []
-    margin = client.app.state.service.turns.margin
-    margin.took = learned.append
+    reserve = client.app.state.service.turns.reserve
+    reserve.add = learned.append
     assert turn(client, "2 euros", state={"owed": "5"})["effects_outcome"] == "ran"
     assert learned == []
     assert turn(client, "good day", engine="rules")["effects_outcome"] == "none"
@@ -54,17 +54,17 @@ def test_how_long_effects_took_is_not_learned(start):
 
 
 def test_what_was_slow_long_ago_is_forgotten():
-    margin = DeadlineReserve()
+    reserve = DeadlineReserve()
     for seconds in [5.0] * N_KEPT + [0.001] * N_KEPT:
-        margin.took(seconds)
-    assert margin.of(600) == LEAST_S
+        reserve.add(seconds)
+    assert reserve.seconds(600) == LEAST_S
 
 
 def test_the_first_turns_are_learned_from():
-    margin = DeadlineReserve()
+    reserve = DeadlineReserve()
     for _ in range(N_BETWEEN):
-        margin.took(0.4)
-    assert margin.of(1.0) == 0.4
+        reserve.add(0.4)
+    assert reserve.seconds(1.0) == 0.4
 
 
 def test_who_has_no_time_left_waits_for_no_place_and_keeps_its_line():
@@ -75,7 +75,7 @@ def test_who_has_no_time_left_waits_for_no_place_and_keeps_its_line():
             seen.append((name, has_place, gate.n_running))
 
     async def scene():
-        gate = Gate(Limits(n_running=1, n_waiting=8))
+        gate = AdmissionGate(Limits(n_running=1, n_waiting=8))
         async with gate.turn("local", "long") as has_place:
             assert has_place
             await asyncio.gather(taking(gate, "late", 0.0), taking(gate, "late", 0.0), return_exceptions=False)

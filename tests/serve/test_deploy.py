@@ -9,7 +9,7 @@ import yaml
 from typer.main import get_command
 
 from constrained.cli.main import app
-from constrained.serve.access import FREE
+from constrained.serve.access import FREE_PATHS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -60,7 +60,7 @@ def test_probes_need_no_token_and_call_a_name_that_is_served():
     container = DEPLOYMENTS["constrained"]["containers"][0]
     for probe in ("readinessProbe", "livenessProbe"):
         asked = container[probe]["httpGet"]
-        assert asked["path"] in FREE
+        assert asked["path"] in FREE_PATHS
         assert f"--host-name={asked['httpHeaders'][0]['value']}" in container["args"]
 
 

@@ -80,7 +80,7 @@ def test_the_command_finds_the_pack_by_its_catalog(packs, tmp_path, monkeypatch)
     library, tavern, bakery = (tmp_path / name for name in ("library", "tavern", "bakery"))
 
     def own(fitted=(), adapters=(), engine=first):
-        return serve._own("random", {"random": engine} if engine else {}, list(fitted), list(adapters), packs)
+        return serve._load_own("random", {"random": engine} if engine else {}, list(fitted), list(adapters), packs)
 
     assert own() == own(engine=None) == {}
     assert sorted(own([library], [tavern])) == ["library", "tavern"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained.serve.access import Gate, Guard
+from constrained.serve.access import AdmissionGate, Guard
 from constrained.serve.errors import RefusedError
 from constrained.serve.settings import Limits, is_loopback, tenant_of
 from constrained.serve.wire import ErrorReply, TurnRequest
@@ -123,7 +123,7 @@ def test_a_full_queue_is_told_at_once(start):
     assert refused(found, 503).type == "overloaded"
     assert found.headers["retry-after"] == "1"
     assert (ready["n_running"], ready["n_waiting"]) == (1, 1)
-    assert gate._lines == {}
+    assert gate._queues == {}
 
 
 def test_one_conversation_does_not_fill_the_queue(start):
@@ -141,18 +141,18 @@ def test_one_conversation_does_not_fill_the_queue(start):
 @given(rate=st.floats(0.1, 100), burst=st.integers(1, 20), steps=st.lists(st.floats(0, 3), min_size=1, max_size=60))
 def test_no_tenant_is_faster_than_its_rate(rate, burst, steps):
     now = [0.0]
-    gate = Gate(Limits(turns_per_s=rate, burst=burst), clock=lambda: now[0])
+    gate = AdmissionGate(Limits(turns_per_s=rate, burst=burst), clock=lambda: now[0])
     let_in, refusals = 0, []
     for step in steps:
         now[0] += step
         try:
-            gate._spend("tenant")
+            gate._check_rate("tenant")
             let_in += 1
         except RefusedError as error:
             refusals.append(error)
     assert all(error.status == 429 and error.retry_s >= 1 for error in refusals)
     assert let_in <= burst + rate * now[0] + 1e-6
-    gate._spend("another")
+    gate._check_rate("another")
 
 
 def test_conversations_are_bounded_and_can_be_given_back(start):

@@ -17,7 +17,7 @@ pytest.importorskip("websockets", reason="the extra `serve` is not installed")
 from constrained.packs import load_policy
 from constrained.serve.app import create_app
 from constrained.serve.packs import Packs
-from constrained.serve.server import Server, address, configured, listen
+from constrained.serve.server import Server, address, listen, uvicorn_config
 from constrained.serve.settings import ServerSettings
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.logic.claims_desk import claims_desk
@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     claims = ScriptedEngine(["which", {"number": 7, "reply": "why"}, "is_lost", "filing"] * 2)
     app = create_app(settings, packs, {"random": RandomEngine(4), "scripted": ScriptedEngine(answers), "claims": claims})
     bound = listen(settings)
-    server = Server(configured(app, settings), app.state.service, lambda: None)
+    server = Server(uvicorn_config(app, settings), app.state.service, lambda: None)
     SERVED.append(server)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
@@ -126,7 +126,7 @@ def test_it_tells_what_happens_at_the_server_by_itself(tab: Tab) -> None:
 
     def tell(pack: str, kind: Any, detail: str) -> None:
         events = server._service.events
-        server.loop.call_soon_threadsafe(lambda: events.all(kind, pack=pack, detail=detail))
+        server.loop.call_soon_threadsafe(lambda: events.send_all(kind, pack=pack, detail=detail))
 
     tab.wait_for("document.getElementById('news').hidden")
     for kind, words in (("reload_refused", "its check failed: <b>x</b>"), ("reload", "its new version answers")):

@@ -104,7 +104,7 @@ def test_what_tools_did_is_told_and_the_procedure_goes_on(client, content, text)
 
 def test_what_tools_did_is_told_with_the_next_message_where_nothing_follows_at_once(client):
     """The memory of a transcript knows it, though no turn was taken for it."""
-    from constrained.serve.openai_api import ChatRequest, job_of
+    from constrained.serve.openai_api import ChatRequest, make_job
 
     call = {"id": "call_1", "type": "function", "function": {"name": "file_claim", "arguments": "{}"}}
     messages = [
@@ -116,6 +116,6 @@ def test_what_tools_did_is_told_with_the_next_message_where_nothing_follows_at_o
         {"role": "user", "content": "thanks"},
     ]
     turns = client.app.state.service.turns
-    assert job_of(turns, "local", ChatRequest(model="shop", messages=messages), None).done == ("file_claim",)
+    assert make_job(turns, "local", ChatRequest(model="shop", messages=messages), None).done == ("file_claim",)
     later = [*messages, {"role": "assistant", "content": "You are welcome."}, {"role": "user", "content": "bye"}]
-    assert job_of(turns, "local", ChatRequest(model="shop", messages=later), None).done == ()
+    assert make_job(turns, "local", ChatRequest(model="shop", messages=later), None).done == ()

@@ -82,7 +82,7 @@ def test_listeners_and_metrics_are_told(packs, tmp_path, start, monkeypatch):
     client = start()
     service = client.app.state.service
     service.turns.packs, told = packs, []
-    monkeypatch.setattr(service.events, "all", lambda kind, pack="", detail="": told.append((kind, pack)))
+    monkeypatch.setattr(service.events, "send_all", lambda kind, pack="", detail="": told.append((kind, pack)))
     reloader = Reloader(service, lambda call: call())
     reloader.look()
     assert told == []

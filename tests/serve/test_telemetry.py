@@ -24,12 +24,18 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
 
 from constrained import Dialogue, Turn, load_policy
 from constrained.errors import EngineError
 from constrained.serve import telemetry as module
+from constrained.serve.app import create_app
+from constrained.serve.packs import Packs
 from constrained.serve.telemetry import LOGGER, OTHER_TENANTS, Telemetry, log_as_json
+from constrained.serve.turns import Turns
 from constrained.testing import RandomEngine, SabotagedEngine, ScriptedEngine
+from tests.serve.conftest import TOKEN
+from tests.serve.conftest import settings as server_settings
 
 SECRET = "XQZ-4711-plover"  # stands for whatever a user may write
 
@@ -65,9 +71,8 @@ class Bench:
 
     def take(self, dialogue: Dialogue, message: str, source: Any = "model", **named: Any) -> Turn:
         with self.telemetry.turn(pack=dialogue.policy.name, conversation=dialogue.conversation, **named) as watch:
-            watch.begin()
             turn = dialogue.reply(message)
-            watch.done(turn, source)
+            watch.finish(turn, source)
         return turn
 
     def samples(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -155,17 +160,68 @@ def test_stages_lie_back_to_back() -> None:
     assert all(one.end_time == other.start_time for one, other in itertools.pairwise(spans))
 
 
-def test_a_turn_joins_the_trace_of_its_caller() -> None:
+@contextmanager
+def served(bench: Bench, engine: Any = None) -> Iterator[TestClient]:
+    """A server that is traced by the bench."""
+    engines = {"engine": engine} if engine is not None else {}
+    app = create_app(server_settings(), Packs({"tavern": load_policy("tavern")}), engines, bench.telemetry)
+    with TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"}, raise_server_exceptions=False) as client:
+        yield client
+
+
+def post(client: TestClient, message: str, headers: dict[str, str] | None = None) -> int:
+    content = {"pack": "tavern", "message": message}
+    return int(client.post("/v1/turns", json=content, headers=headers).status_code)
+
+
+def test_the_span_of_a_turn_lies_in_the_span_of_its_request_and_joins_the_trace_of_the_caller() -> None:
     bench, trace_id = Bench(), "4bf92f3577b34da6a3ce929d0e0e4736"
-    bench.take(dialogue(), "Good evening", "rules", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
-    assert {f"{span.context.trace_id:032x}" for span in bench.exporter.get_finished_spans()} == {trace_id}
+    with served(bench) as client:
+        assert post(client, SECRET, {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}) == 200
+    spans = {span.name: span for span in bench.exporter.get_finished_spans()}
+    request, turn = spans["POST /v1/turns"], spans["invoke_agent tavern"]
+    assert turn.parent is not None
+    assert turn.parent.span_id == request.context.span_id
+    assert {f"{span.context.trace_id:032x}" for span in spans.values()} == {trace_id}
+    assert SECRET not in bench.everything()
 
 
-@pytest.mark.parametrize("header", ["", "nonsense", "00-0-0-0", "ü" * 300])
+@pytest.mark.parametrize("header", ["", "nonsense", "00-0-0-0", "u" * 300])
 def test_a_header_that_is_no_trace_is_passed_over(header: str) -> None:
     bench = Bench()
-    bench.take(dialogue(), "Good evening", "rules", headers={"traceparent": header})
+    with served(bench) as client:
+        assert post(client, "Good evening", {"traceparent": header}) == 200
     assert bench.sample("constrained_stage_seconds_count", stage="allow") == 1
+
+
+def test_requests_are_measured_by_route_and_status() -> None:
+    bench = Bench()
+    with served(bench) as client:
+        client.get("/v1/catalogs/tavern")
+        assert client.get("/v1/conversations/nowhere").status_code == 404
+    assert "http.server.duration" in bench.everything()
+    names = {span.name for span in bench.exporter.get_finished_spans()}
+    assert names == {"GET /v1/catalogs/{pack}", "GET /v1/conversations/{conversation}"}
+
+
+def test_what_breaks_within_a_request_is_told_without_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, stream = Bench(), io.StringIO()
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError(SECRET)
+
+    monkeypatch.setattr(Turns, "take", broken)
+    with logged_to(stream), served(bench) as client:
+        assert post(client, "Good evening") == 500
+    assert SECRET not in bench.everything() + stream.getvalue()
+    assert "ZeroDivisionError" in stream.getvalue()
+
+
+def test_the_wait_of_a_turn_is_part_of_its_time() -> None:
+    bench = Bench()
+    bench.take(dialogue(), "Good evening", "rules", waited_s=2.0)
+    assert bench.sample("constrained_stage_seconds_sum", stage="wait") == 2.0
+    assert bench.telemetry.usage()[0].seconds > 2.0
 
 
 def test_outcomes_are_counted_for_each_tenant() -> None:
@@ -225,18 +281,16 @@ def test_a_model_that_fails_is_seen_though_the_turn_was_answered() -> None:
     bench = Bench()
     talk = dialogue()
     with bench.telemetry.turn(pack="tavern", conversation="c") as watch:
-        watch.done(talk.reply("Good evening"), "rules", degraded=True)
+        watch.finish(talk.reply("Good evening"), "rules", degraded=True)
     assert bench.sample("constrained_degraded_turns_total", pack="tavern") == 1
 
 
 def test_what_never_became_a_turn_is_counted_too(logs: io.StringIO) -> None:
     bench = Bench()
-    bench.telemetry.refused("busy")
-    bench.telemetry.request("/v1/turns", "POST", 429, 0.002)
-    bench.telemetry.waiting(lambda: 7)
-    bench.telemetry.reloaded("tavern", False)
+    bench.telemetry.count_refusal("busy")
+    bench.telemetry.watch_queue(lambda: 7)
+    bench.telemetry.count_reload("tavern", False)
     assert bench.sample("constrained_refused_total", reason="busy") == 1
-    assert bench.sample("constrained_http_seconds_count", route="/v1/turns", method="POST", status="429") == 1
     assert bench.sample("constrained_turns_waiting") == 7
     assert bench.sample("constrained_reloads_total", pack="tavern", result="refused") == 1
     assert lines(logs)[0] | {"at": ""} == {
@@ -254,7 +308,7 @@ def test_two_servers_in_one_process_count_apart() -> None:
 def test_without_a_tracer_of_the_process_everything_else_still_works() -> None:
     telemetry, talk = Telemetry(), dialogue()
     with telemetry.turn(pack="tavern", conversation="c") as watch:
-        watch.done(talk.reply("Good evening"), "rules")
+        watch.finish(talk.reply("Good evening"), "rules")
     assert telemetry.usage()[0].n_turns == 1
 
 

@@ -221,7 +221,7 @@ def test_concurrent_turns_share_batches(start):
     service = client.app.state.service
     with ThreadPoolExecutor(8) as threads:
         pending = [threads.submit(turn, client, "hello", conversation=f"c{n}") for n in range(8)]
-        queue = service.turns.engines["batches"]._asked._queue
+        queue = service.turns.engines["batches"]._batched._queue
         for _ in range(20_000):
             if sum(engine.sizes) + queue.qsize() == 8:
                 break

@@ -1,4 +1,4 @@
-// Asks the server. Knows its paths and its token, and nothing of what is shown.
+// Asks the server, with its token.
 
 const KEPT = "constrained-token";
 const REFUSED = 4401; // the code with which the server closes a line that has no token of its own

@@ -1,4 +1,4 @@
-// The conversation: what was written, what was said, by whom it was picked. Knows no reasons beyond a line.
+// The conversation: what was written, what was said, by whom it was picked.
 
 import { $, h, percent } from "./dom.js";
 
