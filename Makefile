@@ -1,4 +1,4 @@
-# Every target makes the virtual environment it needs. PYTHON is the interpreter that makes it: make test PYTHON=python3.12
+# Every target makes the virtual environment it needs, in VENV. PYTHON is the interpreter that makes it: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,10 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with PYTHON=") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
 
+$(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[transformers]'
+	@touch $@
+
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[transformers,test]'
 	@touch $@
@@ -28,7 +32,7 @@ $(VENV)/.stamp-bench: $(VENV)/.stamp-test
 	$(INSTALL) -e '.[bench,test]'
 	@touch $@
 
-demo: $(VENV)/.stamp-test  ## three conversations with the real model
+demo: $(VENV)/.stamp-demo  ## three conversations with the real model
 	@$(BIN)/constrained demo
 
 test: $(VENV)/.stamp-test  ## all tests, the real small model's included
