@@ -17,7 +17,7 @@ from constrained.approval.ledger import append, ledger_path, read_ledger
 from constrained.approval.people import FILE_NAME, load_people, people_path
 from constrained.approval.worklist import Terms, open_versions, to_approve, to_recall
 from constrained.catalog.response import Catalog
-from constrained.cli.desks import today
+from constrained.cli.arguments import today
 from constrained.cli.models import fetch, load_engine
 from constrained.cli.play import offer_to_play, show_why
 from constrained.cli.screen import line, note, out, say

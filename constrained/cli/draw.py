@@ -9,11 +9,12 @@ import typer
 
 from constrained.analysis.flow import Counts, counts_of_coverage, counts_of_log, flow_of, mermaid
 from constrained.analysis.svg import svg
-from constrained.cli.screen import note, out
-from constrained.errors import PackError
+from constrained.cli.screen import out, write
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
 from constrained.records.stores import read_log
+
+_HINT = "name a file in a folder that is yours"
 
 
 def draw(
@@ -27,9 +28,9 @@ def draw(
     policy = load_policy_file(target) if target.endswith(".py") else load_policy(target)
     flow, counts = flow_of(policy), _counts(policy, coverage, log)
     if svg_file is not None:
-        _write(svg_file, svg(flow, counts))
+        write(svg_file, svg(flow, counts), _HINT, done="wrote")
     if mermaid_file is not None:
-        _write(mermaid_file, mermaid(flow, counts))
+        write(mermaid_file, mermaid(flow, counts), _HINT, done="wrote")
     if svg_file is None and mermaid_file is None:
         out.file.write(mermaid(flow, counts))
 
@@ -38,12 +39,3 @@ def _counts(policy: Policy, coverage: Path | None, log: str | None) -> Counts | 
     if coverage is not None:
         return counts_of_coverage(coverage, policy.name)
     return counts_of_log(read_log(log), policy.file) if log is not None else None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message, hint = f"{path} cannot be written: {error.strerror}", "name a file in a folder that is yours"
-        raise PackError(message, name=str(path), hint=hint) from error
-    note(f"wrote {path}")

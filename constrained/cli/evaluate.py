@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from constrained.cli.models import load_engine
-from constrained.cli.screen import err, line, note, show
+from constrained.cli.screen import line, new_progress, show, write
 from constrained.engines.model_files import DEFAULT_MODEL
 from constrained.engines.protocol import Engine
 from constrained.errors import DataError, EngineError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 N_PAIRS = 5  # on the screen; the page lists more
+_HINT = "name a file in a folder that is there"
 
 
 def evaluate(
@@ -61,7 +62,7 @@ def evaluate(
     _check_protected(policy, protected or [])
     engine = None if rules else load_engine(model, adapter, fitted)
     start = time.perf_counter()
-    outcomes = _taken(policy, engine, examples, threshold, heard_given, batch)
+    outcomes = _outcomes(policy, engine, examples, threshold, heard_given, batch)
     told = setting(policy, engine.identity if engine else {"engine": "none"}, data, threshold, heard_given, time.perf_counter() - start)
     fallback = policy.catalog.fallback
     summary = summarise(outcomes, fallback, protected or [])
@@ -92,13 +93,12 @@ def _thinned(examples: tuple[Example, ...], limit: int | None) -> tuple[Example,
     return tuple(examples[index * len(examples) // limit] for index in range(limit))
 
 
-def _taken(
+def _outcomes(
     policy: Policy, engine: Engine | None, examples: tuple[Example, ...], threshold: float, heard_given: bool, batch: int
 ) -> list[Outcome]:
     from constrained.quality.evaluation import take
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    with new_progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("messages", total=len(examples))
         return take(
             policy,
@@ -147,14 +147,6 @@ def _write(
     from constrained.quality.evaluation_report import to_html
 
     if to_json:
-        _save(to_json, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        write(to_json, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n", _HINT, done="written:")
     if html:
-        _save(html, to_html(told, summary, policy.catalog, against))
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}", hint="name a file in a folder that is there") from error
-    note(f"written: {path}")
+        write(html, to_html(told, summary, policy.catalog, against), _HINT, done="written:")

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from constrained.cli.models import load_engine
-from constrained.cli.screen import line, note, percent, show
+from constrained.cli.screen import line, new_table, percent, show, write
 from constrained.engines.protocol import Engine
 from constrained.errors import GoldenError
 from constrained.quality.golden import GoldenResult
 from constrained.quality.golden_runs import Coverage, Tested, Tests, files_of, run_files
 from constrained.quality.junit import junit, told
+
+_HINT = "name a file in a folder that is yours"
 
 
 def golden(
@@ -45,9 +46,14 @@ def golden(
         tests.coverage[tested.pack] = covered
         _show(tested, quiet)
     if junit_file is not None:
-        _write(junit_file, junit(tests.tested))
+        write(junit_file, junit(tests.tested), _HINT, done="wrote")
     if coverage is not None:
-        _write(coverage, json.dumps([one.to_json() for one in tests.coverage.values()], indent=1, ensure_ascii=False) + "\n")
+        write(
+            coverage,
+            json.dumps([one.to_json() for one in tests.coverage.values()], indent=1, ensure_ascii=False) + "\n",
+            _HINT,
+            done="wrote",
+        )
     if not quiet:
         _show_coverage(tests)
     failed = _summary(tests, engine, at_least, covers)
@@ -82,9 +88,7 @@ def _missed(result: GoldenResult) -> str:
 
 
 def _show_coverage(tests: Tests) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("pack", "responses said", "by locale", "lines of logic", "turns"):
-        table.add_column(title, overflow="fold")
+    table = new_table("pack", "responses said", "by locale", "lines of logic", "turns")
     for one in tests.coverage.values():
         locales = ", ".join(f"{locale} {one.n_said_in(locale)}" for locale in one.locales)
         lines = f"{len(one.lines) - len(one.unreached())} of {len(one.lines)}"
@@ -118,11 +122,3 @@ def _summary(tests: Tests, engine: str, at_least: float, covers: float) -> bool:
     if thin:
         line(f"less than {percent(covers)} of the responses said: {', '.join(thin)}", "bold red")
     return bool(n_failed or is_short or thin)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise GoldenError(f"{path} cannot be written: {error.strerror}", hint="name a file in a folder that is yours") from error
-    note(f"wrote {path}")

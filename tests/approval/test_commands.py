@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from constrained.cli.desks import received
+from constrained.cli.approve import turns_that_said
 from tests.approval.office import TODAY
 from tests.cli.conftest import Ran, Run
 
@@ -141,7 +141,7 @@ def test_received_counts_what_was_chosen_and_what_was_obliged() -> None:
         return SimpleNamespace(versions={"catalog": f"{catalog} 1 x"}, decision=SimpleNamespace(chosen=chosen), obligations=obligations)
 
     records = [record("desk", "hello"), record("desk", "other", "hello"), record("desk", "other"), record("bank", "hello")]
-    assert list(received(records, "desk", "hello")) == records[:2]
+    assert list(turns_that_said(records, "desk", "hello")) == records[:2]
 
 
 def test_a_recall_does_not_wait_for_a_catalog_that_is_being_edited(run: Run, desk: Path) -> None:

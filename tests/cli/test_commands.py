@@ -114,10 +114,7 @@ def test_a_new_pack_passes_its_check_and_its_test_at_once(run: Run, here: Path) 
     done = run("new", "night_desk", "--dir", "project")
     assert done.status == 0
     written = sorted(str(path.relative_to(here)) for path in here.rglob("*") if path.is_file())
-    assert written == [
-        f"project/{name}"
-        for name in ("catalogs/night_desk.yaml", "dialogues/night_desk.yaml", "logic/night_desk.py")
-    ]
+    assert written == [f"project/{name}" for name in ("catalogs/night_desk.yaml", "dialogues/night_desk.yaml", "logic/night_desk.py")]
     os.chdir(here / "project")
     checked = run("check", "night_desk")
     assert (checked.status, checked.out.splitlines()[-1]) == (0, "night_desk: no problem")
