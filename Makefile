@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Idle threads of torch sleep; spinning ones slow everything else down.
 export OMP_WAIT_POLICY ?= passive
+# Two processes share the tests, a file in one of them; each computes with one thread.
+WORKERS ?= 2
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -36,14 +39,14 @@ demo: $(VENV)/.stamp-demo  ## three conversations with the real model
 	@$(BIN)/constrained demo
 
 test: $(VENV)/.stamp-test  ## all tests, the real small model's included
-	@$(BIN)/python -m pytest
+	@$(TESTS)
 
 check: $(VENV)/.stamp-dev  ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 bench: $(VENV)/.stamp-bench  ## every benchmark suite; the results go to benchmarks/results
 	$(BIN)/python -m benchmarks all
