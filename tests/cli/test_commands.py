@@ -210,7 +210,7 @@ def test_model_get_fetches_and_prints_the_folder(run: Run, here: Path, monkeypat
         progress("convert", 0, 0)
         return here / name
 
-    monkeypatch.setattr(loading.models, "get_model", get)
+    monkeypatch.setattr(loading.model_files, "get_model", get)
     done = run("model", "get")
     assert (done.status, done.out, done.err) == (0, f"{here / 'smollm2-135m'}\n", "")
 
