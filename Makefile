@@ -1,9 +1,12 @@
-# Every target makes the virtual environment it needs. PYTHON is the interpreter that makes it: make test PYTHON=python3.12
+# Every target makes the virtual environment it needs, in VENV. PYTHON is the interpreter that makes it: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Idle threads of torch sleep; spinning ones slow everything else down.
 export OMP_WAIT_POLICY ?= passive
+# Two processes share the tests, a file in one of them; each computes with one thread.
+WORKERS ?= 2
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -15,6 +18,10 @@ help:  ## list the targets
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with PYTHON=") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[transformers]'
+	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[transformers,test]'
@@ -28,18 +35,18 @@ $(VENV)/.stamp-bench: $(VENV)/.stamp-test
 	$(INSTALL) -e '.[bench,test]'
 	@touch $@
 
-demo: $(VENV)/.stamp-test  ## three conversations with the real model
+demo: $(VENV)/.stamp-demo  ## three conversations with the real model
 	@$(BIN)/constrained demo
 
 test: $(VENV)/.stamp-test  ## all tests, the real small model's included
-	@$(BIN)/python -m pytest
+	@$(TESTS)
 
 check: $(VENV)/.stamp-dev  ## format, lint, types, import rules, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 bench: $(VENV)/.stamp-bench  ## every benchmark suite; the results go to benchmarks/results
 	$(BIN)/python -m benchmarks all

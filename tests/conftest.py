@@ -20,6 +20,13 @@ settings.register_profile("raw", parent=settings.get_profile("default"), phases=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests: a file stays in one of them with its fixtures, and one loads the real model."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group("model" if item.get_closest_marker("model") else item.location[0]))
+
+
 @pytest.fixture(scope="session")
 def real_engine() -> Any:
     """The default model, loaded once for all tests that are marked ``model``."""

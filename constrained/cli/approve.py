@@ -1,20 +1,25 @@
-"""``constrained approve`` and ``constrained keys``: what waits for a signature, and signing it."""
+"""``constrained approve`` and ``constrained recall``: what waits for a signature, signing it, and stopping a response."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from constrained.approval.keys import new_pair, to_text
-from constrained.approval.ledger import ANY, DraftEntry, append
+from constrained.approval.ledger import ANY, DraftEntry, Ledger, append, ledger_path, read_ledger
+from constrained.approval.people import People, load_people, people_path
 from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve, to_recall
-from constrained.cli.desks import Desk, day, key_folder, key_path, open_desk, password, private_key, today
-from constrained.cli.screen import line
-from constrained.errors import ApprovalError, KeyFileError
-
-keys_app = typer.Typer(help="Keys of the people who approve.", no_args_is_help=True)
+from constrained.catalog.load import load_catalog
+from constrained.catalog.response import Catalog, FrozenDict
+from constrained.cli.arguments import CATALOG, catalog_of, find_catalog, parse_day, today
+from constrained.cli.keys import read_key_of
+from constrained.cli.screen import line, note
+from constrained.errors import ApprovalError, CatalogError
+from constrained.records.log import read_log
+from constrained.records.record import Record
 
 Channels = Annotated[list[str] | None, typer.Option("--channel", help="Only for this channel (sms, voice); may be repeated.")]
 Jurisdictions = Annotated[list[str] | None, typer.Option("--jurisdiction", help="Only for this jurisdiction; may be repeated.")]
@@ -23,7 +28,7 @@ KeyFile = Annotated[Path | None, typer.Option("--key", help="The private key; el
 
 
 def approve(
-    name: Annotated[str, typer.Argument(help="A pack or a catalog file (.yaml).")],
+    name: CATALOG,
     ids: Annotated[list[str] | None, typer.Argument(help="Responses; all that wait for an approval when left out.")] = None,
     person: Annotated[str | None, typer.Option("--as", help="Who signs. Without it, what waits is shown and nothing is signed.")] = None,
     key: KeyFile = None,
@@ -39,11 +44,11 @@ def approve(
 
     An approval is of one wording: whoever edits a text reopens it. Nobody approves what they wrote.
     """
-    terms = SigningTerms(tuple(channel or ()), tuple(jurisdiction or ()), day(begins, "--from"), day(until, "--until"), reason)
-    desk = open_desk(name)
-    waiting = open_versions(desk.catalog, desk.ledger, desk.people, terms, today(), ids or (), locale)
+    terms = SigningTerms(tuple(channel or ()), tuple(jurisdiction or ()), parse_day(begins, "--from"), parse_day(until, "--until"), reason)
+    files = _read_approvals(name)
+    waiting = open_versions(files.catalog, files.ledger, files.people, terms, today(), ids or (), locale)
     if person is None:
-        _show_waiting(desk, waiting)
+        _show_waiting(files, waiting)
         return
     recalled = [one for one in waiting if one.is_recalled]
     if recalled and ids and not restore:
@@ -54,14 +59,14 @@ def approve(
         raise ApprovalError("--restore needs the ids of the responses", hint="a recall is lifted on purpose, one by one")
     drafts = to_approve(waiting, terms, today(), by=person, is_restoring=restore)
     if not drafts:
-        line(f"{desk.catalog.name}: nothing that waits for {person}", "bold green")
+        line(f"{files.catalog.name}: nothing that waits for {person}", "bold green")
     else:
-        _sign(desk, drafts, person, key)
+        _sign(files, drafts, person, key)
     _show_left(name, terms, ids or [], locale)
 
 
 def recall(
-    name: Annotated[str, typer.Argument(help="A pack or a catalog file (.yaml).")],
+    name: CATALOG,
     response: Annotated[str, typer.Argument(help="The response to recall, in every wording approved so far.")],
     person: Annotated[str, typer.Option("--as", help="Who signs; everybody in people.toml may recall.")],
     key: KeyFile = None,
@@ -72,56 +77,59 @@ def recall(
     log: Annotated[str | None, typer.Option(help="A log: the conversations that received the response are listed.")] = None,
 ) -> None:
     """Stop a response: from the next turn on, in servers that are running too."""
-    from constrained.cli.desks import show_received
-
-    desk = open_desk(name, is_to_stop=True)
+    files = _read_approvals(name, is_to_stop=True)
     terms = SigningTerms(tuple(channel or ()), tuple(jurisdiction or ()), reason=reason)
-    drafts = to_recall(desk.catalog, response, terms, locale, desk.ledger.by_response.get(response, ()))
-    if response not in desk.catalog and response not in desk.ledger.by_response:
-        raise ApprovalError(f"the catalog {desk.catalog.name!r} has no response {response!r}", file=desk.catalog.path, hint="check the id")
-    entries = append(desk.path, drafts, by=person, key=private_key(person, key), people=desk.people, catalog=desk.catalog.name)
+    drafts = to_recall(files.catalog, response, terms, locale, files.ledger.by_response.get(response, ()))
+    if response not in files.catalog and response not in files.ledger.by_response:
+        raise ApprovalError(
+            f"the catalog {files.catalog.name!r} has no response {response!r}", file=files.catalog.path, hint="check the id"
+        )
+    entries = append(files.ledger_path, drafts, by=person, key=read_key_of(person, key), people=files.people, catalog=files.catalog.name)
     for entry in entries:
-        line(f"recalled {entry.response} ({entry.locale}): in force at the next turn; entry {entry.sequence} of {desk.path}", "bold red")
-    if response == desk.catalog.fallback:
+        line(
+            f"recalled {entry.response} ({entry.locale}): in force at the next turn; entry {entry.sequence} of {files.ledger_path}",
+            "bold red",
+        )
+    if response == files.catalog.fallback:
         line("it is the fallback: turns in which nothing else fits will raise ApprovalError and say nothing", "bold red")
     if log is not None:
-        show_received(log, desk.catalog.name, response)
+        _show_received(log, files.catalog.name, response)
 
 
-@keys_app.command("new")
-def new_key(
-    person: Annotated[str, typer.Argument(help="Whose key: the name that stands in people.toml.")],
-    file: Annotated[Path | None, typer.Option("--file", help="Where the private key goes; else among the keys of this user.")] = None,
-) -> None:
-    """Make a key pair, and print what goes into people.toml.
+@dataclass(frozen=True, slots=True)
+class ApprovalFiles:
+    """A catalog with all that approvals of it need."""
 
-    The private key is encrypted when CONSTRAINED_KEY_PASSWORD is set.
+    catalog: Catalog
+    ledger_path: Path
+    people: People
+    ledger: Ledger
+
+
+def _read_approvals(target: str, *, is_to_stop: bool = False) -> ApprovalFiles:
+    """A catalog with its people and its ledger.
+
+    Args:
+        is_to_stop: a file that is no catalog at the moment gives one without responses: a process that runs has the sound one
+            still, and what the ledger holds of it can be recalled.
+
+    Raises CatalogError, PackError or ApprovalError.
     """
-    path = file or key_path(person)
+    path = find_catalog(target)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise KeyFileError(f"{path.parent} cannot be made: {error.strerror}", file=str(path), hint="name a file with --file") from error
-    public = new_pair(path, password=password())
-    line(f"the private key of {person}: {path} (keep it; it is in no repository)")
-    line("put this into people.toml beside the catalogs:")
-    line()
-    line(f'[people."{person}"]')
-    line('roles = ["compliance"]')
-    line(f'keys = ["{to_text(public)}"]')
+        catalog = load_catalog(path)
+    except CatalogError as error:
+        if not is_to_stop:
+            raise
+        note(f"{error.message}; what its ledger holds can be recalled")
+        catalog = Catalog(path.stem, 0, "", "", "", "", FrozenDict(), "", str(path))
+    people = load_people(people_path(path), catalog.name)
+    return ApprovalFiles(catalog, ledger_path(path), people, read_ledger(ledger_path(path), people, catalog.name))
 
 
-@keys_app.command("list")
-def list_keys() -> None:
-    """The private keys of this user."""
-    for path in sorted(key_folder().glob("*.pem")):
-        if not path.name.endswith(".pub.pem"):
-            line(str(path))
-
-
-def _sign(desk: Desk, drafts: list[DraftEntry], person: str, key: Path | None) -> None:
-    known, secret = len(desk.ledger.entries), private_key(person, key)
-    entries = append(desk.path, drafts, by=person, key=secret, people=desk.people, catalog=desk.catalog.name, known=known)
+def _sign(files: ApprovalFiles, drafts: list[DraftEntry], person: str, key: Path | None) -> None:
+    known, secret = len(files.ledger.entries), read_key_of(person, key)
+    entries = append(files.ledger_path, drafts, by=person, key=secret, people=files.people, catalog=files.catalog.name, known=known)
     for entry in entries:
         what = "restored" if entry.kind == "restore" else "approved"
         where = [one for one in (*entry.channels, *entry.jurisdictions) if one != ANY]
@@ -131,13 +139,13 @@ def _sign(desk: Desk, drafts: list[DraftEntry], person: str, key: Path | None) -
             + _for(where)
         )
         line(f"  {entry.text}")
-    line(f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'} signed by {person} in {desk.path}")
+    line(f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'} signed by {person} in {files.ledger_path}")
 
 
 def _show_left(name: str, terms: SigningTerms, ids: list[str], locale: str | None) -> None:
     """What still waits after signing: a second approver, or a role."""
-    desk = open_desk(name)
-    left = open_versions(desk.catalog, desk.ledger, desk.people, terms, today(), ids, locale)
+    files = _read_approvals(name)
+    left = open_versions(files.catalog, files.ledger, files.people, terms, today(), ids, locale)
     for one in left:
         line(f"still waits: {one.name} {one.reason}", "yellow")
 
@@ -146,7 +154,7 @@ def _for(places: list[str]) -> str:
     return f" for {', '.join(places)}" if places else ""
 
 
-def _show_waiting(desk: Desk, waiting: list[VersionStatus]) -> None:
+def _show_waiting(files: ApprovalFiles, waiting: list[VersionStatus]) -> None:
     for one in waiting:
         line(f"{one.name} by {one.response.author or 'nobody'}: {one.reason}", "bold")
         earlier = one.signatures.earlier
@@ -155,11 +163,31 @@ def _show_waiting(desk: Desk, waiting: list[VersionStatus]) -> None:
             line(f"  + {one.text}", "green")
         else:
             line(f"  {one.text}")
-        rule = desk.people.rule_for(one.response.tags)
+        rule = files.people.rule_for(one.response.tags)
         line(f"  needs {rule.approvers} {'approver' if rule.approvers == 1 else 'approvers'}" + _roles(rule.roles), "dim")
-    n_versions = sum(len(response.texts) for response in desk.catalog.responses.values())
-    line(f"{desk.catalog.name}: {len(waiting)} of {n_versions} versions wait for an approval", "bold yellow" if waiting else "bold green")
+    n_versions = sum(len(response.texts) for response in files.catalog.responses.values())
+    line(f"{files.catalog.name}: {len(waiting)} of {n_versions} versions wait for an approval", "bold yellow" if waiting else "bold green")
 
 
 def _roles(roles: frozenset[str]) -> str:
     return f", for {' and '.join(sorted(roles))}" if roles else ""
+
+
+def _show_received(log: str, catalog: str, response: str) -> None:
+    """Lists who received a response: conversation, turn, day."""
+    found = list(turns_that_said(read_log(log), catalog, response))
+    for record in found:
+        line(f"  {record.conversation}  turn {record.number}  {record.at[:19]}")
+    n_conversations = len({record.conversation for record in found})
+    line(f"{response} was said {_counted(len(found), 'time')} in {_counted(n_conversations, 'conversation')} of {log}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def turns_that_said(records: Iterable[Record], catalog: str, response: str) -> Iterator[Record]:
+    """The records of turns that said a response of a catalog, chosen or obliged."""
+    for record in records:
+        if catalog_of(record) == catalog and response in (record.decision.chosen, *(one.id for one in record.obligations)):
+            yield record

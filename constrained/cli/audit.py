@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from constrained.cli import audit_reports
+from constrained.approval.keys import load_public
+from constrained.cli import audit_redecide, audit_reports
+from constrained.cli.arguments import LOG, SUBJECT_KEYS
+from constrained.cli.keys import read_private_key
 from constrained.cli.replay import replay_records
 from constrained.cli.screen import line, note, write
 from constrained.errors import AuditError
@@ -25,19 +27,13 @@ from constrained.records.log import Readable, existing, is_postgres, open_log, r
 from constrained.records.record import Chained, Record
 from constrained.records.sealing import SubjectKeys, erase, unsealed
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-
-LOG = Annotated[str, typer.Argument(help="A file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME.")]
-KEYS = Annotated[Path | None, typer.Option("--keys", help="The folder of the keys that content is sealed under.")]
 PUBLIC = Annotated[Path | None, typer.Option("--key", help="The public key that must have signed the checkpoints.")]
 PRIVATE = Annotated[Path, typer.Option("--key", help="The private key that signs; see: constrained keys new.")]
 
-audit_app = typer.Typer(help="Verify, show, replay and export a log.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Verify, show, replay and export a log.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@audit_app.command("verify")
+@app.command("verify")
 def verify(
     log: LOG,
     key: PUBLIC = None,
@@ -58,22 +54,22 @@ def verify(
         note("no signature was checked: give --key PUBLIC.pem")
     else:
         signed = checkpoints_in(sink) if sink is not None else store.checkpoints()
-        line(checkpoints.verify(store.lines(), signed, _public(key), store.name))
+        line(checkpoints.verify(store.lines(), signed, load_public(key), store.name))
 
 
-@audit_app.command("show")
+@app.command("show")
 def show(
     log: LOG,
     which: Annotated[str, typer.Argument(help="A sequence, a turn or a conversation; the last ones when left out.")] = "",
     last: Annotated[int, typer.Option(help="How many of the last entries.")] = 5,
     plain: Annotated[bool, typer.Option("--plain", help="Do not mask card, account and other long numbers.")] = False,
-    keys: KEYS = None,
+    keys: SUBJECT_KEYS = None,
 ) -> None:
     """Print entries as JSON, redacted unless --plain.
 
     What is sealed is shown only with --keys.
     """
-    wanted = (entry for entry in read_entries(log) if not which or _is(entry, which))
+    wanted = (entry for entry in read_entries(log) if not which or _is_named(entry, which))
     found = deque(wanted, maxlen=None if which else max(0, last))
     if which and not found:
         raise AuditError(f"{log} holds no {which!r}", hint="give a sequence, the id of a turn, or of a conversation")
@@ -81,11 +77,11 @@ def show(
         line(json.dumps(_view(entry, plain, SubjectKeys(keys) if keys else None), ensure_ascii=False, indent=1))
 
 
-@audit_app.command("replay")
+@app.command("replay")
 def replay(
     log: LOG,
     logic: Annotated[Path | None, typer.Option(help="The logic file, when it is not the one of the pack that the log names.")] = None,
-    keys: KEYS = None,
+    keys: SUBJECT_KEYS = None,
 ) -> None:
     """Reproduce every reply of a log, without a model.
 
@@ -94,7 +90,7 @@ def replay(
     replay_records(read_log(log), logic, SubjectKeys(keys) if keys else None)
 
 
-@audit_app.command("checkpoint")
+@app.command("checkpoint")
 def checkpoint(
     log: LOG,
     key: PRIVATE,
@@ -102,11 +98,11 @@ def checkpoint(
 ) -> None:
     """Sign what no checkpoint covers yet."""
     store = existing(log)
-    body = checkpoints.checkpoint(store, private_key(key), [FolderSink(folder) for folder in sink or ()], puts_all=True)
+    body = checkpoints.checkpoint(store, read_private_key(key), [FolderSink(folder) for folder in sink or ()], puts_all=True)
     line(f"signed records {body['first']} to {body['last']}, root {body['root']}" if body else "everything is signed already")
 
 
-@audit_app.command("prove")
+@app.command("prove")
 def prove(
     log: LOG,
     records: Annotated[list[str], typer.Argument(help="Sequences or turns.")],
@@ -119,7 +115,7 @@ def prove(
     line(f"{len(proofs)} proofs in {to}; check them with: python {Path(verifier.__file__).name} --proofs {to} --key PUBLIC.pem")
 
 
-@audit_app.command("erase")
+@app.command("erase")
 def erase_subject(
     log: LOG,
     subject: Annotated[str, typer.Argument(help="The person, as the host names them; or the pseudonym that a record shows.")],
@@ -139,7 +135,7 @@ def erase_subject(
     line(f"erased; told in record {entry.sequence}")
 
 
-@audit_app.command("recover")
+@app.command("recover")
 def recover(log: Annotated[Path, typer.Argument(help="A file of JSON lines whose last line is damaged.")]) -> None:
     """Set a damaged last line aside, so that the log can be used again.
 
@@ -153,31 +149,17 @@ def recover(log: Annotated[Path, typer.Argument(help="A file of JSON lines whose
     line(f"{n_bytes} bytes are now in {log}.torn" if n_bytes > 0 else "the last line is sound")
 
 
-audit_app.command("re-decide")(audit_reports.redecide)
-audit_app.command("usage")(audit_reports.show_usage)
-audit_app.command("report")(audit_reports.write_report)
-audit_app.command("export")(audit_reports.export)
-
-
-def private_key(path: Path) -> Ed25519PrivateKey:
-    """A private key; its password, when it has one, is in CONSTRAINED_KEY_PASSWORD."""
-    from constrained.approval.keys import load_private
-
-    password = os.environ.get("CONSTRAINED_KEY_PASSWORD")
-    return load_private(path, password=password.encode() if password else None)
-
-
-def _public(path: Path) -> Any:
-    from constrained.approval.keys import load_public
-
-    return load_public(path)
+app.command("re-decide")(audit_redecide.redecide)
+app.command("usage")(audit_reports.show_usage)
+app.command("report")(audit_reports.write_report)
+app.command("export")(audit_reports.export)
 
 
 def _verify_one(store: Readable, record: str, key: Path | None) -> None:
     if key is None:
         raise AuditError("one record is proved by a signature", hint="give --key PUBLIC.pem")
     for proof in checkpoints.prove(store, _sequences(store, record)):
-        entry = checkpoints.check(store, proof, _public(key))
+        entry = checkpoints.check(store, proof, load_public(key))
         body = json.loads(proof)["body"]
         line(f"record {entry['sequence']} is the one that was signed, with {body['first']} to {body['last']}, at {body['at'][:19]}")
 
@@ -186,13 +168,13 @@ def _sequences(store: Readable, which: str) -> list[int]:
     """The places of what is meant, read without trusting the chain: the proof decides."""
     is_sequence = which.isdecimal() and len(which) < 19  # what a database can count to
     lines: Iterable[bytes] = islice(store.lines(int(which)), 1) if is_sequence else store.lines()
-    found = [sequence for sequence, turn in map(_names, lines) if which in (str(sequence), turn)]
+    found = [sequence for sequence, turn in map(_sequence_and_turn, lines) if which in (str(sequence), turn)]
     if not found:
         raise AuditError(f"{store.name} holds no {which!r}", hint="give a sequence, or the id of a turn")
     return found
 
 
-def _names(line: bytes) -> tuple[int, str]:
+def _sequence_and_turn(line: bytes) -> tuple[int, str]:
     """Sequence and turn that a line names; none for a damaged line."""
     try:
         content = json.loads(line)
@@ -201,7 +183,7 @@ def _names(line: bytes) -> tuple[int, str]:
         return 0, ""
 
 
-def _is(entry: Chained, which: str) -> bool:
+def _is_named(entry: Chained, which: str) -> bool:
     return which in (str(entry.sequence), getattr(entry, "turn_id", ""), getattr(entry, "conversation", ""))
 
 

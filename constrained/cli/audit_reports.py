@@ -1,84 +1,51 @@
-"""``constrained audit`` for people who decide: re-decide, usage, report, export."""
+"""``constrained audit`` for people who decide: usage, report, and export, the bundle for an examiner with all its files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from constrained.approval.in_force import NO_LEDGER, Approvals, ApprovalSnapshot, snapshot_at
-from constrained.cli.desks import day
-from constrained.cli.evidence import model_card, pack_files, tested_ids, use_files
-from constrained.cli.screen import line, note, show, write
+from constrained.approval.in_force import Approvals
+from constrained.approval.ledger import ledger_path
+from constrained.approval.people import people_path
+from constrained.cli.arguments import LOG, PACK, SUBJECT_KEYS, catalog_of, first_catalog, parse_day, today
+from constrained.cli.keys import read_private_key
+from constrained.cli.screen import line, new_table, note, show, write
 from constrained.errors import AuditError, PackError
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack, find_pack
-from constrained.packs import load_policy, load_policy_file
+from constrained.packs import load_policy
+from constrained.quality.golden import load_golden, run_golden
+from constrained.records.bundle import as_json, write_bundle
 from constrained.records.log import existing, read_entries, read_log
 from constrained.records.record import Chained, Record
-from constrained.records.redecide import CHANGES, Comparison, compare, sign_off_page, workbook
-from constrained.records.redecide import redecide as decided_anew
 from constrained.records.report import ResponseUse, report, usage
-from constrained.records.sealing import SubjectKeys, unsealed
 
-LOG = Annotated[str, typer.Argument(help="A file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME.")]
-PACK = Annotated[str, typer.Option("--pack", help="The pack; the one that the log names when left out.")]
-KEYS = Annotated[Path | None, typer.Option("--keys", help="The folder of the keys that content is sealed under.")]
+_NO_MODEL = ("catalog", "policy", "library", "approvals", "people", "channel", "jurisdiction", "drafts", "suspended")
+_CARD = """# Models
 
+A model never writes what is said: it gives a probability to each response that the rules allow, and one of them is said word for
+word. Every decision below was made that way; `rules` means that no model was asked, or that it was late.
 
-def redecide(
-    log: LOG,
-    pack: PACK = "",
-    logic: Annotated[Path | None, typer.Option(help="A logic file, with its catalog in ../catalogs, in place of the pack's.")] = None,
-    model: Annotated[str, typer.Option(help="Ask this model anew; without it the recorded answers choose.")] = "",
-    calibration: Annotated[Path | None, typer.Option(help="A JSON file with the calibration of --model.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="In place of the recorded ones.")] = None,
-    approvals: Annotated[str, typer.Option(help="Which count: none, now, or then (as each turn had them).")] = "none",
-    html: Annotated[Path | None, typer.Option(help="Write a page for sign-off.")] = None,
-    xlsx: Annotated[Path | None, typer.Option(help="Write a workbook with every turn that changes.")] = None,
-    keys: KEYS = None,
-    ray: Annotated[int, typer.Option(help="Spread a log in JSON lines over so many workers of Ray Data.")] = 0,
-) -> None:
-    """Decide recorded turns anew: who would now get which other reply?
+{models}
 
-    By the logic and the catalog as they are now, or by other ones.
-    """
-    policy = load_policy_file(logic) if logic else load_policy(pack or _named(log))
-    what = f"{policy.catalog.name} version {policy.catalog.version}, {policy.catalog.path}; {policy.file}" + (f"; {model}" if model else "")
-    if ray:
-        if keys or calibration or approvals != "none":
-            raise AuditError("--ray decides without --keys, --calibration and --approvals", hint="leave them out, or leave out --ray")
-        from constrained.cli.evidence import compared_by_ray
+## Decisions
 
-        spread = compared_by_ray([log], policy.catalog.name, logic=policy.file, model=model, threshold=threshold, n_workers=ray)
-        return _told(spread, html, xlsx, what)
-    decide = None
-    if model:
-        from constrained.cli.evidence import deciding, engine_for
+| how | turns |
+|---|---|
+{modes}
 
-        decide = deciding(policy, engine_for(model, calibration), threshold)
-    readable = _Readable(read_log(log), policy.catalog.name, keys)
-    found = compare(decided_anew(policy, readable, threshold=threshold, decide=decide, standing=_standing(policy, approvals)))
-    found.n_unreadable = readable.n_unreadable
-    if readable.n_others:
-        note(f"{readable.n_others} turns are of other catalogs; name one with --pack")
-    _told(found, html, xlsx, what)
-    return None
-
-
-def _told(found: Comparison, html: Path | None, xlsx: Path | None, what: str) -> None:
-    _show_comparison(found)
-    if html:
-        write(html, sign_off_page(found, what=what).encode())
-    if xlsx:
-        write(xlsx, workbook(found, what=what))
+Abstentions (the fallback was said because nothing was likely enough): {n_abstained} of {n_turns}.
+"""
 
 
 def show_usage(
@@ -87,15 +54,13 @@ def show_usage(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """First and last use of every response, counts, what was never used or never tested."""
-    found = _pack(pack or _named(log))
+    found = _pack(pack or first_catalog(log))
     policy = load_policy(found.name) if found else None
-    uses = usage(_of(read_log(log), found.name if found else ""), policy.catalog.responses if policy else (), tested_ids(found))
+    uses = usage(_records_of(read_log(log), found.name if found else ""), policy.catalog.responses if policy else (), _tested_ids(found))
     if as_json:
         line(json.dumps([asdict(use) | {"n_said": use.n_said} for use in uses], ensure_ascii=False, indent=1))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("response", "said", "obliged", "allowed", "first", "last", ""):
-        table.add_column(title, overflow="fold")
+    table = new_table("response", "said", "obliged", "allowed", "first", "last", "")
     for use in uses:
         cells = (use.id, str(use.n_said), str(use.n_obliged), str(use.n_allowed), use.first[:16], use.last[:16], _remark(use, found))
         table.add_row(*map(Text, cells))
@@ -106,10 +71,10 @@ def write_report(
     log: LOG,
     html: Annotated[Path, typer.Option(help="Where the page goes.")],
     pack: PACK = "",
-    keys: KEYS = None,
+    keys: SUBJECT_KEYS = None,
 ) -> None:
     """Write a page: coverage, use, approvals, confusions, abstentions over time, protected triggers."""
-    write(html, _report(log, _pack(pack or _named(log)), keys).encode())
+    write(html, _report(log, _pack(pack or first_catalog(log)), keys).encode())
     line(f"written: {html}")
 
 
@@ -127,108 +92,42 @@ def export(
 
     A slice holds a proof for each of its records and shows nothing of the others.
     """
-    from constrained.cli.audit import private_key
-    from constrained.records.bundle import write_bundle
-
-    found = _pack(pack or _named(log))
+    found = _pack(pack or first_catalog(log))
     policy = load_policy(found.name) if found else None
-    is_slice, days = bool(conversation or since or until), (day(since, "--since"), day(until, "--until"))
+    is_slice, days = bool(conversation or since or until), (parse_day(since, "--since"), parse_day(until, "--until"))
     chosen = [entry.sequence for entry in read_entries(log) if _is_in(entry, conversation, *days)] if is_slice else None
     if chosen == []:
         raise AuditError(f"{log} holds nothing of that slice", hint="constrained audit show LOG lists the last records")
     wanted = set(chosen or ())
-    files = dict(pack_files(found, policy)) if found and policy else {}
+    files = dict(_pack_files(found, policy)) if found and policy else {}
     records = [record for record in read_log(log) if chosen is None or record.sequence in wanted]
-    uses = usage(_of(records, found.name if found else ""), policy.catalog.responses if policy else (), tested_ids(found))
-    files |= dict(use_files(uses, len(policy.catalog.responses) if policy else 0))
-    files["model_card.md"] = model_card(records)
+    uses = usage(_records_of(records, found.name if found else ""), policy.catalog.responses if policy else (), _tested_ids(found))
+    files |= dict(_use_files(uses, len(policy.catalog.responses) if policy else 0))
+    files["model_card.md"] = _model_card(records)
     if with_report:
         files["report.html"] = _report(log, found, None, records if is_slice else None).encode()
-    n_records = write_bundle(folder, existing(log), private_key(key), files, only=chosen)
+    n_records = write_bundle(folder, existing(log), read_private_key(key), files, only=chosen)
     line(f"{n_records} records and {len(files)} files in {folder}; check it with: cd {folder} && python verify.py")
     if any(record.sealed is None for record in records):
         note("the records hold what people said, in plain text: give the bundle only to those who may read that")
 
 
-class _Readable:
-    """The records of one catalog that can be read, counting the others and those that cannot be read."""
-
-    def __init__(self, records: Iterable[Record], catalog: str, keys: Path | None) -> None:
-        self._records, self._catalog, self._keys = records, catalog, SubjectKeys(keys) if keys else None
-        self.n_unreadable = self.n_others = 0
-
-    def __iter__(self) -> Iterator[Record]:
-        for record in self._records:
-            if _catalog(record) != self._catalog:
-                self.n_others += 1
-                continue
-            found = unsealed(record, self._keys) if self._keys else None if record.sealed else record
-            self.n_unreadable += found is None
-            if found is not None:
-                yield found
-
-
 def _report(log: str, pack: Pack | None, keys: Path | None, records: Iterable[Record] | None = None) -> str:
     policy = load_policy(pack.name) if pack else None
-    today = datetime.now(UTC).date()
     entries: Iterable[Chained] = read_entries(log) if records is None else records
     return report(
         entries,
         title=f"{policy.catalog.name}: what was said" if policy else "What was said",
-        subtitle=f"{existing(log).name}, {today}",
+        subtitle=f"{existing(log).name}, {today()}",
         catalog=policy.catalog if policy else None,
-        tested=tested_ids(pack),
+        tested=_tested_ids(pack),
         standing=Approvals(policy.catalog).now() if policy else None,
-        today=today,
+        today=today(),
     )
 
 
-def _standing(policy: Policy, approvals: str) -> Callable[[Record], ApprovalSnapshot]:
-    if approvals == "then":
-        return lambda record: snapshot_at(policy.catalog, record.versions)
-    if approvals == "now":
-        return lambda record: Approvals(
-            policy.catalog, channel=record.versions.get("channel"), jurisdiction=record.versions.get("jurisdiction")
-        ).now()
-    if approvals != "none":
-        raise AuditError(f"there are no approvals {approvals!r}", hint="--approvals none, now or then")
-    return lambda record: NO_LEDGER
-
-
-def _show_comparison(found: Comparison) -> None:
-    n_changed = len(found.changed)
-    line(f"{found.n_turns} turns decided anew: {found.n_turns - n_changed} the same, {n_changed} not", "bold")
-    for change in CHANGES:
-        if found.n_by_change(change):
-            line(f"{change}: {found.n_by_change(change)}")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("turns", "change", "said then", "said now"):
-        table.add_column(title, overflow="fold")
-    for (then, now, what), count in found.moves.most_common(20):
-        table.add_row(*map(Text, (str(count), what, then, now or "nothing")))
-    if found.moves:
-        show(table)
-    line(f"{len(found.affected)} of {len(found.conversations)} conversations are affected")
-    if found.n_unscored:
-        note(f"in {found.n_unscored} turns something is allowed now that no model has scored; --model asks one")
-    if found.n_unreadable:
-        note(f"{found.n_unreadable} turns cannot be read: their content is sealed; give --keys, unless it was erased")
-
-
-def _named(log: str) -> str:
-    """The catalog that a log names first."""
-    first = next(iter(read_log(log)), None)
-    if first is None:
-        raise AuditError(f"{log} holds no turn", file=log, hint="nothing was said yet")
-    return _catalog(first)
-
-
-def _catalog(record: Record) -> str:
-    return record.versions.get("catalog", "").split(" ")[0]
-
-
-def _of(records: Iterable[Record], catalog: str) -> Iterator[Record]:
-    return (record for record in records if not catalog or _catalog(record) == catalog)
+def _records_of(records: Iterable[Record], catalog: str) -> Iterator[Record]:
+    return (record for record in records if not catalog or catalog_of(record) == catalog)
 
 
 def _pack(name: str) -> Pack | None:
@@ -250,3 +149,86 @@ def _is_in(entry: Chained, conversations: list[str] | None, since: date | None, 
     at = getattr(entry, "at", "")[:10]
     is_wanted = not conversations or getattr(entry, "conversation", None) in conversations
     return is_wanted and (since is None or at >= str(since)) and (until is None or at <= str(until))
+
+
+def _tested_ids(pack: Pack | None) -> set[str]:
+    """The responses that golden dialogues say or oblige to."""
+    if pack is None or pack.dialogues_path is None:
+        return set()
+    turns = [turn for dialogue in load_golden(pack.dialogues_path).dialogues for turn in dialogue.turns]
+    return {turn.expects for turn in turns} | {one for turn in turns for one in turn.obliged or ()}
+
+
+def _pack_files(pack: Pack, policy: Policy) -> Iterator[tuple[str, bytes]]:
+    """The files of a pack by the name that they have in a bundle."""
+    catalog = pack.catalog_path
+    yield f"pack/{catalog.name}", catalog.read_bytes()
+    yield f"pack/{pack.logic_path.name}", pack.logic_path.read_bytes()
+    for path in (ledger_path(catalog), people_path(catalog)):  # by name: a key or a log may lie there too
+        if path.is_file():
+            yield f"pack/{path.name}", path.read_bytes()
+    if pack.dialogues_path is not None:
+        yield f"pack/{pack.dialogues_path.stem}.dialogues.yaml", pack.dialogues_path.read_bytes()
+        yield "golden.json", as_json(list(_golden_turns(policy, pack.dialogues_path)))
+    history = _history([catalog, ledger_path(catalog)])
+    if history:
+        yield "pack/history.patch", history
+
+
+def _use_files(uses: Sequence[ResponseUse], n_current: int) -> Iterator[tuple[str, bytes]]:
+    """The use of responses, and how far tests and use cover the catalog."""
+    yield "usage.json", as_json([asdict(use) | {"n_said": use.n_said} for use in uses])
+    current = [use for use in uses if use.is_current]
+    coverage = {
+        "responses": n_current,
+        "tested": sum(use.is_tested for use in current),
+        "used": sum(use.n_said > 0 for use in current),
+        "never_used": [use.id for use in current if not use.n_said],
+        "never_tested": [use.id for use in current if not use.is_tested],
+    }
+    yield "coverage.json", as_json(coverage)
+
+
+def _model_card(records: Iterable[Record]) -> bytes:
+    """Which models chose, with all that identifies them, how often, and how."""
+    models: Counter[tuple[tuple[str, str], ...]] = Counter()
+    modes: Counter[str] = Counter()
+    n_abstained = 0
+    for record in records:
+        models[tuple(sorted((name, value) for name, value in record.versions.items() if name not in _NO_MODEL))] += 1
+        modes[record.decision.mode] += 1
+        n_abstained += record.decision.abstained
+    sections = "\n\n".join(_model(identity, count) for identity, count in models.most_common()) or "No turn was taken."
+    rows = "\n".join(f"| {mode} | {count} |" for mode, count in modes.most_common())
+    return _CARD.format(models=sections, modes=rows, n_abstained=n_abstained, n_turns=sum(modes.values())).encode()
+
+
+def _model(identity: tuple[tuple[str, str], ...], count: int) -> str:
+    values = dict(identity)
+    name = "No model: the rules alone" if values.get("engine") == "none" else values.get("model", "a model without a name")
+    rows = "\n".join(f"| {key} | `{value}` |" for key, value in identity)
+    return f"## {name}\n\n{count} turns.\n\n| | |\n|---|---|\n{rows}"
+
+
+def _golden_turns(policy: Policy, path: Path) -> Iterator[dict[str, object]]:
+    for dialogue in load_golden(path).dialogues:
+        for number, result in enumerate(run_golden(policy, dialogue), 1):
+            said = result.reply.text if result.reply else None
+            yield {
+                "dialogue": dialogue.name,
+                "turn": number,
+                "message": result.golden.says,
+                "expects": result.golden.expects,
+                "said": said,
+                "problems": list(result.problems),
+            }
+
+
+def _history(paths: Sequence[Path]) -> bytes:
+    """Every change of these files, newest first, where git keeps them; empty elsewhere."""
+    names = [str(path.resolve()) for path in paths]
+    command = ["git", "-C", str(paths[0].resolve().parent), "log", "-p", "--date=iso-strict", "--", *names]
+    try:
+        return subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return b""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,7 +18,8 @@ from constrained.approval.worklist import approval_report, n_in_force
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
-from constrained.cli.prove import look
+from constrained.cli.arguments import today
+from constrained.cli.prove import judge_conversations
 from constrained.cli.screen import line, show
 from constrained.dialogue.turn import Turn
 from constrained.errors import ConstrainedError, PackError, Problem
@@ -45,10 +45,10 @@ class Findings:
     n_runs: int = 0
     conversations: str = ""
 
-    def found(self, read: Callable[[Path], T], path: Path) -> T | None:
-        """What ``read`` makes of the file; None when it raises, its problems are then noted, each once."""
+    def read(self, reader: Callable[[Path], T], path: Path) -> T | None:
+        """What ``reader`` makes of the file; None when it raises, its problems are then noted, each once."""
         try:
-            return read(path)
+            return reader(path)
         except ConstrainedError as error:
             listed = getattr(error, "problems", ()) or [Problem(str(path), 0, 0, error.message, error.hint)]
             self.problems += [problem for problem in listed if problem not in self.problems]
@@ -108,20 +108,20 @@ def _check(target: str, findings: Findings) -> None:
 
 
 def _check_catalog(path: Path, findings: Findings) -> None:
-    findings.catalog = findings.found(load_catalog, path)
+    findings.catalog = findings.read(load_catalog, path)
     if findings.catalog is not None:
         findings.remarks += lint(findings.catalog)
-        problems, remarks = approval_report(findings.catalog, datetime.now(UTC).date())
+        problems, remarks = approval_report(findings.catalog, today())
         findings.problems += problems
         findings.remarks += remarks
         findings.remarks += lint_review(findings.catalog)
 
 
 def _check_logic(path: Path, findings: Findings) -> None:
-    findings.policy = findings.found(load_policy_file, path)
+    findings.policy = findings.read(load_policy_file, path)
     if findings.policy is not None:
         findings.catalog = findings.policy.catalog
-        examined = examine(findings.policy, today=datetime.now(UTC).date())
+        examined = examine(findings.policy, today=today())
         findings.problems += examined.problems
         findings.remarks += lint_promises(findings.policy)
         findings.remarks += examined.remarks
@@ -129,7 +129,7 @@ def _check_logic(path: Path, findings: Findings) -> None:
 
 
 def _check_golden(policy: Policy, path: Path, findings: Findings) -> None:
-    findings.golden = findings.found(load_golden, path)
+    findings.golden = findings.read(load_golden, path)
     for dialogue in findings.golden.dialogues if findings.golden else ():
         for number, result in enumerate(run_golden(policy, dialogue), start=1):
             findings.problems += [Problem(str(path), 0, 0, f"{dialogue.name!r}, turn {number}: {text}") for text in result.problems]
@@ -138,11 +138,11 @@ def _check_golden(policy: Policy, path: Path, findings: Findings) -> None:
 
 def _check_conversations(policy: Policy, logic: Path, findings: Findings) -> None:
     """The properties, declared and built in: by the proof that is kept, or a short look."""
-    looked = findings.found(lambda path: look(policy, path, seconds=PROVING_S, states=PROVING_POINTS), logic)
-    if looked is not None:
-        findings.problems += looked.problems
-        findings.remarks += looked.remarks
-        findings.conversations = looked.fact
+    report = findings.read(lambda path: judge_conversations(policy, path, seconds=PROVING_S, states=PROVING_POINTS), logic)
+    if report is not None:
+        findings.problems += report.problems
+        findings.remarks += report.remarks
+        findings.conversations = report.fact
 
 
 def _show(findings: Findings) -> None:
@@ -159,7 +159,7 @@ def _facts(findings: Findings) -> Iterator[tuple[str, str]]:
     if catalog is not None:
         locales = sorted({locale for response in catalog.responses.values() for locale in response.texts})
         n_approved = sum(response.approval is not None for response in catalog.responses.values())
-        signed = n_in_force(catalog, datetime.now(UTC).date())
+        signed = n_in_force(catalog, today())
         yield "catalog", f"{catalog.name} version {catalog.version}, {catalog.path}"
         dated = f" ({n_approved} with an approval)" if signed is None else ""
         yield "responses", f"{len(catalog.responses)}{dated}, fallback {catalog.fallback}"

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from constrained.analysis.flow import Counts, counts_of_coverage, counts_of_log, flow_of, markdown, mermaid
-from constrained.cli.screen import note, out
-from constrained.errors import PackError
+from constrained.cli.screen import out, write
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
 from constrained.records.log import read_log
+
+_HINT = "name a file in a folder that is yours"
 
 
 def draw(
@@ -27,19 +28,10 @@ def draw(
     if file is None:
         out.file.write(mermaid(flow, counts))
     else:
-        _write(file, (markdown if file.suffix.lower() == ".md" else mermaid)(flow, counts))
+        write(file, (markdown if file.suffix.lower() == ".md" else mermaid)(flow, counts), _HINT, done="wrote")
 
 
 def _counts(policy: Policy, coverage: Path | None, log: str | None) -> Counts | None:
     if coverage is not None:
         return counts_of_coverage(coverage, policy.name)
     return counts_of_log(read_log(log), policy.file) if log is not None else None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        message, hint = f"{path} cannot be written: {error.strerror}", "name a file in a folder that is yours"
-        raise PackError(message, name=str(path), hint=hint) from error
-    note(f"wrote {path}")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from constrained.cli.models import load_engine
-from constrained.cli.screen import err, line, note, show
+from constrained.cli.screen import line, new_progress, show, write
 from constrained.engines.model_files import DEFAULT_MODEL
 from constrained.engines.protocol import Engine
 from constrained.errors import DataError, EngineError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 NEEDED = {"numpy": "numpy", "scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 N_PAIRS = 5  # on the screen; the page lists more
+_HINT = "name a file in a folder that is there"
 
 
 def evaluate(
@@ -100,8 +101,7 @@ def _run(
 ) -> list[MessageOutcome]:
     from constrained.quality.evaluation import run_examples
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    with new_progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task("messages", total=len(examples))
         return run_examples(
             policy,
@@ -150,14 +150,6 @@ def _write(
     from constrained.quality.evaluation_report import to_html
 
     if to_json:
-        _save(to_json, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        write(to_json, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n", _HINT, done="written:")
     if html:
-        _save(html, to_html(setting, summary, policy.catalog, against))
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}", hint="name a file in a folder that is there") from error
-    note(f"written: {path}")
+        write(html, to_html(setting, summary, policy.catalog, against), _HINT, done="written:")

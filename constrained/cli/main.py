@@ -1,36 +1,73 @@
-"""The entry point ``constrained``: gathers the commands and turns every error into a message and an exit status."""
+"""The entry point ``constrained``: gathers the commands, and turns every error into a message and an exit status.
+
+The two that need a few lines stand here: ``list``, the packs that can be played, and ``schema``, for editors of catalogs.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import Annotated, NoReturn
 
 import typer
+from rich.text import Text
 
+from constrained.catalog.load import load_catalog
+from constrained.catalog.schema import json_schema
 from constrained.cli import (
     approve,
+    audit,
     check,
     demo,
     diff,
     draw,
     evaluate,
     fit,
-    list_packs,
+    keys,
     models,
     new,
     play,
     prove,
     replay,
-    schema,
     serve,
     sheet,
     tune,
 )
 from constrained.cli import test as tests
-from constrained.cli.audit import audit_app
-from constrained.cli.screen import prepare_streams, show_error
+from constrained.cli.screen import new_table, note, prepare_streams, show, show_error
 from constrained.errors import ConstrainedError
+from constrained.pack_folders import find_pack, list_packs, shipped_folder
+
+
+def list_all() -> None:
+    """List the packs that can be played from here."""
+    names = list_packs()
+    if not names:
+        return note("no pack here; make one with: constrained new NAME")
+    table = new_table("pack", "speaker", "responses", "from")
+    for name in names:
+        table.add_row(*(Text(cell) for cell in _row(name)))
+    show(table)
+    return None
+
+
+def _row(name: str) -> tuple[str, str, str, str]:
+    try:
+        path = find_pack(name).catalog_path
+        catalog = load_catalog(path)
+    except ConstrainedError:  # a list goes on; the check tells what is wrong
+        return name, f"broken; see: constrained check {name}", "", ""
+    return name, catalog.speaker, str(len(catalog.responses)), "shipped" if path.parents[1] == shipped_folder() else "here"
+
+
+def schema() -> None:
+    """Print the JSON Schema of catalogs/NAME.yaml.
+
+    constrained schema > catalog.schema.json
+    """
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
 
 app = typer.Typer(
     name="constrained",
@@ -42,7 +79,7 @@ app = typer.Typer(
 )
 app.command("play")(play.play)
 app.command("demo")(demo.demo)
-app.command("list")(list_packs.list_all)
+app.command("list")(list_all)
 app.command("check")(check.check)
 app.command("prove")(prove.prove)
 app.command("test")(tests.golden)
@@ -54,12 +91,12 @@ app.command("diff")(diff.diff)
 app.command("eval")(evaluate.evaluate)
 app.command("fit")(fit.fit)
 app.command("replay")(replay.replay_log)
-app.command("schema")(schema.schema)
+app.command("schema")(schema)
 app.command("serve")(serve.serve)
 app.command("tune")(tune.tune)
-app.add_typer(approve.keys_app, name="keys")
+app.add_typer(keys.app, name="keys")
 app.add_typer(sheet.app, name="sheet")
-app.add_typer(audit_app, name="audit")
+app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="model")
 
 

@@ -1,4 +1,4 @@
-"""Fetches and loads models for the commands, with progress bars on standard error."""
+"""``constrained model``: gets models and lists them; and how every command loads one, with bars on standard error."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import BarColumn, DownloadColumn, SpinnerColumn, TaskID, TimeElapsedColumn
 from rich.text import Text
 
-from constrained.cli.screen import err, line, show
+from constrained.cli.screen import line, new_progress, new_table, show
 from constrained.engines import loading as engines
 from constrained.engines import model_files
 from constrained.engines.protocol import Engine
 
+app = typer.Typer(help="Get models, and list them.", no_args_is_help=True, rich_markup_mode=None)
+
 
 def fetch(name: str) -> str:
     """Gets a known model, showing how far it is; returns its folder."""
-    with _progress(BarColumn(), DownloadColumn()) as progress:
+    with new_progress(BarColumn(), DownloadColumn(), TimeElapsedColumn()) as progress:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
@@ -46,19 +47,9 @@ def load_vllm(model: str, urls: list[str], *, served_as: str | None = None) -> E
 @contextmanager
 def loading(what: str) -> Iterator[None]:
     """A spinner while something of unknown length runs; nothing where there is no terminal."""
-    with _progress(SpinnerColumn()) as progress:
+    with new_progress(SpinnerColumn(), TimeElapsedColumn()) as progress:
         progress.add_task(what, total=None)
         yield
-
-
-def _progress(*columns: ProgressColumn) -> Progress:
-    text = TextColumn("{task.description}")
-    return Progress(text, *columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal)
-
-
-# -- ``constrained model``: gets models onto this machine, and tells which are there. --
-
-app = typer.Typer(help="Get models, and list them.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("get")
@@ -72,9 +63,7 @@ def get(
 @app.command("list")
 def list_models() -> None:
     """List the models that can be got, and where they are."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("name", "hub id", "licence", "size", "here"):
-        table.add_column(title, overflow="fold")
+    table = new_table("name", "hub id", "licence", "size", "here")
     for known in model_files.KNOWN_MODELS.values():
         size = f"{known.n_download_bytes / 1e6:.0f} MB"
         here = str(model_files.locate_model(known.name) or "no")

@@ -1,4 +1,4 @@
-"""``constrained new``: writes a small pack that passes its check and its test, to be changed from there."""
+"""``constrained new``: writes a small pack, a gate guard of a game, that passes its check and its test; to be changed from there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ FILES = {
     "catalogs/{name}.yaml": "catalog.yaml.txt",
     "logic/{name}.py": "logic.py.txt",
     "dialogues/{name}.yaml": "dialogues.yaml.txt",
-    "tests/test_{name}.py": "test.py.txt",
 }
 
 
@@ -25,15 +24,32 @@ def new(
     name: Annotated[str, typer.Argument(help="Name of the pack: lower-case letters, digits, underscores.")],
     directory: Annotated[Path, typer.Option("--dir", help="The folder to write into.")] = Path(),
 ) -> None:
-    """Write a catalog, its logic, golden dialogues and a test."""
+    """Write a catalog, its logic and golden dialogues: a gate guard of a game, to be changed."""
     check_name(name)
     targets = {directory / path.format(name=name): template for path, template in FILES.items()}
     _refuse_to_overwrite(name, list(targets))
     for target, template in targets.items():
         _write(name, target, _filled(template, name))
         line(str(target))
-    where = "" if directory == Path() else f"cd {directory}; "
-    line(f"next: {where}constrained check {name}; constrained play {name} --why; python -m pytest tests/test_{name}.py")
+    _show_next_steps(name, directory)
+
+
+def _show_next_steps(name: str, directory: Path) -> None:
+    steps = {
+        f"constrained check {name}": "what is wrong with it: nothing, as it is",
+        f"constrained test {name}": "do the dialogues go as written?",
+        f"constrained play {name} --rules --why": "talk with it, without a model",
+        "constrained model get": "get the small model, once",
+        f"python logic/{name}.py": "talk with it as a game does",
+    }
+    line()
+    line("next:")
+    if directory != Path():
+        line(f"  cd {directory}")
+    width = max(map(len, steps))
+    for command, what in steps.items():
+        line(f"  {command.ljust(width)}  # {what}")
+    line(f"Then write your words in catalogs/{name}.yaml and your rules in logic/{name}.py; run check and test after each change.")
 
 
 def _refuse_to_overwrite(name: str, targets: list[Path]) -> None:

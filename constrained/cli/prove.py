@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from constrained.analysis.prover import graph as graphs
 from constrained.analysis.prover import proofs
 from constrained.analysis.prover.proofs import Proof, Verdict, golden_text, read_proof
 from constrained.analysis.prover.properties import DeclaredProperties, proof_path, properties_path, read_properties
 from constrained.analysis.samples import try_build
-from constrained.cli.screen import err, line, note, out, show
+from constrained.cli.screen import line, new_progress, note, out, show
 from constrained.errors import Problem, PropertyError
 from constrained.logic.policy import Policy
 from constrained.pack_folders import find_pack
@@ -62,7 +59,7 @@ def prove(
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ConversationReport:
     """What ``check`` is told of a pack's conversations: problems fail it, remarks do not; ``fact`` says what was looked at."""
 
     problems: tuple[Problem, ...] = ()
@@ -70,7 +67,7 @@ class Looked:
     fact: str = ""
 
 
-def look(policy: Policy, logic: Path, seconds: float, states: int) -> Looked:
+def judge_conversations(policy: Policy, logic: Path, seconds: float, states: int) -> ConversationReport:
     """By the kept proof while it holds, else by a short exploration. Raises PropertyError for a file that cannot be used."""
     declared, path = read_properties(properties_path(logic)), proof_path(logic)
     stale: tuple[Problem, ...] = ()
@@ -78,14 +75,14 @@ def look(policy: Policy, logic: Path, seconds: float, states: int) -> Looked:
         proof = read_proof(path)
         changed = proof.stale(proofs.bound(policy, declared.text))
         if not changed:
-            return Looked(_problems(proof, str(path)), (), f"{len(proof.verdicts)} properties, {proof.rests_on()}")
+            return ConversationReport(_problems(proof, str(path)), (), f"{len(proof.verdicts)} properties, {proof.rests_on()}")
         hint = f"constrained prove {logic.stem} --save"
         stale = (Problem(str(path), 0, 0, f"the proof is stale: it is of another {' and '.join(changed)}", hint),)
     if not declared.scope.starts and try_build(policy.state_type.default) is None:
-        return Looked((), stale, "nowhere to start: no state without values")
+        return ConversationReport((), stale, "nowhere to start: no state without values")
     proof = proofs.prove(policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds)
     found, fact = _problems(proof, policy.file), f"{len(proof.verdicts)} properties, {proof.rests_on()}"
-    return Looked(found, stale, fact) if declared.text else Looked((), (*stale, *found), fact)
+    return ConversationReport(found, stale, fact) if declared.text else ConversationReport((), (*stale, *found), fact)
 
 
 def _problems(proof: Proof, file: str) -> tuple[Problem, ...]:
@@ -94,24 +91,18 @@ def _problems(proof: Proof, file: str) -> tuple[Problem, ...]:
 
 
 def _proved(policy: Policy, declared: DeclaredProperties, states: int, seconds: float) -> Proof:
-    with _bar(states) as progress:
-        return proofs.prove(
-            policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds, progress=progress
-        )
-
-
-@contextmanager
-def _bar(states: int) -> Iterator[graphs.Progress | None]:
-    """A bar on a terminal: of the points found so far, how many were explored."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} of {task.total:,} points"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    """With a bar on a terminal: of the points found so far, how many were explored."""
+    with new_progress(BarColumn(), TextColumn("{task.completed:,} of {task.total:,} points"), TimeElapsedColumn()) as progress:
         task = progress.add_task("exploring", total=1)
-        yield lambda found, done, turns: progress.update(task, total=min(found, states), completed=done)
+        return proofs.prove(
+            policy,
+            declared.properties,
+            declared.scope,
+            source=declared.text,
+            most_points=states,
+            most_seconds=seconds,
+            progress=lambda found, done, turns: progress.update(task, total=min(found, states), completed=done),
+        )
 
 
 def _save(proof: Proof, path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from constrained.cli.arguments import catalog_of
 from constrained.cli.screen import line
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
@@ -47,7 +48,7 @@ def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectK
 
 def _policy(record: Record, logic: Path | None, policies: dict[str, Policy]) -> Policy:
     """The policy of a record: of the pack with the name of its catalog, unless ``logic`` is given."""
-    pack = record.versions.get("catalog", "").split(" ")[0]
+    pack = catalog_of(record)
     if pack not in policies:
         policies[pack] = load_policy_file(logic) if logic else load_policy(pack)
     return policies[pack]

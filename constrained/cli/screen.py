@@ -1,27 +1,19 @@
-"""Writes what a command was asked to write."""
+"""What the commands print and write with: two consoles, lines, tables, bars, errors, files."""
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.progress import Progress, ProgressColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from constrained.errors import ConstrainedError, PackError
-
-
-def write(file: Path, content: bytes) -> None:
-    """Raises PackError when the file cannot be written."""
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise PackError(f"{file} cannot be written: {error.strerror}", name=str(file), hint="choose another file") from error
-
-
-# -- What the commands print with: the two consoles, errors, bars. --
 
 out = Console(markup=False, emoji=False, highlight=False)
 err = Console(markup=False, emoji=False, highlight=False, stderr=True)
@@ -50,6 +42,14 @@ def show(table: Table) -> None:
         out.file.write(row.rstrip() + "\n")
 
 
+def new_table(*titles: str) -> Table:
+    """An empty table with these columns; long cells are folded."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
 def say(speaker: str, text: str, style: str = "bold cyan") -> None:
     """What somebody says; on a terminal wrapped under the speaker's name, in a pipe as it is."""
     head = f"{speaker}: "
@@ -74,6 +74,37 @@ def show_error(error: ConstrainedError) -> None:
         err.print(Text.assemble(("  hint: ", "bold"), error.hint), soft_wrap=True)
     for problem in getattr(error, "problems", ()):
         err.print(Text(str(problem)), soft_wrap=True)
+
+
+def write(file: Path, content: bytes | str, hint: str = "choose another file", *, done: str = "") -> None:
+    """Writes a file, text as UTF-8, and notes ``done`` with its name. Raises PackError, with the hint, when it cannot be written."""
+    try:
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise PackError(f"{file} cannot be written: {error.strerror}", name=str(file), hint=hint) from error
+    if done:
+        note(f"{done} {file}")
+
+
+def new_progress(*columns: ProgressColumn) -> Progress:
+    """Bars on standard error that go when they are done; nothing where there is no terminal."""
+    return Progress(TextColumn("{task.description}"), *columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+class StageBars:
+    """One bar for each stage of a long run, a line for each tenth of it where there is no terminal. ``titles``: names of the stages."""
+
+    def __init__(self, progress: Progress, titles: Mapping[str, str]) -> None:
+        self._progress, self._titles = progress, titles
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int, loss: float = math.nan) -> None:
+        shown = "" if math.isnan(loss) else f"loss {loss:.2f}"
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(self._titles[stage], total=total, loss="")
+        if not err.is_terminal and done % max(1, total // 10) == 0:
+            note(f"{self._titles[stage]}: {done} of {total}")
+        self._progress.update(self._tasks[stage], completed=done, loss=shown)
 
 
 def bar(share: float, width: int = 10) -> str:

@@ -1,4 +1,4 @@
-"""``constrained serve``: packs over HTTP, for a game beside it or a desk before it."""
+"""``constrained serve``: packs over HTTP, for a game on the same machine or a desk in front of it."""
 
 from __future__ import annotations
 

@@ -16,24 +16,23 @@ from constrained.approval.translations import from_xliff, to_xliff
 from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog
-from constrained.cli.desks import named_catalog, today
+from constrained.cli.arguments import CATALOG, find_catalog, today
 from constrained.cli.screen import line, write
 from constrained.errors import PackError
 
 app = typer.Typer(help="Review sheets (.xlsx, .csv) and translation files (.xlf).", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="A pack or a catalog file (.yaml).")]
 _XLIFF = (".xlf", ".xliff")
 
 
 @app.command("export")
 def export(
-    name: Name,
+    name: CATALOG,
     file: Annotated[Path, typer.Argument(help="The file to write: .xlsx, .csv, or .xlf for translators.")],
     locale: Annotated[list[str] | None, typer.Option(help="A locale to translate into; its missing texts get empty rows.")] = None,
 ) -> None:
     """Write one row for each version: text, status, and what a reviewer needs to read it."""
-    catalog = load_catalog(named_catalog(name))
+    catalog = load_catalog(find_catalog(name))
     locales = [_tag(one) for one in locale or ()]
     if file.suffix.lower() in _XLIFF:
         if len(locales) != 1:
@@ -41,19 +40,19 @@ def export(
         write(file, to_xliff(catalog, locales[0]))
         line(f"{file}: {len(catalog.responses)} texts, {catalog.locale} to {locales[0]}")
         return
-    found = rows(catalog, _standing(catalog), today(), locales)
-    write_sheet(file, found)
-    line(f"{file}: {len(found)} rows; only the column text is read back")
+    written = rows(catalog, _snapshot(catalog), today(), locales)
+    write_sheet(file, written)
+    line(f"{file}: {len(written)} rows; only the column text is read back")
 
 
 @app.command("import")
-def take_in(
-    name: Name,
+def import_texts(
+    name: CATALOG,
     file: Annotated[Path, typer.Argument(help="The edited file.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and write nothing.")] = False,
 ) -> None:
     """Put edited texts into the catalog's file. Every changed text waits for an approval again."""
-    path = named_catalog(name)
+    path = find_catalog(name)
     catalog = load_catalog(path)
     texts = from_xliff(catalog, file) if file.suffix.lower() in _XLIFF else read_rows(catalog, read_sheet(file), str(file))
     _show(texts, catalog)
@@ -76,7 +75,7 @@ def _show(texts: Texts, catalog: Catalog) -> None:
         line(f"  + {text}", "green")
 
 
-def _standing(catalog: Catalog) -> ApprovalSnapshot:
+def _snapshot(catalog: Catalog) -> ApprovalSnapshot:
     if not has_ledger(catalog):
         return NO_LEDGER
     people = load_people(people_path(catalog.path), catalog.name)

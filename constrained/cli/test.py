@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from constrained.cli.models import load_engine
-from constrained.cli.screen import line, note, percent, show
+from constrained.cli.screen import line, new_table, percent, show, write
 from constrained.engines.protocol import Engine
 from constrained.errors import GoldenError
 from constrained.quality.golden import Coverage, DialogueResult, GoldenResult, GoldenRun, describe_failure, files_of, run_files
+
+_HINT = "name a file in a folder that is yours"
 
 
 def golden(
@@ -42,7 +43,8 @@ def golden(
         run.coverage[result.pack] = covered
         _show(result, quiet)
     if coverage is not None:
-        _write(coverage, json.dumps([one.to_json() for one in run.coverage.values()], indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps([one.to_json() for one in run.coverage.values()], indent=1, ensure_ascii=False) + "\n"
+        write(coverage, text, _HINT, done="wrote")
     if not quiet:
         _show_coverage(run)
     failed = _summary(run, engine, at_least, covers)
@@ -77,9 +79,7 @@ def _missed(result: GoldenResult) -> str:
 
 
 def _show_coverage(run: GoldenRun) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("pack", "responses said", "by locale", "lines of logic", "turns"):
-        table.add_column(title, overflow="fold")
+    table = new_table("pack", "responses said", "by locale", "lines of logic", "turns")
     for one in run.coverage.values():
         locales = ", ".join(f"{locale} {one.n_said_in(locale)}" for locale in one.locales)
         lines = f"{len(one.lines) - len(one.unreached())} of {len(one.lines)}"
@@ -113,11 +113,3 @@ def _summary(run: GoldenRun, engine: str, at_least: float, covers: float) -> boo
     if thin:
         line(f"less than {percent(covers)} of the responses said: {', '.join(thin)}", "bold red")
     return bool(n_failed or is_short or thin)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise GoldenError(f"{path} cannot be written: {error.strerror}", hint="name a file in a folder that is yours") from error
-    note(f"wrote {path}")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from constrained.cli.evaluate import check_installed
 from constrained.cli.models import load_engine
-from constrained.cli.screen import err, line, note, show
+from constrained.cli.screen import StageBars, line, new_progress, note, show
 from constrained.engines.model_files import DEFAULT_MODEL, home
 from constrained.errors import EngineError
 from constrained.packs import load_policy
@@ -55,13 +55,12 @@ def tune(
     settings = defaults.changed(epochs=epochs, seed=seed, **({"rate": rate} if rate is not None else {}))
     engine: Any = load_engine(model)
     columns = (
-        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[loss]}"),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    with new_progress(*columns) as progress:
         report = run(
             policy,
             engine,
@@ -72,22 +71,9 @@ def tune(
             check=checked,
             is_before_checked=not skip_before,
             renew=_renew(name, data, model, encoder, out),
-            report_progress=_StageProgress(progress),
+            report_progress=StageBars(progress, STAGES),
         )
     _show(report)
-
-
-class _StageProgress:
-    """One bar for each stage, made when it begins."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, stage: str, done: int, total: int, loss: float) -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(STAGES[stage], total=total, loss="")
-        self._progress.update(self._tasks[stage], completed=done, loss="" if math.isnan(loss) else f"loss {loss:.2f}")
 
 
 def _check_installed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from constrained.cli.desks import received
+from constrained.cli.approve import turns_that_said
 from tests.approval.office import TODAY
 from tests.cli.conftest import Ran, Run
 
@@ -35,23 +35,23 @@ def desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_whole_day_of_a_compliance_officer(run: Run, desk: Path, here: Path) -> None:
     waiting = run("approve", "desk")
     assert waiting.status == 0
-    assert "6 of 6 versions wait for an approval" in waiting.out
+    assert "7 of 7 versions wait for an approval" in waiting.out
     assert not desk.with_name("desk.approvals.jsonl").exists(), "nothing is signed by looking"
-    assert "6 entries signed by Demo Compliance" in run("approve", "desk", "--as", DANA).out
+    assert "7 entries signed by Demo Compliance" in run("approve", "desk", "--as", DANA).out
     assert "nothing that waits" in run("approve", "desk", "--as", DANA).out
     checked = run("check", "desk", "--strict")
-    assert (checked.status, "6 of 6 versions in force" in checked.out) == (0, True), checked.out
+    assert (checked.status, "7 of 7 versions in force" in checked.out) == (0, True), checked.out
 
     log = here / "talk.jsonl"
     run("play", "desk", "--rules", "--log", str(log), stdin="hello\nhow are you\n")
 
-    desk.write_text(desk.read_text().replace("A colleague will see to it", "Somebody sees to it"))
+    desk.write_text(desk.read_text().replace("The next word decides", "Your next word decides"))
     waiting = run("approve", "desk")
-    assert "apologise (en) by Ada: is not approved as it is now: it was edited after Demo Compliance" in waiting.out
-    assert "  - I am sorry that this went badly. A colleague will see to it at once." in waiting.out
-    assert "  + I am sorry that this went badly. Somebody sees to it at once." in waiting.out
+    assert "warn (en) by Ada: is not approved as it is now: it was edited after Demo Compliance" in waiting.out
+    assert "  - Hands off the blade. The next word decides where you sleep tonight." in waiting.out
+    assert "  + Hands off the blade. Your next word decides where you sleep tonight." in waiting.out
     checked = run("check", "desk")
-    assert (checked.status, "remark: " in checked.out, "apologise (en) is not approved" in checked.out) == (0, True, True)
+    assert (checked.status, "remark: " in checked.out, "warn (en) is not approved" in checked.out) == (0, True, True)
     assert run("check", "desk", "--strict").status == 1
 
 
@@ -141,7 +141,7 @@ def test_received_counts_what_was_chosen_and_what_was_obliged() -> None:
         return SimpleNamespace(versions={"catalog": f"{catalog} 1 x"}, decision=SimpleNamespace(chosen=chosen), obligations=obligations)
 
     records = [record("desk", "hello"), record("desk", "other", "hello"), record("desk", "other"), record("bank", "hello")]
-    assert list(received(records, "desk", "hello")) == records[:2]
+    assert list(turns_that_said(records, "desk", "hello")) == records[:2]
 
 
 def test_a_recall_does_not_wait_for_a_catalog_that_is_being_edited(run: Run, desk: Path) -> None:

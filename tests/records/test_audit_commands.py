@@ -365,7 +365,7 @@ def test_a_day_that_is_none_is_no_slice(audit, log, key, tmp_path, option):
 def test_redecide_asks_another_model_and_writes_who_gets_what(audit, log, tmp_path, monkeypatch):
     """The engine is scripted: it always says the fallback."""
     records = list(read_log(log))
-    monkeypatch.setattr("constrained.cli.evidence.load_engine", lambda model: ScriptedEngine(lambda message: "pardon"))
+    monkeypatch.setattr("constrained.cli.audit_redecide.load_engine", lambda model: ScriptedEngine(lambda message: "pardon"))
     book = tmp_path / "book.xlsx"
     done = audit("re-decide", log, "--model", "another", "--xlsx", book, "--html", tmp_path / "page.html")
     assert done.status == 0, done.err

@@ -67,7 +67,7 @@ def test_other_effects_are_told(library, edited):
 
 
 def test_a_model_is_asked_anew_with_what_it_then_knew(library):
-    from constrained.cli.evidence import deciding
+    from constrained.cli.audit_redecide import decider
 
     said = ("hello", "when?", "and now?")
     log = talk(library, ScriptedEngine(lambda message: "hours"), said)
@@ -79,7 +79,7 @@ def test_a_model_is_asked_anew_with_what_it_then_knew(library):
             return super().choose(choices, scene, deadline)
 
     engine = Watching(lambda message: "fine" if message == "when?" else "hours")
-    found = [*redecide(library, log.records, decide=deciding(library, engine, None))]
+    found = [*redecide(library, log.records, decide=decider(library, engine, None))]
     assert [one.now.id for one in found] == ["hours", "fine", "hours"]
     assert {scene.message: [text for who, text in scene.history if who == "user"] for scene in scenes} == {
         "hello": [], "when?": ["hello"], "and now?": ["hello", "when?"],

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from constrained.cli.evidence import compared_by_ray
+from constrained.cli.audit_redecide import compared_by_ray
 from constrained.errors import AuditError
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log

@@ -16,7 +16,7 @@ from constrained.logic.state import State
 from constrained.understanding.questions import Entity
 
 Progress = Callable[[int, int, int], None]  # points found, points explored, turns
-_EVERY = 512  # points between two looks at the clock
+_EVERY = 512  # points between two calls of progress
 
 
 @dataclass(slots=True)
@@ -97,12 +97,9 @@ def _explored(machine: Machine, starts: Sequence[State], most_points: int, until
     graph.starts = len(graph.points)
     number = 0
     while number < len(graph.points):
-        if number % _EVERY == 0:
-            if progress:
-                progress(len(graph.points), number, len(graph.targets))
-            if time.monotonic() > until:
-                return graph
-        if len(graph.points) > most_points:
+        if progress and number % _EVERY == 0:
+            progress(len(graph.points), number, len(graph.targets))
+        if len(graph.points) > most_points or time.monotonic() > until:  # a point can cost a quarter of a second
             return graph
         _expand(graph, number, known)
         number += 1
