@@ -18,7 +18,7 @@ import typer
 from constrained.approval.keys import load_private, new_pair, to_text
 from constrained.approval.ledger import append, ledger_path, read_ledger
 from constrained.approval.people import FILE_NAME, load_people, people_path
-from constrained.approval.worklist import open_versions, to_approve, to_recall
+from constrained.approval.worklist import SigningTerms, open_versions, to_approve, to_recall
 from constrained.catalog.response import Catalog
 from constrained.cli.arguments import today
 from constrained.cli.models import fetch, load_engine
