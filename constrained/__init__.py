@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from constrained.errors import ConstrainedError, NotReleasedError
 from constrained.logic.effects import Effect, effect
-from constrained.logic.memory import Memory
 from constrained.logic.options import must, only, say
 from constrained.logic.policy import Policy, policy
-from constrained.logic.state import State
+from constrained.logic.state import Memory, State
 from constrained.procedures.procedure import procedure
 from constrained.understanding.hearing import Understanding
 
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from constrained.dialogue.dialogue import Dialogue
     from constrained.dialogue.turn import Decision, Turn
     from constrained.engines.protocol import Engine
-    from constrained.packs import list_packs, load_policy
+    from constrained.pack_folders import list_packs
+    from constrained.packs import load_policy
     from constrained.records.log import open_log, read_log
     from constrained.records.record import Record
     from constrained.records.replay import replay

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.errors import CatalogError, PackError, PolicyError
-from constrained.logic.memory import Memory
+from constrained.logic.state import Memory
 from constrained.pack_folders import catalog_path, find_pack, list_packs
 from constrained.packs import load_policy, load_policy_file
 
@@ -239,7 +239,7 @@ def test_a_file_that_is_not_there(here: Path) -> None:
     ],
 )
 def test_what_the_bank_could_not_do_is_told_as_such(heard: dict[str, str], replies: tuple[str, ...], failed: str, said: str) -> None:
-    from constrained.logic.run import run, with_outcomes
+    from constrained.logic.allow import run, with_outcomes
 
     policy = load_policy("bank_disputes")
     state, memory = policy.state_type.default().replace(identified=True), Memory()

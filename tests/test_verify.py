@@ -16,8 +16,8 @@ import constrained.logic.option_builder
 from constrained import Dialogue
 from constrained.errors import VerificationError
 from constrained.logic.allow import allow
-from constrained.logic.memory import Memory
 from constrained.logic.options import compose
+from constrained.logic.state import Memory
 from constrained.testing import ScriptedEngine
 from constrained.verify import verify
 

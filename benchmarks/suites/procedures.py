@@ -67,8 +67,8 @@ def run(bench: Bench) -> None:
 
 
 def _steps(bench: Bench, folder: Path, kind: str) -> None:
-    from constrained.logic.memory import Memory
-    from constrained.logic.run import run as run_turn
+    from constrained.logic.allow import run as run_turn
+    from constrained.logic.state import Memory
 
     policy = _policy(folder / kind, kind)
     memories = _memories(policy, kind)
@@ -127,8 +127,8 @@ def _same(one: Any, other: Any) -> None:
 
 def _memories(policy: Any, kind: str) -> list[Any]:
     """The memory after each number of answers."""
-    from constrained.logic.memory import Memory
-    from constrained.logic.run import run as run_turn
+    from constrained.logic.allow import run as run_turn
+    from constrained.logic.state import Memory
 
     memories = [Memory()]
     for number in range(N_STEPS):

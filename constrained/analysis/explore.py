@@ -16,10 +16,9 @@ from pydantic import BaseModel
 
 from constrained.analysis.samples import Pool, distinct, pool_of, try_build, vary
 from constrained.errors import PolicyError
-from constrained.logic.memory import Memory
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
-from constrained.logic.state import State
+from constrained.logic.state import Memory, State
 from constrained.understanding.hearing import Understanding, entities_in
 from constrained.understanding.questions import Amount, Entity, PatternQuestion, Score
 

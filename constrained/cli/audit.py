@@ -1,4 +1,4 @@
-"""``constrained audit``: verify, show, replay and sign a log, erase a person from it."""
+"""``constrained audit`` and ``replay``: verify, show, replay and sign a log, erase a person from it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,57 @@ import typer
 
 from constrained.approval.keys import load_public
 from constrained.cli import audit_redecide, audit_reports
-from constrained.cli.arguments import LOG, SUBJECT_KEYS
-from constrained.cli.keys import read_private_key
-from constrained.cli.replay import replay_records
-from constrained.cli.screen import line, note, write
+from constrained.cli.approve import read_private_key
+from constrained.cli.screen import LOG, SUBJECT_KEYS, catalog_of, line, note, write
 from constrained.errors import AuditError
+from constrained.logic.policy import Policy
+from constrained.packs import load_policy, load_policy_file
 from constrained.records import checkpoints, verifier
 from constrained.records.checkpoints import FolderSink, checkpoints_in
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import Readable, existing, is_postgres, open_log, read_entries, read_log, sqlite_path
 from constrained.records.record import Chained, Record
+from constrained.records.replay import replay as replay_turns
 from constrained.records.sealing import SubjectKeys, erase, unsealed
+
+
+def replay_log(
+    log: Annotated[str, typer.Argument(help="A log: a file of JSON lines, an SQLite file (.db), or postgresql://USER@HOST/NAME")],
+    logic: Annotated[Path | None, typer.Option(help="The logic file, when it is not the one of the pack that the log names.")] = None,
+) -> None:
+    """Reproduce every reply of a log, without a model.
+
+    The first one that differs is named, and the exit status is then 1.
+    """
+    replay_records(read_log(log), logic, None)
+
+
+def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectKeys | None) -> None:
+    """Takes records again; what is sealed is read with ``keys``, and counted where it cannot be."""
+    policies: dict[str, Policy] = {}
+    n_same = n_unreadable = 0
+    for record in records:
+        readable = unsealed(record, keys) if keys else None if record.sealed else record
+        if readable is None:
+            n_unreadable += 1
+            continue
+        for replayed in replay_turns(_policy(record, logic, policies), [readable]):
+            if replayed.error is not None:
+                raise replayed.error
+            n_same += 1
+    sealed = f"; {n_unreadable} cannot be read: their content is sealed, or was erased" if n_unreadable else ""
+    line(f"{n_same} {'reply' if n_same == 1 else 'replies'} reproduced, byte for byte, and the chain of records is whole{sealed}")
+
+
+def _policy(record: Record, logic: Path | None, policies: dict[str, Policy]) -> Policy:
+    """The policy of a record: of the pack with the name of its catalog, unless ``logic`` is given."""
+    pack = catalog_of(record)
+    if pack not in policies:
+        policies[pack] = load_policy_file(logic) if logic else load_policy(pack)
+    return policies[pack]
+
+
+# -- the commands of ``constrained audit`` ---------------------------------------------------------------------
 
 PUBLIC = Annotated[Path | None, typer.Option("--key", help="The public key that must have signed the checkpoints.")]
 PRIVATE = Annotated[Path, typer.Option("--key", help="The private key that signs; see: constrained keys new.")]
@@ -188,7 +228,7 @@ def _is_named(entry: Chained, which: str) -> bool:
 
 
 def _view(entry: Chained, plain: bool, keys: SubjectKeys | None) -> dict[str, Any]:
-    from constrained.records.redact import masked_value, redacted
+    from constrained.records.sealing import masked_value, redacted
 
     if isinstance(entry, Record):
         entry = (unsealed(entry, keys) if keys else None) or entry

@@ -14,14 +14,13 @@ import typer
 from rich.text import Text
 
 from constrained.approval.in_force import NO_LEDGER, Approvals, ApprovalSnapshot, snapshot_at
-from constrained.cli.arguments import LOG, PACK, SUBJECT_KEYS, catalog_of, first_catalog
 from constrained.cli.models import load_engine, loading
-from constrained.cli.screen import line, new_table, note, show, write
+from constrained.cli.screen import LOG, PACK, SUBJECT_KEYS, catalog_of, first_catalog, line, new_table, note, show, write
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine, Speaker
 from constrained.errors import AuditError, CalibrationError
-from constrained.logic.memory import Memory
 from constrained.logic.policy import Policy
+from constrained.logic.state import Memory
 from constrained.packs import load_policy, load_policy_file
 from constrained.records.chain import from_line
 from constrained.records.log import read_log

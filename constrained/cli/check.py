@@ -18,9 +18,8 @@ from constrained.approval.worklist import approval_report, n_in_force
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
-from constrained.cli.arguments import today
 from constrained.cli.prove import judge_conversations
-from constrained.cli.screen import line, show
+from constrained.cli.screen import line, show, today
 from constrained.dialogue.turn import Turn
 from constrained.errors import ConstrainedError, PackError, Problem
 from constrained.logic.options import Allowed, with_it

@@ -20,10 +20,9 @@ from constrained.approval.ledger import append, ledger_path, read_ledger
 from constrained.approval.people import FILE_NAME, load_people, people_path
 from constrained.approval.worklist import SigningTerms, open_versions, to_approve, to_recall
 from constrained.catalog.response import Catalog
-from constrained.cli.arguments import today
 from constrained.cli.models import fetch, load_engine
 from constrained.cli.play import offer_to_play, show_why
-from constrained.cli.screen import line, note, out, say
+from constrained.cli.screen import line, note, out, say, today
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.model_files import DEFAULT_MODEL, known_model, locate_model
 from constrained.engines.protocol import Engine

@@ -16,8 +16,7 @@ from constrained.approval.translations import from_xliff, to_xliff
 from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog
-from constrained.cli.arguments import CATALOG, find_catalog, today
-from constrained.cli.screen import line, write
+from constrained.cli.screen import CATALOG, find_catalog, line, today, write
 from constrained.errors import PackError
 
 app = typer.Typer(help="Review sheets (.xlsx, .csv) and translation files (.xlf).", no_args_is_help=True)

@@ -13,10 +13,9 @@ from constrained.catalog.render import resolve_locale
 from constrained.catalog.response import Catalog, Response
 from constrained.engines.protocol import Candidate, Deadline, PromptContext
 from constrained.errors import LocaleError, MessageError
-from constrained.logic.memory import Memory
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
-from constrained.logic.state import State
+from constrained.logic.state import Memory, State
 
 MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
 

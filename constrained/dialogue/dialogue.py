@@ -25,13 +25,11 @@ from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
 from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, StateError
-from constrained.logic.allow import likeliest, most_salient, rest_of
-from constrained.logic.memory import HISTORY_TURNS, Memory
+from constrained.logic.allow import TurnOptions, likeliest, most_salient, rest_of, run, with_events, with_outcomes
 from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, Option, compose
 from constrained.logic.policy import Policy
-from constrained.logic.run import TurnOptions, run, with_events, with_outcomes
-from constrained.logic.state import State
+from constrained.logic.state import HISTORY_TURNS, Memory, State
 from constrained.records.log import Log, MemoryLog, open_log
 from constrained.records.record import Outcome, OutcomeEntry, Record
 from constrained.understanding.hearing import Hearing, Understanding, ask, checked_readings, extraction_fields, understand

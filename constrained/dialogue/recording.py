@@ -15,9 +15,9 @@ from constrained.dialogue.context import TurnContext, static_id
 from constrained.dialogue.turn import Decision
 from constrained.engines.protocol import Engine
 from constrained.errors import EngineError
-from constrained.logic.memory import Memory
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
+from constrained.logic.state import Memory
 from constrained.records.record import (
     DecisionEntry,
     HeardEntry,

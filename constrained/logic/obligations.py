@@ -16,8 +16,8 @@ from typing import Any, Literal
 from constrained.catalog.response import Catalog, Response, Source
 from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import EffectKind
-from constrained.logic.memory import Memory
 from constrained.logic.options import source_of
+from constrained.logic.state import Memory
 
 ClauseKind = Literal["at_start", "before", "after", "once", "every", "before_commitment", "never_after"]
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from constrained.catalog.response import Response, Source
 from constrained.errors import PolicyError, Problem
 from constrained.logic.effects import Effect, EffectKind
-from constrained.logic.memory import Frame
+from constrained.logic.state import Frame
 
 OfferKind = Literal["say", "only", "must"]
 

@@ -24,14 +24,13 @@ from constrained.catalog.response import Catalog
 from constrained.errors import ConstrainedError, PolicyError, Problem
 from constrained.logic.effects import EffectKind
 from constrained.logic.matching import mismatches
-from constrained.logic.memory import Memory
 from constrained.logic.obligations import Clause, clause_problems
 from constrained.logic.options import Offer
 from constrained.logic.purity import impurities
 from constrained.logic.registration import catalog_of, first_line, generator, parameters_of, read, text_hash
 from constrained.logic.script import FunctionNode, Script, specificity_by_line
 from constrained.logic.source_offers import find_offers, foreign
-from constrained.logic.state import State
+from constrained.logic.state import Memory, State
 from constrained.procedures.offers import procedure_offers
 from constrained.procedures.policy_procedures import PolicyProcedures
 from constrained.understanding.hearing import Understanding

@@ -1,10 +1,13 @@
-"""State: what is true, the host's typed facts."""
+"""State: what is true, the host's typed facts. Memory: what a conversation carries from one turn to the next."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from constrained._values import Values, field_problem, why_mutable
+from constrained.engines.protocol import Speaker
 from constrained.errors import PolicyError, Problem
 
 
@@ -32,3 +35,70 @@ class State(Values):
 def _problem(cls: type[State], name: str) -> Problem | None:
     found = why_mutable(cls.model_fields[name].annotation)
     return field_problem(cls, name, f"{found[0]} can be changed in place", found[1]) if found else None
+
+
+# -- memory: a value, so that a conversation can go on in another process ---------------------------------------
+
+HISTORY_TURNS = 4  # turns that the model may read; the log keeps all
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Event(_Value):
+    """One turn in which a procedure moved, or was asked in vain. A procedure is rebuilt from its events.
+
+    Attributes:
+        number: of the turn. step: the response id at which the procedure stood; empty before its first step.
+        answer: how it went on: ``began``, ``heard``, ``picked LABEL``, ``done``, ``failed``, ``missed``, ``gave up``.
+        picks: the labels that were picked at each ``choose`` on the way.
+        heard: JSON of the fields that were heard. state: JSON of the fields that differ from the event before.
+    """
+
+    number: int
+    step: str
+    answer: str
+    picks: tuple[str, ...] = ()
+    heard: str = "{}"
+    state: str = "{}"
+
+
+class Frame(_Value):
+    """A running procedure: which, in which version, by which code (a hash), and what has happened in it."""
+
+    name: str
+    version: int
+    code: str
+    events: tuple[Event, ...] = ()
+
+
+class Memory(_Value):
+    """A conversation between two turns. Hashable, and JSON both ways.
+
+    Attributes:
+        said: response id -> number of the turn that last said it.
+        history: what the model may read of it, oldest first.
+        number: of the last turn; 0 before the first.
+        running: the procedures that run, the outermost first; each waits for the one after it.
+        done: names of the effects, and other events of the host, that were committed: what claims rest on.
+        outcomes: (turn, ``done`` or ``failed``) of the last turns with effects.
+        clock: (response id, when it was last said), for what is said every so many minutes; under an empty id when the
+            conversation began. Seconds since the epoch.
+    """
+
+    said: dict[str, int] = {}
+    history: tuple[tuple[Speaker, str], ...] = ()
+    number: int = 0
+    running: tuple[Frame, ...] = ()
+    done: tuple[str, ...] = ()
+    outcomes: tuple[tuple[int, str], ...] = ()
+    clock: tuple[tuple[str, float], ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self.said.items()), self.number, self.running, self.done, self.outcomes, self.clock, self.history))
+
+    def to_record(self) -> dict[str, object]:
+        """What logic reads of it besides ``said`` and ``number``, as JSON, without what is empty: for the record of a turn."""
+        kept: dict[str, object] = self.model_dump(mode="json", include={"running", "done", "outcomes", "clock"})
+        return {name: value for name, value in kept.items() if value}

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from constrained.catalog.response import Source
-from constrained.logic.memory import Event, Frame, Memory
 from constrained.logic.options import Offer, ProcedureMove
-from constrained.logic.state import State
+from constrained.logic.state import Event, Frame, Memory, State
 from constrained.procedures.policy_procedures import PolicyProcedures
 from constrained.procedures.run import (
     BEGAN,

@@ -10,10 +10,9 @@ from types import FunctionType, MappingProxyType
 
 from constrained.catalog.response import Source
 from constrained.errors import PolicyError, Problem, ProcedureError
-from constrained.logic.memory import Frame, Memory
 from constrained.logic.registration import first_line, text_hash
 from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
-from constrained.logic.state import State
+from constrained.logic.state import Frame, Memory, State
 from constrained.procedures.run import COROUTINES, MISSED, ProcedureDefinition
 from constrained.understanding.hearing import Understanding
 

@@ -20,9 +20,8 @@ from typing import Any, TypeVar
 
 from constrained._values import Values
 from constrained.errors import ConstrainedError, Problem, ProcedureError
-from constrained.logic.memory import Event, Frame
 from constrained.logic.options import Offer
-from constrained.logic.state import State
+from constrained.logic.state import Event, Frame, State
 from constrained.procedures.steps import GaveUp, Step
 from constrained.understanding.hearing import Understanding
 

@@ -25,8 +25,8 @@ from constrained.engines.protocol import (
 )
 from constrained.errors import ConstrainedError
 from constrained.logic.allow import intent_of, pooled
-from constrained.logic.memory import Memory
 from constrained.logic.policy import Policy
+from constrained.logic.state import Memory
 from constrained.quality.labelled_data import Example
 from constrained.testing import ScriptedEngine
 

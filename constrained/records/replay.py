@@ -14,11 +14,10 @@ from typing import Any
 
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
-from constrained.logic.allow import allow, likeliest, most_salient, rest_of
-from constrained.logic.memory import HISTORY_TURNS, Memory
+from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
-from constrained.logic.run import TurnOptions, with_outcomes
+from constrained.logic.state import HISTORY_TURNS, Memory
 from constrained.records.record import Chained, Outcome, Record, portable, to_json, versions
 from constrained.verify import verify
 

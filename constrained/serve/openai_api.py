@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from constrained.dialogue.context import clean_message
 from constrained.engines.protocol import Speaker
 from constrained.errors import StateError
-from constrained.logic.memory import HISTORY_TURNS, Memory
 from constrained.logic.policy import Policy
+from constrained.logic.state import HISTORY_TURNS, Memory
 from constrained.serve.errors import RefusedError
 from constrained.serve.turns import TurnJob, Turns
 from constrained.serve.wire import Id, TurnReply, TurnRequest

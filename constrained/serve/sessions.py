@@ -43,7 +43,7 @@ from sqlalchemy.pool import StaticPool
 
 from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
-from constrained.logic.memory import Memory
+from constrained.logic.state import Memory
 from constrained.records.group_commit import SharedFlush
 from constrained.serve.errors import RefusedError
 

@@ -19,14 +19,12 @@ from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
 from constrained.engines.protocol import CatalogBound, Engine
 from constrained.errors import ConstrainedError, EngineError, OutcomeError, StateError
-from constrained.logic.memory import Memory
+from constrained.logic.allow import with_outcomes
 from constrained.logic.policy import Policy
-from constrained.logic.run import with_outcomes
-from constrained.logic.state import State
-from constrained.serve.effect_recovery import TurnRecovery, finish_turn
+from constrained.logic.state import Memory, State
 from constrained.serve.engines import RULES, DeadlineReserve, NoTimeEngine
 from constrained.serve.errors import RefusedError
-from constrained.serve.journal import Draft, Journal
+from constrained.serve.journal import Draft, Journal, TurnRecovery, finish_turn
 from constrained.serve.packs import Packs
 from constrained.serve.sessions import PREPARED, Sessions, StoredConversation, StoredTurn, TenantStore
 from constrained.serve.settings import LOCAL, ServerSettings

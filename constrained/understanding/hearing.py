@@ -1,4 +1,4 @@
-"""Heard: what a message meant, as answers to closed questions.
+"""Heard: what a message meant, as answers to closed questions, and the spans of it that recognisers propose.
 
     class Heard(Understanding):
         threat: bool = question("Does the player threaten the innkeeper?", yes=["I'll burn this place down"])
@@ -7,18 +7,22 @@
 Each field becomes one Choice; the model only ever picks a candidate, so a field holds nothing but what Python
 proposed: yes or no, a value of the annotation, an entity alive in State, or a span that a recogniser found. A text of
 a given form is read by an engine first; it is proposed once it fits its form and the message says it.
+
+Any text is ordinary: nothing here raises for what a message holds. Work is bounded by ``READ`` characters and ``SPANS``
+spans, so a long message costs no more than a short one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
-from typing import Any, ClassVar, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from constrained._values import Values, field_problem
-from constrained.engines.protocol import Choice, Distribution, ExtractionField
+from constrained.engines.protocol import Candidate, Choice, Distribution, ExtractionField
 from constrained.errors import EngineError, PolicyError, Problem
 from constrained.understanding.patterns import is_said
 from constrained.understanding.questions import (
@@ -35,6 +39,96 @@ from constrained.understanding.questions import (
     is_whole,
     messages,
 )
+
+if TYPE_CHECKING:
+    from babel import Locale
+
+
+READ = 600  # characters of a message that are searched
+SPANS = 12  # most spans that are proposed
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a message and its value.
+
+    Attributes:
+        text: as written; ``start`` and ``end`` are its place in the message.
+        key: the value as text, unique among the spans of a message. ``words``: the value for a reader.
+    """
+
+    text: str
+    start: int
+    end: int
+    value: Any
+    key: str
+    words: str
+
+    def answer(self, question: str) -> Answer:
+        return Answer(Candidate(self.key, self.text, f"{question} {self.words}.", name=self.text), self.value)
+
+
+def amounts(message: str, locale: str, *, is_whole: bool, decimals: int = 2) -> list[Span]:
+    """The numbers said in a message, as Decimal with at most ``decimals``, or as int; others are left out."""
+    from constrained.understanding.amounts import find_amounts
+    from constrained.understanding.dates import written_days
+
+    text, known, places = readable(message), babel_locale(locale), 0 if is_whole else decimals
+    days = written_days(text, known)
+    found = [
+        (start, end, value)
+        for start, end, value in find_amounts(text, known)
+        if value == round(value, places) and not any(start < last and first < end for first, last in days)
+    ]
+    return _literal_spans(
+        text, found, lambda value: int(value) if is_whole else value, lambda value: f"{value:f}", lambda value: f"{value:f}"
+    )
+
+
+def dates(message: str, locale: str, *, today: Date, prefer: Prefer = "future") -> list[Span]:
+    """The days named in a message; ``prefer`` settles a day without a year or a week."""
+    from constrained.understanding.dates import find_dates, in_words
+
+    text, known = readable(message), babel_locale(locale)
+    found = find_dates(text, known, today, prefer)
+    return _literal_spans(text, found, lambda value: value, Date.isoformat, lambda value: in_words(value, known))
+
+
+def readable(message: str) -> str:
+    """What is searched: the head of the message, with lone surrogates replaced."""
+    return message[:READ].encode("utf-8", "replace").decode("utf-8")
+
+
+@lru_cache(maxsize=64)
+def babel_locale(locale: str) -> Locale:
+    """Babel's locale for a BCP 47 tag; its language alone, then English, when Babel does not know it."""
+    from babel import Locale, UnknownLocaleError
+
+    for tag in (locale, locale.split("-")[0]):
+        try:
+            return Locale.parse(tag, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale("en")
+
+
+def _literal_spans(
+    text: str,
+    found: list[tuple[int, int, Any]],
+    value_of: Callable[[Any], Any],
+    key_of: Callable[[Any], str],
+    words_of: Callable[[Any], str],
+) -> list[Span]:
+    """In the order of the message, one span a value."""
+    spans: dict[str, Span] = {}
+    for start, end, value in sorted(found, key=lambda one: one[:2]):
+        key = key_of(value)
+        if key not in spans and len(spans) < SPANS:
+            spans[key] = Span(text[start:end], start, end, value_of(value), key, words_of(value))
+    return list(spans.values())
+
+
+# -- questions to a message, and their answers --------------------------------------------------------------------
 
 _KINDS = "question, choice, score, entity, amount, date, pattern or grammar"
 
@@ -251,7 +345,7 @@ def entities_in(one: Entity, state: Values) -> Iterable[Any]:
 
 
 def _spans(one: Question, annotation: Any, message: str, today: Date, locale: str) -> list[Answer]:
-    from constrained.understanding.recognisers import amounts, dates  # loads the recognisers' libraries on first use
+    pass  # loads the recognisers' libraries on first use
 
     if isinstance(one, Amount):
         spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from constrained import Policy, State
 from constrained.errors import ConstrainedError
-from constrained.logic.memory import Memory
-from constrained.logic.run import run, with_outcomes
+from constrained.logic.allow import run, with_outcomes
+from constrained.logic.state import Memory
 from constrained.packs import load_policy_file
 
 IDS = ("one", "two", "three", "four")

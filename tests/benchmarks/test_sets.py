@@ -18,7 +18,7 @@ from benchmarks.sets.rows import bare, dev_and_rest, distinct, draw, identifier,
 from benchmarks.sets.star import FALLBACK, RESULTS, TASKS, catalog, flow, result
 from constrained.catalog.load import load_catalog
 from constrained.logic.allow import allow
-from constrained.logic.memory import Memory
+from constrained.logic.state import Memory
 from constrained.packs import load_policy_file
 from constrained.quality.labelled_data import read_examples
 from tests.strategies import DATA

@@ -18,7 +18,7 @@ from constrained import ConstrainedError, Dialogue, State, load_policy
 from constrained.dialogue.context import MESSAGE_LIMIT, clean_message
 from constrained.engines.protocol import Deadline, Distribution
 from constrained.errors import AuditError, DeadlineError, EffectError, EngineError, LocaleError, MessageError, StateError
-from constrained.logic.memory import HISTORY_TURNS
+from constrained.logic.state import HISTORY_TURNS
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import MemoryLog, read_log
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine

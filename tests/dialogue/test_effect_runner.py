@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.dialogue.effect_runner import run_effects
-from constrained.dialogue.turn import Turn
+from constrained.dialogue.turn import Turn, run_effects
 from constrained.errors import EffectError
 from constrained.logic.effects import Effect, effect, first_failing
-from constrained.serve.effect_recovery import recover_effects
+from constrained.serve.journal import recover_effects
 
 
 @dataclass(frozen=True)

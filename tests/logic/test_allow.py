@@ -19,9 +19,9 @@ from constrained.catalog.render import render
 from constrained.catalog.response import Response, Source
 from constrained.errors import ApprovalError, PolicyError, SlotError
 from constrained.logic.allow import allow, likeliest, most_salient, pooled
-from constrained.logic.memory import Memory
 from constrained.logic.option_builder import _BUILDERS, LAST
 from constrained.logic.options import Allowed, Option
+from constrained.logic.state import Memory
 from tests.logic.packs import make, marked_lines, module_of
 
 TODAY = dt.date(2026, 3, 2)

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from constrained import Dialogue, Memory
 from constrained.errors import PolicyError, ProcedureError, VerificationError
-from constrained.logic.allow import most_salient
+from constrained.logic.allow import most_salient, run, with_events, with_outcomes
 from constrained.logic.options import compose
-from constrained.logic.run import run, with_events, with_outcomes
 from constrained.logic.script import Script
 from constrained.procedures.policy_procedures import code_hash
 from constrained.records.log import MemoryLog

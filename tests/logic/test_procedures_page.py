@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from constrained.logic.memory import Memory
-from constrained.logic.run import run, with_outcomes
+from constrained.logic.allow import run, with_outcomes
+from constrained.logic.state import Memory
 from constrained.packs import load_policy_file
 from tests.strategies import ROOT
 

@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 pytest.importorskip("stdnum", reason="python-stdnum is not installed: pip install 'constrained[evidence]'")
 
 from constrained.records.log import MemoryLog  # after the check that the detectors are there
-from constrained.records.redact import SEALED, masked, masked_value, redacted  # the same
-from constrained.records.sealing import (
-    SealedLog,  # the same
-    SubjectKeys,  # the same
-)
+from constrained.records.sealing import SEALED, SealedLog, SubjectKeys, masked, masked_value, redacted  # the same
 from tests.strategies import record  # the same
 
 

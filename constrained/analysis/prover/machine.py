@@ -16,12 +16,11 @@ from constrained.analysis.prover.watch import DoneWatch, Fork, HeardWatch, Key, 
 from constrained.analysis.samples import Domain
 from constrained.approval.in_force import ApprovalSnapshot
 from constrained.errors import ConstrainedError
+from constrained.logic.allow import TurnOptions, run
 from constrained.logic.effects import Effect
-from constrained.logic.memory import Memory
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
-from constrained.logic.run import TurnOptions, run
-from constrained.logic.state import State
+from constrained.logic.state import Memory, State
 from constrained.procedures.run import heard_text
 
 Picks = tuple[tuple[str, Any], ...]

@@ -12,13 +12,13 @@ from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 from constrained.analysis.prover.watch import WHOLE
-from constrained.logic.memory import Frame, Memory
+from constrained.logic.allow import TurnOptions, with_outcomes
 from constrained.logic.obligations import is_meant
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
-from constrained.logic.run import TurnOptions, with_outcomes
 from constrained.logic.script import FunctionNode, body_nodes
 from constrained.logic.source_offers import find_offers
+from constrained.logic.state import Frame, Memory
 from constrained.procedures.run import GAVE_UP, MISSED, ProcedureDefinition, ProcedureRun
 
 _WHOLE = WHOLE | {"vars"}

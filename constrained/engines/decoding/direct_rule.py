@@ -21,15 +21,7 @@ from constrained.engines.decoding.grammar_masks import backend_name, check_backe
 from constrained.engines.decoding.language_model import Prefix
 from constrained.engines.decoding.masks import Backend
 from constrained.engines.decoding.reader import ChoiceSize, IndexedTexts, Reader, pick
-from constrained.engines.decoding.rules import (
-    PLAIN_SOFTMAX,
-    ProbabilityMap,
-    ScoredChoice,
-    Surface,
-    check_one_of,
-    scored_choice,
-    surface_of,
-)
+from constrained.engines.decoding.rules import PLAIN_SOFTMAX, ProbabilityMap, ScoredChoice, Surface, check_one_of, scored_choice, surface_of
 from constrained.engines.decoding.search import Floats, Objective, Scored, bounded, refine, score_prefixes
 from constrained.engines.decoding.trie import Ids, Trie
 from constrained.engines.decoding.walk import walk_rows
