@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from constrained import Dialogue, State, policy, read_log, replay, say
-from constrained.logic.obligations import at_start
+from constrained.obligations import at_start
 
 
 class Customer(State):

@@ -1,7 +1,7 @@
 """A ferrywoman who carries whoever can pay: the whole of it, from the rules to silver that is spent."""
 
 from constrained import Dialogue, State, Understanding, effect, policy, say
-from constrained.understanding.hearing import amount
+from constrained.hear import amount
 
 
 class Traveller(State):  # what is true: only this program changes it

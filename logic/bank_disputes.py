@@ -13,10 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.logic.obligations import at_start, before, before_commitment, once
+from constrained.hear import amount, entity, question
 from constrained.logic.options import Offer
-from constrained.procedures.steps import ask, choose, confirm, perform, start, tell
-from constrained.understanding.hearing import amount, entity, question
+from constrained.obligations import at_start, before, before_commitment, once
+from constrained.steps import ask, choose, confirm, perform, start, tell
 
 DISPUTE_DAYS = 120  # to question a payment, counted from the day of the payment
 FRAUD_DAYS = 395  # to report a payment that the customer did not make

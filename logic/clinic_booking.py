@@ -13,10 +13,10 @@ from typing import Any, Literal, Self
 from pydantic import NonNegativeInt, model_validator
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.logic.obligations import before_commitment
+from constrained.hear import date, entity, question
 from constrained.logic.options import Offer
-from constrained.procedures.steps import ask, confirm, perform, start, tell
-from constrained.understanding.hearing import date, entity, question
+from constrained.obligations import before_commitment
+from constrained.steps import ask, confirm, perform, start, tell
 
 EMERGENCY_NUMBER, CRISIS_LINE, DESK_PHONE = "911", "988", "555-0142"
 VISIT_PRICE, VIDEO_PRICE, LATE_FEE = Decimal(120), Decimal(75), Decimal(40)

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.procedures.steps import ask, perform, start, tell
-from constrained.understanding.hearing import amount, choice, entity, question
+from constrained.hear import amount, choice, entity, question
+from constrained.steps import ask, perform, start, tell
 
 SUPPER_PRICE = 3  # gold, for an ale and for a bowl of stew
 ROOM_PRICE = 8  # gold a night

@@ -1,4 +1,4 @@
 """The main path: ``dialogue`` takes a message through six stages to one approved reply and its record.
 
-``context`` is what a turn is about, ``recording`` makes its record, ``turn`` is what the host gets, ``effect_runner`` runs its effects.
+``context`` is what a turn is about, ``recording`` makes its record, ``turn`` is what the host gets, and runs its effects.
 """

@@ -1,5 +1,5 @@
 """What a message meant: closed questions, the candidates that Python proposes for each, and what was picked.
 
-``hearing`` (the ``Understanding`` and its fields), ``questions`` (kinds of question, and their answers), ``recognisers`` with
+``hearing`` (the ``Understanding`` and its fields), ``questions`` (kinds of question, and their answers),
 ``amounts`` and ``dates`` (numbers and days that a message names), ``patterns`` (texts of a given form).
 """

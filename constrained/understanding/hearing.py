@@ -345,8 +345,6 @@ def entities_in(one: Entity, state: Values) -> Iterable[Any]:
 
 
 def _spans(one: Question, annotation: Any, message: str, today: Date, locale: str) -> list[Answer]:
-    pass  # loads the recognisers' libraries on first use
-
     if isinstance(one, Amount):
         spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals)
     elif isinstance(one, Day):

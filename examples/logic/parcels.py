@@ -1,7 +1,7 @@
 """Which order a customer means."""
 
 from constrained import State, Understanding, policy, say
-from constrained.understanding.hearing import pattern
+from constrained.hear import pattern
 
 
 class Desk(State):

@@ -15,9 +15,9 @@ from constrained import Dialogue, Engine, NotReleasedError, State, Understanding
 from constrained.catalog.load import load_catalog
 from constrained.engines.protocol import Distribution
 from constrained.errors import AuditError, BusyError, DeadlineError, PolicyError, SlotError, VerificationError
+from constrained.hear import amount, question
 from constrained.records.log import MemoryLog
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine
-from constrained.understanding.hearing import amount, question
 
 CATALOG = {
     "catalog": "stall", "version": 1, "locale": "en", "fallback": "pardon",

@@ -7,7 +7,7 @@ from typing import Any
 from constrained import Policy, State, Understanding, only, policy, say
 from constrained.catalog.load import catalog_from
 from constrained.engines.protocol import Candidate, Choice, PromptContext
-from constrained.understanding.hearing import amount, question
+from constrained.hear import amount, question
 
 OPTIONS = Choice(
     "reply",

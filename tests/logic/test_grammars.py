@@ -15,10 +15,11 @@ from constrained import Dialogue, State, Understanding
 from constrained.analysis.check import check_policy
 from constrained.engines.protocol import ExtractionField, Extractor
 from constrained.errors import EngineError, PolicyError
+from constrained.hear import grammar, pattern, question
 from constrained.packs import load_policy_file
 from constrained.quality.golden import GoldenDialogue, run_golden
 from constrained.testing import RandomEngine, ScriptedEngine
-from constrained.understanding.hearing import ask, checked_readings, extraction_fields, grammar, pattern, question
+from constrained.understanding.hearing import ask, checked_readings, extraction_fields
 from constrained.understanding.patterns import as_grammar, fits, is_said
 from tests.strategies import naughty_strings
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from constrained import Memory
 from constrained.errors import PolicyError
 from constrained.logic.allow import run
-from constrained.logic.obligations import Audience, Clause, after, at_start, before, before_commitment, every, never_after, once
+from constrained.logic.obligations import Audience, Clause
+from constrained.obligations import after, at_start, before, before_commitment, every, never_after, once
 from tests.logic.packs import make
 
 IDS = ("a", "b", "c", "d", "e")

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from constrained import State, Understanding
 from constrained.engines.protocol import Distribution
 from constrained.errors import EngineError, PolicyError, StateError
-from constrained.understanding.hearing import AskedQuestion, amount, ask, choice, date, entity, question, score, understand
+from constrained.hear import amount, choice, date, entity, question, score
+from constrained.understanding.hearing import AskedQuestion, ask, understand
 from tests.strategies import naughty_strings
 
 TODAY = dt.date(2026, 3, 18)  # a Wednesday

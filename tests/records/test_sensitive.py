@@ -12,13 +12,13 @@ from constrained import Dialogue, State, Understanding, must, policy, say
 from constrained.catalog.load import catalog_from
 from constrained.dialogue.recording import sensitive_fields_of
 from constrained.errors import AuditError
+from constrained.hear import question
 from constrained.logic.effects import effect
 from constrained.records.log import MemoryLog, open_log, read_entries, read_log
 from constrained.records.record import Outcome, Record
 from constrained.records.replay import replay
 from constrained.records.sealing import SENSITIVE, SealedLog, SubjectKeys, readable, redacted, unsealed
 from constrained.testing import RandomEngine
-from constrained.understanding.hearing import question
 from tests.records.test_sealing import files_of
 
 CARD = "Quixotic-4711"

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from constrained import State, Understanding, effect, must, policy, say
-from constrained.logic.obligations import every
-from constrained.understanding.hearing import question
+from constrained.hear import question
+from constrained.obligations import every
 
 Marked = Field(json_schema_extra={"sensitive": True})
 
