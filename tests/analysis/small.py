@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from constrained.analysis.prover.recall import Situations
+from constrained.analysis.prover.memories import Situations
 from hypothesis import strategies as st
 
 from constrained import Policy, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from constrained.analysis.prover.recall import Situations
+from constrained.analysis.prover.memories import Situations
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ SCRIPT = """
 import datetime as dt, json, sys
 from pathlib import Path
 from constrained import Dialogue
-from constrained.golden import load_golden, run_golden
+from constrained.quality.golden import load_golden, run_golden
 from constrained.packs import load_policy_file
 from constrained.testing import RandomEngine
 

@@ -13,7 +13,7 @@ import sys
 from constrained import Dialogue
 from constrained.pack_folders import find_pack
 from constrained.packs import load_policy
-from constrained.quality.golden import GoldenDialogue, _answers, _Intended, _now, load_golden
+from constrained.quality.golden import GoldenDialogue, _answers, _IntendedEngine, _now, load_golden
 
 PACKS = ("bank_disputes", "clinic_booking", "tavern")
 
@@ -23,7 +23,7 @@ class Player:
 
     def __init__(self, pack: str, golden: GoldenDialogue, log: str | None, state: object = None, memory: object = None) -> None:
         self.policy = load_policy(pack)
-        self.golden, self.engine = golden, _Intended()
+        self.golden, self.engine = golden, _IntendedEngine()
         given = self.policy.state_type.default() if golden.state is None else self.policy.state_type.from_json(golden.state)
         self.state = given if state is None else state
         self.dialogue = Dialogue(

@@ -82,7 +82,7 @@ def reply_until_killed(order: dict, pipe: int) -> None:
     for name in ("_take", "_hear", "_decide", "_commit"):
         dying.around(Dialogue, name)
     for name in ("run", "compose", "verify"):
-        dying.around(constrained.dialogue, name)
+        dying.around(constrained.dialogue.dialogue, name)
     dying.around(JsonLinesLog, "append")
     log = open_log(order["log"])
     os.write, os.fsync = dying.write, dying.fsync

@@ -151,7 +151,7 @@ def test_every_pack_is_warm_with_every_engine_and_nothing_is_kept_of_it(policies
     turns = app.state.service.turns
     warming.warm(turns)
     assert set(asked) == {policy.catalog.speaker for policy in policies.values()}
-    assert turns.sessions.unfinished() == []
+    assert turns.sessions.unfinished_turns() == []
     assert turns.journal.last == 0
     assert "broken: EngineError" in caplog.text
     assert "secret" not in caplog.text
