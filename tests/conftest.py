@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from constrained import Policy
 from constrained.packs import load_policy_file
+from tests.postgres import postgres  # noqa: F401  # a fixture for every folder
 
 DESK = Path(__file__).parent / "desk"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from constrained.analysis.prover.memories import Situations
 from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import Dialogue, Memory
+from constrained.analysis.prover.memories import Situations
 from constrained.errors import PolicyError, ProcedureError, VerificationError
 from constrained.logic.allow import most_salient, run, with_events, with_outcomes
 from constrained.logic.options import compose
