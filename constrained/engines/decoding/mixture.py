@@ -8,6 +8,7 @@ Distributions, Statistical Science 1986, section 4); the weights are those under
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -127,8 +128,8 @@ class FitManifest:
 
 
 def prompt_version() -> str:
-    """Hash of the code that writes contexts and prompts: another wording gives other scores."""
-    return file_hash(Path(prompts.__file__))
+    """Hash of what contexts and prompts read like: another wording gives other scores."""
+    return "sha256:" + hashlib.sha256(prompts.rendered_sample().encode()).hexdigest()
 
 
 def write(folder: Path, mixture: Mixture, **fields: Any) -> FitManifest:

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from constrained.engines.protocol import Candidate, Choice, PromptContext
+from constrained.engines.protocol import Candidate, Choice, PromptContext, Speaker
 
 N_EXAMPLES = 16  # of a candidate, in its context
 N_BACKGROUND = 24  # messages of every kind, in the context of "none of these"
@@ -110,6 +110,25 @@ def _twins(candidates: Sequence[Candidate]) -> set[int]:
         if not candidate.no_match:
             seen.setdefault((candidate.when, candidate.examples), []).append(index)
     return {index for group in seen.values() if len(group) > 1 for index in group}
+
+
+def rendered_sample() -> str:
+    """Every kind of prompt and context, written for one fixed scene: equal texts mean that equal scores can be expected."""
+    candidates = (
+        Candidate("0", "Two coins.", "wants to cross", ("take me over", "HOW much to cross?"), name="carry"),
+        Candidate("1", "Three coins.", "wants to cross", ("take me over", "HOW much to cross?"), name="carry"),
+        Candidate("2", "Pardon?", "nothing else fits", ("xyzzy",), no_match=True, name="pardon"),
+    )
+    bare = tuple(replace(one, examples=()) for one in candidates)
+    listing, background = (("carry", "wants to cross"),), tuple(map(str, range(50)))
+    history: tuple[tuple[Speaker, str], ...] = (("user", "hello"), ("reply", "Hm."))
+    scene = PromptContext("sample", "Maud", "Gruff.", "rules", listing, background, "{}", history, "Over!", "en")
+    choices = [Choice("reply", "option", some) for some in (candidates, bare)]
+    choices += [Choice("which", "heard", some, "Which?") for some in (candidates, bare)]
+    texts = [PromptPlan().static(scene), neutral(scene).message, heard_as(scene.message)]
+    for choice in choices:
+        texts += [dynamic(scene, choice), *contexts(choice, scene)]
+    return "\0".join(texts)
 
 
 # -- words shared with a message: evidence without a model, beside a likelihood or before it ------------------------

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.cli import fit as command
 from constrained.cli.main import main
-from constrained.engines.decoding import mixture
+from constrained.engines.decoding import mixture, prompts
 from constrained.engines.decoding.encoder import SentenceStates
 from constrained.engines.decoding.fitted_rule import N_READ, VectorRule, letters_of
-from constrained.engines.decoding.mixture import Mixture
+from constrained.engines.decoding.mixture import Mixture, prompt_version
 from constrained.engines.decoding.rules import ProbabilityMap
 from constrained.engines.protocol import Candidate, Choice, ChoiceRequest
 from constrained.errors import CalibrationError, DataError, EngineError, StateError, TuningError
@@ -358,3 +358,10 @@ def test_lines_without_a_message_are_all_told(tmp_path: Path) -> None:
     assert [problem.line for problem in refused.value.problems] == [2, 3]
     with pytest.raises(DataError, match="cannot be read"):
         command.read_messages(tmp_path / "missing.txt")
+
+
+def test_only_another_wording_of_the_prompts_makes_a_fitted_calibration_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = prompt_version()
+    assert before == prompt_version()
+    monkeypatch.setattr(prompts, "heard_as", lambda message: f" {message}!\n")
+    assert prompt_version() != before
