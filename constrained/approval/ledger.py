@@ -316,14 +316,10 @@ def _signed(
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     try:
-        handle = files.open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        with files.open_locked(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644) as handle:
+            yield handle
     except OSError as error:
         raise _refused(path, 0, f"cannot be written: {error.strerror or error}", "see that the catalog's folder is writable") from error
-    try:
-        with files.hold_lock(handle, path):
-            yield handle
-    finally:
-        os.close(handle)
 
 
 def _all(handle: int, path: str | Path) -> bytes:
