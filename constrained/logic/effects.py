@@ -54,6 +54,10 @@ class Effect:
         """The state after the effect. Raises EffectError when the precondition does not hold."""
         if not self.holds(state):
             raise EffectError(f"the precondition of {self} does not hold", effect=str(self), hint="the state changed; take the turn again")
+        return self.carry_out(state)
+
+    def carry_out(self, state: Any) -> Any:
+        """The state after the effect, whose precondition was checked. Raises EffectError when it returns something else."""
         after = self.kind.run(state, *self.args, **self.kwargs)
         if not isinstance(after, type(state)):
             raise EffectError(
