@@ -167,8 +167,8 @@ class Turns:
                 turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded
             )
             row = self._prepare(store, job, reply, memory, after)
-            self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
             seal = self._write_record(store, row, stored, turn)
+            self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
             if turn.effects and job.settings.effects == "run":
                 reply = self._run_effects(store, row, reply, seal, turn, state)
             else:
