@@ -168,14 +168,21 @@ class GroupCommit:
             self._forget()
 
 
+_HELD: list[GroupCommit] = []  # by the fork that is under way: other threads may make more of them meanwhile
+_FORK_LOCK = threading.Lock()  # two threads that fork at once would wait for each other
+
+
 def _before_fork() -> None:
+    _FORK_LOCK.acquire()
     for commit in list(_ALL):
         commit.before_fork()
+        _HELD.append(commit)
 
 
 def _after_fork(*, is_child: bool) -> None:
-    for commit in list(_ALL):
-        commit.after_fork(is_child=is_child)
+    while _HELD:
+        _HELD.pop().after_fork(is_child=is_child)
+    _FORK_LOCK.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -130,3 +130,16 @@ def test_one_who_is_interrupted_while_waiting_holds_up_nobody(monkeypatch, leads
         thread.join(10)
         assert not thread.is_alive()
     assert [[given.index(one) for one in group] for group in store.groups] == [[0], [2]]
+
+
+def test_a_fork_lets_go_of_what_it_held_and_of_nothing_else():
+    """Another thread may open a log between the two halves of a fork, and write to it."""
+    calls = []
+    held = GroupCommit(lambda drafts: [], lambda: calls.append("closed"))
+    group_commit._before_fork()
+    later = GroupCommit(lambda drafts: [], lambda: None)
+    later.busy.acquire()  # it writes
+    assert held.busy.locked()
+    group_commit._after_fork(is_child=False)
+    assert (held.busy.locked(), later.busy.locked(), calls) == (False, True, ["closed"])
+    later.busy.release()
