@@ -16,6 +16,7 @@ from constrained.records.sealing import SubjectKeys, unsealed
 from constrained.serve.app import create_app
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
+from constrained.serve.sessions import Sessions
 from constrained.testing import ScriptedEngine
 from tests.approval.office import Office
 from tests.records.test_sensitive import CARD, desk_of
@@ -99,6 +100,26 @@ def test_a_turn_with_a_marked_value_is_sealed_or_not_taken(tmp_path, name):
     assert (record.text, record.hash) == ("", reply["record"]["hash"])
     assert unsealed(record, SubjectKeys(keys)).text == reply["text"]
     assert CARD.encode() not in b"".join(one.read_bytes() for one in tmp_path.glob("log*"))
+
+
+def test_a_turn_that_could_not_be_made_durable_is_not_completed_later(policies, tmp_path, monkeypatch):
+    """Its caller was told that nothing was said: it must not be recorded, and its effects must not run, with the next turn."""
+    place, flush = str(tmp_path / "log"), Sessions.flush
+
+    def fail(self):
+        raise AuditError("the disk fails")
+
+    with serving(policies, paying(), log=place, database=f"sqlite:///{tmp_path / 'c.db'}") as client:
+        body = {"pack": "library", "message": "2 euros", "conversation": "ann", "state": {"owed": "5"}}
+        for owed in ("5", "4"):
+            monkeypatch.setattr(Sessions, "flush", fail)
+            assert client.post("/v1/turns", json=body).status_code == 503
+            monkeypatch.setattr(Sessions, "flush", flush)
+            reply = turn(client, "2 euros", conversation="ann", state={"owed": owed})
+    records = list(read_log(place))
+    assert [(one.number, one.state["owed"]) for one in records] == [(1, "5"), (2, "4")]
+    assert [turn_id for turn_id, _ in outcomes(place)] == [one.turn_id for one in records]
+    assert reply["turn_id"] == records[-1].turn_id
 
 
 def paying():
