@@ -215,6 +215,8 @@ def _content(path: Path) -> bytes:
             raise _refused(path, 0, "is not a file", "put the ledger back from its history")
         with files.hold_lock(handle, path, shared=True), os.fdopen(handle, "rb", closefd=False) as file:
             return _whole(file.read())
+    except OSError as error:
+        raise _refused(path, 0, f"cannot be read: {error.strerror or error}", "see that the ledger is a readable file") from error
     finally:
         os.close(handle)
 
