@@ -17,6 +17,7 @@ from constrained.dialogue.dialogue import Dialogue
 from constrained.errors import AuditError, ConstrainedError
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log
+from constrained.serve import sessions as sessions_module
 from constrained.serve.engines import SharedEngine
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
@@ -137,6 +138,15 @@ def test_a_file_of_conversations_belongs_to_one_server(tmp_path):
     first.close()
     Sessions(f"sqlite:///{tmp_path / 'c.db'}").close()
     assert (tmp_path / "c.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_without_locks_is_not_taken_for_another_server(tmp_path, monkeypatch):
+    def fail(lock_file):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(sessions_module.files, "claim", fail)
+    with pytest.raises(ConstrainedError, match="cannot be locked: No locks available"):
+        Sessions(f"sqlite:///{tmp_path / 'c.db'}")
 
 
 # -- a real process ------------------------------------------------------------------------------------------
