@@ -61,7 +61,7 @@ class Effect:
         after = self.kind.run(state, *self.args, **self.kwargs)
         if not isinstance(after, type(state)):
             raise EffectError(
-                f"{self} returned {_short(after)}, not a {type(state).__name__}",
+                f"{self} returned {None if after is None else type(after).__name__}, not a {type(state).__name__}",
                 effect=str(self),
                 hint="an effect returns the state after it: return state.replace(...), or state",
             )

@@ -19,7 +19,7 @@ from typing import Any
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
 from constrained.engines.protocol import CatalogBound, Engine
-from constrained.errors import AuditError, ConstrainedError, EngineError, OutcomeError, StateError
+from constrained.errors import AuditError, ConstrainedError, EffectError, EngineError, OutcomeError, StateError
 from constrained.logic.allow import with_outcomes
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, State
@@ -244,7 +244,7 @@ class Turns:
             kept = error.state.model_dump(mode="json") if isinstance(error.state, State) else None
             reply = with_effects_outcome(reply, outcome="ran", error="the log could not tell that they ran", state_after=kept)
         except Exception as error:  # whatever a host's effect raises: the reply is recorded, and says that they failed
-            why = str(error) if isinstance(error, ConstrainedError) else type(error).__name__
+            why = str(error) if isinstance(error, EffectError) else type(error).__name__  # others may quote a path, or a message
             reply = with_effects_outcome(reply, outcome="failed", error=why, state_after=None)
         finish_turn(store, row, reply, seal)
         return reply

@@ -130,6 +130,21 @@ def outcomes(place):
     return [(one.turn_id, [entry.status for entry in one.outcomes]) for one in read_entries(place) if one.kind == "outcome"]
 
 
+def test_a_log_that_cannot_tell_of_effects_that_failed_is_not_quoted(policies, tmp_path, monkeypatch):
+    original = JsonLinesLog.append
+
+    def full(self, entry):
+        if entry.kind == "outcome":
+            raise AuditError(f"{self.path}:2: the record could not be written: No space left on device")
+        return original(self, entry)
+
+    monkeypatch.setattr(JsonLinesLog, "append", full)
+    monkeypatch.setattr("constrained.dialogue.turn.first_failing", lambda effects, state: effects[0])
+    with serving(policies, paying(), log=str(tmp_path / "log")) as client:
+        reply = turn(client, "2 euros", state={"owed": "5"})
+    assert (reply["effects_outcome"], reply["effects_error"]) == ("failed", "AuditError")
+
+
 @pytest.mark.parametrize("name", ["log.jsonl", "log.db"])
 def test_the_log_tells_what_became_of_effects(policies, tmp_path, name):
     place = str(tmp_path / name)
