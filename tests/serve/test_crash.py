@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from constrained.dialogue.dialogue import Dialogue
-from constrained.errors import AuditError, ConstrainedError
+from constrained.errors import ApprovalError, AuditError, ConstrainedError
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log
 from constrained.serve import sessions as sessions_module
@@ -112,6 +112,22 @@ def test_effects_that_did_not_start_run_when_the_server_is_back(tmp_path, polici
     process = Process(tmp_path, policies)
     assert process.n_completed == 1
     assert process.turns.conversation("local", "c", 10)[0].state == json.dumps({**process.take().state_after})
+
+
+def test_why_effects_were_not_run_names_no_path(tmp_path, policies, monkeypatch):
+    def fail(policy, record):
+        raise ApprovalError(f"{tmp_path}/library.approvals.jsonl:3: the entry is not in canonical form")
+
+    with monkeypatch.context() as dead:
+        dying(dead, Journal, "write", after=True)
+        process = Process(tmp_path, policies)
+        with pytest.raises(Killed):
+            process.take()
+        process.kill()
+    monkeypatch.setattr("constrained.serve.journal.find_effects", fail)
+    process = Process(tmp_path, policies)
+    assert (process.take().effects_outcome, process.take().effects_error) == ("failed", "not run: ApprovalError")
+    process.sessions.close()
 
 
 def test_a_record_that_cannot_be_written_takes_the_turn_back(tmp_path, policies, monkeypatch):
