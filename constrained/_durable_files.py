@@ -21,6 +21,7 @@ from pathlib import Path
 
 IS_WINDOWS = os.name == "nt"
 POLL_S = 0.002
+N_REOPENED = 100  # times that a file is opened which others keep replacing
 
 
 # -- locks -----------------------------------------------------------------------------------------------
@@ -28,13 +29,17 @@ POLL_S = 0.002
 
 @contextmanager
 def hold_lock(handle: int, path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Waits for the lock of ``path``, which is open as ``handle``: close it right after, since on POSIX that releases the lock.
+    """Waits for the lock of ``path``, which is open as ``handle``. The death of the process releases it too.
 
-    The death of the process releases it too. Raises OSError when the lock cannot be had.
+    It is released by name and not by closing: a child that was forked meanwhile has the handle as well, and would keep the lock.
+    Raises OSError when the lock cannot be had.
     """
     if not IS_WINDOWS:
         _lock(handle, shared=shared, wait=True)
-        yield
+        try:
+            yield
+        finally:
+            _unlock(handle)
         return
     own = _open_lock_file(path, shared=shared)
     if own is None:
@@ -52,13 +57,27 @@ def hold_lock(handle: int, path: Path, *, shared: bool = False) -> Iterator[None
 
 @contextmanager
 def open_locked(path: Path, flags: int, mode: int = 0o600, *, shared: bool = False) -> Iterator[int]:
-    """A file, open and locked. Raises OSError."""
-    handle = open_file(path, flags, mode)
+    """The file that is at ``path`` once the lock is there, open and locked. Raises OSError."""
+    for _ in range(N_REOPENED):
+        handle = open_file(path, flags, mode)
+        try:
+            with hold_lock(handle, path, shared=shared):
+                if _is_at(path, handle):  # it may have been moved, deleted or replaced while the lock was another's
+                    yield handle
+                    return
+        finally:
+            os.close(handle)
+    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether ``handle`` is what lies at ``path``. Always so on Windows, which moves no file that is open."""
+    if IS_WINDOWS:
+        return True
     try:
-        with hold_lock(handle, path, shared=shared):
-            yield handle
-    finally:
-        os.close(handle)
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def claim(lock_file: Path) -> int:

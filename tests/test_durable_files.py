@@ -65,6 +65,51 @@ def test_who_waits_for_a_lock_gets_it(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(seen) == list(range(1, 201))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_that_was_forked_under_a_lock_does_not_keep_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    waiting, go_on = os.pipe()
+    with files.open_locked(path, os.O_RDWR | os.O_CREAT):
+        child = os.fork()
+        if not child:
+            os.close(go_on)
+            os.read(waiting, 1)
+            os._exit(0)
+    try:
+        files.release(files.claim(path))
+    finally:
+        os.close(waiting)
+        os.close(go_on)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_who_waited_for_a_lock_gets_the_file_that_is_there_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_replaced: bool) -> None:
+    path, lock = tmp_path / "file", files._lock
+    path.write_bytes(b"before")
+
+    def lock_late(handle: int, **wanted: bool) -> None:
+        monkeypatch.setattr(files, "_lock", lock)
+        path.rename(tmp_path / "moved")
+        if is_replaced:
+            path.write_bytes(b"after")
+        lock(handle, **wanted)
+
+    monkeypatch.setattr(files, "_lock", lock_late)
+    if is_replaced:
+        with files.open_locked(path, os.O_RDWR) as handle:
+            assert files.read_at(handle, 10, 0) == b"after"
+    else:
+        with pytest.raises(FileNotFoundError), files.open_locked(path, os.O_RDWR):
+            pass
+
+
+def test_a_file_that_is_replaced_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_is_at", lambda path, handle: False)
+    with pytest.raises(OSError, match=r"[Ss]tale"), files.open_locked(tmp_path / "file", os.O_RDWR | os.O_CREAT):
+        pass
+
+
 def test_readers_share_a_lock(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with files.open_locked(tmp_path / "file", os.O_RDONLY, shared=True), files.open_locked(tmp_path / "file", os.O_RDONLY, shared=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -65,5 +64,7 @@ def test_a_value_that_is_missing_is_an_error() -> None:
 
 
 def test_no_template_turns_escaping_off() -> None:
-    for path in Path(_pages.__file__).parent.glob("*.html"):
+    templates = list(_pages.FOLDER.glob("*.html"))
+    assert {one.name for one in templates} == {"base.html", "macros.html", "evaluation.html", "records_report.html", "sign_off.html"}
+    for path in templates:
         assert not re.search(r"\|\s*safe|autoescape", path.read_text(encoding="utf-8")), path.name

@@ -215,6 +215,8 @@ def _content(path: Path) -> bytes:
             raise _refused(path, 0, "is not a file", "put the ledger back from its history")
         with files.hold_lock(handle, path, shared=True), os.fdopen(handle, "rb", closefd=False) as file:
             return _whole(file.read())
+    except OSError as error:
+        raise _refused(path, 0, f"cannot be read: {error.strerror or error}", "see that the ledger is a readable file") from error
     finally:
         os.close(handle)
 
@@ -316,14 +318,10 @@ def _signed(
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     try:
-        handle = files.open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        with files.open_locked(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644) as handle:
+            yield handle
     except OSError as error:
         raise _refused(path, 0, f"cannot be written: {error.strerror or error}", "see that the catalog's folder is writable") from error
-    try:
-        with files.hold_lock(handle, path):
-            yield handle
-    finally:
-        os.close(handle)
 
 
 def _all(handle: int, path: str | Path) -> bytes:

@@ -41,7 +41,7 @@ def run_effects(effects: tuple[Effect, ...], state: Any) -> EffectRun:
     """Runs effects one after the other, up to the first that fails. The caller checks all preconditions first: ``first_failing``.
 
     Each precondition is checked again in the state that the effect gets. What an effect raises is not raised here, but kept in
-    ``EffectRun.error``.
+    ``EffectRun.error``; so is an EffectError for one that returns no state, since nobody knows then what it left.
     """
     for number, effect in enumerate(effects):
         try:
@@ -50,7 +50,7 @@ def run_effects(effects: tuple[Effect, ...], state: Any) -> EffectRun:
                 hint = "yield effects on one option that can run one after the other"
                 error = EffectError(f"the precondition of {effect} does not hold after {ran} ran", effect=str(effect), hint=hint)
                 return EffectRun(effects, number, state, error, effect)
-            state = effect.kind.run(state, *effect.args, **effect.kwargs)
+            state = effect.carry_out(state)
         except Exception as error:  # an effect is the host's code: it may raise anything
             return EffectRun(effects, number, state, error)
     return EffectRun(effects, len(effects), state)

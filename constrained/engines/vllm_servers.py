@@ -128,6 +128,7 @@ MOST_IDS = 128  # that vLLM tells of in one request (``logprob_token_ids``)
 MOST_PROMPTS = 64  # in one request
 N_FAILURES = 3  # in a row, until a server is passed over
 REST_S, MOST_REST_S = 1.0, 60.0  # for how long; doubled with each failure that follows
+LEAST_NATS = -1e6  # no model tells less of a token; sums of such numbers stay finite
 SAME_NATS = 0.25  # within which one distribution asked twice must agree: rounding differs with what else is in a batch
 Ids = tuple[int, ...]
 
@@ -323,7 +324,7 @@ def read_answer(found: Any, batch: Sequence[NextTokenQuery], ids: frozenset[int]
     choices = found.get("choices") if isinstance(found, dict) else None
     if not isinstance(choices, list) or len(choices) != len(batch):
         raise HttpFailure("an answer without one choice for each prompt")
-    by_index = {one.get("index"): one for one in choices if isinstance(one, dict)}
+    by_index = {one.get("index"): one for one in choices if isinstance(one, dict) and type(one.get("index")) is int}
     if set(by_index) != set(range(len(batch))):
         raise HttpFailure("an answer whose choices are not those of the prompts")
     return [_numbers_of(by_index[index], one, ids) for index, one in enumerate(batch)]
@@ -337,7 +338,7 @@ def _numbers_of(choice: dict[str, Any], asked: NextTokenQuery, ids: frozenset[in
     values = {_id(name): value for name, value in steps[0].items()}
     if values.keys() != ids:
         raise HttpFailure("log-probabilities of other tokens than were asked for")
-    if not all(type(value) in (float, int) and math.isfinite(value) and value <= TOLERANCE for value in values.values()):
+    if not all(type(value) in (float, int) and LEAST_NATS <= value <= TOLERANCE for value in values.values()):  # false for NaN
         raise HttpFailure("log-probabilities that are none")
     if math.fsum(math.exp(value) for value in values.values()) > 1 + 0.05:
         raise HttpFailure("probabilities that add up to more than 1")

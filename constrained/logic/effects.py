@@ -54,10 +54,14 @@ class Effect:
         """The state after the effect. Raises EffectError when the precondition does not hold."""
         if not self.holds(state):
             raise EffectError(f"the precondition of {self} does not hold", effect=str(self), hint="the state changed; take the turn again")
+        return self.carry_out(state)
+
+    def carry_out(self, state: Any) -> Any:
+        """The state after the effect, whose precondition was checked. Raises EffectError when it returns something else."""
         after = self.kind.run(state, *self.args, **self.kwargs)
         if not isinstance(after, type(state)):
             raise EffectError(
-                f"{self} returned {_short(after)}, not a {type(state).__name__}",
+                f"{self} returned {None if after is None else type(after).__name__}, not a {type(state).__name__}",
                 effect=str(self),
                 hint="an effect returns the state after it: return state.replace(...), or state",
             )

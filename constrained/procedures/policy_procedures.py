@@ -150,8 +150,12 @@ class PolicyProcedures:
         )
 
 
-# The names that these arguments had first. Conversations recorded then hold hashes over the old names, and go on.
-_HASHED_KEYWORDS = {"interruptions": "beside", "asides": "beside"}
+# Arguments that had the name ``beside`` first. Conversations recorded then hold hashes over that name, and go on.
+_RENAMED_ARGUMENTS = {
+    ("constrained.procedures.procedure", "procedure"): "interruptions",
+    ("constrained.procedures.steps", "ask"): "asides",
+    ("constrained.procedures.steps", "confirm"): "asides",
+}
 
 
 def code_hash(script: Script, root: FunctionNode) -> str:
@@ -161,19 +165,32 @@ def code_hash(script: Script, root: FunctionNode) -> str:
     """
     functions = script.called(root)
     names = sorted({name for function in functions for name in _constants(script, body_nodes(function))})
-    parts = [*map(_hashed_text, functions), *(f"{name} = {_hashed_text(script.constants[name])}" for name in names)]
+    parts = [_hashed_text(script, one) for one in functions]
+    parts += [f"{name} = {_hashed_text(script, script.constants[name])}" for name in names]
     return text_hash("\n".join(parts))
 
 
-def _hashed_text(node: ast.AST) -> str:
+def _hashed_text(script: Script, node: ast.AST) -> str:
+    """The text of a node, the renamed arguments by their first names. Slots and functions of the file may have such names too."""
     text = ast.unparse(node)
-    if not any(name in text for name in _HASHED_KEYWORDS):
+    if not any(name in text for name in _RENAMED_ARGUMENTS.values()):
         return text
     copy = ast.parse(text)  # the nodes of the script stay as they are
-    for one in ast.walk(copy):
-        if isinstance(one, ast.keyword) and one.arg is not None:
-            one.arg = _HASHED_KEYWORDS.get(one.arg, one.arg)
+    for call in ast.walk(copy):
+        if isinstance(call, ast.Call):
+            called = _named(script, call.func)
+            renamed = _RENAMED_ARGUMENTS.get((getattr(called, "__module__", ""), getattr(called, "__qualname__", "")))
+            for one in call.keywords:
+                if one.arg is not None and one.arg == renamed:
+                    one.arg = "beside"
     return ast.unparse(copy)
+
+
+def _named(script: Script, node: ast.expr) -> object:
+    """What a name of the file stands for, with or without its module; None where that is not known."""
+    if isinstance(node, ast.Attribute):
+        return getattr(_named(script, node.value), node.attr, None)
+    return script.module_globals.get(node.id) if isinstance(node, ast.Name) else None
 
 
 def _constants(script: Script, nodes: Iterable[ast.AST]) -> Iterator[str]:

@@ -168,14 +168,21 @@ class GroupCommit:
             self._forget()
 
 
+_HELD: list[GroupCommit] = []  # by the fork that is under way: other threads may make more of them meanwhile
+_FORK_LOCK = threading.Lock()  # two threads that fork at once would wait for each other
+
+
 def _before_fork() -> None:
+    _FORK_LOCK.acquire()
     for commit in list(_ALL):
         commit.before_fork()
+        _HELD.append(commit)
 
 
 def _after_fork(*, is_child: bool) -> None:
-    for commit in list(_ALL):
-        commit.after_fork(is_child=is_child)
+    while _HELD:
+        _HELD.pop().after_fork(is_child=is_child)
+    _FORK_LOCK.release()
 
 
 if hasattr(os, "register_at_fork"):
@@ -184,43 +191,62 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+class _Flush:
+    """One flush, which is to come, runs, or is over."""
+
+    __slots__ = ("error", "is_over")
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.error: BaseException | None = None
+
+    def end(self, error: BaseException | None) -> None:
+        self.is_over, self.error = True, error
+
+
 class SharedFlush:
-    """Flushes of one file, shared. ``wait`` returns when a flush that began after the call is over."""
+    """Flushes of one file, shared. ``wait`` returns when a flush that began after the call is over.
+
+    The system tells of a failed flush once, and may take what was written before it for clean from then on. So a failure is one for
+    all who wait at that moment: a second flush that succeeds says nothing of their bytes.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = threading.Condition()
-        self._n_begun = self._n_ended = 0
+        self._next = _Flush()
         self._is_running = False
 
     def wait(self) -> None:
         """Raises AuditError when the file cannot be flushed."""
         with self._turn:
-            wanted = self._n_begun + 1
-            while self._n_ended < wanted:
+            mine = self._next
+            while not mine.is_over:
                 if self._is_running:
                     self._turn.wait()
                 else:
                     self._lead()
+        if mine.error is not None:
+            reason = getattr(mine.error, "strerror", None) or type(mine.error).__name__
+            hint = "nothing was released; see to the disk"
+            raise AuditError(f"{self._path} cannot be flushed: {reason}", file=str(self._path), hint=hint) from mine.error
 
     def _lead(self) -> None:
         """Flushes for all who wait; called with the lock held, which is let go meanwhile."""
-        self._n_begun, self._is_running = self._n_begun + 1, True
-        number, is_flushed = self._n_begun, False
+        running, self._next, self._is_running = self._next, _Flush(), True
+        error: BaseException | None = None
         self._turn.release()
         try:
-            self._flush()
-            is_flushed = True
+            flush_file(self._path)
+        except BaseException as failure:  # an interrupt too: those who wait must not wait for ever
+            error = failure
+            if not isinstance(failure, OSError):
+                raise
         finally:
             self._turn.acquire()
             self._is_running = False
-            if is_flushed:
-                self._n_ended = number
+            running.end(error)
+            if error is not None:
+                self._next.end(error)  # of those who came meanwhile
+                self._next = _Flush()
             self._turn.notify_all()
-
-    def _flush(self) -> None:
-        try:
-            flush_file(self._path)
-        except OSError as error:
-            hint = "nothing was released; see to the disk"
-            raise AuditError(f"{self._path} cannot be flushed: {error.strerror}", file=str(self._path), hint=hint) from error

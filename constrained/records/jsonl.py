@@ -230,8 +230,11 @@ def _locked(path: Path) -> Iterator[int]:
 
 def _whole_size(path: Path) -> int:
     """The size of a log at a moment when no writer is in the middle of a line."""
-    with files.open_locked(path, os.O_RDONLY, shared=True) as handle:
-        return os.fstat(handle).st_size
+    with files.open_locked(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0), shared=True) as handle:  # a pipe must not be waited for
+        status = os.fstat(handle)
+    if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):  # of a folder, opening it as a file tells
+        return status.st_size
+    raise AuditError(f"{path}: not a regular file", file=str(path), hint="give a path to a file of its own")
 
 
 def _ending(handle: int, size: int) -> tuple[bytes, bytes]:

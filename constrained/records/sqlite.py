@@ -173,11 +173,32 @@ class SqliteLog(SqliteFile):
 
 
 def reader(path: str | Path) -> sqlite3.Connection:
-    """A connection that only reads; it makes no file."""
+    """A connection that only reads. SQLite may leave two small files beside the log (``-shm``, ``-wal``) that hold nothing of it.
+
+    A log in a folder that cannot be written (a read-only volume) is read as a file that does not change.
+    """
+    address = f"{Path(path).resolve().as_uri()}?mode=ro"
     try:
-        return sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, timeout=WAIT_S, isolation_level=None)
+        database = sqlite3.connect(address, uri=True, timeout=WAIT_S, isolation_level=None)
+        if _is_shut_out(database, Path(path)):
+            database.close()
+            database = sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None)
+        return database
     except sqlite3.Error as error:
         raise AuditError(f"{path}: the log could not be read: {error}", file=str(path), hint="give the path of a log") from error
+
+
+def _is_shut_out(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether SQLite can only not make its files beside a log that is whole without them: what is in a ``-wal`` must be read."""
+    try:
+        database.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        wal = path.resolve().with_name(path.resolve().name + "-wal")
+        is_about_files = error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
+        return is_about_files and path.is_file() and (not wal.exists() or wal.stat().st_size == 0)
+    except sqlite3.Error:
+        return False  # whoever asks a question gets it again
+    return False
 
 
 def _asked(database: sqlite3.Connection, path: str | Path, question: str, *values: object) -> list[tuple[Any, ...]]:

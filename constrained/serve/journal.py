@@ -136,7 +136,8 @@ class TurnRecovery:
         try:
             effects, state = find_effects(self._packs.get(reply.pack), record)
         except ConstrainedError as error:
-            return with_effects_outcome(reply, outcome="failed", error=f"not run: {error.message}", state_after=None)
+            why = error.message if isinstance(error, ReplayError) else type(error).__name__  # others may quote a path
+            return with_effects_outcome(reply, outcome="failed", error=f"not run: {why}", state_after=None)
         store.start(row.turn_id)
         ran, why = recover_effects(effects, state)
         at = datetime.now(UTC).isoformat()

@@ -222,9 +222,12 @@ def _claim_file(url: str) -> int | None:
         raise ConstrainedError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
     try:
         return files.claim(lock_file)
-    except OSError as error:
+    except BlockingIOError as error:
         hint = "stop the other one, give --data another folder, or use PostgreSQL for several processes"
         raise ConstrainedError(f"another server keeps its conversations in {path}", hint=hint) from error
+    except OSError as error:
+        hint = "give --data a folder on a disk of this machine, or use PostgreSQL"
+        raise ConstrainedError(f"{lock_file} cannot be locked: {error.strerror}", hint=hint) from error
 
 
 class Sessions:

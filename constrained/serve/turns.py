@@ -12,13 +12,14 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
 from constrained.engines.protocol import CatalogBound, Engine
-from constrained.errors import ConstrainedError, EngineError, OutcomeError, StateError
+from constrained.errors import AuditError, ConstrainedError, EffectError, EngineError, OutcomeError, StateError
 from constrained.logic.allow import with_outcomes
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, State
@@ -166,9 +167,9 @@ class Turns:
             reply = make_reply(
                 turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded
             )
-            row = self._prepare(store, job, reply, memory, after)
-            self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
+            row = self._prepare(store, job, reply, memory, after, stored)
             seal = self._write_record(store, row, stored, turn)
+            self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
             if turn.effects and job.settings.effects == "run":
                 reply = self._run_effects(store, row, reply, seal, turn, state)
             else:
@@ -206,12 +207,19 @@ class Turns:
         turn = dialogue.reply(job.message, state, within=max(0.0, until_s - time.monotonic()))
         return turn, dialogue.memory()
 
-    def _prepare(self, store: TenantStore, job: TurnJob, reply: TurnReply, memory: Memory, after: Memory) -> StoredTurn:
+    def _prepare(
+        self, store: TenantStore, job: TurnJob, reply: TurnReply, memory: Memory, after: Memory, stored: StoredConversation | None
+    ) -> StoredTurn:
         """Keeps the turn with what it began with, before its record is written."""
         before = json.dumps({"memory": memory.model_dump(mode="json"), "effects": job.settings.effects, "after": self.journal.last})
         text = reply.model_dump_json()
         row = StoredTurn(reply.turn_id, job.tenant, job.conversation, after.number, job.key, job.fingerprint, PREPARED, before, text)
-        store.prepare(row, job.pack, after, json.dumps(reply.state_before))
+        try:
+            store.prepare(row, job.pack, after, json.dumps(reply.state_before))
+        except AuditError:
+            with suppress(ConstrainedError):  # it may be there, and only not flushed: then the next turn would complete it
+                store.withdraw(row, stored)
+            raise
         return row
 
     def _write_record(self, store: TenantStore, row: StoredTurn, before: StoredConversation | None, turn: Turn) -> dict[str, Any]:
@@ -236,7 +244,7 @@ class Turns:
             kept = error.state.model_dump(mode="json") if isinstance(error.state, State) else None
             reply = with_effects_outcome(reply, outcome="ran", error="the log could not tell that they ran", state_after=kept)
         except Exception as error:  # whatever a host's effect raises: the reply is recorded, and says that they failed
-            why = str(error) if isinstance(error, ConstrainedError) else type(error).__name__
+            why = str(error) if isinstance(error, EffectError) else type(error).__name__  # others may quote a path, or a message
             reply = with_effects_outcome(reply, outcome="failed", error=why, state_after=None)
         finish_turn(store, row, reply, seal)
         return reply

@@ -241,3 +241,16 @@ def test_a_disk_that_fails_twice_is_told_once(office: Office, monkeypatch: pytes
     with pytest.raises(ApprovalError, match="cannot be written: Input/output error") as caught:
         office.recall("hello")
     assert caught.value.__notes__
+
+
+def test_a_file_system_without_locks_is_told_as_any_other_failure(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.approve("Dana")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(ledgers.files, "_lock", fail)
+    with pytest.raises(ApprovalError, match="cannot be read: No locks available"):
+        office.ledger()
+    with pytest.raises(ApprovalError, match="cannot be written: No locks available"):
+        office.approve("Tom")

@@ -28,7 +28,14 @@ def jam(till: Till) -> Till:
     raise RuntimeError("the user wrote: 4111")
 
 
-calls = st.lists(st.one_of(st.integers(0, 3).map(pay.call), st.just(jam.call())), min_size=1, max_size=4).map(tuple)
+@effect
+def forget(till: Till) -> None:
+    """Returns nothing, by mistake."""
+
+
+calls = st.lists(st.one_of(st.integers(0, 3).map(pay.call), st.sampled_from([jam.call(), forget.call()])), min_size=1, max_size=4).map(
+    tuple
+)
 tills = st.integers(0, 6).map(Till)
 
 
@@ -40,6 +47,9 @@ def test_effects_run_in_order_up_to_the_first_that_fails(effects: tuple[Effect, 
     assert (ran.error is None) == (not rest)
     if rest and rest[0].name == "jam":
         assert (type(ran.error), ran.refused) == (RuntimeError, None)
+    elif rest and rest[0].name == "forget":
+        assert (type(ran.error), ran.refused) == (EffectError, None)
+        assert "forget() returned None, not a Till" in str(ran.error)
     elif rest:
         assert ran.state.money < rest[0].args[0]
         assert (type(ran.error), ran.refused) == (EffectError, rest[0])

@@ -194,6 +194,15 @@ def test_whatever_json_comes_it_is_refused_or_numbers(found):
         assert row[0] <= 1e-3
 
 
+@given(index=json_values | st.just(0), value=json_values | st.integers(-(10**400), 10**400) | st.floats(max_value=0.0))
+def test_in_an_answer_of_the_right_form_any_index_and_number_is_refused_or_finite(index, value):
+    found = {"choices": [{"index": index, "logprobs": {"top_logprobs": [{"token_id:1": value}]}}]}
+    with contextlib.suppress(HttpFailure):
+        ((number,),) = read_answer(found, [NextTokenQuery((1,), (1,))], frozenset([1]))
+        assert math.isfinite(1_000 * number)
+        assert number <= 1e-3
+
+
 # -- servers that fail -----------------------------------------------------------------------------------------
 
 

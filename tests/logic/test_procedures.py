@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained import Dialogue, Memory
+import constrained
+from constrained import Dialogue, Memory, steps
 from constrained.analysis.prover.memories import Situations
 from constrained.errors import PolicyError, ProcedureError, VerificationError
 from constrained.logic.allow import most_salient, run, with_events, with_outcomes
@@ -287,8 +288,35 @@ def test_arguments_that_were_renamed_are_hashed_by_their_first_names():
     """The hash is the one that conversations of release 0.1 hold: then both arguments were named ``beside``."""
     then = "sha256:c744c305c745f264e2ad8265f8d0b89d35f44556665ee85751827341c024ef79"
     for text, is_same in ((RENAMED, True), (RENAMED.replace("asides", "others"), False)):
-        script = Script("shop.py", text)
-        assert (code_hash(script, script.functions["claim"]) == then) is is_same
+        assert (hash_of_claim(text) == then) is is_same
+
+
+def hash_of_claim(text: str) -> str:
+    script = Script("shop.py", text, vars(constrained) | vars(steps) | {"constrained": constrained})
+    return code_hash(script, script.functions["claim"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'await tell("sums", asides=state.limit, interruptions=state.owed)',  # slots of a response
+        'await ask("sums", interruptions=state.limit, asides=(say("hours"),))',
+        "chosen(asides=state.limit, interruptions=state.owed)",  # a function of the host's
+        "dict(beside=state.limit, asides=state.owed)",
+    ],
+)
+def test_other_arguments_of_these_names_are_hashed_as_they_are(line):
+    text = f"async def claim(state, heard):\n    {line}\n"
+    names = ("beside", "asides", "interruptions")
+    swapped = text.replace("asides=", "?=").replace("interruptions=", "asides=").replace("?=", "interruptions=")
+    variants = {swapped, text, *(text.replace(f"{name}=", f"{name}_=") for name in names)}
+    assert len(set(map(hash_of_claim, variants))) == len(variants)
+
+
+def test_a_renamed_argument_is_known_by_what_is_called_and_not_by_its_name():
+    by_module = RENAMED.replace("@procedure", "@constrained.procedure")
+    first_names = by_module.replace("interruptions=", "beside=").replace("asides=", "beside=")
+    assert hash_of_claim(by_module) == hash_of_claim(first_names)
 
 
 def test_an_older_version_goes_on_where_it_is_kept(desk, tmp_path):

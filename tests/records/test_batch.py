@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
+from constrained.errors import AuditError
 from constrained.records import group_commit
 from constrained.records.chain import START, EntryDraft, LogPosition
-from constrained.records.group_commit import MOST, GroupCommit
+from constrained.records.group_commit import MOST, GroupCommit, SharedFlush
 from tests.strategies import record
 
 
@@ -130,3 +131,56 @@ def test_one_who_is_interrupted_while_waiting_holds_up_nobody(monkeypatch, leads
         thread.join(10)
         assert not thread.is_alive()
     assert [[given.index(one) for one in group] for group in store.groups] == [[0], [2]]
+
+
+def test_a_fork_lets_go_of_what_it_held_and_of_nothing_else():
+    """Another thread may open a log between the two halves of a fork, and write to it."""
+    calls = []
+    held = GroupCommit(lambda drafts: [], lambda: calls.append("closed"))
+    group_commit._before_fork()
+    later = GroupCommit(lambda drafts: [], lambda: None)
+    later.busy.acquire()  # it writes
+    assert held.busy.locked()
+    group_commit._after_fork(is_child=False)
+    assert (held.busy.locked(), later.busy.locked(), calls) == (False, True, ["closed"])
+    later.busy.release()
+
+
+def test_a_flush_that_fails_fails_for_all_who_wait_and_for_nobody_later(monkeypatch, tmp_path):
+    flush, told = SharedFlush(tmp_path / "log"), []
+    under_way, go_on = threading.Event(), threading.Event()
+    flushes = []
+
+    def flush_file(path):
+        flushes.append(path)
+        if len(flushes) == 1:
+            under_way.set()
+            go_on.wait()
+            raise OSError(5, "Input/output error")
+
+    def wait():
+        try:
+            flush.wait()
+        except AuditError as error:
+            told.append(str(error))
+        else:
+            told.append("")
+
+    monkeypatch.setattr(group_commit, "flush_file", flush_file)
+    first = threading.Thread(target=wait)
+    first.start()
+    under_way.wait()
+    others = [threading.Thread(target=wait) for _ in range(3)]  # what they wrote may be among what was lost
+    seen = threading.Condition.wait
+    n_waiting = threading.Semaphore(0)
+    monkeypatch.setattr(flush._turn, "wait", lambda: n_waiting.release() or seen(flush._turn))
+    for thread in others:
+        thread.start()
+        n_waiting.acquire()
+    go_on.set()
+    for thread in [first, *others]:
+        thread.join()
+    assert len(told) == 4
+    assert all("cannot be flushed: Input/output error" in one for one in told)
+    wait()
+    assert (told[4], len(flushes)) == ("", 2)

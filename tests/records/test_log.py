@@ -281,3 +281,10 @@ def test_threads_and_processes_share_one_whole_chain(path):
     assert len(kept) == 600
     for name in {one.conversation for one in kept}:
         assert [one.number for one in kept if one.conversation == name] == list(range(100))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_in_the_place_of_a_log_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(AuditError, match="not a regular file"):
+        list(read_log(tmp_path / "log"))

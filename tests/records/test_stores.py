@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -414,3 +415,49 @@ def test_an_address_that_is_none_is_told(address):
     pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: pip install 'constrained[evidence]'")
     with pytest.raises(AuditError, match="PostgreSQL"):
         list(existing(address).lines())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("is_crashed", [False, True])
+def test_an_sqlite_log_in_a_folder_that_cannot_be_written_is_read_whole_or_refused(is_crashed):
+    """As the owner of nothing: root may write everywhere."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, whole = Path(name) / "copy", Path(name) / "whole.db"
+        log = SqliteLog(whole)
+        for number in (1, 2):
+            log.append(record(number))
+        if not is_crashed:
+            log.close()
+        folder.mkdir()
+        for one in Path(name).glob("whole.db*"):
+            if not one.name.endswith("-shm"):
+                (folder / one.name).write_bytes(one.read_bytes())
+                (folder / one.name).chmod(0o444)
+        Path(name).chmod(0o755)
+        folder.chmod(0o555)
+        assert read_by_nobody(folder / whole.name) == (b"refused" if is_crashed else b"[1, 2]")
+        folder.chmod(0o755)
+        log.close()
+
+
+def read_by_nobody(path):
+    """What a process without rights reads of a log."""
+    there, here = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if not os.getuid():
+                os.setgid(65_534)
+                os.setuid(65_534)
+            try:
+                told = str(numbers(path)).encode()
+            except AuditError:
+                told = b"refused"
+            os.write(here, told)
+        finally:
+            os._exit(0)
+    os.close(here)
+    os.waitpid(child, 0)
+    told = os.read(there, 100)
+    os.close(there)
+    return told

@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from constrained.dialogue.dialogue import Dialogue
-from constrained.errors import AuditError, ConstrainedError
+from constrained.errors import ApprovalError, AuditError, ConstrainedError
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log
+from constrained.serve import sessions as sessions_module
 from constrained.serve.engines import SharedEngine
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
@@ -113,6 +114,22 @@ def test_effects_that_did_not_start_run_when_the_server_is_back(tmp_path, polici
     assert process.turns.conversation("local", "c", 10)[0].state == json.dumps({**process.take().state_after})
 
 
+def test_why_effects_were_not_run_names_no_path(tmp_path, policies, monkeypatch):
+    def fail(policy, record):
+        raise ApprovalError(f"{tmp_path}/library.approvals.jsonl:3: the entry is not in canonical form")
+
+    with monkeypatch.context() as dead:
+        dying(dead, Journal, "write", after=True)
+        process = Process(tmp_path, policies)
+        with pytest.raises(Killed):
+            process.take()
+        process.kill()
+    monkeypatch.setattr("constrained.serve.journal.find_effects", fail)
+    process = Process(tmp_path, policies)
+    assert (process.take().effects_outcome, process.take().effects_error) == ("failed", "not run: ApprovalError")
+    process.sessions.close()
+
+
 def test_a_record_that_cannot_be_written_takes_the_turn_back(tmp_path, policies, monkeypatch):
     process = Process(tmp_path, policies)
 
@@ -137,6 +154,15 @@ def test_a_file_of_conversations_belongs_to_one_server(tmp_path):
     first.close()
     Sessions(f"sqlite:///{tmp_path / 'c.db'}").close()
     assert (tmp_path / "c.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_without_locks_is_not_taken_for_another_server(tmp_path, monkeypatch):
+    def fail(lock_file):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(sessions_module.files, "claim", fail)
+    with pytest.raises(ConstrainedError, match="cannot be locked: No locks available"):
+        Sessions(f"sqlite:///{tmp_path / 'c.db'}")
 
 
 # -- a real process ------------------------------------------------------------------------------------------

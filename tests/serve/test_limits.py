@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from constrained.errors import AuditError
 from constrained.serve.access import AdmissionGate, Guard
 from constrained.serve.errors import RefusedError
+from constrained.serve.journal import Journal
 from constrained.serve.settings import Limits, is_loopback, tenant_of
 from constrained.serve.wire import ErrorReply, TurnRequest
 from constrained.testing import RandomEngine
@@ -163,6 +165,21 @@ def test_conversations_are_bounded_and_can_be_given_back(start):
     turn(client, conversation="a")
     assert client.delete("/v1/conversations/a").status_code == 204
     turn(client, conversation="c")
+
+
+def test_a_conversation_that_could_not_be_recorded_is_not_counted(start, monkeypatch):
+    client = start(limits=Limits(n_conversations=2))
+
+    def fail(self, entry):
+        raise AuditError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Journal, "write", fail)
+        for name in "xyz":
+            body = {"pack": "library", "message": "hello", "conversation": name}
+            assert client.post("/v1/turns", json=body).status_code == 503
+    turn(client, conversation="a")
+    turn(client, conversation="b")
 
 
 JSON = st.recursive(

@@ -16,6 +16,7 @@ from constrained.records.sealing import SubjectKeys, unsealed
 from constrained.serve.app import create_app
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
+from constrained.serve.sessions import Sessions
 from constrained.testing import ScriptedEngine
 from tests.approval.office import Office
 from tests.records.test_sensitive import CARD, desk_of
@@ -101,12 +102,47 @@ def test_a_turn_with_a_marked_value_is_sealed_or_not_taken(tmp_path, name):
     assert CARD.encode() not in b"".join(one.read_bytes() for one in tmp_path.glob("log*"))
 
 
+def test_a_turn_that_could_not_be_made_durable_is_not_completed_later(policies, tmp_path, monkeypatch):
+    """Its caller was told that nothing was said: it must not be recorded, and its effects must not run, with the next turn."""
+    place, flush = str(tmp_path / "log"), Sessions.flush
+
+    def fail(self):
+        raise AuditError("the disk fails")
+
+    with serving(policies, paying(), log=place, database=f"sqlite:///{tmp_path / 'c.db'}") as client:
+        body = {"pack": "library", "message": "2 euros", "conversation": "ann", "state": {"owed": "5"}}
+        for owed in ("5", "4"):
+            monkeypatch.setattr(Sessions, "flush", fail)
+            assert client.post("/v1/turns", json=body).status_code == 503
+            monkeypatch.setattr(Sessions, "flush", flush)
+            reply = turn(client, "2 euros", conversation="ann", state={"owed": owed})
+    records = list(read_log(place))
+    assert [(one.number, one.state["owed"]) for one in records] == [(1, "5"), (2, "4")]
+    assert [turn_id for turn_id, _ in outcomes(place)] == [one.turn_id for one in records]
+    assert reply["turn_id"] == records[-1].turn_id
+
+
 def paying():
     return {"scripted": ScriptedEngine(lambda message: {"wish": "pay", "offer": 2, "reply": "paid"})}
 
 
 def outcomes(place):
     return [(one.turn_id, [entry.status for entry in one.outcomes]) for one in read_entries(place) if one.kind == "outcome"]
+
+
+def test_a_log_that_cannot_tell_of_effects_that_failed_is_not_quoted(policies, tmp_path, monkeypatch):
+    original = JsonLinesLog.append
+
+    def full(self, entry):
+        if entry.kind == "outcome":
+            raise AuditError(f"{self.path}:2: the record could not be written: No space left on device")
+        return original(self, entry)
+
+    monkeypatch.setattr(JsonLinesLog, "append", full)
+    monkeypatch.setattr("constrained.dialogue.turn.first_failing", lambda effects, state: effects[0])
+    with serving(policies, paying(), log=str(tmp_path / "log")) as client:
+        reply = turn(client, "2 euros", state={"owed": "5"})
+    assert (reply["effects_outcome"], reply["effects_error"]) == ("failed", "AuditError")
 
 
 @pytest.mark.parametrize("name", ["log.jsonl", "log.db"])

@@ -82,7 +82,7 @@ def test_listeners_and_metrics_are_told(packs, tmp_path, start, monkeypatch):
     client = start()
     service = client.app.state.service
     service.turns.packs, told = packs, []
-    monkeypatch.setattr(service.events, "send_all", lambda kind, pack="", detail="": told.append((kind, pack)))
+    monkeypatch.setattr(service.events, "send_all", lambda kind, pack="", detail="": told.append((kind, pack, detail)))
     reloader = Reloader(service, lambda call: call())
     reloader.look()
     assert told == []
@@ -90,7 +90,9 @@ def test_listeners_and_metrics_are_told(packs, tmp_path, start, monkeypatch):
     reloader.look()
     edit(tmp_path, "fallback: nothing", "fallback: sorry")
     reloader.look()
-    assert told == [("reload_refused", "library"), ("reload", "library")]
+    assert [one[:2] for one in told] == [("reload_refused", "library"), ("reload", "library")]
+    assert told[0][2].startswith("CatalogError")
+    assert str(tmp_path) not in told[0][2]
     assert b'constrained_reloads_total{pack="library",result="refused"} 1.0' in service.telemetry.exposition()[0]
 
 
