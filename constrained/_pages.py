@@ -1,4 +1,4 @@
-"""Pages for people, filled in from the templates of this folder: HTML in one file, no script, nothing asked from elsewhere.
+"""Pages for people, filled in from the templates in the folder ``_pages``: HTML in one file, no script, nothing asked from elsewhere.
 
 ``base.html`` is the frame that every page extends; ``macros.html`` holds figures, tables, notes and charts. Whatever a page is
 given is escaped.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+TEMPLATES = Path(__file__).with_suffix("")  # the folder _pages beside this file
 SHORT = 24  # characters of a table cell that is not broken into lines
 
 
@@ -33,7 +34,7 @@ class Alert:
 
 
 def render_page(template: str, **values: Any) -> str:
-    """A whole page. ``template``: a file of this folder. A value that the template names and was not given is an error."""
+    """A whole page. ``template``: a file in ``_pages``. A value that the template names and was not given is an error."""
     return _environment().get_template(template).render(values)
 
 
@@ -56,7 +57,7 @@ def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only a program that writes pages pays for it
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["shown"] = format_value
     environment.filters["numeric_columns"] = _numeric_columns
