@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from constrained.analysis.diff import effects_by_response
@@ -23,18 +24,24 @@ _LONGEST: dict[str, Any] = {
     "date": dt.date(2026, 9, 30),
     "time": dt.time(22, 30),
 }
+_PYPHEN_HINT = "pip install 'constrained[evidence]', or take reading_grade out of the catalog"
 _SENTENCE_ENDS = re.compile(r"[.!?…:;]+(?=\s|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 
 def lint_review(catalog: Catalog) -> Iterator[Problem]:
     """Remarks about texts that do not keep what the catalog's review block asks, in the order of the catalog."""
+    is_graded = catalog.review.reading_grade is not None
+    if is_graded and find_spec("pyphen") is None:
+        is_graded = False
+        yield Problem(catalog.path, 0, 0, "reading levels were not measured: they need the package pyphen", _PYPHEN_HINT)
     for response in catalog.responses.values():
         yield from _missing(response, catalog)
         for locale in response.texts:
             yield from _forbidden(response, locale, catalog)
             yield from _too_long(response, locale, catalog)
-            yield from _hard(response, locale, catalog)
+            if is_graded:
+                yield from _hard(response, locale, catalog)
 
 
 def lint_promises(policy: Policy) -> Iterator[Problem]:
@@ -78,7 +85,10 @@ def longest(response: Response, locale: str) -> int:
 def _missing(response: Response, catalog: Catalog) -> Iterator[Problem]:
     missing = [locale for locale in catalog.review.locales if locale not in response.texts]
     if missing:
-        yield response.source.problem(f"{response.id!r} has no text in {', '.join(missing)}", "translate it: constrained sheet xliff")
+        yield response.source.problem(
+            f"{response.id!r} has no text in {', '.join(missing)}",
+            f"translate it: constrained sheet export {catalog.name} {catalog.name}.xlf --locale {missing[0]}",
+        )
 
 
 def _forbidden(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem]:
@@ -136,6 +146,5 @@ def _hyphenation() -> Any:
     try:
         import pyphen
     except ImportError as error:
-        hint = "pip install 'constrained[evidence]', or take reading_grade out of the catalog"
-        raise PackError("reading levels need the package pyphen", name="pyphen", hint=hint) from error
+        raise PackError("reading levels need the package pyphen", name="pyphen", hint=_PYPHEN_HINT) from error
     return pyphen.Pyphen(lang="en_US")

@@ -283,7 +283,7 @@ def _snapshot(catalog: Catalog, read: _Reading, channel: str | None, jurisdictio
         raise ApprovalError(
             f"the catalog {catalog.name!r} requires approvals, and there is no ledger ({where})",
             file=catalog.path,
-            hint=f"constrained approve {catalog.name} --as PERSON; for development: Dialogue(..., drafts=True)",
+            hint=f"constrained approve {catalog.name} --as PERSON; for development: --drafts, or Dialogue(..., drafts=True)",
         )
     if read.ledger is None and not (channel or jurisdiction or drafts or read.suspended or is_required):
         return NO_LEDGER

@@ -25,8 +25,14 @@ _WEAK = frozenset(  # y of the points of small order, in each way that 32 bytes 
 )
 
 
+def public_path(private: str | Path) -> Path:
+    """Where the public key of a pair lies."""
+    path = Path(private)
+    return path.with_name(path.name.removesuffix(".pem") + ".pub.pem")
+
+
 def new_pair(private: str | Path, *, password: bytes | None = None) -> Ed25519PublicKey:
-    """Makes a key pair: the private key at ``private`` (readable by its owner only), the public one beside it as ``.pub``.
+    """Makes a key pair: the private key at ``private`` (readable by its owner only), the public one beside it as ``.pub.pem``.
 
     Args:
         password: encrypts the private key's file.
@@ -38,8 +44,7 @@ def new_pair(private: str | Path, *, password: bytes | None = None) -> Ed25519Pu
 
     made = _library().Ed25519PrivateKey.generate()
     hidden = BestAvailableEncryption(password) if password else NoEncryption()
-    path = Path(private)
-    public = path.with_name(path.name.removesuffix(".pem") + ".pub.pem")
+    path, public = Path(private), public_path(private)
     for taken in (path, public):
         if taken.exists():
             raise KeyFileError(f"{taken} is there already; a key is never overwritten", file=str(taken), hint="choose another name")

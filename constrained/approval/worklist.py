@@ -189,7 +189,8 @@ def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[
     try:
         found = list(_best_statuses(catalog, today))
     except ApprovalError as error:
-        return [Problem(error.file, error.line, 0, error.message, error.hint)], remarks
+        place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: "
+        return [Problem(error.file, error.line, 0, error.message.removeprefix(place), error.hint)], remarks
     for version in found:
         if version.reason:
             is_fatal = version.response.id == catalog.fallback and version.locale == catalog.locale

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from constrained.approval.keys import load_private, new_pair, to_text
+from constrained.approval.keys import load_private, new_pair, public_path, to_text
 from constrained.approval.ledger import ANY, DraftEntry, Ledger, append, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
 from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve, to_recall
@@ -46,7 +46,8 @@ def new_key(
         raise KeyFileError(f"{path.parent} cannot be made: {error.strerror}", file=str(path), hint="name a file with --file") from error
     public = new_pair(path, password=_password())
     line(f"the private key of {person}: {path} (keep it; it is in no repository)")
-    line("put this into people.toml beside the catalogs:")
+    line(f"the public key, to give away: {public_path(path)}")
+    line("put this into people.toml beside the catalogs, with the roles of this person:")
     line()
     line(f'[people."{person}"]')
     line('roles = ["compliance"]')

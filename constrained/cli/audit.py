@@ -20,7 +20,7 @@ from constrained.cli.screen import LOG, SUBJECT_KEYS, catalog_of, line, note, wr
 from constrained.errors import AuditError
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
-from constrained.records import checkpoints, verifier
+from constrained.records import checkpoints
 from constrained.records.checkpoints import FolderSink, checkpoints_in
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import Readable, existing, is_postgres, open_log, read_entries, read_log, sqlite_path
@@ -152,7 +152,8 @@ def prove(
     store = existing(log)
     proofs = checkpoints.prove(store, [sequence for record in records for sequence in _sequences(store, record)])
     write(to, b"".join(proofs))
-    line(f"{len(proofs)} proofs in {to}; check them with: python {Path(verifier.__file__).name} --proofs {to} --key PUBLIC.pem")
+    what = "1 proof" if len(proofs) == 1 else f"{len(proofs)} proofs"
+    line(f"{what} in {to}; check with a bundle's verify.py: python verify.py --proofs {to} --key PUBLIC.pem")
 
 
 @app.command("erase")

@@ -53,6 +53,11 @@ class Findings:
             self.problems += [problem for problem in listed if problem not in self.problems]
             return None
 
+    def forget_examples(self, response_ids: frozenset[str]) -> None:
+        """Drops remarks on missing examples of responses that are said, and never picked: nobody writes what they answer."""
+        about = tuple(f"{response_id!r} has no examples" for response_id in response_ids)
+        self.remarks = [remark for remark in self.remarks if not remark.message.startswith(about)]
+
     def forget_unreached(self, turn: Turn | None) -> None:
         """Drops remarks on responses that no sampled run reached: a golden turn shows that they can be said."""
         allowed = turn.trace.allowed if turn is not None else Allowed(())
@@ -124,6 +129,7 @@ def _check_logic(path: Path, findings: Findings) -> None:
         findings.problems += examined.problems
         findings.remarks += lint_promises(findings.policy)
         findings.remarks += examined.remarks
+        findings.forget_examples(examined.never_picked)
         findings.n_runs = examined.n_runs
 
 

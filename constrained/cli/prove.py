@@ -77,7 +77,7 @@ def judge_conversations(policy: Policy, logic: Path, seconds: float, states: int
         if not changed:
             return ConversationReport(_problems(proof, str(path)), (), f"{len(proof.verdicts)} properties, {proof.rests_on()}")
         hint = f"constrained prove {logic.stem} --save"
-        stale = (Problem(str(path), 0, 0, f"the proof is stale: it is of another {' and '.join(changed)}", hint),)
+        stale = (Problem(str(path), 0, 0, f"the proof is stale: {' and '.join(changed)} changed since", hint),)
     if not declared.scope.starts and try_build(policy.state_type.default) is None:
         return ConversationReport((), stale, "nowhere to start: no state without values")
     proof = proofs.prove(policy, declared.properties, declared.scope, source=declared.text, most_points=states, most_seconds=seconds)

@@ -50,7 +50,10 @@ def existing(path: Path, file: Path) -> Path:
     folder = file.resolve().parent
     found = next((one for one in (folder / path, path) if one.is_file()), None)  # an absolute path stays as it is behind a folder
     if found is None:
-        raise PackError(f"there is no catalog {path}", name=str(path), searched=(folder, Path.cwd()), hint="check the path")
+        searched = tuple(dict.fromkeys((folder, Path.cwd())))
+        where = "" if path.is_absolute() else f" in {' or '.join(map(str, searched))}"
+        hint = "put the file there, or correct the path"
+        raise PackError(f"there is no catalog {path}{where}", name=str(path), searched=searched, hint=hint)
     return found
 
 

@@ -8,6 +8,7 @@ Run with an engine, its own pick is in the result too; the conversation goes on 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from constrained.catalog.document import Report, named, read_document
 from constrained.dialogue.dialogue import Dialogue
@@ -32,6 +34,8 @@ from constrained.pack_folders import find_pack, folders
 from constrained.packs import load_policy_file
 from constrained.testing import ScriptedEngine
 from constrained.understanding.hearing import Understanding
+
+_CALL = re.compile(r"\w+\(.*\)", re.DOTALL)
 
 
 class _Golden(BaseModel):
@@ -57,6 +61,16 @@ class GoldenTurn(_Golden):
     then: dict[str, Any] = {}
     fails: bool = False
     _line: int = PrivateAttr(0)
+
+    @field_validator("effects")
+    @classmethod
+    def _are_calls(cls, effects: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """In a YAML list [pay(1, 2)] is two texts, and a comparison with them would show no difference to a reader."""
+        for one in effects or ():
+            if not _CALL.fullmatch(one):
+                message = "{given} is no effect: write NAME(ARGUMENTS), in quotes where there is a comma"
+                raise PydanticCustomError("effect", message, {"given": repr(one)})
+        return effects
 
     @property
     def line(self) -> int:

@@ -153,7 +153,7 @@ class Guard:
             raise RefusedError(403, "this server is not called by that name", hint="name it with --host-name")
         tenant = tenant_of(_token(headers), self._settings.tokens)
         if tenant is None and (scope["type"] == "websocket" or scope["path"] not in self._free):
-            hint = "send the header Authorization: Bearer TOKEN; the server wrote its token where it was started"
+            hint = "send the header Authorization: Bearer TOKEN; tokens lie in --tokens FILE, else in the file token of --data"
             raise RefusedError(401, "no token, or not one of this server", hint=hint)
         scope.setdefault("state", {})["tenant"] = tenant
 

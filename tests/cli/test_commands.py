@@ -100,6 +100,18 @@ def test_advice_does_not_fail_a_check(run: Run, here: Path) -> None:
     assert "'greet' has no examples" in done.out
 
 
+def test_what_is_obliged_alone_needs_no_examples(run: Run, here: Path) -> None:
+    run("new", "desk")
+    path = here / "catalogs" / "desk.yaml"
+    path.write_text(path.read_text() + "  machine: {text: A machine answers., when: the talk begins}\n")
+    path = here / "logic" / "desk.py"
+    clause = '@policy("desk", obligations=[at_start("machine")])'
+    head = "from constrained.obligations import at_start\n"
+    path.write_text(path.read_text().replace("from constrained.hear", head + "from constrained.hear").replace('@policy("desk")', clause))
+    assert run("check", "desk").status == 0
+    assert "no examples" not in run("check", "desk").out
+
+
 @pytest.mark.parametrize("target", ["nobody", "nobody.yaml", "nobody.py", "a/b", "notes.txt", ".", ""])
 def test_what_is_not_there_cannot_be_checked(target: str, run: Run, here: Path) -> None:
     done = run("check", target)

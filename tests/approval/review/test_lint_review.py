@@ -56,6 +56,12 @@ def test_reading_grade_rises_with_long_words_and_sentences() -> None:
     assert messages({"reading_grade": 9}, text={"en": easy, "de": hard}) == [], "grades are of English"
 
 
+def test_without_the_package_a_check_says_that_it_did_not_grade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("constrained.analysis.review_lint.find_spec", lambda name: None)
+    (problem,) = lint_review(catalog_from(small() | {"review": {"reading_grade": 1}}))
+    assert problem.message == "reading levels were not measured: they need the package pyphen"
+
+
 def test_missing_translations() -> None:
     assert messages({"locales": ["en", "es", "fr"]}, text={"en": "One.", "es": "Uno."}) == ["'one' has no text in fr"]
 

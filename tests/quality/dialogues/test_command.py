@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from constrained.cli.main import app
+from constrained.errors import GoldenError
+from constrained.quality.golden import load_golden
 from tests.analysis.small import CATALOG, HEAD
 
 pytest_plugins = ["pytester"]
@@ -98,3 +100,12 @@ def test_the_plugin_collects_dialogues_where_the_project_names_them(pytester, mo
     result.stdout.fnmatch_lines(["*turn 1, 'hi'*"])
     (pytester.path / "dialogues" / "small.yaml").write_text("pack: small\n")
     pytester.runpytest_inprocess("-p", "constrained.quality.pytest_plugin", "dialogues").assert_outcomes(errors=1)
+
+
+def test_an_effect_that_yaml_cut_at_its_comma_is_told_with_its_line(pack):
+    write(pack, GOOD.replace("effects: []", "effects: [pay(1, 2)]"))
+    with pytest.raises(GoldenError) as caught:
+        load_golden("dialogues/small.yaml")
+    (problem,) = caught.value.problems
+    assert problem.line == 6
+    assert "'pay(1' is no effect: write NAME(ARGUMENTS), in quotes where there is a comma" in problem.message

@@ -1,4 +1,4 @@
-"""Pages for people, filled in from the templates in ``_pages/``: HTML in one file, no script, nothing asked from elsewhere.
+"""Pages for people, filled in from the templates beside this file: HTML in one file, no script, nothing asked from elsewhere.
 
 ``base.html`` is the frame that every page extends; ``macros.html`` holds figures, tables, notes and charts. Whatever a page is
 given is escaped.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-FOLDER = Path(__file__).with_name("_pages")
+FOLDER = Path(__file__).parent
 SHORT = 24  # characters of a table cell that is not broken into lines
 
 
@@ -34,7 +34,7 @@ class Alert:
 
 
 def render_page(template: str, **values: Any) -> str:
-    """A whole page. ``template``: a file in ``_pages/``. A value that the template names and was not given is an error."""
+    """A whole page. ``template``: a file in this folder. A value that the template names and was not given is an error."""
     return _environment().get_template(template).render(values)
 
 
