@@ -160,7 +160,7 @@ def test_the_commands_of_the_readme_exist() -> None:
     lines = [line for block in re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE) for line in block.splitlines()]
     assert lines
     for line in lines:
-        installed = re.fullmatch(r'pip install "?constrained(?:\[(\w+)\])?"?', line.partition("  #")[0].strip())
+        installed = re.fullmatch(r'pip install "?\.(?:\[(\w+)\])?"?', line.partition("  #")[0].strip())
         made = re.match(r"make (\w+)", line)
         assert (installed and (not installed[1] or installed[1] in extras)) or (made and f"\n{made[1]}:" in makefile), line
     for name in re.findall(r"`constrained (\w+)", README):

@@ -39,7 +39,7 @@ def play(
     fitted: Annotated[Path | None, typer.Option(help="A folder that constrained fit wrote.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
     locale: Annotated[str | None, typer.Option(help="BCP 47 tag of the language to answer in.")] = None,
-    log: Annotated[Path | None, typer.Option(help="Append every turn to this file (JSON lines), for: constrained replay")] = None,
+    log: Annotated[Path | None, typer.Option(help="Append every turn to this log (.jsonl or .db), for: constrained replay")] = None,
     state: Annotated[str | None, typer.Option(help="The state to begin with, as JSON: '{\"gold\": 80}'")] = None,
     channel: Annotated[str | None, typer.Option(help="Where this is, such as sms: only what is approved for it is said.")] = None,
     jurisdiction: Annotated[str | None, typer.Option(help="Likewise, such as EU.")] = None,
