@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from babel import Locale
 
 
-READ = 600  # characters of a message that are searched
+READ = 2000  # characters of a message that are searched
 SPANS = 12  # most spans that are proposed
 
 
@@ -68,17 +68,25 @@ class Span:
         return Answer(Candidate(self.key, self.text, f"{question} {self.words}.", name=self.text), self.value)
 
 
-def amounts(message: str, locale: str, *, is_whole: bool, decimals: int = 2) -> list[Span]:
-    """The numbers said in a message, as Decimal with at most ``decimals``, or as int; others are left out."""
-    from constrained.understanding.amounts import find_amounts
+def amounts(message: str, locale: str, *, is_whole: bool, decimals: int = 2, question: str = "") -> list[Span]:
+    """The numbers said in a message, as Decimal with at most ``decimals``, or as int; others are left out.
+
+    ``question`` tells whether a sum of money is asked for or another kind of number ("Which parcel?"). What its words say to be of
+    another kind is left out, and so are values that the message takes back.
+    """
+    from constrained.understanding.amounts import MONEY, find_numbers, wanted_kinds
     from constrained.understanding.dates import written_days
+    from constrained.understanding.mentions import standing
 
     text, known, places = readable(message), babel_locale(locale), 0 if is_whole else decimals
-    days = written_days(text, known)
+    days, wanted = written_days(text, known), wanted_kinds(question)
+    said = [one for one in find_numbers(text, known) if not any(one.start < last and first < one.end for first, last in days)]
+    sorts = ["" if one.kind in ("", *wanted) else one.kind for one in said]
+    stands = standing(text, [(one.start, one.end) for one in said], known.language, sorts)
+    meant = [one for one, is_meant, sort in zip(said, stands, sorts, strict=True) if is_meant and not sort]
+    asked_for = [one for one in meant if one.kind] if MONEY not in wanted else []
     found = [
-        (start, end, value)
-        for start, end, value in find_amounts(text, known)
-        if value == round(value, places) and not any(start < last and first < end for first, last in days)
+        (one.start, one.end, one.value) for one in asked_for or meant if one.value is not None and one.value == round(one.value, places)
     ]
     return _literal_spans(
         text, found, lambda value: int(value) if is_whole else value, lambda value: f"{value:f}", lambda value: f"{value:f}"
@@ -346,7 +354,7 @@ def entities_in(one: Entity, state: Values) -> Iterable[Any]:
 
 def _spans(one: Question, annotation: Any, message: str, today: Date, locale: str) -> list[Answer]:
     if isinstance(one, Amount):
-        spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals)
+        spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals, question=one.text)
     elif isinstance(one, Day):
         spans = dates(message, locale, today=today, prefer=one.prefer)
     else:
