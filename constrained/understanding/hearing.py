@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date as Date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from constrained._values import Values, field_problem
 from constrained.engines.protocol import Candidate, Choice, Distribution, ExtractionField
 from constrained.errors import EngineError, PolicyError, Problem
+from constrained.understanding.names import find_named
 from constrained.understanding.patterns import is_said
 from constrained.understanding.questions import (
     Amount,
@@ -176,6 +177,7 @@ class Hearing:
         value: what the field holds now.
         probability: how sure ``value`` is, by the model; of its candidate.
         candidates: keys of all candidates; ``probabilities``: one each.
+        how: why no model was asked; empty when one was.
     """
 
     name: str
@@ -183,15 +185,23 @@ class Hearing:
     probability: float
     candidates: tuple[str, ...]
     probabilities: tuple[float, ...]
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedQuestion:
-    """A question put to this message: a Choice, and the value that each of its candidates means."""
+    """A question put to this message.
+
+    Attributes:
+        values: what each candidate of ``choice`` means.
+        answer: of the message itself, where it names one thing; then no model is asked. ``how``: the reason.
+    """
 
     name: str
     choice: Choice
     values: tuple[Any, ...]
+    answer: Distribution | None = None
+    how: str = ""
 
 
 def question(text: str, *, yes: Sequence[str] = (), no: Sequence[str] = (), at_least: float = 0.5) -> Any:
@@ -247,6 +257,11 @@ def extraction_fields(heard_type: type[Understanding], message: str) -> tuple[Ex
     return tuple(one.extraction_field(name) for name, one in heard_type.__questions__.items() if isinstance(one, PatternQuestion))
 
 
+def entity_fields(heard_type: type[Understanding], among: Collection[str] | None = None) -> frozenset[str]:
+    """The fields that ask for an entity, of ``among`` or of all: those that a message can answer without a model."""
+    return frozenset(name for name, one in heard_type.__questions__.items() if isinstance(one, Entity) and (among is None or name in among))
+
+
 def checked_readings(
     heard_type: type[Understanding], wanted: Sequence[ExtractionField], read: Sequence[str | None], message: str
 ) -> dict[str, str]:
@@ -276,10 +291,15 @@ def ask(
     locale: str,
     readings: Mapping[str, str] | None = None,
     fields: Collection[str] | None = None,
+    is_scripted: bool = False,
 ) -> tuple[AskedQuestion, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
 
+    Of things of which the message names one, word for word, that one is the answer; where it names several, they are the candidates;
+    those that it rules out ("not the dagger") are none.
+
     Args:
+        is_scripted: every question is asked in full, since the answers are given.
         readings: field -> the text that was read for it, as ``checked_readings`` gives it.
         fields: those that anything depends on now; all of them when None.
 
@@ -293,25 +313,55 @@ def ask(
             continue
         if isinstance(one, PatternQuestion):
             answers = one.answers(readings[name]) if readings and name in readings else []
+        elif isinstance(one, Entity) and not is_scripted:
+            found = _entity(name, one, state, message, locale)
+            asked += [found] if found else []
+            continue
         else:
             answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
         if len(answers) > 1:
-            candidates = tuple(answer.candidate for answer in answers)
-            kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day | PatternQuestion) else "heard"
-            asked.append(AskedQuestion(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers)))
+            asked.append(_asked(name, one, answers))
     return tuple(asked)
+
+
+def _asked(name: str, one: Question, answers: Sequence[Answer]) -> AskedQuestion:
+    candidates = tuple(answer.candidate for answer in answers)
+    kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day | PatternQuestion) else "heard"
+    return AskedQuestion(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers))
+
+
+def _entity(name: str, one: Entity, state: Values, message: str, locale: str) -> AskedQuestion | None:
+    """The question which thing is meant, answered where the message names one; None where it leaves no choice."""
+    things = tuple(entities_in(one, state))
+    answers = one.answers(things)
+    if len(answers) < 2:
+        return None
+    named = find_named(readable(message), one.names(things), babel_locale(locale).language)
+    meant = [answer for answer in answers[:-1] if answer.candidate.key in named.meant]
+    if not meant:
+        return _asked(name, one, answers) if not named.ruled_out else None
+    asked = _asked(name, one, answers if len(meant) == 1 else [*meant, answers[-1]])
+    if len(meant) > 1:
+        return asked
+    likeness = named.meant[meant[0].candidate.key]
+    rest = (1.0 - likeness) / (len(answers) - 1)
+    probabilities = tuple(likeness if answer is meant[0] else rest for answer in answers)
+    how = "the message names it" if likeness == 1.0 else "the message names it, with a typing error"
+    return replace(asked, answer=Distribution(probabilities, "rules"), how=how)
 
 
 def understand(
     heard_type: type[Understanding], asked: Sequence[AskedQuestion], distributions: Sequence[Distribution]
 ) -> tuple[Understanding, tuple[Hearing, ...]]:
-    """What was heard, from one distribution per question asked; fields not asked keep their defaults.
+    """What was heard, from one distribution per question that the message did not answer itself; fields not asked keep their defaults.
 
     Raises EngineError when the distributions do not fit the questions.
     """
-    if len(asked) != len(distributions):
-        raise EngineError(f"{len(asked)} questions were asked, {len(distributions)} answered", hint="the engine is faulty")
-    hearings = tuple(_hearing(heard_type, one, answer) for one, answer in zip(asked, distributions, strict=True))
+    n_open = sum(one.answer is None for one in asked)
+    if n_open != len(distributions):
+        raise EngineError(f"{n_open} questions were asked, {len(distributions)} answered", hint="the engine is faulty")
+    given = iter(distributions)
+    hearings = tuple(_hearing(heard_type, one, one.answer or next(given)) for one in asked)
     return heard_type(**{hearing.name: hearing.value for hearing in hearings}), hearings
 
 
@@ -322,7 +372,7 @@ def _hearing(heard_type: type[Understanding], asked: AskedQuestion, answer: Dist
         )
     chosen = _chosen(heard_type.__questions__[asked.name], asked, answer)
     keys = tuple(candidate.key for candidate in asked.choice.candidates)
-    return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities)
+    return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities, asked.how)
 
 
 def _chosen(one: Question, asked: AskedQuestion, answer: Distribution) -> int:
