@@ -11,6 +11,7 @@ from constrained.understanding.mentions import standing
 
 SHORTEST_MISTYPED = 5  # letters of a name that may be mistyped; of a shorter one too many words are one letter away
 TWO_SLIPS = 9  # letters from which two slips are still the name
+SHORTEST_JOINED = 3  # letters of each of two words that are a name in one word too
 NAME_FIELDS = ("id", "key", "name", "title", "label", "alias", "aliases")
 _WORD = re.compile(r"\w+(?:\+{2}|#)?")
 _NO_NAMES = frozenset(
@@ -20,6 +21,7 @@ _NO_NAMES = frozenset(
 _TITLES = re.compile(
     r"^(?:dr|mr|mrs|ms|prof|sir|lady|herr|frau|don|doña|sr|sra|señor|señora|mme|m|monsieur|madame|doctor|doctora)\b\.?\s+", re.I
 )
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 _KEYBOARDS = ("qwertyuiop asdfghjkl zxcvbnm", "qwertzuiop asdfghjkl yxcvbnm", "azertyuiop qsdfghjklm wxcvbn")
 
 
@@ -87,11 +89,22 @@ def _wanted(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], set[str
     wanted: dict[tuple[str, ...], set[str]] = {}
     for key, given in names.items():
         for name in given:
-            words = tuple(_WORD.findall(folded(name.replace("_", " "))))
-            text = "".join(words)
-            if len(text) > 1 and not text.isdecimal() and not all(word in _NO_NAMES for word in words):
-                wanted.setdefault(words, set()).add(key)
+            for spelling in _spellings(name.replace("_", " ")):
+                words = tuple(_WORD.findall(folded(spelling)))
+                text = "".join(words)
+                if len(text) > 1 and not text.isdecimal() and not all(word in _NO_NAMES for word in words):
+                    wanted.setdefault(words, set()).add(key)
     return wanted
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A name, also with umlauts as two letters, and in one word."""
+    yield name
+    if any(letter in name for letter in "äöüÄÖÜ"):
+        yield name.translate(_UMLAUTS)
+    words = name.split()
+    if len(words) == 2 and all(len(word) >= SHORTEST_JOINED and word.isalpha() for word in words):
+        yield "".join(words)
 
 
 def _exact(words: Sequence[str], wanted: Mapping[tuple[str, ...], set[str]]) -> Iterator[NamedThing]:

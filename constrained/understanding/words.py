@@ -458,7 +458,7 @@ _CUES: Mapping[str, Cues] = {
         but=r"sondern",
         not_verb=r"(?:kann|will|möchte|werde|zahle|gebe|überweise|schicke|sende|überweisen\s+sie|senden\s+sie|habe|brauche|biete|komme)\s+(?:ich\s+|sie\s+|mir\s+)?(?:nicht|nie|niemals|keine[nrsm]?)",
         not_verb_except=r"mehr|weniger|nur|über|unter|bis|vor|nach|ob|vergessen|sondern|egal",
-        not_after=r"(?:geht|passt|klappt|kann|will|möchte|zahle)\s+(?:ich\s+|mir\s+|es\s+|bei\s+mir\s+|leider\s+)*(?:nicht|nie)|ist\s+(?:schlecht|zu\s+viel|unmöglich|falsch)",
+        not_after=r"nicht(?=\s*(?:[,.;!?]|$))|(?:geht|passt|klappt|kann|will|möchte|zahle)\s+(?:ich\s+|mir\s+|es\s+|bei\s+mir\s+|leider\s+)*(?:nicht|nie)|ist\s+(?:schlecht|zu\s+viel|unmöglich|falsch)",
         skipped=r"der|die|das|den|dem|ein|eine|einen|mein|meine|am|an|um|für|von|mit|auf|zu|es|ist|paket|konto|nummer|nächsten",
     ),
     "fr": Cues(
