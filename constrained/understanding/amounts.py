@@ -143,7 +143,7 @@ class _Word:
 
     __slots__ = ("_text", "match")
 
-    def __init__(self, match: re.Match[str], other: dict[str, str]) -> None:
+    def __init__(self, match: re.Match[str], other: Mapping[str, str]) -> None:
         self.match = match
         self._text = other.get(match.group().lower(), match.group())
 
@@ -343,7 +343,7 @@ def _around(language: str) -> _Around:
         article_money=re.compile(rf"(?<!\w)(?:{article})\s+(?:{known.currency})\s+$", re.IGNORECASE),
         minor=after(rf"{known.minor}|¢"),
         minor_join=re.compile(rf"\s+(?:(?:{known.minor_join})\s+)?", re.IGNORECASE),
-        minor_end=re.compile(rf"\s*(?:$|[.,;:!?)…—-]|(?:{filler}|or|o|oder|ou)(?!\w))", re.IGNORECASE),
+        minor_end=re.compile(rf"\s*(?:$|[^\w\s%]|(?:{filler}|or|o|oder|ou)(?!\w))", re.IGNORECASE),
         not_before=before(rf"{known.negative}|(?:{known.point})|(?:{known.fraction})(?:\s+(?:of|de|von))?"),
         not_after=re.compile(rf"[\s-]*(?:%|‰|(?:{known.percent}|{known.fraction})(?!\w))", re.IGNORECASE),
         touching=re.compile(

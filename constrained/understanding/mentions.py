@@ -27,6 +27,7 @@ class _Patterns:
     not_verb: re.Pattern[str]
     exception: re.Pattern[str]
     not_after: re.Pattern[str]
+    wish: re.Pattern[str]
 
 
 @lru_cache(maxsize=16)
@@ -47,18 +48,22 @@ def _patterns(language: str) -> _Patterns:
         compiled(rf"(?<!\w)(?:{known.not_verb})(?P<between>(?:\s+[\w'’]+){{0,4}})\s+{sign}$"),
         compiled(rf"(?<!\w)(?:{known.not_verb_except}|{known.but})(?!\w)"),
         compiled(rf"\s*(?:\w+\s+){{0,2}}?(?:{known.not_after})(?!\w)"),
+        compiled(rf"(?:\s+(?:{known.wish}|{known.skipped}))*"),
     )
 
 
-def standing(text: str, spans: Sequence[tuple[int, int]], language: str, kinds: Sequence[str] = ()) -> list[bool]:
+def standing(
+    text: str, spans: Sequence[tuple[int, int]], language: str, kinds: Sequence[str] = (), *, are_things: bool = False
+) -> list[bool]:
     """Whether each value is meant: neither negated, nor taken back, nor corrected by a later one.
 
     Args:
         spans: where the values stand, in the order of the text.
         kinds: one each; a value corrects the last one of its own kind. The same for all when empty.
+        are_things: a negated verb rules a thing out only where it wishes for it; "I don't want to dispute the hotel" is about the hotel.
     """
     known = _patterns(language)
-    is_negated = [_is_negated(text, start, end, known) for start, end in spans]
+    is_negated = [_is_negated(text, start, end, known, are_things) for start, end in spans]
     stands = [not negated for negated in is_negated]
     for index, (start, end) in enumerate(spans):
         following = spans[index + 1][0] if index + 1 < len(spans) else len(text)
@@ -79,12 +84,12 @@ def _is_correction(gap: str, known: _Patterns) -> bool:
     return len(gap) <= REACH and any(pattern.fullmatch(gap) for pattern in (known.correction, known.pause_no, known.bare_no))
 
 
-def _is_negated(text: str, start: int, end: int, known: _Patterns) -> bool:
+def _is_negated(text: str, start: int, end: int, known: _Patterns, is_thing: bool) -> bool:
     before = text[max(0, start - REACH) : start]
     if known.not_this.search(before):
         return True
     clause = _BREAKS.split(before)[-1]
     found = known.not_verb.search(clause)
-    if found and not known.exception.search(found["between"]):
+    if found and not known.exception.search(found["between"]) and (not is_thing or known.wish.fullmatch(found["between"])):
         return True
     return known.not_after.match(text[end : end + REACH]) is not None

@@ -230,6 +230,7 @@ class Cues:
         not_verb: the beginning of a clause whose value is not meant ("I can't come on"). ``not_verb_except``: where it is meant all the same.
         not_after: words after a value that is not meant ("Monday does not work").
         skipped: words that may stand between a negation and its value.
+        wish: verbs whose negation rules out the thing that follows ("I don't want the dagger"), unlike that of others ("to dispute the").
     """
 
     currency: str = NEVER
@@ -260,6 +261,7 @@ class Cues:
     not_verb_except: str = NEVER
     not_after: str = NEVER
     skipped: str = NEVER
+    wish: str = NEVER
 
 
 _CUES: Mapping[str, Cues] = {
@@ -314,13 +316,13 @@ _CUES: Mapping[str, Cues] = {
             r"|correction|scratch\s+that|strike\s+that|oops|excuse\s+me|pardon|my\s+mistake|my\s+bad|on\s+second\s+thoughts?|better|instead|apologies"
         ),
         correction_fill=(
-            r"make|it|that|this|is|it's|its|should|be|was|i|mean|meant|send|pay|give|offer|transfer|say|said|want|the|to|on|at|for|of|with|in|by|than|let's|let|me|you|next|"
+            r"make|it|that|this|is|it's|its|should|be|was|i|mean|meant|send|pay|give|offer|transfer|say|said|want|the|to|on|at|for|of|with|in|by|let's|let|me|you|next|"
             r"no|not|please|of\s+course|just|only|um|uh|er|well|oh|ok|okay|then|a|an|take|account|parcel|number|come|book|do|maybe|how|about"
         ),
         no=r"no|nope|nah",
         withdrawn=r"no\s+wait|scratch\s+that|strike\s+that|forget\s+(?:it|that)|never\s*mind",
         not_this=(
-            r"(?<!why\s)(?<!if\s)not|(?:any(?:thing|body|one|\s+day|\s+time|\s+one|\s+other)?|everything|every\s+day|all)\s+(?:but|except|other\s+than)"
+            r"(?<!why\s)(?<!if\s)not|(?:any(?:thing|body|one|where|\s+day|\s+time|\s+one|\s+other)?|everything|every\s+day|all)\s+(?:but|except|other\s+than)"
             r"|except(?:\s+for)?|excluding|apart\s+from|other\s+than|rather\s+than|instead\s+of|without|never|neither|nor|isn't|is\s+not|ain't|wasn't"
         ),
         but=r"but",
@@ -333,6 +335,7 @@ _CUES: Mapping[str, Cues] = {
             r"(?:does\s+not|doesn't|doesnt|do\s+not|don't|won't|will\s+not|can't|cannot)\s+(?:work|suit|fit|do|be)|is\s+(?:no\s+good|not\s+(?:good|possible|ok|okay|free)|bad|out|wrong|impossible)"
             r"|isn't\s+(?:good|possible|ok|right)|is\s+too\s+(?:much|late|early)"
         ),
+        wish=r"want|need|like|mean|take|buy|get|choose|pick|meant|to|go|travel|see|have",
         skipped=r"the|a|an|my|your|this|that|those|these|any|on|at|for|to|by|in|of|with|it|is|it's|some|about|another|parcel|account|number|next",
     ),
     "es": Cues(
@@ -395,6 +398,7 @@ _CUES: Mapping[str, Cues] = {
         not_verb=r"no\s+(?:puedo|quiero|pago|pagaré|voy|doy|daré|tengo|quisiera|podré|envíes?|mandes?|pagues?|transfieras?|vengo|me\s+viene|necesito|cuesta|vale|vendo)|nunca|jamás",
         not_verb_except=r"más|mas|menos|solo|sólo|sé|si|importa|hasta|antes|después|sino|que",
         not_after=r"no\s+(?:puedo|me\s+viene|me\s+va|funciona|es\s+posible|vale|sirve|me\s+sirve)|es\s+demasiado",
+        wish=r"querer|llevar|comprar|tomar|elegir|ir|digo",
         skipped=r"el|la|los|las|un|una|mi|este|esta|ese|esa|a|al|en|de|del|por|para|con|es|son|cuenta|paquete|número|próximo",
     ),
     "de": Cues(
@@ -459,6 +463,7 @@ _CUES: Mapping[str, Cues] = {
         not_verb=r"(?:kann|will|möchte|werde|zahle|gebe|überweise|schicke|sende|überweisen\s+sie|senden\s+sie|habe|brauche|biete|komme)\s+(?:ich\s+|sie\s+|mir\s+)?(?:nicht|nie|niemals|keine[nrsm]?)",
         not_verb_except=r"mehr|weniger|nur|über|unter|bis|vor|nach|ob|vergessen|sondern|egal",
         not_after=r"nicht(?=\s*(?:[,.;!?]|$))|(?:geht|passt|klappt|kann|will|möchte|zahle)\s+(?:ich\s+|mir\s+|es\s+|bei\s+mir\s+|leider\s+)*(?:nicht|nie)|ist\s+(?:schlecht|zu\s+viel|unmöglich|falsch)",
+        wish=r"wollen|nehmen|kaufen|haben",
         skipped=r"der|die|das|den|dem|ein|eine|einen|mein|meine|am|an|um|für|von|mit|auf|zu|es|ist|paket|konto|nummer|nächsten",
     ),
     "fr": Cues(
@@ -513,6 +518,7 @@ _CUES: Mapping[str, Cues] = {
         not_verb=r"(?:ne\s+|n')\w+(?:\s+\w+)?\s+(?:pas|jamais|rien|plus)|(?:peux|veux|paie|paye|donne|vais)\s+pas",
         not_verb_except=r"plus\s+de|moins|seulement|si|que|avant|après|jusqu",
         not_after=r"(?:ne\s+|n')(?:me\s+)?\w+\s+pas|est\s+(?:impossible|trop)",
+        wish=r"prendre|acheter|vouloir|aller|choisir",
         skipped=r"le|la|les|l'|un|une|des|mon|ma|ce|cette|à|au|en|de|du|d'|pour|avec|est|c'est|colis|compte|numéro",
     ),
 }
