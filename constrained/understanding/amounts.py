@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from constrained.understanding.mentions import CURRENCY_SIGNS
-from constrained.understanding.words import Cues, Words, cues, words
+from constrained.understanding.words import Cues, Words, cues, each, words
 
 if TYPE_CHECKING:
     from babel import Locale
@@ -44,10 +45,10 @@ _PARTS = {
 }
 _SIGN = f"[{CURRENCY_SIGNS}]"
 _WRITTEN = re.compile(
-    rf"(?P<before>[*'‘’~≈=:,.@&]*)(?P<hash>\#?)(?P<sign>[-+−–]?)(?P<money>(?:[A-Z]{{1,2}})?{_SIGN}|EUR|USD|GBP|CHF|eur|usd|gbp)?(?P<sign2>[-−–]?)"
-    rf"(?P<numeral>[0-9]{{1,3}}(?:[.,'’{_JOIN}][0-9]{{3}})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)?)(?P<part>[½¼¾])?"
+    rf"(?P<before>[*'\u2018\u2019~≈=:,.@&]*)(?P<hash>\#?)(?P<sign>[-+\u2212\u2013]?)(?P<money>(?:[A-Z]{{1,2}})?{_SIGN}|EUR|USD|GBP|CHF|eur|usd|gbp)?(?P<sign2>[-\u2212\u2013]?)"
+    rf"(?P<numeral>[0-9]{{1,3}}(?:[.,'\u2019{_JOIN}][0-9]{{3}})+(?:[.,][0-9]+)?|[0-9]+(?:[.,][0-9]+)?)(?P<part>[½¼¾])?"
     rf"(?:(?P<money2>{_SIGN})(?P<minor>[0-9]{{2}})?|(?P<suffix>[^\W\d_]*{_SIGN}?))"
-    r"(?P<tail>[.,:'’*~=+]*|,[-–]|[.][-–]|[,.:/](?=[^\W\d_])[^0-9]*)"
+    r"(?P<tail>[.,:'\u2019*~=+]*|,[-\u2013]|[.][-\u2013]|[,.:/](?=[^\W\d_])[^0-9]*)"
 )
 _SCALE_SUFFIXES = {
     "k": 1000,
@@ -62,7 +63,7 @@ _SCALE_SUFFIXES = {
     "mds": 10**9,
 }
 _NO_SUFFIXES = frozenset(
-    "st nd rd th am pm h hr hrs min mins s sec kg km cm mm m l ml mg er re e ème eme nd º ª a o x c° f b t d ° p.m".split()
+    each("st nd rd th am pm h hr hrs min mins s sec kg km cm mm m l ml mg er re e ème eme nd º ª a o x c° f b t d ° p.m")
 )
 _MINOR_SUFFIXES = frozenset(("c", "p", "ct", "cts"))
 _GROUPED = re.compile(rf"(?<![\w.,])[0-9]{{1,3}}(?:[{_SPACES}][0-9]{{3}})+(?![0-9])(?:[.,][0-9]+)?(?![0-9])")
@@ -192,14 +193,14 @@ def _numerals(text: str, locale: Locale) -> Iterator[_Number]:
     for chunk in _CHUNK.finditer(text):
         if not _HAS_DIGIT.search(chunk.group()):
             continue
-        bare = chunk.group().strip(".,:'’*")
+        bare = chunk.group().strip(".,:'\u2019*")
         if bare in _PARTS:
             start = chunk.start() + chunk.group().index(bare)
             yield _Number(start, start + len(bare), None, True, part=_PARTS[bare])
             continue
         match = _WRITTEN.fullmatch(chunk.group())
         if match is None:
-            yield _Number(chunk.start(), chunk.end(), None, True, is_code=not re.match(r"[-+−–]?[0-9]", bare))
+            yield _Number(chunk.start(), chunk.end(), None, True, is_code=not re.match(r"[-+\u2212\u2013]?[0-9]", bare))
         else:
             yield _numeral(chunk.start(), match, decimal, locale.language)
 
@@ -210,7 +211,7 @@ def _numeral(offset: int, match: re.Match[str], decimal: str, language: str) -> 
     suffix = (match["suffix"] or "").rstrip(CURRENCY_SIGNS).lower()
     is_money = bool(match["money"] or match["money2"] or suffix != (match["suffix"] or "").lower())
     end = offset + match.end("part" if match["part"] else "numeral")
-    if value is None or match["sign"] in ("-", "−", "–") or match["sign2"] or (match["sign"] and value >= 10**6):
+    if value is None or match["sign"] in ("-", "\u2212", "\u2013") or match["sign2"] or (match["sign"] and value >= 10**6):
         return _Number(offset + match.start("numeral"), offset + match.end(), None, True, is_money)
     if match["part"]:
         value = value + _PARTS[match["part"]] if value == int(value) else None
@@ -347,7 +348,8 @@ def _around(language: str) -> _Around:
         not_before=before(rf"{known.negative}|(?:{known.point})|(?:{known.fraction})(?:\s+(?:of|de|von))?"),
         not_after=re.compile(rf"[\s-]*(?:%|‰|(?:{known.percent}|{known.fraction})(?!\w))", re.IGNORECASE),
         touching=re.compile(
-            rf"[^\S\n]*(?:[-+−–*/x×=^]|\s(?:{known.negative}|{known.point}|times|plus|mal|por|fois)\s)?[^\S\n]*", re.IGNORECASE
+            rf"[^\S\n]*(?:[-+\u2212\u2013*/x\u00d7=^]|\s(?:{known.negative}|{known.point}|times|plus|mal|por|fois)\s)?[^\S\n]*",
+            re.IGNORECASE,
         ),
         percent=re.compile(rf"(?<!\w)(?:{known.percent})(?!\w)", re.IGNORECASE),
         clock_before=before(known.clock_before),
@@ -355,7 +357,7 @@ def _around(language: str) -> _Around:
         unit=re.compile(rf"[\s-]+{_ADJECTIVE}(?:{_classes(known.units)})(?!\w)", re.IGNORECASE),
         identifier=_identifier(known),
         address_after=re.compile(
-            r",?\s+(?:(?:[A-Z][\w'’]*\.?\s+){1,2}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Way|Square)\b|(?:rue|avenue|boulevard|chemin)\b)"
+            r",?\s+(?:(?:[A-Z][\w'\u2019]*\.?\s+){1,2}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Way|Square)\b|(?:rue|avenue|boulevard|chemin)\b)"
         ),
         pay=re.compile(known.money_question, re.IGNORECASE),
     )
@@ -451,7 +453,7 @@ def _with_minor(text: str, numbers: list[_Number], around: _Around, known: Words
 def _in_money(text: str, one: _Number, around: _Around) -> _Number:
     before = text[max(0, one.start - _REACH) : one.start]
     if around.minor.match(text, one.end):
-        return replace(one, value=None if one.value is None or one.is_money and not one.is_written else one.value / 100, is_money=True)
+        return replace(one, value=None if one.value is None or (one.is_money and not one.is_written) else one.value / 100, is_money=True)
     article = around.article_money.search(before)
     if article and not one.is_money and not around.money_after.match(text, one.end):
         value = one.value
@@ -472,20 +474,21 @@ def _major_and_minor(text: str, one: _Number, minor: _Number, around: _Around, j
     """Both as one sum; of unknown value where it is not clear that they are one; None where they are two."""
     named = around.minor.match(text, minor.end)
     is_joined = bool(joined.group().strip())
-    if not named:
-        if minor.is_money or around.money_after.match(text, minor.end) or (is_joined and not re.fullmatch(r"\s+con\s+", joined.group())):
-            return None
-        is_clear = around.minor_end.match(text, minor.end) and not around.unit.match(text, minor.end)
-    value = None
-    if one.value is not None and minor.value is not None and one.value == int(one.value) and minor.value == int(minor.value):
-        if named and 1 <= minor.value <= 99 or (not named and is_clear and 10 <= minor.value <= 99):
-            value = one.value + minor.value / 100
+    is_own = minor.is_money or around.money_after.match(text, minor.end) or (is_joined and not re.fullmatch(r"\s+con\s+", joined.group()))
+    if is_own and not named:
+        return None
+    is_clear = named or (around.minor_end.match(text, minor.end) and not around.unit.match(text, minor.end))
+    value, least = None, 1 if named else 10
+    if is_clear and one.value is not None and one.value == int(one.value):
+        hundredths = minor.value if minor.value is not None and minor.value == int(minor.value) else 0
+        value = one.value + Decimal(hundredths) / 100 if least <= hundredths <= 99 else None
     return replace(one, end=minor.end, value=value, is_money=True)
 
 
 def _dozens(text: str, found: list[_Number], around: _Around, known: Words) -> list[_Number]:
     """With "a dozen", "half a dozen" and "three dozen" as numbers; "dozens" are of unknown number."""
-    pattern = rf"(?<!\w)(?P<half>(?:{known.half})\s+)?(?P<article>(?:{known.article})\s+)?(?P<half2>(?:{known.half})\s+)?(?P<dozen>{known.dozen})(?!\w)"
+    half, article = rf"(?P<half>(?:{known.half})\s+)?", rf"(?P<article>(?:{known.article})\s+)?(?P<half2>(?:{known.half})\s+)?"
+    pattern = rf"(?<!\w){half}{article}(?P<dozen>{known.dozen})(?!\w)"
     dozens = list(re.finditer(pattern, text, re.IGNORECASE))
     if not dozens:
         return found
@@ -500,7 +503,7 @@ def _dozens(text: str, found: list[_Number], around: _Around, known: Words) -> l
             kept.remove(count)
             kept.append(replace(count, end=match.end(), value=None if count.value is None else count.value * 12))
         else:
-            is_open = match["dozen"].lower().endswith("s") and not match["article"] or is_counted
+            is_open = (match["dozen"].lower().endswith("s") and not match["article"]) or is_counted
             is_open = is_open or around.half_after.match(text, match.end()) is not None
             kept.append(_Number(match.start(), match.end(), None if is_open else Decimal(6 if is_half else 12)))
     return sorted(kept, key=lambda one: one.start)
@@ -511,7 +514,7 @@ def _apart(text: str, numbers: list[_Number], around: _Around, known: Words) -> 
     if known.is_one_article:
         numbers = [one for one in numbers if one.is_written or _is_one_meant(text, one, around, known)]
     beside = set()
-    for index, (first, second) in enumerate(zip(numbers, numbers[1:], strict=False)):
+    for index, (first, second) in enumerate(pairwise(numbers)):
         is_code = first.is_code or second.is_code
         if not is_code and around.touching.fullmatch(text[first.end : second.start]):
             beside |= {index, index + 1}
@@ -543,7 +546,7 @@ def _judged(text: str, one: _Number, around: _Around) -> Amount:
     value = one.value
     if value is not None and (value >= MOST or around.not_before.search(bare) or around.not_after.match(text, one.end)):
         value = None
-    if value is not None and re.search(r"(?:^|\s)[-−–]$", bare):
+    if value is not None and re.search(r"(?:^|\s)[-\u2212\u2013]$", bare):
         value = None
     return Amount(one.start, one.end, value, MONEY if one.is_money else _kind(text, one, before, around))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 DateSpan = tuple[int, int, dt.date]
-DayReader = Callable[[re.Match[str]], dt.date | None | object]
+DayReader = Callable[[re.Match[str]], dt.date | object | None]
 
 NO_DAY = object()  # what a pattern matched is no day at all; another pattern may read it
 _ANY_DAY = dt.date(2024, 2, 1)  # for where a day stands, not which one it is
@@ -217,7 +217,7 @@ def _named(day: int, month: int, year: str | None, at: _Today) -> dt.date | None
     return at.pick([one for offset in range(-8, 9) if (one := _day(at.date.year + offset, month, day))])
 
 
-def _numeric(match: re.Match[str], is_month_first: bool, known: Words, at: _Today) -> dt.date | None | object:
+def _numeric(match: re.Match[str], is_month_first: bool, known: Words, at: _Today) -> dt.date | object | None:
     """``12/04/2026``: in the locale's order, in the other one where the first makes no date. Two numbers need a slash."""
     first, mark, second, year = int(match[1]), match[2], int(match[3]), match[4]
     if not year and (mark != "/" or not _is_date_meant(match, known)):
@@ -256,14 +256,14 @@ def _full_year(year: str | None, day: int, month: int, at: _Today) -> str | None
     return f"{full:04d}"
 
 
-def _day_month(match: re.Match[str], names: _Names, at: _Today) -> dt.date | None | object:
+def _day_month(match: re.Match[str], names: _Names, at: _Today) -> dt.date | object | None:
     """ "5 May"; but "I have 30. May I?" is no day."""
     if _folded(match["month"]) in _VERBS and re.match(r"\d+\.\s", match.group()):
         return NO_DAY
     return _named(int(match["day"]), names.month(match), match["year"], at)
 
 
-def _month_day(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | None | object:
+def _month_day(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | object | None:
     """ "May 5"; but "I may 5 times" and "May 5 people come" are no day."""
     if _folded(match["month"]) in _VERBS:
         before, after = match.string[max(0, match.start() - 20) : match.start()], match.string[match.end() :]
@@ -276,7 +276,7 @@ def _month_day(match: re.Match[str], names: _Names, known: Words, at: _Today) ->
     return _named(int(match["day"]), names.month(match), match["year"], at)
 
 
-def _weekday_named(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | None | object:
+def _weekday_named(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | object | None:
     """A weekday, a week later or earlier where its words say so. An abbreviation that is another word too needs a word before it."""
     name = _folded(match["weekday"])
     if name in known.abbreviations and not _is_weekday_meant(match, known):

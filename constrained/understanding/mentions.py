@@ -11,8 +11,8 @@ from constrained.understanding.words import NEVER, Cues, cues
 
 REACH = 60  # characters around a value in which a negation or a correction is looked for
 CURRENCY_SIGNS = "$¢£¤¥֏؋৲৳৻૱௹฿៛₠-₿"
-_PAUSE = r"[\s,.;:!?…—–\-()\"]"
-_BREAKS = re.compile(r"[.,;:!?…—–()\n]")
+_PAUSE = r"[\s,.;:!?…—\u2013\-()\"]"
+_BREAKS = re.compile(r"[.,;:!?…—\u2013()\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ def _patterns(language: str) -> _Patterns:
     sign, skipped = rf"[{CURRENCY_SIGNS}]?\s*", rf"(?:(?:{known.skipped})\s+)*"
     return _Patterns(
         compiled(rf"{before}{_PAUSE}+(?:{known.correction})(?!\w){_PAUSE}*{fill}{sign}"),
-        compiled(rf"{before}\s*[,.;:!?…—–\-(]+\s*(?:{known.no})(?!\w){_PAUSE}*{fill}{sign}"),
+        compiled(rf"{before}\s*[,.;:!?…—\u2013\-(]+\s*(?:{known.no})(?!\w){_PAUSE}*{fill}{sign}"),
         compiled(rf"\s+(?:{known.no})\s+{sign}" if known.no != NEVER else NEVER),
         compiled(rf"(?:\W+\w+){{0,2}}?{_PAUSE}+(?:{known.withdrawn})(?!\w)\W*"),
         compiled(rf"(?<!\w)(?:{known.not_this})\s+{skipped}{sign}$"),
-        compiled(rf"(?<!\w)(?:{known.not_verb})(?P<between>(?:\s+[\w'’]+){{0,4}})\s+{sign}$"),
+        compiled(rf"(?<!\w)(?:{known.not_verb})(?P<between>(?:\s+[\w'\u2019]+){{0,4}})\s+{sign}$"),
         compiled(rf"(?<!\w)(?:{known.not_verb_except}|{known.but})(?!\w)"),
         compiled(rf"\s*(?:\w+\s+){{0,2}}?(?:{known.not_after})(?!\w)"),
         compiled(rf"(?:\s+(?:{known.wish}|{known.skipped}))*"),

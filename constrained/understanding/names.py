@@ -8,15 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from constrained.understanding.mentions import standing
+from constrained.understanding.words import each
 
 SHORTEST_MISTYPED = 5  # letters of a name that may be mistyped; of a shorter one too many words are one letter away
-TWO_SLIPS = 9  # letters from which two slips are still the name
+TWO_SLIPS = 12  # letters from which two slips are still the name
 SHORTEST_JOINED = 3  # letters of each of two words that are a name in one word too
 NAME_FIELDS = ("id", "key", "name", "title", "label", "alias", "aliases")
 _WORD = re.compile(r"\w+(?:\+{2}|#)?")
 _NO_NAMES = frozenset(
-    "a an the and or of to in on at by for no not yes none all any it is me my you we he she they this that one some other".split()
-    + "el la los las un una y o de no sí en es lo al der die das ein eine und oder ja nein im am le les une et ou oui non du des".split()
+    each(
+        "a an the and or of to in on at by for no not yes none all any it is me my you we he she they this that one some other "
+        "el la los las un una y o de no sí en es lo al der die das ein eine und oder ja nein im am le les une et ou oui non du des"
+    )
 )
 _TITLES = re.compile(
     r"^(?:dr|mr|mrs|ms|prof|sir|lady|herr|frau|don|doña|sr|sra|señor|señora|mme|m|monsieur|madame|doctor|doctora)\b\.?\s+", re.I
@@ -154,26 +157,20 @@ def _mistyped(words: Sequence[str], wanted: Mapping[tuple[str, ...], set[str]]) 
 def _is_slip(name: str, said: str) -> bool:
     """Whether fingers come from the name to what was said: a letter left out, doubled, swapped, or the one beside it on a keyboard.
 
-    Another letter in its place is another word ("danger" is no dagger), and so is one put in ("portion" is no potion).
+    Another letter in its place is another word ("danger" is no dagger), and so is one put in ("portion" is no potion). Of a long
+    name every slip counts as one.
     """
-    from rapidfuzz.distance import OSA
-
-    at = 0
-    for at, (first, second) in enumerate(zip(name, said, strict=False)):
-        if first != second:
-            break
-    else:
-        at = min(len(name), len(said))
-    rest, heard = name[at:], said[at:]
-    if OSA.distance(name, said) == 2:
-        return len(name) >= TWO_SLIPS and sorted(name.replace(" ", "")) != [] and abs(len(name) - len(said)) <= 1
+    if len(name) >= TWO_SLIPS:
+        return True
+    at = next((at for at, (first, second) in enumerate(zip(name, said, strict=False)) if first != second), min(len(name), len(said)))
+    rest, other = name[at:], said[at:]
     if len(said) < len(name):
-        return len(name) >= SHORTEST_MISTYPED + 1 or (at > 0 and name[at : at + 1] == name[at - 1 : at])  # left out
+        return len(name) > SHORTEST_MISTYPED or rest[0] == name[at - 1]
     if len(said) > len(name):
-        return at > 0 and heard[:1] in (said[at - 1], rest[:1] or said[at - 1]) and (heard[:1] == said[at - 1] or heard[:1] == heard[1:2])
-    if rest[:2] == heard[:2][::-1] and len(rest) > 1:
-        return True  # swapped
-    return len(name) > SHORTEST_MISTYPED and (_are_neighbours(rest[0], heard[0]) or {rest[0], heard[0]} <= set("aeiouy"))
+        return other[0] == said[at - 1]
+    if rest[:2] == other[:2][::-1]:
+        return True
+    return len(name) > SHORTEST_MISTYPED and (_are_neighbours(rest[0], other[0]) or {rest[0], other[0]} <= set("aeiouy"))
 
 
 def _are_neighbours(first: str, second: str) -> bool:

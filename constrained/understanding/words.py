@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
+def each(text: str) -> tuple[str, ...]:
+    """The words of a text, one by one."""
+    return tuple(text.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """Regular expressions (case-insensitive, matched at word borders) and words of one language.
@@ -50,28 +55,31 @@ class Words:
     is_one_article: bool = True
 
 
-_ENGLISH_DAYS = tuple(
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth "
+_ENGLISH_DAYS = each(
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+    "fourteenth fifteenth sixteenth seventeenth "
     "eighteenth nineteenth twentieth twenty[-\\s]first twenty[-\\s]second twenty[-\\s]third twenty[-\\s]fourth twenty[-\\s]fifth "
-    "twenty[-\\s]sixth twenty[-\\s]seventh twenty[-\\s]eighth twenty[-\\s]ninth thirtieth thirty[-\\s]first".split()
+    "twenty[-\\s]sixth twenty[-\\s]seventh twenty[-\\s]eighth twenty[-\\s]ninth thirtieth thirty[-\\s]first"
 )
-_SPANISH_DAYS = tuple(
+_SPANISH_DAYS = each(
     "(?:primero|uno) dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince diecis[eé]is diecisiete dieciocho "
     "diecinueve veinte veintiuno veintid[oó]s veintitr[eé]s veinticuatro veinticinco veintis[eé]is veintisiete veintiocho veintinueve "
-    "treinta treinta\\sy\\suno".split()
+    "treinta treinta\\sy\\suno"
 )
 _GERMAN_DAYS = tuple(
     one + "e[nrs]?"
-    for one in (
-        "erst zweit dritt viert fünft sechst (?:siebt|siebent) acht neunt zehnt elft zwölft dreizehnt vierzehnt fünfzehnt sechzehnt siebzehnt "
-        "achtzehnt neunzehnt zwanzigst einundzwanzigst zweiundzwanzigst dreiundzwanzigst vierundzwanzigst fünfundzwanzigst sechsundzwanzigst "
+    for one in each(
+        "erst zweit dritt viert fünft sechst (?:siebt|siebent) acht neunt zehnt elft zwölft "
+        "dreizehnt vierzehnt fünfzehnt sechzehnt siebzehnt "
+        "achtzehnt neunzehnt zwanzigst einundzwanzigst zweiundzwanzigst dreiundzwanzigst "
+        "vierundzwanzigst fünfundzwanzigst sechsundzwanzigst "
         "siebenundzwanzigst achtundzwanzigst neunundzwanzigst dreißigst einunddreißigst"
-    ).split()
+    )
 )
-_FRENCH_DAYS = tuple(
+_FRENCH_DAYS = each(
     "premier deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize dix-sept dix-huit dix-neuf vingt "
     "vingt(?:-|\\s)et(?:-|\\s)un vingt-deux vingt-trois vingt-quatre vingt-cinq vingt-six vingt-sept vingt-huit vingt-neuf trente "
-    "trente(?:-|\\s)et(?:-|\\s)un".split()
+    "trente(?:-|\\s)et(?:-|\\s)un"
 )
 
 _WORD_LANGUAGES: Mapping[str, Words] = {
@@ -100,7 +108,7 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
         half=r"half",
         article=r"an?",
         one_beside=frozenset(
-            "for of pay give only just offer about and or than me you to is say send transfer make it cost costs bid".split()
+            each("for of pay give only just offer about and or than me you to is say send transfer make it cost costs bid")
         ),
         one_after=frozenset(("of", "more", "thing", "day", "time", "moment", "second", "minute", "another", "by", "who", "that")),
         is_one_article=False,
@@ -227,7 +235,7 @@ class Cues:
         correction: words by which a speaker takes a value back and names another. ``correction_fill``: words that may stand beside them.
         no: the word that corrects only between pauses. ``withdrawn``: words that take a value back and name no other.
         not_this: words right before a value that is not meant. ``but``: "not 78 but 77".
-        not_verb: the beginning of a clause whose value is not meant ("I can't come on"). ``not_verb_except``: where it is meant all the same.
+        not_verb: the beginning of a clause whose value is not meant ("I can't come on"). ``not_verb_except``: not so with these.
         not_after: words after a value that is not meant ("Monday does not work").
         skipped: words that may stand between a negation and its value.
         wish: verbs whose negation rules out the thing that follows ("I don't want the dagger"), unlike that of others ("to dispute the").
@@ -302,45 +310,72 @@ _CUES: Mapping[str, Cues] = {
             "card": r"cards?|pin|cvv|cvc|ending(?:\s+in|\s+with)?|last\s+(?:four|4)(?:\s+digits)?",
             "order": r"orders?|invoices?|receipts?|bills?|purchase\s+order|transactions?|payment\s+id",
             "parcel": r"parcels?|packages?|shipments?|tracking",
-            "reference": r"references?|ref|cases?|claims?|tickets?|policy|booking|reservation|code|id|number|no\.|nr\.?|#|version|serial|customer|client|member",
-            "phone": r"phone|tel|telephone|mobile|cell|call(?:\s+me)?(?:\s+(?:at|on))?|dial|ring|text\s+me\s+(?:at|on)|reach\s+me\s+(?:at|on)|fax|extension|ext",
-            "place": r"room|flat|apartment|apt|suite|floor|house|street|road|route|gate|platform|table|seat|row|bus|line|flight|train|zip|postcode|box|unit|door|page|chapter|level|section|article|step|question|option|channel|area|zone|ward|desk",
+            "reference": (
+                r"references?|ref|cases?|claims?|tickets?|policy|booking|reservation|code|id|number|no\.|nr\.?|#|version|serial"
+                r"|customer|client|member"
+            ),
+            "phone": (
+                r"phone|tel|telephone|mobile|cell|call(?:\s+me)?(?:\s+(?:at|on))?|dial|ring|text\s+me\s+(?:at|on)"
+                r"|reach\s+me\s+(?:at|on)|fax|extension|ext"
+            ),
+            "place": (
+                r"room|flat|apartment|apt|suite|floor|house|street|road|route|gate|platform|table|seat|row|bus|line|flight|train"
+                r"|zip|postcode|box|unit|door|page|chapter|level|section|article|step|question|option|channel|area|zone|ward|desk"
+            ),
             "year": r"since|born(?:\s+in)?|year",
         },
-        id_link=r"number|numbers|no\.?|nr\.?|num|id|code|is|was|it's|its|ending|ends|in|with|the|my|called|at|on|:|#|-|–|=",
-        money_question=r"how\s+much|amount|gold|silver|money|price|pay|cost|worth|sum|offer|fee|euros?|dollars?|pounds?|budget|income|balance",
+        id_link=r"number|numbers|no\.?|nr\.?|num|id|code|is|was|it's|its|ending|ends|in|with|the|my|called|at|on|:|#|-|\u2013|=",
+        money_question=(
+            r"how\s+much|amount|gold|silver|money|price|pay|cost|worth|sum|offer|fee|euros?|dollars?|pounds?|budget|income"
+            r"|balance"
+        ),
         clock_before=r"half\s+past|quarter\s+(?:past|to)|past|o'clock\s+or",
         clock_after=r"o['\u2019]?\s?clock|[ap]\.?\s?m\b\.?|hrs|in\s+the\s+(?:morning|afternoon|evening)|noon|sharp",
         correction=(
-            r"no\s+wait|wait\s+no|no\s+sorry|sorry\s+no|wait|hold\s+on|sorry|i\s+mean|i\s+meant|meaning|or\s+rather|rather|actually|make\s+(?:that|it)"
-            r"|correction|scratch\s+that|strike\s+that|oops|excuse\s+me|pardon|my\s+mistake|my\s+bad|on\s+second\s+thoughts?|better|instead|apologies"
+            r"no\s+wait|wait\s+no|no\s+sorry|sorry\s+no|wait|hold\s+on|sorry|i\s+mean|i\s+meant|meaning|or\s+rather|rather"
+            r"|actually|make\s+(?:that|it)"
+            r"|correction|scratch\s+that|strike\s+that|oops|excuse\s+me|pardon|my\s+mistake|my\s+bad|on\s+second\s+thoughts?"
+            r"|better|instead|apologies"
         ),
         correction_fill=(
-            r"make|it|that|this|is|it's|its|should|be|was|i|mean|meant|send|pay|give|offer|transfer|say|said|want|the|to|on|at|for|of|with|in|by|let's|let|me|you|next|"
-            r"no|not|please|of\s+course|just|only|um|uh|er|well|oh|ok|okay|then|a|an|take|account|parcel|number|come|book|do|maybe|how|about"
+            r"make|it|that|this|is|it's|its|should|be|was|i|mean|meant|send|pay|give|offer|transfer|say|said|want|the|to|on|at"
+            r"|for|of|with|in|by|let's|let|me|you|next|"
+            r"no|not|please|of\s+course|just|only|um|uh|er|well|oh|ok|okay|then|a|an|take|account|parcel|number|come|book|do"
+            r"|maybe|how|about"
         ),
         no=r"no|nope|nah",
         withdrawn=r"no\s+wait|scratch\s+that|strike\s+that|forget\s+(?:it|that)|never\s*mind",
         not_this=(
-            r"(?<!why\s)(?<!if\s)not|(?:any(?:thing|body|one|where|\s+day|\s+time|\s+one|\s+other)?|everything|every\s+day|all)\s+(?:but|except|other\s+than)"
-            r"|except(?:\s+for)?|excluding|apart\s+from|other\s+than|rather\s+than|instead\s+of|without|never|neither|nor|isn't|is\s+not|ain't|wasn't"
+            r"(?<!why\s)(?<!if\s)not|(?:any(?:thing|body|one|where|\s+day|\s+time|\s+one|\s+other)?|everything|every\s+day"
+            r"|all)\s+(?:but|except|other\s+than)"
+            r"|except(?:\s+for)?|excluding|apart\s+from|other\s+than|rather\s+than|instead\s+of|without|never|neither|nor"
+            r"|isn't|is\s+not|ain't|wasn't"
         ),
         but=r"but",
         not_verb=(
-            r"(?:do|does|can|could|will|would|should|ca|wo|is|are|am)(?:\s+not|n't|nt)|cannot|can't|cant|won't|wont|dont|don't|never|i'm\s+not|am\s+not|not\s+going\s+to"
+            r"(?:do|does|can|could|will|would|should|ca|wo|is|are|am)(?:\s+not|n't|nt)|cannot|can't|cant|won't|wont|dont|don't"
+            r"|never|i'm\s+not|am\s+not|not\s+going\s+to"
             r"|didn't\s+(?:mean|want|say)|did\s+not\s+(?:mean|want|say)|refuse\s+to|no\s+way"
         ),
-        not_verb_except=r"mind|know|care|forget|you|we|they|have\s+to|more|less|over|under|only|just|even|until|till|before|after|if|whether|think\s+so|why",
+        not_verb_except=(
+            r"mind|know|care|forget|you|we|they|have\s+to|more|less|over|under|only|just|even|until|till|before|after|if"
+            r"|whether|think\s+so|why"
+        ),
         not_after=(
-            r"(?:does\s+not|doesn't|doesnt|do\s+not|don't|won't|will\s+not|can't|cannot)\s+(?:work|suit|fit|do|be)|is\s+(?:no\s+good|not\s+(?:good|possible|ok|okay|free)|bad|out|wrong|impossible)"
+            r"(?:does\s+not|doesn't|doesnt|do\s+not|don't|won't|will\s+not|can't|cannot)\s+(?:work|suit|fit|do|be)"
+            r"|is\s+(?:no\s+good|not\s+(?:good|possible|ok|okay|free)|bad|out|wrong|impossible)"
             r"|isn't\s+(?:good|possible|ok|right)|is\s+too\s+(?:much|late|early)"
         ),
         wish=r"want|need|like|mean|take|buy|get|choose|pick|meant|to|go|travel|see|have",
-        skipped=r"the|a|an|my|your|this|that|those|these|any|on|at|for|to|by|in|of|with|it|is|it's|some|about|another|parcel|account|number|next",
+        skipped=(
+            r"the|a|an|my|your|this|that|those|these|any|on|at|for|to|by|in|of|with|it|is|it's|some|about|another|parcel"
+            r"|account|number|next"
+        ),
     ),
     "es": Cues(
         currency=(
-            r"euros?|dólares|dólar|dolares|dolar|libras?|pesos?|francos?|eur|usd|soles|monedas?(?:\s+de\s+(?:oro|plata))?|coronas?|de\s+oro|créditos?|pavos"
+            r"euros?|dólares|dólar|dolares|dolar|libras?|pesos?|francos?|eur|usd|soles|monedas?(?:\s+de\s+(?:oro|plata))?"
+            r"|coronas?|de\s+oro|créditos?|pavos"
         ),
         minor=r"céntimos?|centimos?|centavos?",
         minor_join=r"con|y",
@@ -365,12 +400,21 @@ _CUES: Mapping[str, Cues] = {
             "card": r"tarjetas?|pin|cvv|terminada(?:\s+en)?|acabada(?:\s+en)?|termina(?:\s+en)?|acaba(?:\s+en)?",
             "order": r"pedidos?|facturas?|recibos?|orden|transacción|compra\s+número",
             "parcel": r"paquetes?|envíos?|envios?|seguimiento",
-            "reference": r"referencias?|ref|casos?|reclamación|reserva|código|codigo|número|numero|núm\.?|nº|n\.º|nro\.?|#|póliza|cliente|versión|id",
-            "phone": r"teléfono|telefono|tel|móvil|movil|celular|llame(?:n)?(?:\s+al)?|llámame(?:\s+al)?|llamar(?:\s+al)?|marque|marcar|fax|extensión",
-            "place": r"habitación|habitacion|piso|planta|puerta|calle|avenida|mesa|asiento|fila|línea|linea|vuelo|tren|andén|página|capítulo|nivel|sección|artículo|paso|opción|portal|local|sala",
+            "reference": (
+                r"referencias?|ref|casos?|reclamación|reserva|código|codigo|número|numero|núm\.?|nº|n\.º|nro\.?|#|póliza|cliente"
+                r"|versión|id"
+            ),
+            "phone": (
+                r"teléfono|telefono|tel|móvil|movil|celular|llame(?:n)?(?:\s+al)?|llámame(?:\s+al)?|llamar(?:\s+al)?|marque|marcar"
+                r"|fax|extensión"
+            ),
+            "place": (
+                r"habitación|habitacion|piso|planta|puerta|calle|avenida|mesa|asiento|fila|línea|linea|vuelo|tren|andén|página"
+                r"|capítulo|nivel|sección|artículo|paso|opción|portal|local|sala"
+            ),
             "year": r"desde|nacid[oa](?:\s+en)?|nací(?:\s+en)?|año",
         },
-        id_link=r"número|numero|núm\.?|nº|n\.º|nro\.?|es|la|el|mi|con|de\s+número|que\s+termina\s+en|terminada\s+en|en|:|#|-|–|=",
+        id_link=r"número|numero|núm\.?|nº|n\.º|nro\.?|es|la|el|mi|con|de\s+número|que\s+termina\s+en|terminada\s+en|en|:|#|-|\u2013|=",
         money_question=r"cuánto|cuanto|importe|cantidad|dinero|precio|pagar?|coste|costo|suma|oferta|euros?",
         clock_before=r"a\s+las?|las|sobre\s+las|hasta\s+las|desde\s+las",
         clock_after=r"en\s+punto|de\s+la\s+(?:mañana|tarde|noche)|[ap]\.?\s?m\b\.?|h\b",
@@ -383,19 +427,26 @@ _CUES: Mapping[str, Cues] = {
             "dieciseis": "dieciséis",
         },
         correction=(
-            r"no\s+espera|espera\s+no|espere|espera|perdón|perdon|perdona|perdone|disculpa|disculpe|digo|quiero\s+decir|quise\s+decir|quería\s+decir|mejor\s+dicho|mejor"
+            r"no\s+espera|espera\s+no|espere|espera|perdón|perdon|perdona|perdone|disculpa|disculpe|digo|quiero\s+decir"
+            r"|quise\s+decir|quería\s+decir|mejor\s+dicho|mejor"
             r"|más\s+bien|o\s+mejor|corrijo|corrección|rectifico|me\s+equivoqué|en\s+realidad|lo\s+siento|ay\s+no"
         ),
         correction_fill=(
-            r"que|es|son|sean|sea|era|eran|el|la|los|las|a|en|de|por|para|con|envía|envíe|manda|mande|paga|pon|ponga|pago|doy|quiero|digo|no|mejor|pues|bueno|solo|al|cuenta|paquete|número"
+            r"que|es|son|sean|sea|era|eran|el|la|los|las|a|en|de|por|para|con|envía|envíe|manda|mande|paga|pon|ponga|pago|doy"
+            r"|quiero|digo|no|mejor|pues|bueno|solo|al|cuenta|paquete|número"
         ),
         no=r"no|nop",
         withdrawn=r"no\s+espera|olvídalo|olvidalo|olvídelo|déjalo|dejalo",
         not_this=(
-            r"(?<!si\s)(?<!qué\s)(?<!que\s)no|cualquier(?:a|\s+\w+)?\s+(?:menos|excepto|salvo)|tod[oa]s?(?:\s+los\s+días)?\s+(?:menos|excepto|salvo)|excepto|salvo|en\s+vez\s+de|en\s+lugar\s+de|sin|tampoco|nunca|ni"
+            r"(?<!si\s)(?<!qué\s)(?<!que\s)no|cualquier(?:a|\s+\w+)?\s+(?:menos|excepto|salvo)"
+            r"|tod[oa]s?(?:\s+los\s+días)?\s+(?:menos|excepto|salvo)|excepto|salvo|en\s+vez\s+de|en\s+lugar\s+de|sin|tampoco"
+            r"|nunca|ni"
         ),
         but=r"sino|sino\s+que",
-        not_verb=r"no\s+(?:puedo|quiero|pago|pagaré|voy|doy|daré|tengo|quisiera|podré|envíes?|mandes?|pagues?|transfieras?|vengo|me\s+viene|necesito|cuesta|vale|vendo)|nunca|jamás",
+        not_verb=(
+            r"no\s+(?:puedo|quiero|pago|pagaré|voy|doy|daré|tengo|quisiera|podré|envíes?|mandes?|pagues?|transfieras?|vengo"
+            r"|me\s+viene|necesito|cuesta|vale|vendo)|nunca|jamás"
+        ),
         not_verb_except=r"más|mas|menos|solo|sólo|sé|si|importa|hasta|antes|después|sino|que",
         not_after=r"no\s+(?:puedo|me\s+viene|me\s+va|funciona|es\s+posible|vale|sirve|me\s+sirve)|es\s+demasiado",
         wish=r"querer|llevar|comprar|tomar|elegir|ir|digo",
@@ -403,7 +454,8 @@ _CUES: Mapping[str, Cues] = {
     ),
     "de": Cues(
         currency=(
-            r"euros?|eur|dollars?|usd|pfund|franken|chf|kronen?|taler|gulden|gold(?:stücken?|münzen?)?|silber(?:stücke?|münzen?)?|münzen?|mäuse|kröten|credits?"
+            r"euros?|eur|dollars?|usd|pfund|franken|chf|kronen?|taler|gulden|gold(?:stücken?|münzen?)?|silber(?:stücke?"
+            r"|münzen?)?|münzen?|mäuse|kröten|credits?"
         ),
         minor=r"cents?|rappen|pfennige?",
         minor_join=r"und",
@@ -436,39 +488,58 @@ _CUES: Mapping[str, Cues] = {
             "card": r"karten?|kartennummer|pin|endet(?:\s+auf)?|endziffern?|endend\s+auf",
             "order": r"bestellung(?:en)?|bestellnummer|auftrag|auftragsnummer|rechnung(?:snummer)?|beleg",
             "parcel": r"pakete?s?|paketnummer|sendung(?:snummer)?|lieferung",
-            "reference": r"referenz(?:nummer)?|aktenzeichen|az|fall|vorgang(?:snummer)?|ticket|buchung(?:snummer)?|nummer|nr\.?|no\.|#|kundennummer|kunde|version|code|police|id",
-            "phone": r"telefon(?:nummer)?|tel|handy(?:nummer)?|mobil(?:nummer)?|ruf(?:en\s+sie)?(?:\s+mich)?(?:\s+unter)?|anrufen\s+unter|durchwahl|fax|wähle",
-            "place": r"zimmer|wohnung|stock|etage|haus(?:nummer)?|straße|strasse|gleis|tisch|platz|reihe|bus|linie|flug|zug|plz|seite|kapitel|stufe|abschnitt|artikel|schritt|option|raum|tor",
+            "reference": (
+                r"referenz(?:nummer)?|aktenzeichen|az|fall|vorgang(?:snummer)?|ticket|buchung(?:snummer)?|nummer|nr\.?|no\.|#"
+                r"|kundennummer|kunde|version|code|police|id"
+            ),
+            "phone": (
+                r"telefon(?:nummer)?|tel|handy(?:nummer)?|mobil(?:nummer)?|ruf(?:en\s+sie)?(?:\s+mich)?(?:\s+unter)?"
+                r"|anrufen\s+unter|durchwahl|fax|wähle"
+            ),
+            "place": (
+                r"zimmer|wohnung|stock|etage|haus(?:nummer)?|straße|strasse|gleis|tisch|platz|reihe|bus|linie|flug|zug|plz|seite"
+                r"|kapitel|stufe|abschnitt|artikel|schritt|option|raum|tor"
+            ),
             "year": r"seit|geboren(?:\s+in)?|jahr|jahre|jahrgang",
         },
-        id_link=r"nummer|nr\.?|no\.?|ist|lautet|mit|der|die|das|auf|endet\s+auf|:|#|-|–|=",
+        id_link=r"nummer|nr\.?|no\.?|ist|lautet|mit|der|die|das|auf|endet\s+auf|:|#|-|\u2013|=",
         money_question=r"wie\s?viel|betrag|gold|geld|preis|zahl(?:en|t)?|kostet?|summe|angebot|euro|wert",
         clock_before=r"um|halb|viertel\s+(?:vor|nach)",
         clock_after=r"uhr|h\b|(?:früh|morgens|mittags|abends|nachmittags)",
         spoken={"zwo": "zwei"},
         correction=(
-            r"nein\s+warte|warte\s+nein|ne\s+warte|warte|warten\s+sie|moment|halt|sorry|entschuldigung|entschuldige|verzeihung|pardon|tut\s+mir\s+leid|ich\s+meine|ich\s+meinte|meine"
+            r"nein\s+warte|warte\s+nein|ne\s+warte|warte|warten\s+sie|moment|halt|sorry|entschuldigung|entschuldige|verzeihung"
+            r"|pardon|tut\s+mir\s+leid|ich\s+meine|ich\s+meinte|meine"
             r"|besser\s+gesagt|besser|vielmehr|oder\s+eher|eher|doch\s+lieber|lieber|korrektur|quatsch|ach\s+nein|doch|eigentlich|ups"
         ),
         correction_fill=(
-            r"nein|nee|ne|es|ist|sind|sollen|soll|sein|ich|meine|meinte|der|die|das|den|dem|am|an|auf|um|für|von|mit|zu|zum|mach|machen|sende|zahle|gebe|überweise|schicke|sie|bitte|nur|"
+            r"nein|nee|ne|es|ist|sind|sollen|soll|sein|ich|meine|meinte|der|die|das|den|dem|am|an|auf|um|für|von|mit|zu|zum"
+            r"|mach|machen|sende|zahle|gebe|überweise|schicke|sie|bitte|nur|"
             r"nicht|doch|lieber|besser|wir|sagen|eher|konto|paket|nummer|ach|na|gut|dann|ein|eine|einen|nächsten"
         ),
         no=r"nein|nee|ne|nö",
         withdrawn=r"nein\s+warte|vergiss\s+(?:es|das)|vergessen\s+sie\s+(?:es|das)|doch\s+nicht",
         not_this=(
-            r"(?<!warum\s)(?<!ob\s)nicht|kein(?:e[nrsm]?)?|(?:jede[rsnm]?(?:\s+tag)?|alles?|alle(?:\s+tage)?)\s+(?:außer|ausser|bis\s+auf)|außer|ausser|anstatt|statt|anstelle|ohne|niemals|weder|noch"
+            r"(?<!warum\s)(?<!ob\s)nicht|kein(?:e[nrsm]?)?|(?:jede[rsnm]?(?:\s+tag)?|alles?|alle(?:\s+tage)?)\s+(?:außer"
+            r"|ausser|bis\s+auf)|außer|ausser|anstatt|statt|anstelle|ohne|niemals|weder|noch"
         ),
         but=r"sondern",
-        not_verb=r"(?:kann|will|möchte|werde|zahle|gebe|überweise|schicke|sende|überweisen\s+sie|senden\s+sie|habe|brauche|biete|komme)\s+(?:ich\s+|sie\s+|mir\s+)?(?:nicht|nie|niemals|keine[nrsm]?)",
+        not_verb=(
+            r"(?:kann|will|möchte|werde|zahle|gebe|überweise|schicke|sende|überweisen\s+sie|senden\s+sie|habe|brauche|biete"
+            r"|komme)\s+(?:ich\s+|sie\s+|mir\s+)?(?:nicht|nie|niemals|keine[nrsm]?)"
+        ),
         not_verb_except=r"mehr|weniger|nur|über|unter|bis|vor|nach|ob|vergessen|sondern|egal",
-        not_after=r"nicht(?=\s*(?:[,.;!?]|$))|(?:geht|passt|klappt|kann|will|möchte|zahle)\s+(?:ich\s+|mir\s+|es\s+|bei\s+mir\s+|leider\s+)*(?:nicht|nie)|ist\s+(?:schlecht|zu\s+viel|unmöglich|falsch)",
+        not_after=(
+            r"nicht(?=\s*(?:[,.;!?]|$))|(?:geht|passt|klappt|kann|will|möchte|zahle)\s+(?:ich\s+|mir\s+|es\s+|bei\s+mir\s+"
+            r"|leider\s+)*(?:nicht|nie)|ist\s+(?:schlecht|zu\s+viel|unmöglich|falsch)"
+        ),
         wish=r"wollen|nehmen|kaufen|haben",
         skipped=r"der|die|das|den|dem|ein|eine|einen|mein|meine|am|an|um|für|von|mit|auf|zu|es|ist|paket|konto|nummer|nächsten",
     ),
     "fr": Cues(
         currency=(
-            r"euros?|eur|dollars?|usd|livres?|francs?|chf|couronnes?|balles|pièces(?:\s+d['\u2019](?:or|argent))?|pièce\s+d['\u2019](?:or|argent)|écus?|crédits?"
+            r"euros?|eur|dollars?|usd|livres?|francs?|chf|couronnes?|balles|pièces(?:\s+d['\u2019](?:or|argent))?"
+            r"|pièce\s+d['\u2019](?:or|argent)|écus?|crédits?"
         ),
         minor=r"centimes?",
         minor_join=r"et|virgule",
@@ -494,25 +565,34 @@ _CUES: Mapping[str, Cues] = {
             "order": r"commandes?|factures?|reçus?|transaction",
             "parcel": r"colis|paquets?|envois?|suivi",
             "reference": r"références?|réf|dossiers?|réclamations?|réservation|numéro|numero|n°|no\.|nº|#|client|contrat|version|id|ticket",
-            "phone": r"téléphone|telephone|tél|tel|portable|appelez(?:[- ]moi)?(?:\s+au)?|appeler(?:\s+au)?|appelle(?:[- ]moi)?(?:\s+au)?|joindre\s+au|fax|poste",
-            "place": r"chambre|appartement|étage|rue|avenue|boulevard|porte|quai|table|place|rang|rangée|bus|ligne|vol|train|page|chapitre|niveau|section|article|étape|option|salle|bureau",
+            "phone": (
+                r"téléphone|telephone|tél|tel|portable|appelez(?:[- ]moi)?(?:\s+au)?|appeler(?:\s+au)?"
+                r"|appelle(?:[- ]moi)?(?:\s+au)?|joindre\s+au|fax|poste"
+            ),
+            "place": (
+                r"chambre|appartement|étage|rue|avenue|boulevard|porte|quai|table|place|rang|rangée|bus|ligne|vol|train|page"
+                r"|chapitre|niveau|section|article|étape|option|salle|bureau"
+            ),
             "year": r"depuis|née?(?:\s+en)?|année|l'an",
         },
-        id_link=r"numéro|numero|n°|nº|no\.?|est|c'est|la|le|mon|ma|au|avec|par|:|#|-|–|=",
+        id_link=r"numéro|numero|n°|nº|no\.?|est|c'est|la|le|mon|ma|au|avec|par|:|#|-|\u2013|=",
         money_question=r"combien|montant|argent|prix|pay(?:er|e|é)?|coût|somme|offre|euros?",
         clock_before=NEVER,
         clock_after=r"h\b|heures?",
         correction=(
-            r"non\s+attends|non\s+attendez|attends|attendez|pardon|désolée?|excusez[- ]moi|excuse[- ]moi|je\s+veux\s+dire|je\s+voulais\s+dire|plutôt|ou\s+plutôt|enfin|erreur|oups"
+            r"non\s+attends|non\s+attendez|attends|attendez|pardon|désolée?|excusez[- ]moi|excuse[- ]moi|je\s+veux\s+dire"
+            r"|je\s+voulais\s+dire|plutôt|ou\s+plutôt|enfin|erreur|oups"
             r"|en\s+fait|mieux|correction|je\s+corrige|je\s+me\s+suis\s+trompée?"
         ),
         correction_fill=(
-            r"non|c'est|ce|est|sont|le|la|les|l|à|au|de|du|des|pour|en|envoyez|envoie|payez|paie|mettez|mets|donne|donnez|je|plutôt|disons|dis|pas|s'il|vous|plaît|seulement|compte|colis|numéro|virez"
+            r"non|c'est|ce|est|sont|le|la|les|l|à|au|de|du|des|pour|en|envoyez|envoie|payez|paie|mettez|mets|donne|donnez|je"
+            r"|plutôt|disons|dis|pas|s'il|vous|plaît|seulement|compte|colis|numéro|virez"
         ),
         no=r"non|nan",
         withdrawn=r"non\s+attends|non\s+attendez|laissez\s+tomber|laisse\s+tomber|oubliez|oublie",
         not_this=(
-            r"(?<!pourquoi\s)pas|n'importe\s+(?:quel\s+jour|quoi|lequel|laquelle)\s+sauf|tous?\s+(?:les\s+jours\s+)?sauf|sauf|excepté|hormis|au\s+lieu\s+de|plutôt\s+que|sans|jamais|ni|non"
+            r"(?<!pourquoi\s)pas|n'importe\s+(?:quel\s+jour|quoi|lequel|laquelle)\s+sauf|tous?\s+(?:les\s+jours\s+)?sauf|sauf"
+            r"|excepté|hormis|au\s+lieu\s+de|plutôt\s+que|sans|jamais|ni|non"
         ),
         but=r"mais",
         not_verb=r"(?:ne\s+|n')\w+(?:\s+\w+)?\s+(?:pas|jamais|rien|plus)|(?:peux|veux|paie|paye|donne|vais)\s+pas",

@@ -82,13 +82,31 @@ def value(heard: type[Understanding], message: str, locale: str = "en") -> objec
 @pytest.mark.parametrize(
     ("message", "city"),
     [
-        ("York", "York"), ("YORK!!!", "York"), ("take me to York", "York"), ("take me to New York", "New York"), ("new york, please", "New York"),
-        ("take me to München", "München"), ("to munchen", "München"), ("nach Muenchen", "München"), ("zuerich", "Zürich"), ("to St John's", "St John's"),
-        ("to St John\u2019s", "St John's"), ("St. John's", "St John's"), ("Newark", "Newark"), ("東京", "東京"), ("the C++ [lab]", "C++ [lab]"),
-        ("\uff39\uff2f\uff32\uff2b", "York"), ("a coruna", "A Coruña"), ("Mu\u0308nchen", "München"), ("York's walls", "York"),
-        ("I go to York, no, Newark", "Newark"), ("not York, Newark", "Newark"), ("anywhere but York, so Newark", "Newark"), ("New-York", "New York"),
+        ("York", "York"),
+        ("YORK!!!", "York"),
+        ("take me to York", "York"),
+        ("take me to New York", "New York"),
+        ("new york, please", "New York"),
+        ("take me to München", "München"),
+        ("to munchen", "München"),
+        ("nach Muenchen", "München"),
+        ("zuerich", "Zürich"),
+        ("to St John's", "St John's"),
+        ("to St John\u2019s", "St John's"),
+        ("St. John's", "St John's"),
+        ("Newark", "Newark"),
+        ("東京", "東京"),
+        ("the C++ [lab]", "C++ [lab]"),
+        ("\uff39\uff2f\uff32\uff2b", "York"),
+        ("a coruna", "A Coruña"),
+        ("Mu\u0308nchen", "München"),
+        ("York's walls", "York"),
+        ("I go to York, no, Newark", "Newark"),
+        ("not York, Newark", "Newark"),
+        ("anywhere but York, so Newark", "Newark"),
+        ("New-York", "New York"),
     ],
-)  # fmt: skip
+)
 def test_a_city_that_is_named_is_heard(message: str, city: str) -> None:
     hearing = hear(City, message)
     assert isinstance(hearing, Hearing)
@@ -99,15 +117,28 @@ def test_a_city_that_is_named_is_heard(message: str, city: str) -> None:
 @pytest.mark.parametrize(
     ("locale", "message", "item"),
     [
-        ("en", "how much for the axe", "axe"), ("en", "purchase a shield", "shield"), ("en", "another shield", "shield"), ("en", "25 for the dagger", "dagger"),
-        ("en", "ten for the dagger", "dagger"), ("en", "one coin for that axe", "axe"), ("en", "axes", "axe"), ("en", "I'd like the axe", "axe"),
-        ("en", "rubies", "ruby"), ("en", "two long swords", "long sword"), ("en", "the longsword", "long sword"),
-        ("en", "I don't want the dagger, I want the shield. How much?", "shield"), ("en", "I don't want the dagger I want the shield", "shield"),
-        ("en", "the axe, no, the dagger", "dagger"), ("en", "the axe, sorry, the dagger", "dagger"), ("en", "the axe, not the dagger", "axe"),
-        ("en", "the axe rather than the dagger", "axe"), ("en", "the axe instead of the dagger", "axe"),
-        ("en", "I don't want to fight with the axe", "axe"), ("en", "I never got the axe", "axe"),
+        ("en", "how much for the axe", "axe"),
+        ("en", "purchase a shield", "shield"),
+        ("en", "another shield", "shield"),
+        ("en", "25 for the dagger", "dagger"),
+        ("en", "ten for the dagger", "dagger"),
+        ("en", "one coin for that axe", "axe"),
+        ("en", "axes", "axe"),
+        ("en", "I'd like the axe", "axe"),
+        ("en", "rubies", "ruby"),
+        ("en", "two long swords", "long sword"),
+        ("en", "the longsword", "long sword"),
+        ("en", "I don't want the dagger, I want the shield. How much?", "shield"),
+        ("en", "I don't want the dagger I want the shield", "shield"),
+        ("en", "the axe, no, the dagger", "dagger"),
+        ("en", "the axe, sorry, the dagger", "dagger"),
+        ("en", "the axe, not the dagger", "axe"),
+        ("en", "the axe rather than the dagger", "axe"),
+        ("en", "the axe instead of the dagger", "axe"),
+        ("en", "I don't want to fight with the axe", "axe"),
+        ("en", "I never got the axe", "axe"),
     ],
-)  # fmt: skip
+)
 def test_an_item_that_is_named_is_heard(locale: str, message: str, item: str) -> None:
     assert value(Thing, message, locale) == item
 
@@ -124,7 +155,7 @@ def test_an_item_that_is_named_is_heard(locale: str, message: str, item: str) ->
         ("es", ("hacha", "daga"), "el hacha, perdón, la daga", "daga"),
         ("es", ("camión", "daga"), "¿y el camion?", "camión"),
         ("fr", ("épée", "dague"), "pas la dague, l'epee", "épée"),
-        ("fr", ("épée", "dague"), "je ne veux pas la dague, je veux l’épée", "épée"),
+        ("fr", ("épée", "dague"), "je ne veux pas la dague, je veux l\u2019épée", "épée"),
         ("fr", ("épée", "dague"), "l'épée, non, la dague", "dague"),
     ],
 )
