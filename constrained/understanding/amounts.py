@@ -24,7 +24,7 @@ AmountSpan = tuple[int, int, Decimal]
 MONEY = "money"
 MOST = 10**15  # numbers of this size and more cannot be said either
 DIGITS = 15  # longer numerals are account numbers or attacks, not amounts
-NUMBERS = 200  # of one message that are read; so many are a table or an attack
+NUMBERS = 120  # of one message that are read; so many are a table or an attack
 PHONE_DIGITS = 9  # a plain numeral of as many digits is a number to call, or of an account
 SHORTEST_KIND = 4  # letters of a word in a question that tells a kind; shorter ones are another word in another language
 _LANGUAGES = frozenset(("en", "fr", "es", "pt", "de", "nl", "da", "it"))  # those of text2num
@@ -68,6 +68,7 @@ _NO_SUFFIXES = frozenset(
 _MINOR_SUFFIXES = frozenset(("c", "p", "ct", "cts"))
 _GROUPED = re.compile(rf"(?<![\w.,])[0-9]{{1,3}}(?:[{_SPACES}][0-9]{{3}})+(?![0-9])(?:[.,][0-9]+)?(?![0-9])")
 _GERMAN_HALF = re.compile(r"(?<!\w)(?:anderthalb|(\w{2,30}?)einhalb)(?:e[nrsm]?)?(?!\w)", re.IGNORECASE)
+_WORDLESS = re.compile(r"[\W\d_]*")
 _TOKEN = re.compile(r"[^\W\d_]+|\s+|.", re.DOTALL)
 _SCALES = frozenset(map(Decimal, (100, 1000, 10**5, 10**6, 10**8, 10**9, 10**12)))
 _ADJECTIVE = r"(?:(?:more|whole|full|long|working|business|other|different|small|ganze[nr]?|weitere[nr]?|volle[nr]?|autres)\s+)?"
@@ -557,7 +558,8 @@ def _kind(text: str, one: _Number, before: str, around: _Around) -> str:
         return one.kind
     if around.clock_before.search(before) or around.clock_after.match(text, one.end):
         return "time"
-    found = around.identifier.search(before) or around.unit.match(text, one.end)
+    has_words = not _WORDLESS.fullmatch(before)
+    found = (around.identifier.search(before) if has_words or "#" in before else None) or around.unit.match(text, one.end)
     if found:
         return str(found.lastgroup)
     if around.address_after.match(text, one.end):

@@ -322,9 +322,10 @@ def _ordinal(day: int, at: _Today) -> dt.date | None:
 def _relative(text: str, taken: bytearray, locale: Locale, at: _Today) -> list[DateSpan]:
     """What dateparser finds in the rest of the text."""
     found, budget = [], TOKENS
+    is_relative = _bordered(words(locale.language).relative)
     for piece in re.finditer(r"[^\0.,!?;:()\[\]{}\"\n]+", "".join("\0" if used else char for char, used in zip(text, taken, strict=True))):
         tokens = list(_TOKEN.finditer(piece.group()))[:budget]
-        if not any(char.isalpha() for char in piece.group()) or not tokens:
+        if not tokens or not is_relative.search(piece.group()):
             continue
         budget -= len(tokens)
         read = piece.group()[: tokens[-1].end()]

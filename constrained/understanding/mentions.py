@@ -12,6 +12,7 @@ from constrained.understanding.words import NEVER, Cues, cues
 REACH = 60  # characters around a value in which a negation or a correction is looked for
 CURRENCY_SIGNS = "$¢£¤¥֏؋৲৳৻૱௹฿៛₠-₿"
 _PAUSE = r"[\s,.;:!?…—\u2013\-()\"]"
+_WORDLESS = re.compile(r"[\W\d_]*")
 _BREAKS = re.compile(r"[.,;:!?…—\u2013()\n]")
 
 
@@ -86,6 +87,8 @@ def _is_correction(gap: str, known: _Patterns) -> bool:
 
 def _is_negated(text: str, start: int, end: int, known: _Patterns, is_thing: bool) -> bool:
     before = text[max(0, start - REACH) : start]
+    if _WORDLESS.fullmatch(before) and _WORDLESS.match(text, end).end() >= min(len(text), end + REACH):  # type: ignore[union-attr]
+        return False  # a column of numbers; it is only for speed
     if known.not_this.search(before):
         return True
     clause = _BREAKS.split(before)[-1]

@@ -21,6 +21,7 @@ class Words:
     Attributes:
         days: phrase -> days from today, for phrases that the date library misreads.
         synonyms: phrase -> one that the date library reads.
+        relative: what every relative day has in it ("tomorrow", "in two weeks"); the date library, which is slow, reads nothing else.
         periods: phrases that name more or less than a day; they are no date.
         last: what makes a weekday the one before today.
         ordinal: a day of the month without its month; the group is its number.
@@ -37,6 +38,7 @@ class Words:
 
     days: Mapping[str, int] = field(default_factory=dict)
     synonyms: Mapping[str, str] = field(default_factory=dict)
+    relative: str = r"\w+"
     periods: str = r"(?!)"
     last: str = r"(?!)"
     ordinal: str = r"(?!)"
@@ -84,6 +86,10 @@ _FRENCH_DAYS = each(
 
 _WORD_LANGUAGES: Mapping[str, Words] = {
     "en": Words(
+        relative=(
+            r"today|tod|tomorrow|tmrw|tmr|yesterday|now|ago|(?:sec(?:ond)?|min(?:ute)?|h(?:ou)?r|day|w(?:ee)?k|month|mo"
+            r"|y(?:ea)?r|decade|fortnight)s?"
+        ),
         days={
             r"(?:the\s+)?day\s+after\s+tomorrow": 2,
             r"(?:the\s+)?day\s+before\s+yesterday": -2,
@@ -114,6 +120,7 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
         is_one_article=False,
     ),
     "es": Words(
+        relative=r"hoy|mañana|manana|ayer|anteayer|ahora|hace|(?:segundo|minuto|hora|d[ií]a|semana|año|década)s?|mes(?:es)?",
         days={
             r"pasado\s+mañana": 2,
             r"anteayer|antier|antes\s+de\s+ayer": -2,
@@ -137,6 +144,10 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
         article=r"una?",
     ),
     "de": Words(
+        relative=(
+            r"heute|morgen|gestern|übermorgen|vorgestern|jetzt|(?:sekunde|minute|stunde|woche)n?|(?:tag|monat|jahr)(?:e|en|n)?"
+            r"|jahrzehnte?n?"
+        ),
         periods=r"(?:diese|nächste|letzte|kommende|jede)[nrs]?\s+(?:Woche|Monat|Jahr)",
         last=r"letzte[nrs]?|vergangene[nrs]?",
         ordinal=r"(?:am|den)\s+(\d{1,2})\.",
@@ -152,6 +163,10 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
         article=r"eine?[nms]?",
     ),
     "fr": Words(
+        relative=(
+            r"aujourd|aujourd'hui|demain|après-demain|hier|avant-hier|maintenant|(?:seconde|minute|heure|jour|semaine|an|année"
+            r"|décennie)s?|mois"
+        ),
         periods=(
             r"(?:cette|la)\s+semaine(?:\s+(?:prochaine|dernière))?|(?:ce|le)\s+mois(?:\s+(?:prochain|dernier))?"
             r"|l'année\s+(?:prochaine|dernière)"

@@ -211,3 +211,7 @@ def test_an_iso_day_with_a_time_is_itself(day: dt.date, locale: str, time: dt.ti
 )
 def test_a_day_is_no_amount(locale: str, message: str) -> None:
     assert amounts(message, locale, is_whole=False) == []
+
+
+def test_a_relative_day_at_the_end_of_a_long_message_is_read() -> None:
+    assert days("I have been with this clinic for quite some time and I like it. " * 25 + "Could I come tomorrow?", "en") == ["2026-11-28"]
