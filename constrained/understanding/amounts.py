@@ -372,7 +372,10 @@ def _classes(patterns: Mapping[str, str]) -> str:
 def _identifier(known: Cues) -> re.Pattern[str]:
     """What ends with the word for a thing that has a number, right before it. "To order 50" and "I order 50" buy instead."""
     verb = r"(?<!to\s)(?<!i\s)(?<!we\s)(?<!please\s)"
-    names = {name: rf"{verb}(?:{pattern})" if name in ("order", "place") else pattern for name, pattern in known.ids.items()}
+    no_price = r"(?!\s+(?:is|was)\s)"  # "my order was 64" tells what it cost
+    before = {"order": verb, "place": verb}
+    after = {"order": no_price, "parcel": no_price}
+    names = {name: rf"{before.get(name, '')}(?:{pattern}){after.get(name, '')}" for name, pattern in known.ids.items()}
     link = rf"(?:(?:{known.id_link})(?!\w)[\s:#]*)*"
     return re.compile(rf"(?<!\w)(?:{_classes(names)})(?:'s)?(?:\s+|\s*[:#=(-]\s*|(?<=[.#°º])){link}$", re.IGNORECASE)
 

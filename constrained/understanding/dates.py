@@ -58,7 +58,7 @@ def find_dates(text: str, locale: Locale, today: dt.date, prefer: Prefer) -> lis
     plain = text.translate(_WIDE_DIGITS)
     written, taken = _written(plain, locale, at)
     found: list[tuple[int, int, dt.date | None]] = sorted([*written, *_relative(plain, taken, locale, at)], key=lambda one: one[:2])
-    stands = standing(plain, [one[:2] for one in found], locale.language)
+    stands = standing(plain, [one[:2] for one in found], locale.language, of="day")
     return [(start, end, day) for (start, end, day), is_meant in zip(found, stands, strict=True) if is_meant and day is not None]
 
 

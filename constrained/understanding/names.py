@@ -62,7 +62,7 @@ def find_named(message: str, names: Mapping[str, Iterable[str]], language: str) 
     wanted = _wanted(names)
     found = _longest([*_exact(words, wanted), *_mistyped(words, wanted)])
     spans = [(tokens[one.start].start(), tokens[one.end - 1].end()) for one in found]
-    stands = standing(text, spans, language, are_things=True)
+    stands = standing(text, spans, language, of="thing")
     meant: dict[str, float] = {}
     for one, is_meant in zip(found, stands, strict=True):
         if is_meant:

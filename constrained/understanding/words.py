@@ -250,6 +250,7 @@ class Cues:
         correction: words by which a speaker takes a value back and names another. ``correction_fill``: words that may stand beside them.
         no: the word that corrects only between pauses. ``withdrawn``: words that take a value back and name no other.
         not_this: words right before a value that is not meant. ``but``: "not 78 but 77".
+        instead: words before a day or thing that is not meant; of sums both stay open ("they took 45 instead of 40").
         not_verb: the beginning of a clause whose value is not meant ("I can't come on"). ``not_verb_except``: not so with these.
         not_after: words after a value that is not meant ("Monday does not work").
         skipped: words that may stand between a negation and its value.
@@ -279,6 +280,7 @@ class Cues:
     no: str = NEVER
     withdrawn: str = NEVER
     not_this: str = NEVER
+    instead: str = NEVER
     but: str = NEVER
     not_verb: str = NEVER
     not_verb_except: str = NEVER
@@ -347,10 +349,10 @@ _CUES: Mapping[str, Cues] = {
         clock_before=r"half\s+past|quarter\s+(?:past|to)|past|o'clock\s+or",
         clock_after=r"o['\u2019]?\s?clock|[ap]\.?\s?m\b\.?|hrs|in\s+the\s+(?:morning|afternoon|evening)|noon|sharp",
         correction=(
-            r"no\s+wait|wait\s+no|no\s+sorry|sorry\s+no|wait|hold\s+on|sorry|i\s+mean|i\s+meant|meaning|or\s+rather|rather"
+            r"no\s+wait|wait\s+no|no\s+sorry|sorry\s+no|wait|hold\s+on|sorry|i\s+mean|i\s+meant|meaning|or\s+rather|rather(?!\s+than)"
             r"|actually|make\s+(?:that|it)"
             r"|correction|scratch\s+that|strike\s+that|oops|excuse\s+me|pardon|my\s+mistake|my\s+bad|on\s+second\s+thoughts?"
-            r"|better|instead|apologies"
+            r"|better(?!\s+than)|instead(?!\s+of)|apologies"
         ),
         correction_fill=(
             r"make|it|that|this|is|it's|its|should|be|was|i|mean|meant|send|pay|give|offer|transfer|say|said|want|the|to|on|at"
@@ -363,9 +365,10 @@ _CUES: Mapping[str, Cues] = {
         not_this=(
             r"(?<!why\s)(?<!if\s)not|(?:any(?:thing|body|one|where|\s+day|\s+time|\s+one|\s+other)?|everything|every\s+day"
             r"|all)\s+(?:but|except|other\s+than)"
-            r"|except(?:\s+for)?|excluding|apart\s+from|other\s+than|rather\s+than|instead\s+of|without|never|neither|nor"
+            r"|except(?:\s+for)?|excluding|apart\s+from|other\s+than|without|never|neither|nor"
             r"|isn't|is\s+not|ain't|wasn't"
         ),
+        instead=r"rather\s+than|instead\s+of",
         but=r"but",
         not_verb=(
             r"(?:do|does|can|could|will|would|should|ca|wo|is|are|am)(?:\s+not|n't|nt)|cannot|can't|cant|won't|wont|dont|don't"
@@ -443,7 +446,7 @@ _CUES: Mapping[str, Cues] = {
         },
         correction=(
             r"no\s+espera|espera\s+no|espere|espera|perdón|perdon|perdona|perdone|disculpa|disculpe|digo|quiero\s+decir"
-            r"|quise\s+decir|quería\s+decir|mejor\s+dicho|mejor"
+            r"|quise\s+decir|quería\s+decir|mejor\s+dicho|mejor(?!\s+que)"
             r"|más\s+bien|o\s+mejor|corrijo|corrección|rectifico|me\s+equivoqué|en\s+realidad|lo\s+siento|ay\s+no"
         ),
         correction_fill=(
@@ -454,9 +457,10 @@ _CUES: Mapping[str, Cues] = {
         withdrawn=r"no\s+espera|olvídalo|olvidalo|olvídelo|déjalo|dejalo",
         not_this=(
             r"(?<!si\s)(?<!qué\s)(?<!que\s)no|cualquier(?:a|\s+\w+)?\s+(?:menos|excepto|salvo)"
-            r"|tod[oa]s?(?:\s+los\s+días)?\s+(?:menos|excepto|salvo)|excepto|salvo|en\s+vez\s+de|en\s+lugar\s+de|sin|tampoco"
+            r"|tod[oa]s?(?:\s+los\s+días)?\s+(?:menos|excepto|salvo)|excepto|salvo|sin|tampoco"
             r"|nunca|ni"
         ),
+        instead=r"en\s+vez\s+de|en\s+lugar\s+de",
         but=r"sino|sino\s+que",
         not_verb=(
             r"no\s+(?:puedo|quiero|pago|pagaré|voy|doy|daré|tengo|quisiera|podré|envíes?|mandes?|pagues?|transfieras?|vengo"
@@ -525,7 +529,8 @@ _CUES: Mapping[str, Cues] = {
         correction=(
             r"nein\s+warte|warte\s+nein|ne\s+warte|warte|warten\s+sie|moment|halt|sorry|entschuldigung|entschuldige|verzeihung"
             r"|pardon|tut\s+mir\s+leid|ich\s+meine|ich\s+meinte|meine"
-            r"|besser\s+gesagt|besser|vielmehr|oder\s+eher|eher|doch\s+lieber|lieber|korrektur|quatsch|ach\s+nein|doch|eigentlich|ups"
+            r"|besser\s+gesagt|besser(?!\s+als)|vielmehr|oder\s+eher|eher(?!\s+als)|doch\s+lieber|lieber(?!\s+als)|korrektur"
+            r"|quatsch|ach\s+nein|doch|eigentlich|ups"
         ),
         correction_fill=(
             r"nein|nee|ne|es|ist|sind|sollen|soll|sein|ich|meine|meinte|der|die|das|den|dem|am|an|auf|um|für|von|mit|zu|zum"
@@ -536,8 +541,9 @@ _CUES: Mapping[str, Cues] = {
         withdrawn=r"nein\s+warte|vergiss\s+(?:es|das)|vergessen\s+sie\s+(?:es|das)|doch\s+nicht",
         not_this=(
             r"(?<!warum\s)(?<!ob\s)nicht|kein(?:e[nrsm]?)?|(?:jede[rsnm]?(?:\s+tag)?|alles?|alle(?:\s+tage)?)\s+(?:außer"
-            r"|ausser|bis\s+auf)|außer|ausser|anstatt|statt|anstelle|ohne|niemals|weder|noch"
+            r"|ausser|bis\s+auf)|außer|ausser|ohne|niemals|weder|noch"
         ),
+        instead=r"anstatt|statt|anstelle",
         but=r"sondern",
         not_verb=(
             r"(?:kann|will|möchte|werde|zahle|gebe|überweise|schicke|sende|überweisen\s+sie|senden\s+sie|habe|brauche|biete"
@@ -596,7 +602,7 @@ _CUES: Mapping[str, Cues] = {
         clock_after=r"h\b|heures?",
         correction=(
             r"non\s+attends|non\s+attendez|attends|attendez|pardon|désolée?|excusez[- ]moi|excuse[- ]moi|je\s+veux\s+dire"
-            r"|je\s+voulais\s+dire|plutôt|ou\s+plutôt|enfin|erreur|oups"
+            r"|je\s+voulais\s+dire|plutôt(?!\s+que)|ou\s+plutôt|enfin|erreur|oups"
             r"|en\s+fait|mieux|correction|je\s+corrige|je\s+me\s+suis\s+trompée?"
         ),
         correction_fill=(
@@ -607,8 +613,9 @@ _CUES: Mapping[str, Cues] = {
         withdrawn=r"non\s+attends|non\s+attendez|laissez\s+tomber|laisse\s+tomber|oubliez|oublie",
         not_this=(
             r"(?<!pourquoi\s)pas|n'importe\s+(?:quel\s+jour|quoi|lequel|laquelle)\s+sauf|tous?\s+(?:les\s+jours\s+)?sauf|sauf"
-            r"|excepté|hormis|au\s+lieu\s+de|plutôt\s+que|sans|jamais|ni|non"
+            r"|excepté|hormis|sans|jamais|ni|non"
         ),
+        instead=r"au\s+lieu\s+de|plutôt\s+que",
         but=r"mais",
         not_verb=r"(?:ne\s+|n')\w+(?:\s+\w+)?\s+(?:pas|jamais|rien|plus)|(?:peux|veux|paie|paye|donne|vais)\s+pas",
         not_verb_except=r"plus\s+de|moins|seulement|si|que|avant|après|jusqu",

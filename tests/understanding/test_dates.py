@@ -93,6 +93,8 @@ CORRECTIONS = {
         "not on {old}, on {new}",
         "{new}, not {old}",
         "{old}? No, {new}.",
+        "{new} instead of {old}",
+        "instead of {old}, {new}",
         "{old} doesn't work, {new} is fine",
         "I can't come on {old}, I can on {new}",
         "{old}, I mean {new}",
