@@ -34,6 +34,8 @@ class ScriptedEngine:
         probability: of the scripted answer; the other candidates share the rest evenly.
     """
 
+    is_scripted = True  # it is asked every question, also what the message answers itself
+
     def __init__(self, script: Script, *, probability: float = 0.9) -> None:
         self._answers = _by_turn(script) if isinstance(script, Sequence) else _by_message(script)
         self._probability = probability

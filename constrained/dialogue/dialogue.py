@@ -32,7 +32,16 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory, State
 from constrained.records.log import Log, MemoryLog, open_log
 from constrained.records.record import Outcome, OutcomeEntry, Record
-from constrained.understanding.hearing import Hearing, Understanding, ask, checked_readings, extraction_fields, understand
+from constrained.understanding.hearing import (
+    AskedQuestion,
+    Hearing,
+    Understanding,
+    ask,
+    checked_readings,
+    entity_fields,
+    extraction_fields,
+    understand,
+)
 from constrained.verify import verify
 
 T = TypeVar("T", Record, Outcome)
@@ -197,17 +206,28 @@ class Dialogue:
         heard_type = self.policy.heard_type
         if heard_type is None:
             return None, (), False
+        procedures, asked = self.policy.procedures, tuple[AskedQuestion, ...]()
+        fields = procedures.listened_fields(self._memory) if procedures.definitions else None
         if self.engine is None:
-            return *understand(heard_type, (), []), False
-        state, message, today = context.state, context.message, context.host_today
+            fields = entity_fields(heard_type, fields)  # what is heard without a model
         try:
             readings = self._read(heard_type, context)
-            procedures = self.policy.procedures
-            fields = procedures.listened_fields(self._memory) if procedures.definitions else None
-            asked = ask(heard_type, state, message, today=today, locale=context.locale, readings=readings, fields=fields)
-            answers = self._choose([one.choice for one in asked], context) if asked else []
+            asked = ask(
+                heard_type,
+                context.state,
+                context.message,
+                today=context.host_today,
+                locale=context.locale,
+                readings=readings,
+                fields=fields,
+                is_scripted=getattr(self.engine, "is_scripted", False),
+            )
+            if self.engine is None:
+                return *understand(heard_type, [one for one in asked if one.answer], []), False
+            choices = [one.choice for one in asked if one.answer is None]
+            answers = self._choose(choices, context) if choices else []
         except DeadlineError:
-            return *understand(heard_type, (), []), True
+            return *understand(heard_type, [one for one in asked if one.answer], []), True
         return *understand(heard_type, asked, answers), False
 
     def _read(self, heard_type: type[Understanding], context: TurnContext) -> dict[str, str]:

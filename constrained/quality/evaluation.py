@@ -131,6 +131,10 @@ class _TurnEngine:
     def identity(self) -> Mapping[str, str]:
         return self._engine.identity
 
+    @property
+    def is_scripted(self) -> bool:
+        return self._script is not None or getattr(self._engine, "is_scripted", False)
+
     def restart(self) -> None:
         self._next = 0
 

@@ -10,20 +10,29 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from constrained.understanding.amounts import Words, spoken_numbers, words
+from constrained.understanding.amounts import spoken_numbers
 from constrained.understanding.questions import Prefer
+from constrained.understanding.words import Words, words
 
 if TYPE_CHECKING:
     from babel import Locale
 
 
 DateSpan = tuple[int, int, dt.date]
-DayReader = Callable[[re.Match[str]], dt.date | None]
+DayReader = Callable[[re.Match[str]], dt.date | object | None]
+
+NO_DAY = object()  # what a pattern matched is no day at all; another pattern may read it
+_ANY_DAY = dt.date(2024, 2, 1)  # for where a day stands, not which one it is
 
 TOKENS = 100  # words that dateparser may read in one message; it needs about half a millisecond each
 _LOCK = threading.Lock()  # dateparser's search keeps the language of the running call in a module global
 _VERBS = frozenset(("may", "march", "mar"))
-_ISO = re.compile(r"(?<![\w./-])(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?![\w/-])")
+_ISO = re.compile(
+    r"(?<![\w./-])(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?:T\d{2}(?::?\d{2}){0,2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w/-])"
+)
+_EAST_ASIAN = re.compile(r"(?:(?<!\d)(?P<year>\d{4})\s?年\s?)?(?<!\d)(?P<month>\d{1,2})\s?月\s?(?P<day>\d{1,2})\s?[日号號]")
+_DOTTED = re.compile(r"(?<![\w./-])(\d{1,2})\.\s?(\d{1,2})\.(?![\d/-])")
+_WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)} | {0xFF0F: "/", 0xFF0D: "-"}
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|\S")
 _NUMERIC = re.compile(r"(?<![\w./-])(\d{1,2})([-./])(\d{1,2})(?:\2(\d{4}|\d{2}))?(?![\w/-]|\.\d)")
 
@@ -43,22 +52,38 @@ class _Today:
 
 def find_dates(text: str, locale: Locale, today: dt.date, prefer: Prefer) -> list[DateSpan]:
     """``(start, end, day)`` of every day named in a text. A time, a week, a month or a duration is none."""
-    at, known = _Today(today, prefer), words(locale.language)
-    found, taken = [], bytearray(len(text))
-    for pattern, read in _rules(locale, known, at):
-        for match in pattern.finditer(text):
-            if not any(taken[match.start() : match.end()]):
-                taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
-                day = read(match)
-                found += [(match.start(), match.end(), day)] if day else []
-    return [*found, *_relative(text, taken, locale, at)]
+    from constrained.understanding.mentions import standing
+
+    at = _Today(today, prefer)
+    plain = text.translate(_WIDE_DIGITS)
+    written, taken = _written(plain, locale, at)
+    found: list[tuple[int, int, dt.date | None]] = sorted([*written, *_relative(plain, taken, locale, at)], key=lambda one: one[:2])
+    stands = standing(plain, [one[:2] for one in found], locale.language, of="day")
+    return [(start, end, day) for (start, end, day), is_meant in zip(found, stands, strict=True) if is_meant and day is not None]
 
 
 def written_days(text: str, locale: Locale) -> list[tuple[int, int]]:
-    """Where a day and month stand in full ("5 April 2026"): numbers there are no amounts. "May" and "March" may be verbs."""
-    names = _names(locale)
-    matches = [match for pattern in (names.day_month, names.month_day) for match in pattern.finditer(text)]
-    return [match.span() for match in matches if 1 <= int(match["day"]) <= 31 and _folded(match["month"]) not in _VERBS]
+    """Where a day is written out ("5 April 2026", "the first of May", "5.4." in German): numbers there are no amounts."""
+    plain = text.translate(_WIDE_DIGITS)
+    days, _ = _written(plain, locale, _Today(_ANY_DAY, "future"), is_date_only=True)
+    return [(start, end) for start, end, day in days if day is not None]
+
+
+def _written(
+    text: str, locale: Locale, at: _Today, *, is_date_only: bool = False
+) -> tuple[list[tuple[int, int, dt.date | None]], bytearray]:
+    """Days that are written out, None for a period, and which characters were read. ``is_date_only``: those with day and month alone."""
+    found: list[tuple[int, int, dt.date | None]] = []
+    taken = bytearray(len(text))
+    rules = _rules_of_dates(locale, at) if is_date_only else _rules(locale, words(locale.language), at)
+    for pattern, read in rules:
+        for match in pattern.finditer(text):
+            if match.end() > match.start() and not any(taken[match.start() : match.end()]):
+                day = read(match)
+                if day is not NO_DAY:
+                    taken[match.start() : match.end()] = b"\1" * (match.end() - match.start())
+                    found.append((match.start(), match.end(), day if isinstance(day, dt.date) else None))
+    return found, taken
 
 
 def in_words(day: dt.date, locale: Locale) -> str:
@@ -75,14 +100,30 @@ def _rules(locale: Locale, known: Words, at: _Today) -> Iterator[tuple[re.Patter
     """Patterns and their readings, the more specific first: a place in the text is read once."""
     for phrase, days in known.days.items():
         yield _bordered(phrase), partial(_shifted, at.date, days)
+    yield from _rules_of_dates(locale, at)
     names = _names(locale)
-    yield _ISO, lambda match: _day(int(match[1]), int(match[2]), int(match[3]))
-    yield _NUMERIC, lambda match: _numeric(match, names.is_month_first, at)
-    yield names.day_month, lambda match: _named(int(match["day"]), names.month(match), match["year"], at)
-    yield names.month_day, lambda match: _named(int(match["day"]), names.month(match), match["year"], at)
     yield _bordered(known.periods), lambda match: None
-    yield names.weekday, lambda match: _weekday(names.weekdays[_folded(match["weekday"])], match["last"] or match["last2"], at)
+    yield names.weekday, lambda match: _weekday_named(match, names, known, at)
     yield _bordered(known.ordinal), lambda match: _ordinal(int(next(filter(None, match.groups()))), at)
+
+
+def _rules_of_dates(locale: Locale, at: _Today) -> Iterator[tuple[re.Pattern[str], DayReader]]:
+    """Those of days with their month."""
+    names, known = _names(locale), words(locale.language)
+    yield (
+        _EAST_ASIAN,
+        lambda match: _named(int(match["day"]), int(match["month"]), match["year"], at) if int(match["month"]) <= 12 else NO_DAY,
+    )
+    yield _ISO, lambda match: _day(int(match[1]), int(match[2]), int(match[3]))
+    yield _NUMERIC, lambda match: _numeric(match, names.is_month_first, known, at)
+    if known.dotted:
+        yield _DOTTED, lambda match: _named(int(match[1]), int(match[2]), None, at) if 1 <= int(match[2]) <= 12 else None
+    yield names.day_month, lambda match: _day_month(match, names, at)
+    yield names.month_day, lambda match: _month_day(match, names, known, at)
+    if names.spoken_day:
+        yield names.spoken_day, lambda match: _named(names.spoken(match), names.month(match), match["year"], at)
+    if names.spoken_month_day:
+        yield names.spoken_month_day, lambda match: _named(names.spoken(match), names.month(match), match["year"], at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +136,13 @@ class _Names:
     day_month: re.Pattern[str]
     month_day: re.Pattern[str]
     weekday: re.Pattern[str]
+    spoken_day: re.Pattern[str] | None
+    spoken_month_day: re.Pattern[str] | None
+    days_in_words: tuple[re.Pattern[str], ...]
+
+    def spoken(self, match: re.Match[str]) -> int:
+        """The day of a match in words."""
+        return next(number for number, pattern in enumerate(self.days_in_words, 1) if pattern.fullmatch(match["day"]))
 
     def month(self, match: re.Match[str]) -> int:
         return self.months[_folded(match["month"])]
@@ -108,13 +156,20 @@ def _names(locale: Locale) -> _Names:
     day = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.|º|ª)?"
     year = rf"(?:,?\s+(?:(?:{of})\s+)?(?P<year>\d{{4}}))?"
     pattern = str(locale.date_formats["short"].pattern)
+    spoken = "|".join(sorted(known.days_in_words, key=len, reverse=True))
     return _Names(
         months,
         weekdays,
         pattern.index("M") < pattern.index("d"),
         _bordered(rf"{day}\s*(?:(?:{of})\s+)?(?P<month>{month})\.?{year}"),
         _bordered(rf"(?P<month>{month})\.?\s+(?:(?:{of})\s+)?{day}(?![\d:.,]*\d|\s*[ap]\.?m){year}"),
-        _bordered(rf"(?:(?P<last>{last})\s+)?(?P<weekday>{weekday})\.?(?:\s+(?P<last2>{last}))?"),
+        _bordered(
+            rf"(?:(?P<last>{last})\s+)?(?:(?P<later>{known.week_later})\s+|(?P<earlier>{known.week_earlier})\s+)?(?P<weekday>{weekday})"
+            rf"(?P<dot>\.?)(?:\s+(?P<last2>{last}))?(?:\s+(?:(?P<later2>{known.week_later})|(?P<earlier2>{known.week_earlier})))?"
+        ),
+        _bordered(rf"(?P<day>{spoken})\s+(?:(?:{of})\s+)*(?P<month>{month})\.?{year}") if spoken else None,
+        _bordered(rf"(?P<month>{month})\s+(?:the\s+)?(?P<day>{spoken}){year}") if spoken and locale.language == "en" else None,
+        tuple(re.compile(one, re.IGNORECASE) for one in known.days_in_words),
     )
 
 
@@ -162,14 +217,88 @@ def _named(day: int, month: int, year: str | None, at: _Today) -> dt.date | None
     return at.pick([one for offset in range(-8, 9) if (one := _day(at.date.year + offset, month, day))])
 
 
-def _numeric(match: re.Match[str], is_month_first: bool, at: _Today) -> dt.date | None:
+def _numeric(match: re.Match[str], is_month_first: bool, known: Words, at: _Today) -> dt.date | object | None:
     """``12/04/2026``: in the locale's order, in the other one where the first makes no date. Two numbers need a slash."""
     first, mark, second, year = int(match[1]), match[2], int(match[3]), match[4]
-    if not year and mark != "/":
-        return None
-    full = f"20{year}" if year and len(year) == 2 else year
+    if not year and (mark != "/" or not _is_date_meant(match, known)):
+        return NO_DAY if not year and mark != "/" else None
     orders = [(second, first), (first, second)] if is_month_first else [(first, second), (second, first)]
-    return next((found for day, month in orders if 1 <= month <= 12 and (found := _named(day, month, full, at))), None)
+    for day, month in orders:
+        found = _named(day, month, _full_year(year, day, month, at), at) if 1 <= month <= 12 else None
+        if found:
+            return found
+    return None
+
+
+def _is_date_meant(match: re.Match[str], known: Words) -> bool:
+    """Whether ``3/17`` is a day: not where it may be a fraction, a mark or a manner of speech ("1/2 a pint", "9/10", "24/7")."""
+    first, second = match[1], match[3]
+    if (first, second) == ("24", "7"):
+        return False
+    text, start, end = match.string, match.start(), match.end()
+    if re.search(r"\d\s+$", text[max(0, start - 4) : start]):
+        return False  # 2 1/2
+    is_whole = not re.search(r"\w", text[:start]) and not re.search(r"\w", text[end:])
+    is_after = re.search(rf"(?<!\w)(?:{known.on})\s+$", text[max(0, start - 20) : start], re.IGNORECASE) is not None
+    is_before_noun = (
+        re.match(r"\s+(?:an?|of|the|cup|pint|hour|de|d'|stars?|points?|price|off)(?!\w)", text[end:], re.IGNORECASE) is not None
+    )
+    return is_whole or (not is_before_noun and (is_after or first[0] == "0" or second[0] == "0" or int(first) > 12 or int(second) > 12))
+
+
+def _full_year(year: str | None, day: int, month: int, at: _Today) -> str | None:
+    """A year of two digits in full: of this century; of the last one where a day that is past is asked for and this one is still ahead."""
+    if not year or len(year) == 4:
+        return year
+    full = at.date.year // 100 * 100 + int(year)
+    if at.prefer == "past" and (found := _day(full, month, day)) and found > at.date:
+        full -= 100
+    return f"{full:04d}"
+
+
+def _day_month(match: re.Match[str], names: _Names, at: _Today) -> dt.date | object | None:
+    """ "5 May"; but "I have 30. May I?" is no day."""
+    if _folded(match["month"]) in _VERBS and re.match(r"\d+\.\s", match.group()):
+        return NO_DAY
+    return _named(int(match["day"]), names.month(match), match["year"], at)
+
+
+def _month_day(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | object | None:
+    """ "May 5"; but "I may 5 times" and "May 5 people come" are no day."""
+    if _folded(match["month"]) in _VERBS:
+        before, after = match.string[max(0, match.start() - 20) : match.start()], match.string[match.end() :]
+        is_free = not re.search(r"\w\s*$", before) or re.search(rf"(?<!\w)(?:{known.on}|in|the|of)\s+$", before, re.IGNORECASE)
+        is_noun_next = re.match(
+            r"\s+(?!(?:at|or|and|is|was|works|would|please|in|for|to|if|then|until|till|if|no)(?!\w))[^\W\d_]", after, re.IGNORECASE
+        )
+        if not is_free or is_noun_next:
+            return NO_DAY
+    return _named(int(match["day"]), names.month(match), match["year"], at)
+
+
+def _weekday_named(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | object | None:
+    """A weekday, a week later or earlier where its words say so. An abbreviation that is another word too needs a word before it."""
+    name = _folded(match["weekday"])
+    if name in known.abbreviations and not _is_weekday_meant(match, known):
+        return NO_DAY
+    day = _weekday(names.weekdays[name], match["last"] or match["last2"] or match["earlier"] or match["earlier2"], at)
+    if day and (match["later"] or match["later2"]):
+        nearest = _weekday(names.weekdays[name], None, _Today(at.date, "future"))
+        return _shifted(nearest, 7) if nearest else None
+    return _shifted(day, -7) if day and (match["earlier"] or match["earlier2"]) else day
+
+
+def _is_weekday_meant(match: re.Match[str], known: Words) -> bool:
+    """Whether "sat" is Saturday: after "on" and the like, alone, with a dot inside a sentence, or beside another day or a time."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    starts, ends = not re.search(r"\w\s*$", before[-40:]), not re.match(r"\s*\w", after)
+    is_after = re.search(rf"(?<!\w)(?:{known.on})\s+$", before[-20:], re.IGNORECASE) is not None
+    goes_on = (
+        re.match(r"\s*(?:\d|(?:or|and|o|y|oder|und|ou|et|please|morning|afternoon|evening|next|this)(?!\w)|[-/])", after, re.IGNORECASE)
+        is not None
+    )
+    is_dotted = bool(match["dot"]) and re.match(r"\s+[a-z0-9]", after) is not None
+    return (starts or is_after or is_dotted) and (ends or goes_on or is_dotted)
 
 
 def _weekday(weekday: int, last: str | None, at: _Today) -> dt.date | None:
@@ -193,9 +322,10 @@ def _ordinal(day: int, at: _Today) -> dt.date | None:
 def _relative(text: str, taken: bytearray, locale: Locale, at: _Today) -> list[DateSpan]:
     """What dateparser finds in the rest of the text."""
     found, budget = [], TOKENS
+    is_relative = _bordered(words(locale.language).relative)
     for piece in re.finditer(r"[^\0.,!?;:()\[\]{}\"\n]+", "".join("\0" if used else char for char, used in zip(text, taken, strict=True))):
         tokens = list(_TOKEN.finditer(piece.group()))[:budget]
-        if not any(char.isalpha() for char in piece.group()) or not tokens:
+        if not tokens or not is_relative.search(piece.group()):
             continue
         budget -= len(tokens)
         read = piece.group()[: tokens[-1].end()]

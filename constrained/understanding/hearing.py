@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date as Date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from constrained._values import Values, field_problem
 from constrained.engines.protocol import Candidate, Choice, Distribution, ExtractionField
 from constrained.errors import EngineError, PolicyError, Problem
+from constrained.understanding.names import find_named
 from constrained.understanding.patterns import is_said
 from constrained.understanding.questions import (
     Amount,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from babel import Locale
 
 
-READ = 600  # characters of a message that are searched
+READ = 2000  # characters of a message that are searched
 SPANS = 12  # most spans that are proposed
 
 
@@ -68,17 +69,25 @@ class Span:
         return Answer(Candidate(self.key, self.text, f"{question} {self.words}.", name=self.text), self.value)
 
 
-def amounts(message: str, locale: str, *, is_whole: bool, decimals: int = 2) -> list[Span]:
-    """The numbers said in a message, as Decimal with at most ``decimals``, or as int; others are left out."""
-    from constrained.understanding.amounts import find_amounts
+def amounts(message: str, locale: str, *, is_whole: bool, decimals: int = 2, question: str = "") -> list[Span]:
+    """The numbers said in a message, as Decimal with at most ``decimals``, or as int; others are left out.
+
+    ``question`` tells whether a sum of money is asked for or another kind of number ("Which parcel?"). What its words say to be of
+    another kind is left out, and so are values that the message takes back.
+    """
+    from constrained.understanding.amounts import MONEY, find_numbers, wanted_kinds
     from constrained.understanding.dates import written_days
+    from constrained.understanding.mentions import standing
 
     text, known, places = readable(message), babel_locale(locale), 0 if is_whole else decimals
-    days = written_days(text, known)
+    days, wanted = written_days(text, known), wanted_kinds(question)
+    said = [one for one in find_numbers(text, known) if not any(one.start < last and first < one.end for first, last in days)]
+    sorts = ["" if one.kind in ("", *wanted) else one.kind for one in said]
+    stands = standing(text, [(one.start, one.end) for one in said], known.language, sorts)
+    meant = [one for one, is_meant, sort in zip(said, stands, sorts, strict=True) if is_meant and not sort]
+    asked_for = [one for one in meant if one.kind] if MONEY not in wanted else []
     found = [
-        (start, end, value)
-        for start, end, value in find_amounts(text, known)
-        if value == round(value, places) and not any(start < last and first < end for first, last in days)
+        (one.start, one.end, one.value) for one in asked_for or meant if one.value is not None and one.value == round(one.value, places)
     ]
     return _literal_spans(
         text, found, lambda value: int(value) if is_whole else value, lambda value: f"{value:f}", lambda value: f"{value:f}"
@@ -168,6 +177,7 @@ class Hearing:
         value: what the field holds now.
         probability: how sure ``value`` is, by the model; of its candidate.
         candidates: keys of all candidates; ``probabilities``: one each.
+        how: why no model was asked; empty when one was.
     """
 
     name: str
@@ -175,15 +185,23 @@ class Hearing:
     probability: float
     candidates: tuple[str, ...]
     probabilities: tuple[float, ...]
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedQuestion:
-    """A question put to this message: a Choice, and the value that each of its candidates means."""
+    """A question put to this message.
+
+    Attributes:
+        values: what each candidate of ``choice`` means.
+        answer: of the message itself, where it names one thing; then no model is asked. ``how``: the reason.
+    """
 
     name: str
     choice: Choice
     values: tuple[Any, ...]
+    answer: Distribution | None = None
+    how: str = ""
 
 
 def question(text: str, *, yes: Sequence[str] = (), no: Sequence[str] = (), at_least: float = 0.5) -> Any:
@@ -239,6 +257,11 @@ def extraction_fields(heard_type: type[Understanding], message: str) -> tuple[Ex
     return tuple(one.extraction_field(name) for name, one in heard_type.__questions__.items() if isinstance(one, PatternQuestion))
 
 
+def entity_fields(heard_type: type[Understanding], among: Collection[str] | None = None) -> frozenset[str]:
+    """The fields that ask for an entity, of ``among`` or of all: those that a message can answer without a model."""
+    return frozenset(name for name, one in heard_type.__questions__.items() if isinstance(one, Entity) and (among is None or name in among))
+
+
 def checked_readings(
     heard_type: type[Understanding], wanted: Sequence[ExtractionField], read: Sequence[str | None], message: str
 ) -> dict[str, str]:
@@ -268,10 +291,15 @@ def ask(
     locale: str,
     readings: Mapping[str, str] | None = None,
     fields: Collection[str] | None = None,
+    is_scripted: bool = False,
 ) -> tuple[AskedQuestion, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
 
+    Of things of which the message names one, word for word, that one is the answer; where it names several, they are the candidates;
+    those that it rules out ("not the dagger") are none.
+
     Args:
+        is_scripted: every question is asked in full, since the answers are given.
         readings: field -> the text that was read for it, as ``checked_readings`` gives it.
         fields: those that anything depends on now; all of them when None.
 
@@ -285,25 +313,55 @@ def ask(
             continue
         if isinstance(one, PatternQuestion):
             answers = one.answers(readings[name]) if readings and name in readings else []
+        elif isinstance(one, Entity) and not is_scripted:
+            found = _entity(name, one, state, message, locale)
+            asked += [found] if found else []
+            continue
         else:
             answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
         if len(answers) > 1:
-            candidates = tuple(answer.candidate for answer in answers)
-            kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day | PatternQuestion) else "heard"
-            asked.append(AskedQuestion(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers)))
+            asked.append(_asked(name, one, answers))
     return tuple(asked)
+
+
+def _asked(name: str, one: Question, answers: Sequence[Answer]) -> AskedQuestion:
+    candidates = tuple(answer.candidate for answer in answers)
+    kind: Literal["heard", "span"] = "span" if isinstance(one, Amount | Day | PatternQuestion) else "heard"
+    return AskedQuestion(name, Choice(name, kind, candidates, one.text), tuple(answer.value for answer in answers))
+
+
+def _entity(name: str, one: Entity, state: Values, message: str, locale: str) -> AskedQuestion | None:
+    """The question which thing is meant, answered where the message names one; None where it leaves no choice."""
+    things = tuple(entities_in(one, state))
+    answers = one.answers(things)
+    if len(answers) < 2:
+        return None
+    named = find_named(readable(message), one.names(things), babel_locale(locale).language)
+    meant = [answer for answer in answers[:-1] if answer.candidate.key in named.meant]
+    if not meant:
+        return _asked(name, one, answers) if not named.ruled_out else None
+    asked = _asked(name, one, answers if len(meant) == 1 else [*meant, answers[-1]])
+    if len(meant) > 1:
+        return asked
+    likeness = named.meant[meant[0].candidate.key]
+    rest = (1.0 - likeness) / (len(answers) - 1)
+    probabilities = tuple(likeness if answer is meant[0] else rest for answer in answers)
+    how = "the message names it" if likeness == 1.0 else "the message names it, with a typing error"
+    return replace(asked, answer=Distribution(probabilities, "rules"), how=how)
 
 
 def understand(
     heard_type: type[Understanding], asked: Sequence[AskedQuestion], distributions: Sequence[Distribution]
 ) -> tuple[Understanding, tuple[Hearing, ...]]:
-    """What was heard, from one distribution per question asked; fields not asked keep their defaults.
+    """What was heard, from one distribution per question that the message did not answer itself; fields not asked keep their defaults.
 
     Raises EngineError when the distributions do not fit the questions.
     """
-    if len(asked) != len(distributions):
-        raise EngineError(f"{len(asked)} questions were asked, {len(distributions)} answered", hint="the engine is faulty")
-    hearings = tuple(_hearing(heard_type, one, answer) for one, answer in zip(asked, distributions, strict=True))
+    n_open = sum(one.answer is None for one in asked)
+    if n_open != len(distributions):
+        raise EngineError(f"{n_open} questions were asked, {len(distributions)} answered", hint="the engine is faulty")
+    given = iter(distributions)
+    hearings = tuple(_hearing(heard_type, one, one.answer or next(given)) for one in asked)
     return heard_type(**{hearing.name: hearing.value for hearing in hearings}), hearings
 
 
@@ -314,7 +372,7 @@ def _hearing(heard_type: type[Understanding], asked: AskedQuestion, answer: Dist
         )
     chosen = _chosen(heard_type.__questions__[asked.name], asked, answer)
     keys = tuple(candidate.key for candidate in asked.choice.candidates)
-    return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities)
+    return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities, asked.how)
 
 
 def _chosen(one: Question, asked: AskedQuestion, answer: Distribution) -> int:
@@ -346,7 +404,7 @@ def entities_in(one: Entity, state: Values) -> Iterable[Any]:
 
 def _spans(one: Question, annotation: Any, message: str, today: Date, locale: str) -> list[Answer]:
     if isinstance(one, Amount):
-        spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals)
+        spans = amounts(message, locale, is_whole=is_whole(annotation), decimals=one.decimals, question=one.text)
     elif isinstance(one, Day):
         spans = dates(message, locale, today=today, prefer=one.prefer)
     else:

@@ -22,6 +22,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 from constrained.engines.protocol import Candidate, ExtractionField
+from constrained.understanding.names import names_of
 from constrained.understanding.patterns import fits, grammar_flaw, pattern_flaw
 
 Prefer = Literal["future", "past"]
@@ -188,6 +189,14 @@ class Entity(Question):
             candidate = Candidate(readable, readable, f"{self.text} {_described(thing)}.", name=readable)
             found.setdefault(readable, Answer(candidate, value))
         return [*found.values(), self.none(list(found))] if found else []
+
+    def names(self, things: typing.Iterable[Any]) -> dict[str, list[str]]:
+        """Key of a candidate -> what the things that it stands for are called."""
+        called: dict[str, list[str]] = {}
+        for thing in things:
+            readable = _readable(self.value(thing))
+            called.setdefault(readable, []).extend(names_of(thing, readable))
+        return called
 
 
 @dataclass(frozen=True, slots=True)

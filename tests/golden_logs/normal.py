@@ -8,6 +8,7 @@ Normalised, before bytes are compared:
 - ``prompt``: a hash over the hash of the policy among others; only whether there is one stays. A test computes it by itself.
 - line numbers of logic (``tavern.py:142``): counted from the first statement that is no import, as ``tavern.py:+99``.
 - ``hash`` and ``previous``: they cover all of the above. That they are right is what verifying the log tells.
+- ``heard``: answers that are nothing go. Whether such a question leaves a choice, and so is asked, changes with what recognisers find.
 - ``sealed.key``, ``nonce`` and ``data``: a key and a nonce are random. What is sealed is compared after it is unsealed.
 
 Not normalised: ``code`` of procedures, here and in ``memory.running`` (imports do not count in it, so only a change of the
@@ -36,6 +37,8 @@ def normalised(content: dict[str, Any], origins: dict[str, int]) -> bytes:
         content["timings_ms"] = sorted(content["timings_ms"])
         content["versions"] = {name: _version(name, value) for name, value in content["versions"].items()}
         content["prompt"] = bool(content["prompt"])
+    if "heard" in content:
+        content["heard"] = [one for one in content["heard"] if one["value"] is not None]
     if content.get("sealed"):
         content["sealed"] = {name: value for name, value in content["sealed"].items() if name not in CLOSED}
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

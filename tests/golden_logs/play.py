@@ -71,6 +71,7 @@ class Intended:
 
     probability: float = 0.9
     answers: dict = field(default_factory=dict)
+    is_scripted = True
 
     @property
     def identity(self):

@@ -1,0 +1,194 @@
+"""Which of several things a message names, word for word or with a slip of the keyboard."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from constrained.understanding.mentions import standing
+from constrained.understanding.words import each
+
+SHORTEST_MISTYPED = 5  # letters of a name that may be mistyped; of a shorter one too many words are one letter away
+TWO_SLIPS = 12  # letters from which two slips are still the name
+SHORTEST_JOINED = 3  # letters of each of two words that are a name in one word too
+NAME_FIELDS = ("id", "key", "name", "title", "label", "alias", "aliases")
+_WORD = re.compile(r"\w+(?:\+{2}|#)?")
+_NO_NAMES = frozenset(
+    each(
+        "a an the and or of to in on at by for no not yes none all any it is me my you we he she they this that one some other "
+        "el la los las un una y o de no sí en es lo al der die das ein eine und oder ja nein im am le les une et ou oui non du des"
+    )
+)
+_TITLES = re.compile(
+    r"^(?:dr|mr|mrs|ms|prof|sir|lady|herr|frau|don|doña|sr|sra|señor|señora|mme|m|monsieur|madame|doctor|doctora)\b\.?\s+", re.I
+)
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+_KEYBOARDS = ("qwertyuiop asdfghjkl zxcvbnm", "qwertzuiop asdfghjkl yxcvbnm", "azertyuiop qsdfghjklm wxcvbn")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedThing:
+    """A thing that a message names.
+
+    Attributes:
+        key: of the thing. ``start`` and ``end``: where, in words of the message. ``likeness``: 1 for the name itself, less for a slip.
+    """
+
+    key: str
+    start: int
+    end: int
+    likeness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a message names: keys of the things that it means, and of those that it names only to rule them out."""
+
+    meant: Mapping[str, float]
+    ruled_out: frozenset[str]
+
+
+def find_named(message: str, names: Mapping[str, Iterable[str]], language: str) -> Naming:
+    """The things that a message names; the longest name wins where names overlap.
+
+    Args:
+        names: key of a thing -> all its names.
+    """
+    text = unicodedata.normalize("NFKC", message).replace("\u2019", "'")
+    tokens = list(_WORD.finditer(text))
+    words = [folded(token.group()) for token in tokens]
+    wanted = _wanted(names)
+    found = _longest([*_exact(words, wanted), *_mistyped(words, wanted)])
+    spans = [(tokens[one.start].start(), tokens[one.end - 1].end()) for one in found]
+    stands = standing(text, spans, language, of="thing")
+    meant: dict[str, float] = {}
+    for one, is_meant in zip(found, stands, strict=True):
+        if is_meant:
+            meant[one.key] = max(one.likeness, meant.get(one.key, 0.0))
+    return Naming(meant, frozenset(one.key for one in found) - set(meant))
+
+
+def folded(text: str) -> str:
+    """A text in the form in which names are compared: no case, accents or presentation forms; ``ß`` is ``ss``, an apostrophe is ``'``."""
+    plain = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("\u02bc", "'").casefold()
+    return unicodedata.normalize("NFC", "".join(one for one in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(one)))
+
+
+def names_of(thing: object, readable: str) -> Iterator[str]:
+    """What a thing is called: its key, and its fields that hold a name; a person also without the title."""
+    yield readable
+    for name in NAME_FIELDS:
+        held = getattr(thing, name, None) if getattr(type(thing), "model_fields", None) else None
+        for one in (held,) if isinstance(held, str) else held if isinstance(held, tuple) else ():
+            if isinstance(one, str):
+                yield one
+                yield _TITLES.sub("", one)
+
+
+def _wanted(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], set[str]]:
+    """Name, as its words -> keys of the things that are called so. Numbers, letters and everyday words name nothing."""
+    wanted: dict[tuple[str, ...], set[str]] = {}
+    for key, given in names.items():
+        for name in given:
+            for spelling in _spellings(name.replace("_", " ")):
+                words = tuple(_WORD.findall(folded(spelling)))
+                text = "".join(words)
+                if len(text) > 1 and not text.isdecimal() and not all(word in _NO_NAMES for word in words):
+                    wanted.setdefault(words, set()).add(key)
+    return wanted
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A name, also with umlauts as two letters, and in one word."""
+    yield name
+    if any(letter in name for letter in "äöüÄÖÜ"):
+        yield name.translate(_UMLAUTS)
+    words = name.split()
+    if len(words) == 2 and all(len(word) >= SHORTEST_JOINED and word.isalpha() for word in words):
+        yield "".join(words)
+
+
+def _exact(words: Sequence[str], wanted: Mapping[tuple[str, ...], set[str]]) -> Iterator[NamedThing]:
+    by_first: dict[str, list[tuple[str, ...]]] = {}
+    for name in wanted:
+        for first in _forms(name[0]) if len(name) == 1 else (name[0],):
+            by_first.setdefault(first, []).append(name)
+    for start, word in enumerate(words):
+        for name in by_first.get(word, ()):
+            end = start + len(name)
+            said = tuple(words[start:end])
+            if said[:-1] == name[:-1] and len(said) == len(name) and said[-1] in _forms(name[-1]):
+                yield from (NamedThing(key, start, end, 1.0) for key in sorted(wanted[name]))
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """A word and the plurals that European languages make of it by rule."""
+    if len(word) < 3:
+        return (word,)
+    y = (word[:-1] + "ies",) if word.endswith("y") else ()
+    return (word, word + "s", word + "es", word + "e", word + "n", word + "en", *y)
+
+
+def _mistyped(words: Sequence[str], wanted: Mapping[tuple[str, ...], set[str]]) -> Iterator[NamedThing]:
+    from rapidfuzz.distance import OSA
+
+    known = {word for name in wanted for part in name for word in _forms(part)}
+    for name, keys in wanted.items():
+        text = " ".join(name)
+        if len(text) < SHORTEST_MISTYPED or any(char.isdecimal() for char in text):
+            continue
+        most = 2 if len(text) >= TWO_SLIPS else 1
+        for start in range(len(words) - len(name) + 1):
+            said = " ".join(words[start : start + len(name)])
+            if (
+                said[0] != text[0]
+                or abs(len(said) - len(text)) > most
+                or said == text
+                or all(w in known for w in words[start : start + len(name)])
+            ):
+                continue
+            slips = OSA.distance(text, said, score_cutoff=most)
+            if slips <= most and _is_slip(text, said):
+                yield from (NamedThing(key, start, start + len(name), OSA.normalized_similarity(text, said)) for key in sorted(keys))
+
+
+def _is_slip(name: str, said: str) -> bool:
+    """Whether fingers come from the name to what was said: a letter left out, doubled, swapped, or the one beside it on a keyboard.
+
+    Another letter in its place is another word ("danger" is no dagger), and so is one put in ("portion" is no potion). Of a long
+    name every slip counts as one.
+    """
+    if len(name) >= TWO_SLIPS:
+        return True
+    at = next((at for at, (first, second) in enumerate(zip(name, said, strict=False)) if first != second), min(len(name), len(said)))
+    rest, other = name[at:], said[at:]
+    if len(said) < len(name):
+        return len(name) > SHORTEST_MISTYPED or rest[0] == name[at - 1]
+    if len(said) > len(name):
+        return other[0] == said[at - 1]
+    if rest[:2] == other[:2][::-1]:
+        return True
+    return len(name) > SHORTEST_MISTYPED and (_are_neighbours(rest[0], other[0]) or {rest[0], other[0]} <= set("aeiouy"))
+
+
+def _are_neighbours(first: str, second: str) -> bool:
+    for keyboard in _KEYBOARDS:
+        rows = keyboard.split()
+        places = {letter: (column + 0.4 * row, row) for row, line in enumerate(rows) for column, letter in enumerate(line)}
+        if first in places and second in places:
+            (x, row), (other, other_row) = places[first], places[second]
+            if abs(x - other) <= 1 and abs(row - other_row) <= 1:
+                return True
+    return False
+
+
+def _longest(found: Iterable[NamedThing]) -> list[NamedThing]:
+    """In the order of the message, without those that lie in, or overlap, a longer or better one."""
+    kept: list[NamedThing] = []
+    for one in sorted(found, key=lambda one: (-(one.likeness == 1.0), one.start - one.end, -one.likeness, one.start, one.key)):
+        clashes = [other for other in kept if one.start < other.end and other.start < one.end]
+        if all((other.start, other.end) == (one.start, one.end) and other.likeness == one.likeness for other in clashes):
+            kept.append(one)
+    return sorted(kept, key=lambda one: (one.start, one.end, one.key))
