@@ -187,6 +187,7 @@ class _IntendedEngine:
     """An engine that answers as a golden turn intends, and with the first option where the intended response is none."""
 
     identity: Mapping[str, str] = MappingProxyType({"model": "golden"})
+    is_told = True  # a golden dialogue says what each message means
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}

@@ -6,10 +6,10 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from constrained.analysis.prover.recall import Situations
 from hypothesis import strategies as st
 
 from constrained import Policy, State
+from constrained.analysis.prover.memories import Situations
 from constrained.errors import ConstrainedError
 from constrained.logic.allow import run, with_outcomes
 from constrained.logic.state import Memory

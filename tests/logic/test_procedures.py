@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from constrained.analysis.prover.recall import Situations
 from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import Dialogue, Memory
+from constrained.analysis.prover.memories import Situations
 from constrained.errors import PolicyError, ProcedureError, VerificationError
 from constrained.logic.allow import most_salient, run, with_events, with_outcomes
 from constrained.logic.options import compose
@@ -35,7 +35,7 @@ def desk(tmp_path_factory):
 
 def play(desk, *answers, state=None, memory=None, log=None):
     """Turns with these answers, effects applied; returns the dialogue, its turns and the state."""
-    dialogue = Dialogue(desk, engine=ScriptedEngine(list(answers)), memory=memory, log=log)
+    dialogue = Dialogue(desk, engine=ScriptedEngine(list(answers), is_told=True), memory=memory, log=log)
     state, turns = state or desk.state_type(), []
     for answer in answers:
         number = answer.get("number") if isinstance(answer, dict) else None
