@@ -23,13 +23,14 @@ from constrained.logic.state import Memory
 from constrained.understanding.answers import JUDGE, AnswerMeaning, read_answer
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
-ACT_THRESHOLD = 0.6
+ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
 MOMENT = "moment"  # tag of a response that asks for a moment: said when the time is over
 _NUMBERS = frozenset(("integer", "decimal", "money"))
 _AGAINST = {
     "negation": "the message speaks against it",
     "question": "the message only asks about it",
     "supposition": "the message only supposes it",
+    "instruction": "the message instructs the machine",
     "report": "the message tells of somebody else, or of what was",
 }
 
@@ -159,11 +160,14 @@ def _reasons(
 
 def _why_not(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> str:
     """Why the message is not enough for an act; empty where it is. No words of the message: it may be sealed."""
-    if option.answer:
+    stance = "" if option.answer and option.answer == answer else stance_of(evidence.message, evidence.locale)
+    is_refusal = option.answer == "no" and stance == "negation"
+    if option.answer and not is_refusal:
         return "" if option.answer == answer else f"the message is no clear {option.answer}"
     if share < evidence.act_threshold:
         return f"less than {evidence.act_threshold:.0%}"
-    stance = stance_of(evidence.message, evidence.locale)
+    if is_refusal:
+        return ""
     if stance:
         return _AGAINST[stance]
     return "the message names another amount" if _is_other_amount(option, evidence) else ""

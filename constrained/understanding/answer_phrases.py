@@ -45,7 +45,7 @@ PHRASES: Mapping[str, AnswerPhrases] = {
         definitely|def|totally|indeed|by all means|naturally|go ahead|go for it|go on|go on then|do it|do so|do that|
         just do it|please do|do please|yes do|i do|i agree|agreed|i accept|accepted|i confirm|confirmed|confirm|approved|
         i approve|correct|that's correct|that is correct|right|that's right|that is right|exactly|precisely|affirmative|roger|
-        roger that|you bet|you betcha|you got it|i'm sure|i am sure|im sure|quite sure|very sure|100 percent sure|positive|
+        roger that|you bet|you betcha|you got it|i'm sure|i am sure|im sure|quite sure|very sure|positive|
         i'm positive|proceed|please proceed|carry on|make it so|let's do it|lets do it|let's go|let's do that|sounds good|
         sounds great|sounds fine|that sounds good|looks good|fine|fine by me|that's fine|that is fine|it's fine|that works|
         works for me|that suits me|suits me|perfect|very well|very good|why not|i would|i'd like that|i would like that|
@@ -97,7 +97,7 @@ PHRASES: Mapping[str, AnswerPhrases] = {
         will|would it|should|may i""",
     ),
     "es": AnswerPhrases(
-        yes="""sí|sip|sep|sipi|s|claro|claro que sí|clarísimo|por supuesto|por supuesto que sí|desde luego|ok|okay|okey|oki|vale|
+        yes="""sí|sip|sep|sipi|claro|claro que sí|clarísimo|por supuesto|por supuesto que sí|desde luego|ok|okay|okey|oki|vale|
         vale vale|venga|dale|bueno sí|de acuerdo|estoy de acuerdo|conforme|perfecto|correcto|es correcto|eso es|así es|exacto|
         exactamente|efectivamente|afirmativo|adelante|hágalo|hazlo|hágalo por favor|hazlo por favor|proceda|procede|continúe|
         continúa|siga|sigue|acepto|aceptado|lo acepto|confirmo|confirmado|lo confirmo|sí quiero|quiero|lo quiero|eso quiero|
@@ -134,7 +134,7 @@ PHRASES: Mapping[str, AnswerPhrases] = {
         algún día|pronto|es pronto""",
         conditions="""si|sólo si|solo si|siempre que|siempre y cuando|a menos que|a no ser que|con tal de que|en caso de|cuando|hasta que|
         antes|una vez|a condición|dependiendo|primero""",
-        polite="""por favor|porfa|porfavor|gracias|muchas gracias|mil gracias|señor|señora|señorita|amigo|amiga|oh|ah|ay|entonces|ahora|
+        polite="""por favor|porfa|porfavor|gracias|muchas gracias|mil gracias|señor|señora|señorita|amigo|amiga|oh|ah|ay|entonces|
         ahora mismo|ya|ya mismo|cuanto antes|enseguida|de inmediato|inmediatamente|y|hola|buenas|buenos días|muy amable|
         se lo agradezco|te lo agradezco|le agradezco|sería genial|sería estupendo|le digo|digo|genial|estupendo|oiga|mire|
         doctor|doctora|tabernero""",
@@ -170,7 +170,7 @@ PHRASES: Mapping[str, AnswerPhrases] = {
         damit bin ich nicht einverstanden|ich stimme nicht zu|stimme nicht zu|stimmt nicht|das stimmt nicht|falsch|
         das ist falsch|nicht richtig|das ist nicht richtig|inkorrekt|stopp|stop|halt|aufhören|hör auf|hören sie auf|lass das|
         lassen sie das|lass es|lassen sie es|lass mal|lassen wir das|vergiss es|vergessen sie es|vergiss das|
-        vergessen sie das|egal lassen sie es|schon gut danke|hat sich erledigt|ich habe es mir anders überlegt|
+        vergessen sie das|egal lassen sie es|hat sich erledigt|ich habe es mir anders überlegt|
         ich hab es mir anders überlegt|anders überlegt|doch nicht|kommt nicht in frage|kommt nicht infrage|ausgeschlossen|
         unter keinen umständen|das wollte ich nicht|ich sagte nein|ich habe nein gesagt|nicht mit mir|ich glaube nicht|
         eher nicht|negativ|niente""",

@@ -20,6 +20,7 @@ JUDGE = "answers 1"  # name of this reader in records; another number where what
 
 _LONGEST = 60  # words; an answer that is longer is none of yes and no
 _LETTERS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_PLAIN_SIGNS = frozenset("\n\t.,;:!\u00a1\u2026'\"()*-\u2013\u2014\u00ab\u00bb\u201c\u201d\u201e")
 _RUNS = re.compile(r"(\w)\1+")
 _IGNORED = re.compile("[\ufe0e\ufe0f\u200d\u2640\u2642\U0001f3fb-\U0001f3ff]")  # variation, joiner, sexes, skin tones
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'", "\u2010": "-", "\u2011": "-"})
@@ -46,10 +47,10 @@ def read_answer(message: str, locale: str, question: str = "") -> AnswerMeaning:
     if is_plain and not table.contains(words, table.neither | table.conditions):
         is_if = "si" in _LETTERS.findall(plain.casefold())  # Spanish and French "if"; as a yes it stands alone
         asked = () if is_if else tuple(word for word in _LETTERS.findall(_bare(question)) if len(word) >= _STEM)
+        if _is_no(table, words, asked):  # first: "I am good" is one
+            return "no"
         if _is_yes(table, words, asked):
             return "yes"
-        if _is_no(table, words, asked):
-            return "no"
     return _unclear(table, words, plain)
 
 
@@ -132,8 +133,8 @@ def _has_question_mark(text: str) -> bool:
 
 
 def _has_unread_sign(text: str) -> bool:
-    """Whether something stands there that is neither a word nor punctuation: an emoji of no known meaning, a formula, a tag."""
-    return any(unicodedata.category(char)[0] in "SNC" and char not in "\n\t" for char in text)
+    """Whether something stands there that is neither a word nor plain punctuation: an emoji of no known meaning, a number, a tag."""
+    return any(unicodedata.category(char)[0] in "SNCP" and char not in _PLAIN_SIGNS for char in text)
 
 
 def _is_yes(table: _Table, words: _Phrase, asked: _Phrase) -> bool:

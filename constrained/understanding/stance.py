@@ -1,4 +1,4 @@
-"""Whether a message speaks against an act: it forbids it, asks about it, supposes it, or reports what somebody else did.
+"""Whether a message speaks against an act: it forbids, asks, supposes, reports of somebody else, or instructs the machine; and its prices.
 
 By authored patterns for en, es, de and fr, matched sentence by sentence; and by the amounts that a message names as a price.
 """
@@ -15,7 +15,7 @@ from typing import Literal
 
 from constrained.understanding.amounts import find_amounts
 
-Stance = Literal["", "negation", "question", "supposition", "report"]
+Stance = Literal["", "negation", "question", "supposition", "report", "instruction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,15 @@ class StancePatterns:
     sale: str
 
 
-_KIN = r"(?:brother|sister|wife|husband|mother|father|mum|mom|dad|son|daughter|friend|neighbou?r|colleague|boss|cousin|uncle|aunt|partner|flatmate)"
+_KIN = (
+    r"(?:brother|sister|wife|husband|mother|father|mum|mom|dad|son|daughter|friend|"
+    r"neighbou?r|colleague|boss|cousin|uncle|aunt|partner|flatmate)"
+)
 _PATTERNS: Mapping[str, StancePatterns] = {
     "en": StancePatterns(
         negation=(
-            r"(?:do not|don'?t|never|mustn'?t|must not|shouldn'?t|should not)\s+(?:you\s+)?(?:dare\s+)?(?:ever\s+)?(?:just\s+|please\s+)?"
+            r"^\W*(?:no|nope|nah|naw)\b(?!\s+(?:problem|worries|doubt|hurry|rush|one|idea|money|way to))"
+            r"|(?:do not|don'?t|never|mustn'?t|must not|shouldn'?t|should not)\s+(?:you\s+)?(?:dare\s+)?(?:ever\s+)?(?:just\s+|please\s+)?"
             r"(?!know|have|think|understand|see|remember|recogni[sz]e|feel|get it|got|need|receiv|work|ordered|made|bought"
             r"|been|had|heard|seen|paid)\w+"
             r"|(?:don'?t|do not|didn'?t|did not)\s+(?:think\s+(?:i|we)|(?:really\s+|even\s+)?(?:want|wish|need|mean|intend"
@@ -83,7 +87,10 @@ _PATTERNS: Mapping[str, StancePatterns] = {
             r"|took|filed|ordered)\b"
             r"|i (?:have |had |'ve )?(?:already|once|yesterday|last \w+) (?:cancelled|blocked|booked|bought|paid|sold|took|filed|ordered)\b"
         ),
-        offered=r"(?:for|pay|give|offer|bid|at|say|make it|how about|what about|take|you|settle)\s+(?:you\s+|only\s+|just\s+|about\s+)?$",
+        offered=(
+            r"(?:for|pay|give|offer|bid|at|say|make it|how about|what about|take|you|"
+            r"settle|want|asking)\s+(?:you\s+|only\s+|just\s+|about\s+)?$"
+        ),
         owned=r"(?:have|got|only|owe|with|had|saved|left)\s+(?:only\s+|just\s+|about\s+)?$",
         money=(
             r"\s*(?:gold|coins?|silver|crowns?|euros?|eur|dollars?|bucks|pounds?|quid|pieces|for (?:it|that|this|the|both"
@@ -94,7 +101,8 @@ _PATTERNS: Mapping[str, StancePatterns] = {
     ),
     "es": StancePatterns(
         negation=(
-            r"\bno\s+(?:(?:lo|la|los|las|me|le|te|se|nos)\s+)*(?:quiero|quisiera|deseo|voy a|pienso|necesito|pido|acepto"
+            r"^\W*(?:no|nop|que no)\b(?!\s+(?:hay problema|se preocupe|importa|me ha|he|tengo|se|puedo|funciona|llego|reconozco))"
+            r"|\bno\s+(?:(?:lo|la|los|las|me|le|te|se|nos)\s+)*(?:quiero|quisiera|deseo|voy a|pienso|necesito|pido|acepto"
             r"|pago|compro|vendo|tomo|cojo|haga|hagas|cancel\w+"
             r"|anul\w+|reserv\w+|bloque\w+|present\w+|envi\w+|confirm\w+|pag\w+|cambi\w+|mand\w+|compr\w+|vend\w+|toque\w*|pid\w+)"
             r"|nunca\s+\w+|jamas\s+\w+|ni hablar|ni loc[oa]|de ningun modo|de ninguna manera|no hace falta|no es necesario"
@@ -124,7 +132,7 @@ _PATTERNS: Mapping[str, StancePatterns] = {
     ),
     "de": StancePatterns(
         negation=(
-            r"\b(?:will|mochte|wollte|werde|wurde|soll|sollen|kaufe|nehme|zahle|gebe|gehe|brauche|storniere\w*|buche\w*"
+            r"^\W*(?:nein|nee|no)\b|\b(?:will|mochte|wollte|werde|wurde|soll|sollen|kaufe|nehme|zahle|gebe|gehe|brauche|storniere\w*|buche\w*"
             r"|sperre\w*|sende\w*|bestelle\w*|reiche\w*|machen?|tun|sagen?|verkaufe\w*"
             r"|verschiebe\w*)\b[^.!?,;]*\b(?:nicht|kein\w*|niemals|nie|nichts)\b|(?:nicht|nie|niemals)\s+(?:stornieren"
             r"|buchen|sperren|senden|bestellen|einreichen|kaufen|zahlen|absagen|verschieben|machen)"
@@ -152,7 +160,7 @@ _PATTERNS: Mapping[str, StancePatterns] = {
     ),
     "fr": StancePatterns(
         negation=(
-            r"\b(?:ne|n')\s*(?:(?:le|la|les|l'|me|te|se|lui|y|en)\s*)*(?:veux|voudrais|souhaite|vais|compte|desire|accepte"
+            r"^\W*(?:non|nan)\b|\b(?:ne|n')\s*(?:(?:le|la|les|l'|me|te|se|lui|y|en)\s*)*(?:veux|voudrais|souhaite|vais|compte|desire|accepte"
             r"|prends|paie|achete|annul\w+|reserv\w+|bloqu\w+|envoy\w+|confirm\w+"
             r"|depos\w+|faites|fais|pay\w+|achet\w+|vend\w+|deplac\w+|command\w+|touch\w+)\s*(?:surtout\s+)?(?:pas|plus"
             r"|jamais|rien)\b|je veux pas|je vais pas|j'en veux pas|ne pas \w+er\b"
@@ -179,6 +187,19 @@ _PATTERNS: Mapping[str, StancePatterns] = {
         sale=r"\b(?:vend\w*|veux|voudrais|demande|vaut|donnez-moi|donne-moi|pour m(?:on|a|es))\b",
     ),
 }
+# Names of options, code and orders about the conversation itself: the speaker wants the machine to act, not the desk. In any language.
+_MACHINE = re.compile(
+    r"\b[a-z]+(?:_[a-z]+)+\b|\w+\(\w*\)|\[\[|\]\]|[<{][\w/ |:=\"'.-]*[>}]|\b\w+\s*==?\s*\w+"
+    r"|\b(?:ignore|disregard|forget|override|bypass) (?:the|all|any|your|everything|previous|prior|my)\b"
+    r".*\b(?:above|instructions?|rules?|game|prompt|before|orders)\b"
+    r"|\bignore (?:the )?(?:above|game|rules|instructions)\b"
+    r"|\b(?:as|i am|i'm) (?:the|your|a|an) (?:developer|admin\w*|system|root|owner of this bot|programmer|engineer)\b"
+    r"|\b(?:system prompt|developer mode|jailbreak|response ids?|option ids?|you are now)\b"
+    r"|\b(?:pretend (?:that |to |you)|role-?play|repeat after me)\b"
+    r"|\b(?:choose|pick|select|output|respond with|reply with|return) (?:option|response|the option|the response|exactly|only|the word)\b"
+    r"|\bcontinue the (?:story|text|conversation|dialogue|scene)\b"
+    r"|\bignor(?:a|e|ez|iere?n?) (?:sie )?(?:todas?|las?|los?|alle|die|toutes?|les|tout|todo)\b"
+)
 _LINK = re.compile(
     r"\s*(?:$|[^\w\s]|(?:and|then|for|or|is|if|it|to|please|y|o|por|si|und|oder|fur|wenn|bitte|et|ou|pour)\b)"
 )  # no thing that is counted
@@ -197,6 +218,8 @@ def stance_of(message: str, locale: str) -> Stance:
     if patterns is None:
         return ""
     text = _bare(message)
+    if _MACHINE.search(text):
+        return "instruction"
     if patterns["negation"].search(patterns["harmless"].sub(" ", text)):
         return "negation"
     if patterns["report"].search(text):
