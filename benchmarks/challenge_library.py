@@ -97,7 +97,7 @@ class Library:
         if kind is not None:
             meant = kind.from_json(heard)
             fields = {name: getattr(meant, name) for name in kind.model_fields}
-        fork = dialogue.fork(ScriptedEngine({message: fields | {"reply": reply}, "": reply}))
+        fork = dialogue.fork(ScriptedEngine({message: fields | {"reply": reply}, "": reply}, is_told=True))
         turn = fork.reply(message, state)
         if turn.response_id != reply:
             raise EngineError(f"{reply!r} is no option; it is {turn.response_id!r}")

@@ -32,11 +32,14 @@ class ScriptedEngine:
 
     Args:
         probability: of the scripted answer; the other candidates share the rest evenly.
+        is_told: the script is what people say that the messages mean: its replies need no further evidence in the message, not even
+            for an act. By default an act must be clear from the message, as with any engine.
     """
 
     is_scripted = True  # it is asked every question, also what the message answers itself
 
-    def __init__(self, script: Script, *, probability: float = 0.9) -> None:
+    def __init__(self, script: Script, *, probability: float = 0.9, is_told: bool = False) -> None:
+        self.is_told = is_told
         self._answers = _by_turn(script) if isinstance(script, Sequence) else _by_message(script)
         self._probability = probability
 

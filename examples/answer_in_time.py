@@ -1,4 +1,4 @@
-"""A deadline: when the model is too slow, the rules choose, and options with effects stand back."""
+"""A deadline: when the model is too slow, the fallback is said, and nothing happens."""
 
 import time
 
@@ -22,4 +22,4 @@ maud = Dialogue(ferrywoman, engine=Slow())
 turn = maud.reply("Take me over!", within=0.05)
 print(turn.decision.mode, turn.response_id, turn.effects)
 
-# rules river ()
+# rules pardon ()

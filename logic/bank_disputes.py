@@ -274,19 +274,19 @@ def may_refund_fee(state: Desk, transaction: str) -> bool:
     return is_recent and fee.amount <= FEE_LIMIT and (state.fees_refunded == 0 or state.support_noted)
 
 
-@effect
+@effect(risk="low")
 def hand_over(state: Desk) -> Desk:
     """Passes the chat to a colleague of the disputes team."""
     return state.replace(with_colleague=True)
 
 
-@effect
+@effect(risk="low")
 def note_support(state: Desk) -> Desk:
     """Notes that the customer may need extra support."""
     return state.replace(support_noted=True)
 
 
-@effect(requires=lambda state: not state.identified)
+@effect(requires=lambda state: not state.identified, risk="low")
 def send_request(state: Desk) -> Desk:
     """Sends the identity request to the banking app. Here a linked phone confirms it; a host asks its identity service."""
     return state.replace(request=Request.CONFIRMED if state.phone_linked else Request.SENT)
@@ -304,13 +304,13 @@ def block_card(state: Desk) -> Desk:
     return state.replace(card_blocked=True)
 
 
-@effect
+@effect(risk="low")
 def look_at(state: Desk, transaction: str) -> Desk:
     """Keeps a payment in view, so that it need not be named again."""
     return state.replace(picked=transaction)
 
 
-@effect
+@effect(risk="low")
 def drop(state: Desk) -> Desk:
     """Leaves the payment undisputed."""
     return state.replace(picked=None)

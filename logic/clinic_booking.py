@@ -195,7 +195,7 @@ def find(things: tuple[Any, ...], wanted: str | None) -> Any:
 # -- what the desk may do ----------------------------------------------------------------------------
 
 
-@effect
+@effect(risk="low")
 def route_emergency(state: Clinic, alert: Alert) -> Clinic:
     """Alerts the staff on duty; without a precondition, so that nothing can block it."""
     return state.replace(alert=alert, handed_over=True)
@@ -207,18 +207,18 @@ def stand_down(state: Clinic) -> Clinic:
     return state.replace(alert=None)
 
 
-@effect
+@effect(risk="low")
 def hand_over(state: Clinic) -> Clinic:
     """Calls a person into the chat."""
     return state.replace(handed_over=True)
 
 
-@effect
+@effect(risk="low")
 def turn_to(state: Clinic, topic: Topic) -> Clinic:
     return state.replace(topic=topic)
 
 
-@effect(requires=lambda state: not state.identified)
+@effect(requires=lambda state: not state.identified, risk="low")
 def sign_in(state: Clinic) -> Clinic:
     """Opens the sign-in form. Here it succeeds at once; a host returns what its own check found."""
     return state.replace(identified=True)

@@ -180,19 +180,19 @@ def take(state: Tavern, item: Item) -> Tavern:
     return state.replace(belt=tuple(one for one in state.belt if one is not item))
 
 
-@effect
+@effect(risk="low")
 def move(state: Tavern, place: Place) -> Tavern:
     """Shows the player to another place."""
     return state.replace(place=place)
 
 
-@effect
+@effect(risk="low")
 def ask_price(state: Tavern, gold: int) -> Tavern:
     """Names a price for the key; Brom keeps to it."""
     return state.replace(asking=gold)
 
 
-@effect
+@effect(risk="low")
 def offer_room(state: Tavern) -> Tavern:
     """Keeps the bed for the player to say yes to."""
     return state.replace(room=Room.OFFERED)
@@ -210,7 +210,7 @@ def sleep(state: Tavern) -> Tavern:
     return state.replace(day=state.day + 1, is_late=False, room=Room.FREE, place=Place.COUNTER, grudge=0, brawls=0)
 
 
-@effect(requires=lambda state: state.quest is Quest.UNKNOWN)
+@effect(requires=lambda state: state.quest is Quest.UNKNOWN, risk="low")
 def hint_quest(state: Tavern) -> Tavern:
     """The player knows of the noise in the cellar."""
     return state.replace(quest=Quest.TOLD)
@@ -222,13 +222,13 @@ def start_quest(state: Tavern) -> Tavern:
     return state.replace(quest=Quest.TAKEN)
 
 
-@effect(requires=lambda state: Item.CELLAR_KEY in state.belt and Item.RAT_TAIL not in state.belt)
+@effect(requires=lambda state: Item.CELLAR_KEY in state.belt and Item.RAT_TAIL not in state.belt, risk="low")
 def climb_down(state: Tavern) -> Tavern:
     """The player is in the cellar; Brom stays at the top of the stairs."""
     return state.replace(place=Place.CELLAR)
 
 
-@effect
+@effect(risk="low")
 def climb_up(state: Tavern) -> Tavern:
     """The player is back at the counter."""
     return state.replace(place=Place.COUNTER)
@@ -246,26 +246,26 @@ def finish_quest(state: Tavern) -> Tavern:
     return state.replace(quest=Quest.DONE)
 
 
-@effect
+@effect(risk="low")
 def tell_rumour(state: Tavern) -> Tavern:
     """One rumour fewer that Brom has not told."""
     return state.replace(rumours=state.rumours + 1)
 
 
-@effect
+@effect(risk="low")
 def resent(state: Tavern, much: int) -> Tavern:
     """Brom takes offence, or more of it."""
     before = state.grudge if state.is_cross else 0
     return state.replace(grudge=min(WORST_GRUDGE, before + much), grudge_day=state.day)
 
 
-@effect
+@effect(risk="low")
 def cool_down(state: Tavern, much: int) -> Tavern:
     """A turn passes, and with it some of the grudge."""
     return state.replace(grudge=max(0, state.grudge - much))
 
 
-@effect
+@effect(risk="low")
 def make_peace(state: Tavern) -> Tavern:
     """All is forgiven: no grudge, no cudgel, and the player is let in."""
     place = Place.COUNTER if state.place is Place.STREET else state.place
@@ -278,7 +278,7 @@ def draw_cudgel(state: Tavern) -> Tavern:
     return state.replace(cudgel_drawn=True)
 
 
-@effect(requires=lambda state: state.cudgel_drawn)
+@effect(requires=lambda state: state.cudgel_drawn, risk="low")
 def put_cudgel_away(state: Tavern) -> Tavern:
     """The brawl is off; Brom remembers it for a while."""
     return state.replace(cudgel_drawn=False, grudge=2, grudge_day=state.day)

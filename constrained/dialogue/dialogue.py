@@ -23,8 +23,9 @@ from constrained.catalog.response import Catalog
 from constrained.dialogue.context import TurnContext, check_locale, clean_message, make_candidate, make_prompt_context
 from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
-from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, checked
+from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, Told, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, StateError
+from constrained.logic.acts import ACT_THRESHOLD, Evidence, choose_late, choose_option, open_question
 from constrained.logic.allow import TurnOptions, likeliest, most_salient, rest_of, run, with_events, with_outcomes
 from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, Option, compose
@@ -62,6 +63,7 @@ class Dialogue:
             durable before the reply is released. Without one, they live in memory only.
         locale: BCP 47; the catalog's default when None.
         threshold: the fallback is said when the best option's probability is lower; 0 never abstains.
+        act_threshold: an option with an effect of high risk needs at least this probability, whatever ``threshold`` is.
         conversation: names this conversation in the log. memory: where it goes on from, see ``Dialogue.memory``.
         channel, jurisdiction: where the conversation takes place (``sms``, ``EU``). A response that was approved for
             one place is said there only; without a name, only what was approved for every place is said.
@@ -79,6 +81,7 @@ class Dialogue:
         log: Log | str | Path | None = None,
         locale: str | None = None,
         threshold: float = 0.3,
+        act_threshold: float = ACT_THRESHOLD,
         conversation: str | None = None,
         channel: str | None = None,
         jurisdiction: str | None = None,
@@ -95,7 +98,7 @@ class Dialogue:
             self.engine.check_catalog(self.catalog.name, self.catalog.hash)
         self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
         self.locale = check_locale(self.catalog, locale or self.catalog.locale)
-        self.threshold = threshold
+        self.threshold, self.act_threshold = threshold, act_threshold
         self.conversation = conversation or uuid.uuid4().hex
         self._now = now
         self._memory = memory or Memory()
@@ -111,7 +114,8 @@ class Dialogue:
         Args:
             message: what the user wrote; any text.
             state: the host's facts; the policy's State with its defaults when None.
-            within: seconds; when they are over, the rules alone choose (mode ``rules``).
+            within: seconds; when they are over, the fallback is said (mode ``rules``), or what the policy offers with the tag
+                ``moment``.
 
         Raises:
             MessageError, StateError: what was given is of the wrong type.
@@ -166,6 +170,7 @@ class Dialogue:
             engine=engine,
             locale=self.locale,
             threshold=self.threshold,
+            act_threshold=self.act_threshold,
             channel=self.channel,
             jurisdiction=self.jurisdiction,
             drafts=self.drafts,
@@ -273,9 +278,10 @@ class Dialogue:
     # -- 4 decide --------------------------------------------------------------------------------------------
 
     def _decide(self, context: TurnContext, allowed: Allowed, is_late: bool) -> Decision:
-        """One of the options: by the model, or by the rules where there is no choice, no model or no time."""
+        """One of the options: by the model and what the message is evidence for, or by the rules where there is no choice or no model."""
         options = allowed.options
         if len(options) == 1:
+            self._check_sole(options[0], context)
             return self._by_rules(options, "it is the only option")
         if self.engine is None:
             return self._by_rules(options, "no model; the most specific option, then the least recently said")
@@ -287,9 +293,29 @@ class Dialogue:
             answer = self._choose([Choice("reply", "option", candidates)], context)[0]
         except DeadlineError:
             return self._in_time(options)
-        return self._by_model(options, answer)
+        return self._by_model(options, answer, context)
 
-    def _by_model(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
+    def _by_model(self, options: tuple[Option, ...], answer: Distribution, context: TurnContext) -> Decision:
+        """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""
+        if isinstance(self.engine, Told) and self.engine.is_told:
+            return self._as_told(options, answer)
+        question = open_question(self.policy, self._memory, context.locale) if any(option.answer for option in options) else ""
+        evidence = Evidence(context.message, context.locale, question, self.act_threshold)
+        ruling = choose_option(options, answer.probabilities, fallback=self.catalog.fallback, threshold=self.threshold, evidence=evidence)
+        return Decision(
+            options,
+            answer.probabilities,
+            ruling.chosen,
+            answer.mode,
+            answer.margin,
+            ruling.abstained,
+            self.threshold,
+            ruling.why,
+            answer.decoding,
+            ruling,
+        )
+
+    def _as_told(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
         """The most probable option; the fallback where that is less probable than the threshold."""
         best, probability = likeliest(options, answer.probabilities)
         fallback = rest_of(options, self.catalog.fallback)
@@ -298,14 +324,18 @@ class Dialogue:
         why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {self.threshold:.0%}" if abstained else "")
         return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why, answer.decoding)
 
+    def _check_sole(self, option: Option, context: TurnContext) -> None:
+        """Raises ApprovalError for an act that would take the message for a yes or no that it is not."""
+        if self.engine is not None and option.answer:
+            self._by_model((option,), Distribution((1.0,), "exact"), context)
+
     def _by_rules(self, options: tuple[Option, ...], why: str) -> Decision:
         return Decision(options, (), most_salient(options, self._memory.said), "rules", 1.0, False, self.threshold, why)
 
     def _in_time(self, options: tuple[Option, ...]) -> Decision:
-        """The rules-only choice of a late turn. Nobody chose it, so options with effects stand back."""
-        harmless = tuple(option for option in options if not option.effects)
-        decision = self._by_rules(harmless or options, "the deadline was over; the rules chose")
-        return Decision(options, (), decision.chosen, "rules", 1.0, False, self.threshold, decision.why)
+        """What a late turn says. Nobody chose it: so it is the fallback, or asks for a moment, and never an act."""
+        chosen, why = choose_late(options, self.catalog.fallback, self._memory.said), "the deadline was over"
+        return Decision(options, (), chosen, "rules", 1.0, False, self.threshold, why, is_late=True)
 
     # -- 5 verify --------------------------------------------------------------------------------------------
 

@@ -15,10 +15,13 @@ from constrained.dialogue.context import TurnContext, static_id
 from constrained.dialogue.turn import Decision
 from constrained.engines.protocol import Engine
 from constrained.errors import EngineError
+from constrained.logic.effects import risk_of
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.records.record import (
+    FORMAT,
+    RULED_FORMAT,
     DecisionEntry,
     HeardEntry,
     ObligationEntry,
@@ -52,6 +55,7 @@ def make_record(
     file, obligations = policy.file, with_it(decision.chosen, allowed.obligations)
     offered: tuple[Option | Obligation, ...] = (*decision.options, *obligations)
     return Record(
+        format=RULED_FORMAT if _is_ruled(decision) else FORMAT,
         turn_id=context.id,
         conversation=conversation,
         number=memory.number + 1,
@@ -123,14 +127,30 @@ def _procedure(policy: Policy, memory: Memory, chosen: Option) -> ProcedureEntry
 
 
 def _options(decision: Decision, file: str) -> tuple[OptionEntry, ...]:
-    probabilities = decision.probabilities or (None,) * len(decision.options)
+    n = len(decision.options)
+    probabilities = decision.probabilities or (None,) * n
+    is_ruled = _is_ruled(decision)
+    withheld = decision.ruling.withheld if decision.ruling is not None and is_ruled else ("",) * n
     return tuple(
-        OptionEntry(id=option.id, slots=to_json(option.slots), line=portable(str(option.source), file), probability=probability)
-        for option, probability in zip(decision.options, probabilities, strict=True)
+        OptionEntry(
+            id=option.id,
+            slots=to_json(option.slots),
+            line=portable(str(option.source), file),
+            probability=probability,
+            risk=(risk_of(option.effects) or "") if is_ruled else "",
+            withheld=reason,
+        )
+        for option, probability, reason in zip(decision.options, probabilities, withheld, strict=True)
     )
 
 
+def _is_ruled(decision: Decision) -> bool:
+    """Whether the choice is another than the probabilities alone give, or than the rules alone: then the record tells why."""
+    return decision.is_late or (decision.ruling is not None and decision.ruling.is_changed)
+
+
 def _decision(decision: Decision) -> DecisionEntry:
+    ruling = decision.ruling if _is_ruled(decision) else None
     return DecisionEntry(
         chosen=decision.chosen.id,
         index=next(index for index, option in enumerate(decision.options) if option is decision.chosen),
@@ -139,6 +159,9 @@ def _decision(decision: Decision) -> DecisionEntry:
         abstained=decision.abstained,
         threshold=decision.threshold,
         decoding=decision.decoding.to_json() if decision.decoding else {},
+        answer=(ruling.answer or "") if ruling else "",
+        judge=ruling.judge if ruling else "",
+        act_threshold=ruling.act_threshold if ruling else None,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from constrained.engines.protocol import Decoding, Mode
 from constrained.errors import ConstrainedError, EffectError, OutcomeError
+from constrained.logic.acts import Ruling
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.options import Allowed, Option
 from constrained.records.record import OutcomeEntry, Record
@@ -79,6 +80,8 @@ class Decision:
         abstained: the best option's probability was below ``threshold``; the fallback is said.
         why: one sentence for people.
         decoding: what the model's part of it cost; None when no model was asked.
+        ruling: which acts the message was no evidence for, and how it was read as an answer; None when no model was asked.
+        is_late: the time was over before the model had answered.
     """
 
     options: tuple[Option, ...]
@@ -90,6 +93,8 @@ class Decision:
     threshold: float
     why: str
     decoding: Decoding | None = None
+    ruling: Ruling | None = None
+    is_late: bool = False
 
     def ranked(self) -> list[tuple[Option, float | None]]:
         """Options with their probability (None when no model was asked), most probable first."""

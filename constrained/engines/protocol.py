@@ -235,6 +235,16 @@ class Extractor(Protocol):
 
 
 @runtime_checkable
+class Told(Protocol):
+    """An engine that is told by people what each message means, as golden dialogues do: its choice is evidence enough for an act.
+
+    Not for live conversations: with every other engine a message must itself be clear evidence; see ``logic.acts``.
+    """
+
+    is_told: bool
+
+
+@runtime_checkable
 class CatalogBound(Protocol):
     """An engine of which a part was made for one catalog: an adapter, a calibration."""
 

@@ -101,14 +101,20 @@ def pooled(ids: Sequence[str], intents: Sequence[str], probabilities: Sequence[f
     another; of a response with several fillings of its slots only the most probable one counts, since these say different things. The most
     probable option of the intent is said; the first of equals.
     """
+    shares = intent_shares(ids, intents, probabilities)
+    best = max(range(len(ids)), key=lambda index: (shares[intents[index]], probabilities[index]))
+    return best, shares[intents[best]]
+
+
+def intent_shares(ids: Sequence[str], intents: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:
+    """Intent -> its probability; see ``pooled``."""
     ways: dict[tuple[str, str], float] = {}
     for name, intent, probability in zip(ids, intents, probabilities, strict=True):
         ways[intent, name] = max(ways.get((intent, name), 0.0), probability)
     shares: dict[str, float] = {}
     for (intent, _), probability in ways.items():
         shares[intent] = shares.get(intent, 0.0) + probability
-    best = max(range(len(ids)), key=lambda index: (shares[intents[index]], probabilities[index]))
-    return best, shares[intents[best]]
+    return shares
 
 
 def rest_of(options: Sequence[Option], fallback: str) -> Option | None:

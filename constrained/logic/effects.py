@@ -6,9 +6,11 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from constrained.errors import EffectError, PolicyError
+
+Risk = Literal["low", "high"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,14 @@ class EffectKind:
         run: ``(state, *args) -> state``: carries the effect out and returns the state after it.
         requires: ``(state, *args) -> bool``: the precondition, checked when the option is allowed and
             again when the effect runs; None when there is none.
+        risk: what it costs to run it by mistake. ``high`` effects are chosen by a clear message only; see ``logic.acts``.
     """
 
     name: str
     run: Callable[..., Any]
     requires: Callable[..., bool] | None = None
     doc: str = field(default="", compare=False)
+    risk: Risk = "high"
 
     def call(self, *args: Any, **kwargs: Any) -> Effect:
         return Effect(self, args, kwargs)
@@ -72,7 +76,7 @@ class Effect:
         return f"{self.name}({', '.join(values)})"
 
 
-def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., bool] | None = None) -> Any:
+def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., bool] | None = None, risk: Risk = "high") -> Any:
     """Makes a host action out of a function ``(state, *args) -> state``.
 
         @effect(requires=lambda state, amount: state.gold >= amount)
@@ -80,19 +84,32 @@ def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., boo
             return state.replace(gold=state.gold - amount)
 
     A function that changes the outside world (files a dispute, rings a bell) does so and returns the state.
-    Raises PolicyError for what is not a plain function.
+
+    Args:
+        risk: what a mistake costs. ``low`` for what is undone with a word (a topic is opened, a price is named); ``high``, the
+            default, for money, bookings, consent: a model chooses these only where the message asks for them clearly.
+
+    Raises PolicyError for what is not a plain function, and for another risk.
     """
+    if risk not in get_args(Risk):
+        raise PolicyError(f"the risk {risk!r} is not known", hint='@effect(risk="low") or @effect(risk="high")')
     if run is None:
-        return functools.partial(effect, requires=requires)
+        return functools.partial(effect, requires=requires, risk=risk)
     for name, function in (("an effect", run), ("requires", requires)):
         if function is not None and (not callable(function) or inspect.iscoroutinefunction(function) or not hasattr(run, "__name__")):
             raise PolicyError(f"{name} is a plain function, not {_short(function)}", hint="@effect above def name(state, ...):")
-    return EffectKind(run.__name__, run, requires, run.__doc__ or "")
+    return EffectKind(run.__name__, run, requires, run.__doc__ or "", risk)
 
 
 def first_failing(effects: Iterable[Effect], state: Any) -> Effect | None:
     """The first effect whose precondition already fails in ``state``; None when all hold."""
     return next((effect for effect in effects if not effect.holds(state)), None)
+
+
+def risk_of(effects: Iterable[Effect]) -> Risk | None:
+    """``high`` where one of the effects is; None where there is no effect."""
+    risks = {effect.kind.risk for effect in effects}
+    return "high" if "high" in risks else "low" if risks else None
 
 
 def _short(value: Any) -> str:

@@ -31,7 +31,7 @@ class ProcedureMove:
         running: the procedures after it; None: as they are.
         is_no_match: said when the model abstains. is_assumed: to choose it is to believe an answer.
         weight: added to its specificity; what was heard to be an answer goes before all else.
-        flaw: why it cannot be chosen.
+        flaw: why it cannot be chosen. answer: ``yes`` or ``no``, where it is that answer to the open question.
     """
 
     follows: tuple[Offer, ...] = ()
@@ -40,6 +40,7 @@ class ProcedureMove:
     is_assumed: bool = False
     weight: int = 0
     flaw: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Option:
             conversation demand. running: the procedures after it; None: as they are.
         is_no_match: said when the model abstains. is_assumed: to choose it is to believe an answer, so the rules alone
             choose it only when nothing else is left.
+        answer: ``yes`` or ``no``, where choosing it takes the message for that answer to an open question; empty else.
     """
 
     response: Response
@@ -178,6 +180,7 @@ class Option:
     running: tuple[Frame, ...] | None = None
     is_no_match: bool = False
     is_assumed: bool = False
+    answer: str = ""
 
     @property
     def id(self) -> str:

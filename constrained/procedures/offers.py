@@ -111,9 +111,9 @@ class ProcedureOfferBuilder:
         is_answered = run.answer(self.heard) is not None
         self.spare.append(run)
         if is_answered:
-            found.moves += self._moved(step, HEARD, weight=ANSWERED)
+            found.moves += self._moved(step, HEARD, weight=ANSWERED, means=_meaning_heard(step, run, self.heard))
         for label, _ in step.among:
-            found.moves += self._moved(step, PICKED + label, is_assumed=True)
+            found.moves += self._moved(step, PICKED + label, is_assumed=True, means=label.casefold())
         found.moves += [self._interrupting(offer, found.question) for offer in step.asides]
         found.no_match.append(self._given_up(step) if is_last else self._missed(step))
         return found
@@ -140,14 +140,18 @@ class ProcedureOfferBuilder:
         move = ProcedureMove(weight=ASKED if definition.name == self.procedures.main else 0)
         return self._forked(go_on, self.frames, move)
 
-    def _moved(self, step: Step, answer: str, *, is_assumed: bool = False, weight: int = 0) -> list[Offer]:
+    def _moved(self, step: Step, answer: str, *, is_assumed: bool = False, weight: int = 0, means: str = "") -> list[Offer]:
+        """Its next words after an answer. ``means``: a label; those that read yes or no are the answer to a question."""
+
         def go_on(picks: tuple[str, ...]) -> tuple[Utterance, Frame]:
             run, frame = self._fresh(), self._grown(step, answer, picks)
             utterance = run.go_on(answer, self.state, self.heard, picks)
             COROUTINES.keep(frame, run)
             return utterance, frame
 
-        return self._forked(go_on, self.frames[:-1], ProcedureMove(is_assumed=is_assumed, weight=weight))
+        return self._forked(
+            go_on, self.frames[:-1], ProcedureMove(is_assumed=is_assumed, weight=weight, answer=means if means in ("yes", "no") else "")
+        )
 
     def _forked(self, go_on: GoOn, under: tuple[Frame, ...], move: ProcedureMove, picks: tuple[str, ...] = ()) -> list[Offer]:
         """The offer of one way to go on; of several where something is to be chosen first."""
@@ -178,7 +182,7 @@ class ProcedureOfferBuilder:
             definition = self.procedures.definitions[frame.name]
             flaw = f"the procedure {definition.name!r} is over without a word"
             return Offer("say", self.procedures.fallback, {}, Source(definition.file, definition.line), move=replace(move, flaw=flaw))
-        move = ProcedureMove(offers[1:], running, move.is_no_match, move.is_assumed, move.weight)
+        move = replace(move, follows=offers[1:], running=running)
         return offers[0].with_move(move)
 
     def _resumed(self, under: tuple[Frame, ...]) -> tuple[Offer, ...]:
@@ -213,6 +217,12 @@ class ProcedureOfferBuilder:
 
     def _fallback(self, step: Step) -> Offer:
         return Offer("say", self.procedures.fallback, {}, step.offer.source)
+
+
+def _meaning_heard(step: Step, run: ProcedureRun, heard: Understanding | None) -> str:
+    """``yes`` or ``no``, where a field of Heard answers a ``confirm``; empty for values of another kind."""
+    values = tuple((run.answer(heard) or {}).values())
+    return ("yes" if values[0] else "no") if step.kind == "confirm" and len(values) == 1 else ""
 
 
 def _as_no_match(offer: Offer) -> Offer:

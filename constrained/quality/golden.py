@@ -202,6 +202,7 @@ class _IntendedEngine:
 
     identity: Mapping[str, str] = MappingProxyType({"model": "golden"})
     is_scripted = True
+    is_told = True  # a golden dialogue says what each message means
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}

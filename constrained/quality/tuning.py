@@ -302,6 +302,8 @@ def _play(
 class _FixedChoiceEngine:
     """An engine that hears by ``ears`` once and chooses a given option; it keeps the choice that it was asked."""
 
+    is_told = True
+
     def __init__(self, ears: Engine, said: int = 0, heard: dict[tuple[str, ...], list[Distribution]] | None = None) -> None:
         self._ears, self._said, self._heard = ears, said, heard if heard is not None else {}
         self.choice: Choice | None = None

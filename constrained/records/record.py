@@ -10,15 +10,21 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import to_jsonable_python
 
 FORMAT = 5
-READABLE = (1, 2, 3, 4, 5)  # formats that this version reads
+RULED_FORMAT = 6  # of a turn whose choice rests on more than probabilities: on what the message is evidence for, or on the time
+READABLE = (1, 2, 3, 4, 5, 6)  # formats that this version reads
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _left_out(content: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """Without the fields that hold their default: a record that needs none of them reads as it did before there were any."""
+    return {name: value for name, value in content.items() if name not in defaults or value != defaults[name]}
 
 
 class Chained(_Entry):
@@ -44,12 +50,21 @@ class HeardEntry(_Entry):
 
 
 class OptionEntry(_Entry):
-    """One allowed option: its slots, the line of logic that allowed it, its probability (None when not asked)."""
+    """One allowed option: its slots, the line of logic that allowed it, its probability (None when not asked).
+
+    ``risk``: of its effects. ``withheld``: why an act could not be chosen. Both are told in format 6 only.
+    """
 
     id: str
     slots: dict[str, Any]
     line: str
     probability: float | None = None
+    risk: str = ""
+    withheld: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), risk="", withheld="")
 
 
 class ObligationEntry(_Entry):
@@ -83,7 +98,11 @@ class ProcedureEntry(_Entry):
 
 
 class DecisionEntry(_Entry):
-    """What was chosen, how, and how surely. ``index`` is its place among the options, ``decoding`` what it cost."""
+    """What was chosen, how, and how surely. ``index`` is its place among the options, ``decoding`` what it cost.
+
+    ``answer``: how the message was read as an answer to the open question, ``judge``: by whom, ``act_threshold``: the least
+    probability of an act; all three only where they changed the choice, in format 6.
+    """
 
     chosen: str
     index: int
@@ -92,6 +111,13 @@ class DecisionEntry(_Entry):
     abstained: bool
     threshold: float
     decoding: dict[str, Any] = {}
+    answer: str = ""
+    judge: str = ""
+    act_threshold: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), answer="", judge="", act_threshold=None)
 
 
 class SealedEntry(_Entry):

@@ -18,8 +18,8 @@ from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.allow import likeliest, rest_of
 from constrained.logic.options import Allowed, Option, compose
 from constrained.logic.policy import Policy
-from constrained.records.record import OptionEntry, Record, to_json
-from constrained.records.replay import allowed_then, by_rules
+from constrained.records.record import RULED_FORMAT, OptionEntry, Record, to_json
+from constrained.records.replay import allowed_then, by_rules, ruled_then
 from constrained.records.sealing import shown
 
 Change = Literal["same", "wording", "effects", "reply", "no reply"]
@@ -133,18 +133,21 @@ def _change(record: Record, now: Reply) -> Change:
 
 def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[str, ...]]:
     """The option that the recorded answers choose now, and those that no answer speaks of."""
-    options = allowed.options
+    options, fallback = allowed.options, policy.catalog.fallback
     if record.decision.mode == "rules":
         was_alone = len(record.options) == 1 and record.versions.get("engine") != "none" and len(options) > 1
-        return by_rules(record, options), tuple(option.id for option in options) if was_alone else ()
+        return by_rules(record, options, fallback), tuple(option.id for option in options) if was_alone else ()
     known = _recorded_probabilities(record.options, options)
     scored = [(probability, option) for option, probability in zip(options, known, strict=True) if probability is not None]
     unscored = tuple(option.id for option, probability in zip(options, known, strict=True) if probability is None)
     if not scored:
-        return by_rules(record, options), unscored
-    best, probability = likeliest([option for _, option in scored], [share for share, _ in scored])
-    fallback = rest_of(options, policy.catalog.fallback)
-    return (fallback if fallback is not None and probability < threshold else best), unscored
+        return by_rules(record, options, fallback), unscored
+    shares, among = [share for share, _ in scored], [option for _, option in scored]
+    if record.format >= RULED_FORMAT and not unscored:
+        return ruled_then(policy, record, among, shares, threshold).chosen, ()
+    best, probability = likeliest(among, shares)
+    rest = rest_of(options, fallback)
+    return (rest if rest is not None and probability < threshold else best), unscored
 
 
 def _recorded_probabilities(entries: Sequence[OptionEntry], options: Sequence[Option]) -> list[float | None]:

@@ -10,15 +10,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
+from constrained.logic.acts import ACT_THRESHOLD, Evidence, Ruling, choose_late, choose_option, open_question
 from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory
-from constrained.records.record import Chained, Outcome, Record, portable, to_json, versions
+from constrained.records.record import RULED_FORMAT, Chained, Outcome, Record, portable, to_json, versions
+from constrained.understanding.answers import JUDGE, AnswerMeaning
 from constrained.verify import verify
 
 POOLED = 5  # format of records from which on responses of one intent share their probability
@@ -140,21 +142,52 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
     yield from _difference("text", record.text, text)
     yield from _difference("effects", list(record.effects), [str(effect) for effect in chosen.effects])
     if record.decision.mode == "rules":
-        expected = by_rules(record, allowed.options)
+        expected = by_rules(record, allowed.options, policy.catalog.fallback)
     else:
         probabilities = [-1.0 if entry.probability is None else entry.probability for entry in record.options]
         if len(probabilities) != len(allowed.options):
             return  # told already: the options differ
+        if record.format >= RULED_FORMAT:
+            yield from _differences_ruled(policy, record, allowed.options, probabilities)
+            return
         expected = _by_probabilities(policy, record, allowed.options, probabilities)
         yield from _difference("abstained", record.decision.abstained, expected is not _best(record, allowed.options, probabilities)[0])
     if expected is not chosen:
         yield Difference("choice", record.decision.chosen, expected.id)
 
 
-def by_rules(record: Record, options: Sequence[Option]) -> Option:
-    """As without a model; a turn that was late with one had only the options without effects to choose from."""
+def _differences_ruled(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Iterator[Difference]:
+    """What the message was evidence for is found anew; what another judge than the present one found is taken from the record."""
+    ruling = ruled_then(policy, record, options, probabilities, record.decision.threshold)
+    yield from _difference("withheld", [entry.withheld for entry in record.options], list(ruling.withheld))
+    yield from _difference("answer", record.decision.answer, ruling.answer or "")
+    yield from _difference("abstained", record.decision.abstained, ruling.abstained)
+    if options[record.decision.index] is not ruling.chosen:
+        yield Difference("choice", record.decision.chosen, ruling.chosen.id)
+
+
+def ruled_then(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float], threshold: float) -> Ruling:
+    """The choice by these probabilities and by what the recorded message was evidence for."""
+    decision, memory = record.decision, memory_then(record)
+    is_other_judge = decision.judge not in ("", JUDGE)
+    ruled = (cast("AnswerMeaning | None", decision.answer or None), tuple(entry.withheld for entry in record.options))
+    act_threshold = ACT_THRESHOLD if decision.act_threshold is None else decision.act_threshold
+    return choose_option(
+        options,
+        probabilities,
+        fallback=policy.catalog.fallback,
+        threshold=threshold,
+        evidence=Evidence(record.message, record.locale, open_question(policy, memory, record.locale), act_threshold),
+        ruled=ruled if is_other_judge and len(record.options) == len(options) else None,
+    )
+
+
+def by_rules(record: Record, options: Sequence[Option], fallback: str) -> Option:
+    """As without a model. A turn that was late with one: by the rule of its time, that of ``choose_late`` or the one before it."""
     harmless = [option for option in options if not option.effects]
     is_late = record.versions.get("engine") != "none" and len(options) > 1
+    if is_late and record.format >= RULED_FORMAT:
+        return choose_late(options, fallback, record.said)
     return most_salient(harmless if is_late and harmless else options, record.said)
 
 

@@ -70,6 +70,7 @@ class Intended:
     """An engine that answers as it is told for each turn; with the first option where it is told none that is there."""
 
     probability: float = 0.9
+    is_told: bool = True  # a golden dialogue says what each message means
     answers: dict = field(default_factory=dict)
     is_scripted = True
 

@@ -36,7 +36,7 @@ def desk(tmp_path_factory):
 
 def play(desk, *answers, state=None, memory=None, log=None):
     """Turns with these answers, effects applied; returns the dialogue, its turns and the state."""
-    dialogue = Dialogue(desk, engine=ScriptedEngine(list(answers)), memory=memory, log=log)
+    dialogue = Dialogue(desk, engine=ScriptedEngine(list(answers), is_told=True), memory=memory, log=log)
     state, turns = state or desk.state_type(), []
     for answer in answers:
         number = answer.get("number") if isinstance(answer, dict) else None
