@@ -1,0 +1,117 @@
+"""Vectors of the texts that heads are fitted on: each made once, shared by all heads of an encoder, kept on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from constrained._durable_files import replace_file
+from constrained.engines.model_files import home
+from constrained.engines.small.encoder import SentenceEncoder, Vectors
+from constrained.engines.small.words import LETTERS, letter_vectors
+
+FORMAT = 1
+MOST_FILES = 64  # in the cache; one of a catalog of 1,000 examples takes 1.5 MB
+MOST_BYTES = 64 << 20
+WIDTH = 4.0  # of the kernel: how soon two texts are no neighbours any more
+LETTER_SHARE = 0.1  # of shared letters beside it; both chosen on BANKING77's dev part (benchmarks/LOG.md)
+
+
+class VectorStore:
+    """Texts as numbered rows. Safe from any thread; rows are only ever added.
+
+    Args:
+        folder: of the cache; None keeps nothing on the disk.
+    """
+
+    def __init__(self, encoder: SentenceEncoder, folder: Path | None) -> None:
+        self.encoder, self._folder = encoder, folder
+        self._places: dict[str, int] = {}
+        self._vectors: Vectors = encoder.vectors(())
+        self._letters: Vectors = np.zeros((0, LETTERS), dtype=np.float32)
+        self._lock = threading.Lock()
+
+    def add(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """[text] its row. Texts that are new are read in one go."""
+        with self._lock:
+            new = sorted({text for text in texts if text not in self._places})
+            if new:
+                made = self._kept(new)
+                self._letters = np.concatenate([self._letters, letter_vectors(new)])
+                self._vectors = np.concatenate([self._vectors, made])
+                self._places.update((text, len(self._places)) for text in new)
+            return np.asarray([self._places[text] for text in texts], dtype=np.int64)
+
+    def kernel(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[row, other] how near the texts are: 1.1 for the same one, near 0 for strangers."""
+        vectors, letters = self._vectors, self._letters
+        return _kernel(vectors[rows] @ vectors[others].T, letters[rows] @ letters[others].T)
+
+    def near(self, vectors: Vectors, letters: Vectors) -> NDArray[np.float64]:
+        """[message, row] the same for messages, against every row that there is."""
+        with self._lock:
+            rows, runs = self._vectors, self._letters
+        return _kernel(vectors @ rows.T, letters @ runs.T)
+
+    def cosines(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray(self._vectors[rows] @ self._vectors[others].T, dtype=np.float64)
+
+    def _kept(self, texts: Sequence[str]) -> Vectors:
+        """Vectors out of the cache, where a file of exactly these texts by exactly this encoder is there; else made and kept."""
+        if self._folder is None or len(texts) < 2:
+            return self.encoder.vectors(texts)
+        digest = hashlib.sha256(f"{FORMAT} {self.encoder.weights}".encode())
+        for text in texts:
+            digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+        file = self._folder / f"{digest.hexdigest()}.f32"
+        width = self._vectors.shape[1]
+        try:
+            data = file.read_bytes()
+            head, body = data[:32], data[32:]
+            if len(body) == 4 * width * len(texts) and hashlib.sha256(body).digest() == head:
+                os.utime(file)
+                return np.frombuffer(body, dtype="<f4").reshape(len(texts), width)
+        except OSError:
+            pass  # not there, or not to be read: made anew
+        made = self.encoder.vectors(texts)
+        self._keep(file, made.astype("<f4").tobytes())
+        return made
+
+    def _keep(self, file: Path, body: bytes) -> None:
+        """A cache that cannot be written is none; the answer is the same."""
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, hashlib.sha256(body).digest() + body)
+            _trim(file.parent)
+        except OSError:
+            return
+
+
+def cache_folder() -> Path:
+    return home() / "vectors"
+
+
+def _kernel(cosines: Vectors, letters: Vectors) -> NDArray[np.float64]:
+    return np.asarray(np.exp(WIDTH * (cosines - 1)) + LETTER_SHARE * letters, dtype=np.float64)
+
+
+def _trim(folder: Path) -> None:
+    """Keeps the files used last, within both bounds."""
+    files = []
+    for file in folder.glob("*.f32"):
+        try:
+            found = file.stat()
+        except OSError:  # another process was faster
+            continue
+        files.append((found.st_mtime, found.st_size, file))
+    total = 0
+    for number, (_, size, file) in enumerate(sorted(files, reverse=True)):
+        total += size
+        if number >= MOST_FILES or total > MOST_BYTES:
+            file.unlink(missing_ok=True)

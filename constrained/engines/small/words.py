@@ -1,0 +1,77 @@
+"""What a message shares with a text by its letters alone, and a long message in pieces."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from constrained.engines.decoding.prompts import lettered
+from constrained.engines.small.encoder import Vectors, unit
+
+LETTERS = 512  # places that runs of letters are spread over
+MOST_PIECES = 12
+PIECE_WORDS = 5  # shorter sentences are read together with the next one
+_SENTENCE = re.compile(r"(?<=[.!?…;])\s+|\n+|\s+[–—]\s+")
+_WORD = re.compile(r"\w+")
+
+
+def letter_vectors(texts: Sequence[str]) -> Vectors:
+    """[text, LETTERS] unit vectors of the words and the runs of four letters in them, spread by a hash."""
+    found = np.zeros((len(texts), LETTERS), dtype=np.float32)
+    for row, text in enumerate(texts):
+        for place, value in _placed(text):
+            found[row, place] += value
+    return unit(found)
+
+
+@lru_cache(maxsize=20_000)
+def _placed(text: str) -> tuple[tuple[int, float], ...]:
+    runs = Counter([*lettered(text).split(), *_WORD.findall(text.lower())])
+    hashed = ((zlib.crc32(run.encode("utf-8", "replace")), count) for run, count in runs.items())
+    return tuple((code % LETTERS, (1 + math.log(count)) * (1 if code & 0x10000 else -1)) for code, count in hashed)
+
+
+def pieces(message: str) -> list[str]:
+    """The message whole, then, of one with several sentences, these: at most MOST_PIECES, and no word is left out."""
+    groups: list[str] = []
+    for sentence in filter(str.strip, _SENTENCE.split(message)):
+        if groups and len(groups[-1].split()) < PIECE_WORDS:
+            groups[-1] += " " + sentence.strip()
+        else:
+            groups.append(sentence.strip())
+    if len(groups) > 1 and len(groups[-1].split()) < 2:  # a closing "Thanks." is no sentence of its own
+        groups[-2:] = [" ".join(groups[-2:])]
+    if len(groups) < 2:
+        return [message]
+    share = math.ceil(len(groups) / MOST_PIECES)
+    return [message, *(" ".join(groups[at : at + share]) for at in range(0, len(groups), share))]
+
+
+@lru_cache(maxsize=10_000)
+def plain(text: str) -> str:
+    """Letters and digits alone, without case and accents, words parted by one space, a space at both ends."""
+    bare = "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
+    return f" {' '.join(_WORD.findall(bare.replace('’', '').replace(chr(39), '')))} "
+
+
+def mention(name: str, message: str) -> float:
+    """How far a message names something: 1 for the whole name, its last letters (a plural) aside; less for some of its words."""
+    wanted, said = plain(name), plain(message)
+    if not wanted.strip():
+        return 0.0
+    if wanted in said:
+        return 1.0
+    words, heard = wanted.split(), {_stem(word) for word in said.split()}
+    named = sum(len(word) for word in words if len(word) > 2 and _stem(word) in heard)
+    return named / sum(map(len, words))
+
+
+def _stem(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith(("s", "n", "e")) else word
