@@ -15,8 +15,8 @@ from constrained.engines.small.head import Floats, Head, Sample, fit_head
 from constrained.engines.small.store import VectorStore
 from constrained.engines.small.words import mention, plain
 
-DESCRIPTION = 0.3  # what a description counts beside examples
-BACKGROUND, REST_OF_DESK = 0.5, 0.3  # what a message that nobody answers counts, and one that something not allowed now answers
+BACKGROUND = {"option": 0.05, "heard": 0.2}  # what a message that nobody answers counts, against 1 for an example
+REST_OF_DESK = {"option": 0.02, "heard": 0.1}  # what a message of the desk counts that none of the candidates answers now
 NEAR = 0.6  # cosine from which such a message may belong to one of the candidates after all: it is left out
 MOST_BACKGROUND, MOST_REST = 120, 120
 COSINE, MENTION = 10.0, 6.0  # nats for a cosine of 1, and for a whole mention, where there are no examples
@@ -85,10 +85,9 @@ def make_head(choice: Choice, scene: PromptContext, store: VectorStore) -> Choic
         samples += [Sample(int(row), label, share) for row in store.add(texts)]
         if not group.no_match and choice.kind == "option":
             described = [text for text in (group.when, group.name) if text.strip()]
-            weight = DESCRIPTION if texts else 1.0
-            samples += [Sample(int(row), label, weight, is_message=False) for row in store.add(described)]
+            samples += [Sample(int(row), label, is_message=False) for row in store.add(described)]
     if none is not None:
-        samples += _outside(samples, none, scene, store)
+        samples += _outside(choice.kind, samples, none, scene, store)
     rows = np.asarray([sample.row for sample in samples], dtype=np.int64)
     return ChoiceHead(groups, fit_head(store.kernel(rows, rows), samples, len(groups), none))
 
@@ -98,7 +97,7 @@ def _evened(n: int) -> float:
     return float(np.sqrt(10 / max(n, 5)))
 
 
-def _outside(samples: Sequence[Sample], none: int, scene: PromptContext, store: VectorStore) -> list[Sample]:
+def _outside(kind: str, samples: Sequence[Sample], none: int, scene: PromptContext, store: VectorStore) -> list[Sample]:
     """Messages for "none of these": those near a candidate's example may belong to it, and are left out."""
     own = set(scene.background)
     known = {sample.row for sample in samples}
@@ -107,7 +106,7 @@ def _outside(samples: Sequence[Sample], none: int, scene: PromptContext, store: 
     free = [text for text in (*chatter(language), *_spread(foreign, MOST_BACKGROUND)) if text not in own]
     inside = np.asarray([sample.row for sample in samples if sample.label != none], dtype=np.int64)
     found: list[Sample] = []
-    for texts, weight in ((free, BACKGROUND), (_spread(scene.background, MOST_REST), REST_OF_DESK)):
+    for texts, weight in ((free, BACKGROUND[kind]), (_spread(scene.background, MOST_REST), REST_OF_DESK[kind])):
         rows = store.add(texts)
         is_far = store.cosines(rows, inside).max(1) < NEAR if len(inside) and len(rows) else np.ones(len(rows), dtype=bool)
         for row in rows[is_far].tolist():

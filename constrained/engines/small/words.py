@@ -18,8 +18,9 @@ from constrained.engines.small.encoder import Vectors, unit
 LETTERS = 512  # places that runs of letters are spread over
 MOST_PIECES = 12
 PIECE_WORDS = 5  # shorter sentences are read together with the next one
-_SENTENCE = re.compile(r"(?<=[.!?…;])\s+|\n+|\s+[–—]\s+")
+_SENTENCE = re.compile(r"(?<=[.!?…;])\s+|\n+|\s+[\u2013\u2014]\s+")
 _WORD = re.compile(r"\w+")
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019'`"))
 
 
 def letter_vectors(texts: Sequence[str]) -> Vectors:
@@ -58,7 +59,7 @@ def pieces(message: str) -> list[str]:
 def plain(text: str) -> str:
     """Letters and digits alone, without case and accents, words parted by one space, a space at both ends."""
     bare = "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))
-    return f" {' '.join(_WORD.findall(bare.replace('’', '').replace(chr(39), '')))} "
+    return f" {' '.join(_WORD.findall(bare.translate(_APOSTROPHES)))} "
 
 
 def mention(name: str, message: str) -> float:
