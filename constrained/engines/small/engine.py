@@ -63,13 +63,13 @@ class SmallEngine:
             deadline.check()
         texts = self._store_of(scene)
         message = words.pieces(scene.message)
-        vectors, letters = texts.encoder.vectors(message), words.letter_vectors(message)
+        vectors = texts.encoder.vectors(message)
         heads = []
         for choice in choices:
             if deadline is not None:
                 deadline.check()
             heads.append(self._head_of(choice, scene, texts) if evidence.has_examples(choice) else None)
-        near = texts.near(vectors, letters)
+        near = texts.near(message, vectors)
         found = []
         for choice, fitted in zip(choices, heads, strict=True):
             if deadline is not None:

@@ -15,8 +15,8 @@ from constrained.engines.small.head import Floats, Head, Sample, fit_head
 from constrained.engines.small.store import VectorStore
 from constrained.engines.small.words import mention, plain
 
-BACKGROUND = {"option": 0.05, "heard": 0.2}  # what a message that nobody answers counts, against 1 for an example
-REST_OF_DESK = {"option": 0.02, "heard": 0.1}  # what a message of the desk counts that none of the candidates answers now
+BACKGROUND = {"option": 0.05, "heard": 0.5}  # what a message that nobody answers counts, against 1 for an example
+REST_OF_DESK = {"option": 0.02, "heard": 0.3}  # what a message of the desk counts that none of the candidates answers now
 NEAR = 0.6  # cosine from which such a message may belong to one of the candidates after all: it is left out
 MOST_BACKGROUND, MOST_REST = 120, 120
 COSINE, MENTION = 10.0, 6.0  # nats for a cosine of 1, and for a whole mention, where there are no examples

@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 from constrained._durable_files import replace_file
 from constrained.engines.model_files import home
 from constrained.engines.small.encoder import SentenceEncoder, Vectors
-from constrained.engines.small.words import LETTERS, letter_vectors
+from constrained.engines.small.words import LETTERS, form_of, letter_vectors
 
 FORMAT = 1
 MOST_FILES = 64  # in the cache; one of a catalog of 1,000 examples takes 1.5 MB
 MOST_BYTES = 64 << 20
 WIDTH = 2.0  # of the kernel: how soon two texts are no neighbours any more
-LETTER_SHARE = 0.1  # of shared letters beside it; both chosen on draws of BANKING77, CLINC150 and the packs' examples (benchmarks/LOG.md)
+LETTER_SHARE = 0.1  # of shared letters beside it
+OTHER_POLARITY, OTHER_MOOD = 0.8, 0.9  # share that stays between a denial and an assertion, between a question and a statement
+# All of these were chosen on draws of BANKING77 and CLINC150 and on left-out examples of the packs (benchmarks/LOG.md).
+
+FORMS = np.kron([[1, OTHER_POLARITY], [OTHER_POLARITY, 1]], [[1, OTHER_MOOD], [OTHER_MOOD, 1]])  # [form, form]
 
 
 class VectorStore:
@@ -35,6 +39,7 @@ class VectorStore:
         self._places: dict[str, int] = {}
         self._vectors: Vectors = encoder.vectors(())
         self._letters: Vectors = np.zeros((0, LETTERS), dtype=np.float32)
+        self._forms = np.zeros(0, dtype=np.int64)
         self._lock = threading.Lock()
 
     def add(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -44,20 +49,22 @@ class VectorStore:
             if new:
                 made = self._kept(new)
                 self._letters = np.concatenate([self._letters, letter_vectors(new)])
+                self._forms = np.concatenate([self._forms, forms_of(new)])
                 self._vectors = np.concatenate([self._vectors, made])
                 self._places.update((text, len(self._places)) for text in new)
             return np.asarray([self._places[text] for text in texts], dtype=np.int64)
 
     def kernel(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
         """[row, other] how near the texts are: 1.1 for the same one, near 0 for strangers."""
-        vectors, letters = self._vectors, self._letters
-        return _kernel(vectors[rows] @ vectors[others].T, letters[rows] @ letters[others].T)
-
-    def near(self, vectors: Vectors, letters: Vectors) -> NDArray[np.float64]:
-        """[message, row] the same for messages, against every row that there is."""
         with self._lock:
-            rows, runs = self._vectors, self._letters
-        return _kernel(vectors @ rows.T, letters @ runs.T)
+            vectors, letters, forms = self._vectors, self._letters, self._forms
+        return _kernel(vectors[rows] @ vectors[others].T, letters[rows] @ letters[others].T) * FORMS[forms[rows][:, None], forms[others]]
+
+    def near(self, messages: Sequence[str], vectors: Vectors) -> NDArray[np.float64]:
+        """[message, row] the same for messages with these vectors, against every row that there is."""
+        with self._lock:
+            rows, letters, forms = self._vectors, self._letters, self._forms
+        return _kernel(vectors @ rows.T, letter_vectors(messages) @ letters.T) * FORMS[forms_of(messages)[:, None], forms]
 
     def cosines(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.asarray(self._vectors[rows] @ self._vectors[others].T, dtype=np.float64)
@@ -91,6 +98,11 @@ class VectorStore:
             _trim(file.parent)
         except OSError:
             return
+
+
+def forms_of(texts: Sequence[str]) -> NDArray[np.int64]:
+    """[text] whether it denies (2), and whether it asks (1)."""
+    return np.asarray([form_of(text) for text in texts], dtype=np.int64)
 
 
 def cache_folder() -> Path:

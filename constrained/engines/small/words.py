@@ -21,6 +21,25 @@ PIECE_WORDS = 5  # shorter sentences are read together with the next one
 _SENTENCE = re.compile(r"(?<=[.!?…;])\s+|\n+|\s+[\u2013\u2014]\s+")
 _WORD = re.compile(r"\w+")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019'`"))
+_DENIES = re.compile(
+    r"\b(?:no|not|never|none|nobody|nothing|nope|nah|without|neither|nor|cannot|cant|dont|wont|isnt|didnt"
+    r"|nunca|nada|nadie|ningun[oa]?|tampoco|jamás|sin"
+    r"|nicht|kein\w{0,2}|nie|niemals|nein|nichts|niemand"
+    r"|ne|pas|jamais|rien|aucun[e]?|personne|sans)\b|n['\u2019]t\b|\bn['\u2019]",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    r"[?\u00bf]|^\W*(?:who|what|when|where|why|how|which|is|are|was|were|do|does|did|can|could|would|will|may|should|have|has"
+    r"|qué|quién|cuándo|cuánto|cuánta|dónde|cómo|cuál|por qué"
+    r"|wer|was|wann|wo|warum|wieso|wie|welche[rs]?|kann|können|darf|ist|sind|gibt"
+    r"|qui|quand|où|pourquoi|comment|combien|quel(?:le)?s?|est-ce)\b",
+    re.IGNORECASE,
+)
+
+
+def form_of(text: str) -> int:
+    """2 for a text that denies, 1 for one that asks, 3 for both: what a sentence vector hardly tells."""
+    return 2 * bool(_DENIES.search(text)) + bool(_ASKS.search(text))
 
 
 def letter_vectors(texts: Sequence[str]) -> Vectors:
