@@ -116,9 +116,7 @@ class MiniLM:
     def vectors(self, texts: Sequence[str]) -> Vectors:
         rows: list[list[int]] = [one.ids for one in self._tokenizer.encode_batch(list(texts))]
         found = np.zeros((len(rows), 384), dtype=np.float32)
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-        for at in range(0, len(order), BATCH):
-            part = order[at : at + BATCH]
+        for part in _alike([len(row) for row in rows]):
             found[part] = self._pass([rows[index] for index in part])
         return found
 
@@ -129,6 +127,16 @@ class MiniLM:
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         (states,) = self._session.run(["last_hidden_state"], given)
         return unit((states * mask[:, :, None]).sum(1))
+
+
+def _alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices in groups of at most BATCH whose lengths hardly differ: padding costs as much as words."""
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if not groups or len(groups[-1]) == BATCH or lengths[index] > 1.2 * lengths[groups[-1][0]] + 1:
+            groups.append([])
+        groups[-1].append(index)
+    return groups
 
 
 class UniversalEncoder:

@@ -13,13 +13,15 @@ from typing import Final
 import numpy as np
 
 from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Distribution, ExtractionField, PromptContext
-from constrained.engines.small import background, evidence, head, store, words
+from constrained.engines.small import background, evidence, head, respell, store, words
 from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, MiniLM, SentenceEncoder, UniversalEncoder, Vectors, file_hash
 from constrained.engines.small.evidence import ChoiceHead
 from constrained.engines.small.head import Floats
+from constrained.engines.small.respell import Speller, make_speller
 from constrained.engines.small.store import VectorStore
 
 MOST_HEADS = 256
+MOST_SPELLERS = 32
 MOST_READ = 600  # characters that a pattern is looked for in
 CACHE: Final = "cache"  # the default folder of vectors
 
@@ -41,6 +43,7 @@ class SmallEngine:
         self._make = encoders or _encoder_of
         self._stores: dict[str, VectorStore] = {}
         self._heads: OrderedDict[tuple[object, ...], ChoiceHead] = OrderedDict()
+        self._spellers: OrderedDict[tuple[str, ...], Speller] = OrderedDict()
         self._lock = threading.RLock()
         self._identity = {
             "engine": "small",
@@ -62,7 +65,7 @@ class SmallEngine:
         if deadline is not None:
             deadline.check()
         texts = self._store_of(scene)
-        message = words.pieces(scene.message)
+        message = words.pieces(self._speller_of(scene).mend(scene.message))
         vectors = texts.encoder.vectors(message)
         heads = []
         for choice in choices:
@@ -98,6 +101,16 @@ class SmallEngine:
         found.add(scene.background)
         found.add([text for _, text in scene.listing])
         return found
+
+    def _speller_of(self, scene: PromptContext) -> Speller:
+        key = ("spelling", scene.static_id, scene.locale)
+        with self._lock:
+            if key not in self._spellers:
+                texts = (*scene.background, *(text for _, text in scene.listing))
+                self._spellers[key] = make_speller(texts, scene.locale.split("-")[0])
+                while len(self._spellers) > MOST_SPELLERS:
+                    self._spellers.popitem(last=False)
+            return self._spellers[key]
 
     def _head_of(self, choice: Choice, scene: PromptContext, texts: VectorStore) -> ChoiceHead:
         key = (scene.locale, *evidence.head_key(choice, scene))
@@ -152,6 +165,6 @@ def _version() -> str:
     """Of the code that makes heads, and of the texts that they learn from besides a desk's own."""
     digest = hashlib.sha256()
     files = [Path(str(module.__file__)) for module in (evidence, head, store, words)]
-    for file in (*files, *sorted(background.FOLDER.glob("*.txt")), background.PACKS):
+    for file in (*files, *sorted(background.FOLDER.glob("*.txt")), *sorted(respell.FOLDER.glob("*.txt")), background.PACKS):
         digest.update(file_hash(file).encode())
     return digest.hexdigest()
