@@ -114,7 +114,7 @@ class MiniLM:
         self.name, self.weights = ENGLISH.name, f"{ENGLISH.sha256[:16]}+{file_hash(VOCABULARY)[:16]}"
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        rows: list[list[int]] = [one.ids for one in self._tokenizer.encode_batch(list(texts))]
+        rows: list[list[int]] = [self._tokenizer.encode(text).ids for text in texts]  # in a batch it wakes all cores, for messages too
         found = np.zeros((len(rows), 384), dtype=np.float32)
         for part in _alike([len(row) for row in rows]):
             found[part] = self._pass([rows[index] for index in part])

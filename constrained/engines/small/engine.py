@@ -66,7 +66,7 @@ class SmallEngine:
             deadline.check()
         texts = self._store_of(scene)
         message = words.pieces(self._speller_of(scene).mend(scene.message))
-        vectors = texts.encoder.vectors(message)
+        vectors = texts.read(message)
         heads = []
         for choice in choices:
             if deadline is not None:
@@ -129,7 +129,7 @@ class SmallEngine:
 def _answer(choice: Choice, fitted: ChoiceHead | None, message: str, vectors: Vectors, near: Floats, texts: VectorStore) -> Distribution:
     if fitted is not None:
         needs_texts = any(len(group.candidates) > 1 for group in fitted.groups)
-        meanings = vectors[0] @ texts.encoder.vectors([one.text for one in choice.candidates]).T if needs_texts else None
+        meanings = vectors[0] @ texts.read([one.text for one in choice.candidates]).T if needs_texts else None
         logits = evidence.head_logits(fitted, choice, near, message, meanings)
         reason = "vectors and letters against the examples" + (", then the words of the replies" if needs_texts else "")
     elif choice.kind == "span":

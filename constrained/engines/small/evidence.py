@@ -19,6 +19,8 @@ BACKGROUND = {"option": 0.05, "heard": 0.5}  # what a message that nobody answer
 REST_OF_DESK = {"option": 0.02, "heard": 0.3}  # what a message of the desk counts that none of the candidates answers now
 NEAR = 0.6  # cosine from which such a message may belong to one of the candidates after all: it is left out
 MOST_BACKGROUND, MOST_REST = 120, 120
+MOST_SAMPLES = 1_500  # examples of a choice, evenly many of each candidate: more would take longer than two seconds to fit
+FEWEST_EACH = 5
 COSINE, MENTION = 10.0, 6.0  # nats for a cosine of 1, and for a whole mention, where there are no examples
 DOUBT = 0.55  # cosine that a candidate without examples and without mention has to reach against "none of these"
 DOUBT_YES = 0.65  # likewise, of a yes-or-no question
@@ -79,8 +81,9 @@ def make_head(choice: Choice, scene: PromptContext, store: VectorStore) -> Choic
     groups = grouped(choice)
     none = next((at for at, group in enumerate(groups) if group.no_match), None)
     samples: list[Sample] = []
+    most = max(FEWEST_EACH, MOST_SAMPLES // len(groups))
     for label, group in enumerate(groups):
-        texts = list(dict.fromkeys(group.texts))
+        texts = _spread(list(dict.fromkeys(group.texts)), most)
         share = 1.0 if choice.kind != "option" else _evened(len(texts))
         samples += [Sample(int(row), label, share) for row in store.add(texts)]
         if not group.no_match and choice.kind == "option":
@@ -189,4 +192,4 @@ def span_logits(choice: Choice, message: str) -> Floats:
 def meanings_of(choice: Choice, vectors: Vectors, store: VectorStore) -> Floats:
     """[candidate] cosine of the message, by its best piece, to what a candidate is called (a yes: to the question)."""
     names = [choice.question if one.key == "yes" and choice.question else one.name or one.text for one in choice.candidates]
-    return np.asarray((vectors @ store.encoder.vectors(names).T).max(0), dtype=np.float64)
+    return np.asarray((vectors @ store.read(names).T).max(0), dtype=np.float64)

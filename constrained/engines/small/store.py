@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from constrained.engines.small.words import LETTERS, form_of, letter_vectors
 FORMAT = 1
 MOST_FILES = 64  # in the cache; one of a catalog of 1,000 examples takes 1.5 MB
 MOST_BYTES = 64 << 20
+MOST_READ = 512  # texts besides the rows that are remembered in memory
 WIDTH = 2.0  # of the kernel: how soon two texts are no neighbours any more
 LETTER_SHARE = 0.1  # of shared letters beside it
 OTHER_POLARITY, OTHER_MOOD = 0.8, 0.9  # share that stays between a denial and an assertion, between a question and a statement
@@ -40,6 +42,7 @@ class VectorStore:
         self._vectors: Vectors = encoder.vectors(())
         self._letters: Vectors = np.zeros((0, LETTERS), dtype=np.float32)
         self._forms = np.zeros(0, dtype=np.int64)
+        self._read: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -53,6 +56,18 @@ class VectorStore:
                 self._vectors = np.concatenate([self._vectors, made])
                 self._places.update((text, len(self._places)) for text in new)
             return np.asarray([self._places[text] for text in texts], dtype=np.int64)
+
+    def read(self, texts: Sequence[str]) -> Vectors:
+        """[text, hidden] vectors of messages and names, which are no rows: the last ones are remembered, since a turn asks twice."""
+        with self._lock:
+            new = [text for text in dict.fromkeys(texts) if text not in self._read]
+        made = dict(zip(new, self.encoder.vectors(new), strict=True)) if new else {}
+        with self._lock:
+            found = [made[text] if text in made else self._read.get(text) for text in texts]
+            self._read.update(made)
+            while len(self._read) > MOST_READ:
+                self._read.popitem(last=False)
+        return np.stack([one if one is not None else self.encoder.vectors([text])[0] for one, text in zip(found, texts, strict=True)])
 
     def kernel(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
         """[row, other] how near the texts are: 1.1 for the same one, near 0 for strangers."""
