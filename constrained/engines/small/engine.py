@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Distribution, ExtractionField, PromptContext
 from constrained.engines.small import background, evidence, head, respell, store, words
@@ -72,12 +73,14 @@ class SmallEngine:
             if deadline is not None:
                 deadline.check()
             heads.append(self._head_of(choice, scene, texts) if evidence.has_examples(choice) else None)
-        near = texts.near(message, vectors)
+        kinds = {choice.kind for choice, fitted in zip(choices, heads, strict=True) if fitted}
+        near = {kind: texts.near(kind, message, vectors) for kind in kinds}
+        forms = words.forms_of(message)
         found = []
         for choice, fitted in zip(choices, heads, strict=True):
             if deadline is not None:
                 deadline.check()
-            found.append(_answer(choice, fitted, scene.message, vectors, near, texts))
+            found.append(_answer(choice, fitted, scene.message, vectors, near, forms, texts))
         return found
 
     def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
@@ -126,11 +129,19 @@ class SmallEngine:
         return made
 
 
-def _answer(choice: Choice, fitted: ChoiceHead | None, message: str, vectors: Vectors, near: Floats, texts: VectorStore) -> Distribution:
+def _answer(
+    choice: Choice,
+    fitted: ChoiceHead | None,
+    message: str,
+    vectors: Vectors,
+    near: Mapping[str, Floats],
+    forms: NDArray[np.int64],
+    texts: VectorStore,
+) -> Distribution:
     if fitted is not None:
         needs_texts = any(len(group.candidates) > 1 for group in fitted.groups)
         meanings = vectors[0] @ texts.read([one.text for one in choice.candidates]).T if needs_texts else None
-        logits = evidence.head_logits(fitted, choice, near, message, meanings)
+        logits = evidence.head_logits(fitted, choice, near[choice.kind], forms, message, meanings)
         reason = "vectors and letters against the examples" + (", then the words of the replies" if needs_texts else "")
     elif choice.kind == "span":
         logits, reason = evidence.span_logits(choice, message), "the span that was found, and whether it was corrected"

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from constrained.engines.protocol import Candidate, Choice, PromptContext
 from constrained.engines.small.background import chatter, other_desks
 from constrained.engines.small.encoder import Vectors
 from constrained.engines.small.head import Floats, Head, Sample, fit_head
 from constrained.engines.small.store import VectorStore
-from constrained.engines.small.words import mention, plain
+from constrained.engines.small.words import DENIES, mention, plain
 
-BACKGROUND = {"option": 0.05, "heard": 0.5}  # what a message that nobody answers counts, against 1 for an example
-REST_OF_DESK = {"option": 0.02, "heard": 0.3}  # what a message of the desk counts that none of the candidates answers now
+BACKGROUND = {"option": 0.05, "heard": 0.3}  # what a message that nobody answers counts, against 1 for an example
+REST_OF_DESK = {"option": 0.02, "heard": 0.15}  # what a message of the desk counts that none of the candidates answers now
 NEAR = 0.6  # cosine from which such a message may belong to one of the candidates after all: it is left out
+DENIED, MOST_DENIED = 0.02, 5  # what a candidate's example counts when it is denied, for "none of these", and how many of each
 MOST_BACKGROUND, MOST_REST = 120, 120
 MOST_SAMPLES = 1_500  # examples of a choice, evenly many of each candidate: more would take longer than two seconds to fit
 FEWEST_EACH = 5
@@ -89,10 +92,32 @@ def make_head(choice: Choice, scene: PromptContext, store: VectorStore) -> Choic
         if not group.no_match and choice.kind == "option":
             described = [text for text in (group.when, group.name) if text.strip()]
             samples += [Sample(int(row), label, is_message=False) for row in store.add(described)]
+        if not group.no_match and group.name == "yes":
+            samples += [Sample(int(row), label, is_message=False) for row in store.add([choice.question] if choice.question else [])]
     if none is not None:
         samples += _outside(choice.kind, samples, none, scene, store)
-    rows = np.asarray([sample.row for sample in samples], dtype=np.int64)
-    return ChoiceHead(groups, fit_head(store.kernel(rows, rows), samples, len(groups), none))
+    samples = [replace(one, form=int(form)) for one, form in zip(samples, store.forms(_rows(samples)), strict=True)]
+    if none is not None and choice.kind == "option":
+        samples += _denied(samples, none)
+    kernel = store.kernel(choice.kind, _rows(samples), np.asarray([sample.form for sample in samples], dtype=np.int64))
+    return ChoiceHead(groups, fit_head(choice.kind, kernel, samples, len(groups), none))
+
+
+def _rows(samples: Sequence[Sample]) -> NDArray[np.int64]:
+    return np.asarray([sample.row for sample in samples], dtype=np.int64)
+
+
+def _denied(samples: Sequence[Sample], none: int) -> list[Sample]:
+    """What candidates answer, denied, is none of these: "do not cancel it" is near "cancel it" for every encoder."""
+    counts: Counter[int] = Counter()
+    found = []
+    for one in samples:
+        if one.label == none or one.form & DENIES:
+            continue
+        counts[one.label] += one.is_message
+        if counts[one.label] <= MOST_DENIED or not one.is_message:
+            found.append(Sample(one.row, none, DENIED, is_message=False, form=one.form | DENIES))
+    return found
 
 
 def _evened(n: int) -> float:
@@ -126,16 +151,16 @@ def _spread(messages: Sequence[str], n: int) -> list[str]:
     return [messages[index * len(messages) // n] for index in range(n)]
 
 
-def head_logits(found: ChoiceHead, choice: Choice, near: Floats, message: str, texts: Floats | None) -> Floats:
+def head_logits(found: ChoiceHead, choice: Choice, near: Floats, forms: NDArray[np.int64], message: str, texts: Floats | None) -> Floats:
     """[candidate] nats, of a message in pieces.
 
     A class counts by its best piece, half of it by the whole message; "none of these" by the piece that says it least: one request
     in a long letter is a request.
 
     Args:
-        near: [piece, row], the whole message first. texts: [candidate] cosine of the message to what would be said.
+        near: [piece, row], the whole message first. forms: [piece]. texts: [candidate] cosine of the message to what would be said.
     """
-    scores = found.head.scores(near)
+    scores = found.head.scores(near, forms)
     mixed = scores[0].copy()
     if len(scores) > 1:
         mixed = np.maximum(scores[0], (scores[0] + scores[1:].max(0)) / 2) if len(scores) <= 3 else scores.max(0)

@@ -15,13 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from constrained.engines.small.words import FORMS
+
 Floats = NDArray[np.float64]
 RIDGE = 0.1
 TEMPERATURES = np.geomspace(0.03, 0.4, 24)
 TEMPERATURE = 0.1  # where there are too few messages to choose one
 FEWEST = 8
-NOTHING_NEAR = 0.1  # the score that "none of these" has where nothing is near; chosen on CLINC150's training part (benchmarks/LOG.md)
-NONE_SHARE = 0.2  # of the messages, that nothing allowed answers
+NOTHING_NEAR = {
+    "option": 0.1,
+    "heard": -5.0,
+}  # the score that "none of these" has where nothing is near; chosen on CLINC150's training part (benchmarks/LOG.md)
+NONE_SHARE = {"option": 0.2, "heard": 0.5}  # of the messages a head is calibrated for, that none of its candidates answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,14 @@ class Sample:
 
     Attributes:
         row: of the store. label: its class. weight: what it counts, against 1 for an example. is_message: whether it
-            may be left out to calibrate; a description is no message.
+            may be left out to calibrate; a description is no message. form: of the text, or the one that it is read in.
     """
 
     row: int
     label: int
     weight: float = 1.0
     is_message: bool = True
+    form: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,30 +50,34 @@ class Head:
     """Scores of classes.
 
     Attributes:
-        rows: [sample] of the store. alpha: [sample, class]. none: the class of "none of these"; None where there is none.
+        kind: of the choice. rows, forms: [sample] of the store. alpha: [sample, class].
+        none: the class of "none of these"; None where there is none.
         temperature: divides scores. left_out: share of messages that were right while left out; NaN with too few.
     """
 
+    kind: str
     rows: NDArray[np.int64]
+    forms: NDArray[np.int64]
     alpha: Floats
     none: int | None
     temperature: float
     left_out: float
 
-    def scores(self, near: Floats) -> Floats:
-        """[message, class] out of [message, row of the store]."""
-        return near[:, self.rows] @ self.alpha
+    def scores(self, near: Floats, forms: NDArray[np.int64]) -> Floats:
+        """[message, class] out of [message, row of the store] and the messages' forms."""
+        found: Floats = (near[:, self.rows] * FORMS[forms[:, None], self.forms]) @ self.alpha
+        return found
 
     def logits(self, scores: Floats) -> Floats:
         """[..., class] nats."""
-        return _logits(scores, self.none, self.temperature)
+        return _logits(scores, self.none, self.temperature, NOTHING_NEAR[self.kind])
 
     @property
     def hash(self) -> str:
         return hashlib.sha256(np.round(self.alpha, 6).tobytes() + np.float64(self.temperature).tobytes()).hexdigest()
 
 
-def fit_head(kernel: Floats, samples: Sequence[Sample], n: int, none: int | None) -> Head:
+def fit_head(kind: str, kernel: Floats, samples: Sequence[Sample], n: int, none: int | None) -> Head:
     """The head of ``n`` classes.
 
     Args:
@@ -82,22 +92,23 @@ def fit_head(kernel: Floats, samples: Sequence[Sample], n: int, none: int | None
     left_out = (targets - alpha / np.diag(inverse)[:, None])[messages]
     right, counts = labels[messages], weights[messages].copy()
     rows = np.asarray([sample.row for sample in samples], dtype=np.int64)
+    forms = np.asarray([sample.form for sample in samples], dtype=np.int64)
     if len(right) < FEWEST:
-        return Head(rows, alpha, none, TEMPERATURE, float("nan"))
+        return Head(kind, rows, forms, alpha, none, TEMPERATURE, float("nan"))
     if none is not None and 0 < counts[right == none].sum() < counts.sum():
         outside = right == none
-        counts[outside] *= NONE_SHARE / counts[outside].sum()
-        counts[~outside] *= (1 - NONE_SHARE) / counts[~outside].sum()
-    losses = [_loss(_logits(left_out, none, one), right, counts) for one in TEMPERATURES]
+        counts[outside] *= NONE_SHARE[kind] / counts[outside].sum()
+        counts[~outside] *= (1 - NONE_SHARE[kind]) / counts[~outside].sum()
+    losses = [_loss(_logits(left_out, none, one, NOTHING_NEAR[kind]), right, counts) for one in TEMPERATURES]
     best = float(TEMPERATURES[int(np.argmin(losses))])
-    hit = float(np.average(_logits(left_out, none, best).argmax(1) == right, weights=counts))
-    return Head(rows, alpha, none, best, hit)
+    hit = float(np.average(_logits(left_out, none, best, NOTHING_NEAR[kind]).argmax(1) == right, weights=counts))
+    return Head(kind, rows, forms, alpha, none, best, hit)
 
 
-def _logits(scores: Floats, none: int | None, temperature: float) -> Floats:
+def _logits(scores: Floats, none: int | None, temperature: float, nothing_near: float) -> Floats:
     found = scores / temperature
     if none is not None:
-        found[..., none] = np.logaddexp(found[..., none], NOTHING_NEAR / temperature)
+        found[..., none] = np.logaddexp(found[..., none], nothing_near / temperature)
     return found
 
 

@@ -15,18 +15,15 @@ from numpy.typing import NDArray
 from constrained._durable_files import replace_file
 from constrained.engines.model_files import home
 from constrained.engines.small.encoder import SentenceEncoder, Vectors
-from constrained.engines.small.words import LETTERS, form_of, letter_vectors
+from constrained.engines.small.words import FORMS, LETTERS, forms_of, letter_vectors
 
 FORMAT = 1
 MOST_FILES = 64  # in the cache; one of a catalog of 1,000 examples takes 1.5 MB
 MOST_BYTES = 64 << 20
 MOST_READ = 512  # texts besides the rows that are remembered in memory
-WIDTH = 2.0  # of the kernel: how soon two texts are no neighbours any more
+WIDTHS = {"option": 2.0, "heard": 1.0}  # of the kernel, by kind of choice: how soon two texts are no neighbours any more
 LETTER_SHARE = 0.1  # of shared letters beside it
-OTHER_POLARITY, OTHER_MOOD = 0.8, 0.9  # share that stays between a denial and an assertion, between a question and a statement
-# All of these were chosen on draws of BANKING77 and CLINC150 and on left-out examples of the packs (benchmarks/LOG.md).
-
-FORMS = np.kron([[1, OTHER_POLARITY], [OTHER_POLARITY, 1]], [[1, OTHER_MOOD], [OTHER_MOOD, 1]])  # [form, form]
+# Both were chosen on draws of BANKING77 and CLINC150 and on left-out examples of the packs (benchmarks/LOG.md).
 
 
 class VectorStore:
@@ -69,20 +66,26 @@ class VectorStore:
                 self._read.popitem(last=False)
         return np.stack([one if one is not None else self.encoder.vectors([text])[0] for one, text in zip(found, texts, strict=True)])
 
-    def kernel(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-        """[row, other] how near the texts are: 1.1 for the same one, near 0 for strangers."""
+    def kernel(self, kind: str, rows: NDArray[np.int64], forms: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[row, row] how near texts are when they have these forms: 1.1 for the same one, near 0 for strangers."""
         with self._lock:
-            vectors, letters, forms = self._vectors, self._letters, self._forms
-        return _kernel(vectors[rows] @ vectors[others].T, letters[rows] @ letters[others].T) * FORMS[forms[rows][:, None], forms[others]]
+            vectors, letters = self._vectors[rows], self._letters[rows]
+        return _kernel(kind, vectors @ vectors.T, letters @ letters.T) * FORMS[forms[:, None], forms]
 
-    def near(self, messages: Sequence[str], vectors: Vectors) -> NDArray[np.float64]:
-        """[message, row] the same for messages with these vectors, against every row that there is."""
+    def near(self, kind: str, messages: Sequence[str], vectors: Vectors) -> NDArray[np.float64]:
+        """[message, row] the same for messages with these vectors against every row that there is, whatever their forms."""
         with self._lock:
-            rows, letters, forms = self._vectors, self._letters, self._forms
-        return _kernel(vectors @ rows.T, letter_vectors(messages) @ letters.T) * FORMS[forms_of(messages)[:, None], forms]
+            rows, letters = self._vectors, self._letters
+        return _kernel(kind, vectors @ rows.T, letter_vectors(messages) @ letters.T)
+
+    def forms(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        with self._lock:
+            return self._forms[rows]
 
     def cosines(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(self._vectors[rows] @ self._vectors[others].T, dtype=np.float64)
+        with self._lock:
+            vectors = self._vectors
+        return np.asarray(vectors[rows] @ vectors[others].T, dtype=np.float64)
 
     def _kept(self, texts: Sequence[str]) -> Vectors:
         """Vectors out of the cache, where a file of exactly these texts by exactly this encoder is there; else made and kept."""
@@ -115,17 +118,12 @@ class VectorStore:
             return
 
 
-def forms_of(texts: Sequence[str]) -> NDArray[np.int64]:
-    """[text] whether it denies (2), and whether it asks (1)."""
-    return np.asarray([form_of(text) for text in texts], dtype=np.int64)
-
-
 def cache_folder() -> Path:
     return home() / "vectors"
 
 
-def _kernel(cosines: Vectors, letters: Vectors) -> NDArray[np.float64]:
-    return np.asarray(np.exp(WIDTH * (cosines - 1)) + LETTER_SHARE * letters, dtype=np.float64)
+def _kernel(kind: str, cosines: Vectors, letters: Vectors) -> NDArray[np.float64]:
+    return np.asarray(np.exp(WIDTHS[kind] * (cosines - 1)) + LETTER_SHARE * letters, dtype=np.float64)
 
 
 def _trim(folder: Path) -> None:

@@ -11,24 +11,28 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from constrained.engines.decoding.prompts import lettered
 from constrained.engines.small.encoder import Vectors, unit
 
 LETTERS = 512  # places that runs of letters are spread over
 MOST_PIECES = 12
+DENIES = 2
+OTHER_POLARITY, OTHER_MOOD = 0.8, 0.9  # share that stays between a denial and an assertion, between a question and a statement
+FORMS = np.kron([[1, OTHER_POLARITY], [OTHER_POLARITY, 1]], [[1, OTHER_MOOD], [OTHER_MOOD, 1]])  # [form, form]
 PIECE_WORDS = 5  # shorter sentences are read together with the next one
 _SENTENCE = re.compile(r"(?<=[.!?…;])\s+|\n+|\s+[\u2013\u2014]\s+")
 _WORD = re.compile(r"\w+")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019'`"))
-_DENIES = re.compile(
+_DENIAL = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|nope|nah|without|neither|nor|cannot|cant|dont|wont|isnt|didnt"
     r"|nunca|nada|nadie|ningun[oa]?|tampoco|jamás|sin"
     r"|nicht|kein\w{0,2}|nie|niemals|nein|nichts|niemand"
     r"|ne|pas|jamais|rien|aucun[e]?|personne|sans)\b|n['\u2019]t\b|\bn['\u2019]",
     re.IGNORECASE,
 )
-_ASKS = re.compile(
+_QUESTION = re.compile(
     r"[?\u00bf]|^\W*(?:who|what|when|where|why|how|which|is|are|was|were|do|does|did|can|could|would|will|may|should|have|has"
     r"|qué|quién|cuándo|cuánto|cuánta|dónde|cómo|cuál|por qué"
     r"|wer|was|wann|wo|warum|wieso|wie|welche[rs]?|kann|können|darf|ist|sind|gibt"
@@ -38,8 +42,13 @@ _ASKS = re.compile(
 
 
 def form_of(text: str) -> int:
-    """2 for a text that denies, 1 for one that asks, 3 for both: what a sentence vector hardly tells."""
-    return 2 * bool(_DENIES.search(text)) + bool(_ASKS.search(text))
+    """DENIES for a text that denies, 1 for one that asks, 3 for both: what a sentence vector hardly tells."""
+    return DENIES * bool(_DENIAL.search(text)) + bool(_QUESTION.search(text))
+
+
+def forms_of(texts: Sequence[str]) -> NDArray[np.int64]:
+    """[text] ``form_of`` each."""
+    return np.asarray([form_of(text) for text in texts], dtype=np.int64)
 
 
 def letter_vectors(texts: Sequence[str]) -> Vectors:

@@ -99,6 +99,16 @@ def test_an_example_of_the_fallback_is_answered_by_the_fallback(engine):
         assert best(choice, engine.choose([choice], scene(message))[0]) == "2:pardon"
 
 
+@pytest.mark.parametrize("message", ["do not cancel my booking", "I don't want to cancel my booking", "never cancel my booking"])
+def test_a_denied_request_is_not_the_request(engine, message):
+    cancel = Candidate("0:cancel", "Done.", "wants to cancel", ("cancel my booking", "please cancel it", "I want to cancel"), name="cancel")
+    hours = Candidate("1:hours", "From nine.", "asks for hours", ("when do you open", "are you open today"), name="hours")
+    choice = Choice("reply", "option", (cancel, hours, Candidate("2:rest", "Pardon?", no_match=True, name="rest")))
+    plain, denied = (engine.choose([choice], scene(text))[0].probabilities[0] for text in ("cancel my booking", message))
+    assert plain > 0.8
+    assert denied < 0.5
+
+
 def test_a_question_is_answered_by_its_examples(engine):
     assert best(THREAT, engine.choose([THREAT], scene("I'll burn this place down"))[0]) == "yes"
     assert best(THREAT, engine.choose([THREAT], scene("lovely weather in the mountains"))[0]) == "no"
@@ -246,15 +256,15 @@ def test_left_out_scores_are_those_of_a_head_without_the_message(seed):
     for out in samples:
         kept = [one for one in samples if one is not out]
         rows = [one.row for one in kept]
-        found = fit_head(kernel[np.ix_(rows, rows)], kept, 3, None)
-        hits += out.weight * (found.scores(kernel[[out.row]])[0].argmax() == out.label)
+        found = fit_head("heard", kernel[np.ix_(rows, rows)], kept, 3, None)
+        hits += out.weight * (found.scores(kernel[[out.row]], np.zeros(1, dtype=np.int64))[0].argmax() == out.label)
         weights += out.weight
-    assert fit_head(kernel, samples, 3, None).left_out == pytest.approx(hits / weights)
+    assert fit_head("heard", kernel, samples, 3, None).left_out == pytest.approx(hits / weights)
 
 
 def test_the_same_samples_give_the_same_head():
     kernel, samples = _problem(0)
-    assert fit_head(kernel, samples, 3, 2).hash == fit_head(kernel, samples, 3, 2).hash
+    assert fit_head("heard", kernel, samples, 3, 2).hash == fit_head("heard", kernel, samples, 3, 2).hash
 
 
 # -- words -----------------------------------------------------------------------------------------------------------
