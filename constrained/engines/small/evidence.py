@@ -24,6 +24,7 @@ DENIED, MOST_DENIED = 0.02, 5  # what a candidate's example counts when it is de
 MOST_BACKGROUND, MOST_REST = 120, 120
 MOST_SAMPLES = 1_500  # examples of a choice, evenly many of each candidate: more would take longer than two seconds to fit
 FEWEST_EACH = 5
+FEW_PIECES = 3  # the whole and two sentences
 COSINE, MENTION = 10.0, 6.0  # nats for a cosine of 1, and for a whole mention, where there are no examples
 DOUBT = 0.55  # cosine that a candidate without examples and without mention has to reach against "none of these"
 DOUBT_YES = 0.65  # likewise, of a yes-or-no question
@@ -154,20 +155,22 @@ def _spread(messages: Sequence[str], n: int) -> list[str]:
 def head_logits(found: ChoiceHead, choice: Choice, near: Floats, forms: NDArray[np.int64], message: str, texts: Floats | None) -> Floats:
     """[candidate] nats, of a message in pieces.
 
-    A class counts by its best piece, half of it by the whole message; "none of these" by the piece that says it least: one request
-    in a long letter is a request.
+    A class counts by the piece that speaks most for it against "none of these" in that same piece: one request in a long letter is a
+    request. Of two sentences, half counts by the message as a whole.
 
     Args:
         near: [piece, row], the whole message first. forms: [piece]. texts: [candidate] cosine of the message to what would be said.
     """
-    scores = found.head.scores(near, forms)
-    mixed = scores[0].copy()
-    if len(scores) > 1:
-        mixed = np.maximum(scores[0], (scores[0] + scores[1:].max(0)) / 2) if len(scores) <= 3 else scores.max(0)
-        none = found.head.none
-        if none is not None:
-            mixed[none] = scores[:, none].min()
-    logits = found.head.logits(mixed[None])[0]
+    by_piece = found.head.logits(found.head.scores(near, forms))
+    none = found.head.none
+    if none is not None:
+        by_piece = by_piece - by_piece[:, none : none + 1]
+    logits = by_piece[0]
+    if len(by_piece) > 1:
+        best = by_piece[1:].max(0)
+        if found.head.kind == "heard" and none is not None:  # each sentence is one more chance of a false alarm
+            best = np.where(np.arange(len(best)) == none, best, best - np.log(len(by_piece) - 1) / 2)
+        logits = np.maximum(logits, (logits + best) / 2 if len(by_piece) <= FEW_PIECES else best)
     result = np.full(len(choice.candidates), -np.inf)
     for group, value in zip(found.groups, logits, strict=True):
         result[list(group.candidates)] = value + _within([choice.candidates[index] for index in group.candidates], message, texts, group)
