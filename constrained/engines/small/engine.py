@@ -73,7 +73,7 @@ class SmallEngine:
             if deadline is not None:
                 deadline.check()
             heads.append(self._head_of(choice, scene, texts) if evidence.has_examples(choice) else None)
-        kinds = {choice.kind for choice, fitted in zip(choices, heads, strict=True) if fitted}
+        kinds: set[str] = {choice.kind for choice, fitted in zip(choices, heads, strict=True) if fitted}
         near = {kind: texts.near(kind, message, vectors) for kind in kinds}
         forms = words.forms_of(message)
         found = []
