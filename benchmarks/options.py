@@ -17,6 +17,7 @@ PARTS = {
     "prove": ("packs", "repeat"),
     "choice": ("golden", "test", "dev", "rules", "fitted"),
     "serve": ("rules", "deadlines", "kills"),
+    "small": ("few", "none", "clinc"),
     "fit": ("none", "few", "all", "butler", "clinc", "read"),
     "tune": ("few", "all", "clinc"),
     "rules": ("none", "few", "peers"),

@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 
 def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: str | Path | None = None) -> Engine:
-    """A TransformersEngine for a known model's name, a folder, a GGUF file or a hub id.
+    """A TransformersEngine for a known model's name, a folder, a GGUF file or a hub id; a SmallEngine for "small".
 
     Args:
         adapter: the folder that ``constrained tune`` wrote. fitted: the one that ``constrained fit`` wrote.
@@ -33,6 +33,8 @@ def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: st
     Raises ModelNotFoundError, with the command that gets the model, AdapterError, CalibrationError or EngineError.
     """
     name = str(model)
+    if name == model_files.SMALL_MODEL:
+        return _load_small(adapter, fitted)
     if model_files.known_model(name) and model_files.locate_model(name) is None:
         raise model_files.model_not_found(name)
     for variable, value in ENVIRONMENT.items():  # before torch is imported; a user's own setting stands
@@ -49,6 +51,20 @@ def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: st
                 hint="pip install 'constrained[transformers]'; without a model the rules alone choose",
             ) from error
         return TransformersEngine(name, adapter=adapter, fitted=fitted)
+
+
+def _load_small(adapter: str | Path | None, fitted: str | Path | None) -> Engine:
+    if adapter is not None or fitted is not None:
+        raise EngineError("the small engine fits itself at load", hint="give no adapter and no calibration, or name a language model")
+    try:
+        from constrained.engines.small.engine import SmallEngine
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "numpy":
+            raise
+        raise EngineError(
+            f"the small engine needs a package that is not installed: {error.name}", hint="pip install 'constrained[small]'"
+        ) from error
+    return SmallEngine()
 
 
 def load_vllm(model: str | Path, urls: Sequence[str], *, served_as: str | None = None) -> Engine:

@@ -27,6 +27,7 @@ from constrained._durable_files import move_folder_into_place
 from constrained.errors import EngineError, ModelNotFoundError
 
 DEFAULT_MODEL = "smollm2-135m"
+SMALL_MODEL = "small"  # no language model: engines/small; its weights come with the extra of that name
 HOME_VARIABLE = "CONSTRAINED_HOME"
 
 Progress = Callable[[str, int, int], None]
