@@ -114,6 +114,7 @@ def choose_option(
     abstained = not answers and rest is not None and chosen is not rest and share < threshold
     if abstained and rest is not None:
         chosen, why = rest, f"{why}, less than the threshold {threshold:.0%}"
+    abstained = abstained or (chosen is rest and plain is rest and best is not rest)  # as the probabilities alone would have
     place = next(index for index, option in enumerate(options) if option is best)
     if withheld[place] and chosen is not best:
         why = f"{best.id} has {probability:.0%} and is an act: {withheld[place]}; {why}"
