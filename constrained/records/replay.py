@@ -185,7 +185,8 @@ def ruled_then(policy: Policy, record: Record, options: Sequence[Option], probab
 def by_rules(record: Record, options: Sequence[Option], fallback: str) -> Option:
     """As without a model. A turn that was late with one: by the rule of its time, that of ``choose_late`` or the one before it."""
     harmless = [option for option in options if not option.effects]
-    is_late = record.versions.get("engine") != "none" and len(options) > 1
+    had_engine = record.versions.get("engine") != "none" or "degraded" in record.versions  # one that failed, or had no time
+    is_late = had_engine and len(options) > 1
     if is_late and record.format >= RULED_FORMAT:
         return choose_late(options, fallback, record.said)
     return most_salient(harmless if is_late and harmless else options, record.said)

@@ -82,10 +82,11 @@ def test_verify_says_how_far_the_signatures_reach(audit, log, key):
 def test_verify_names_the_first_bad_record(audit, tmp_path):
     path = talk(tmp_path / "audit.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:3], lines[3].replace(b"4111", b"4112"), *lines[4:]]))
+    nth = next(index for index, line in enumerate(lines) if index and b"4111" in line)
+    path.write_bytes(b"".join([*lines[:nth], lines[nth].replace(b"4111", b"4112"), *lines[nth + 1 :]]))
     done = audit("verify", path)
     assert done.status == 1
-    assert f"{path}: record 4: the hash does not fit the record" in done.err
+    assert f"{path}: record {nth + 1}: the hash does not fit the record" in done.err
 
 
 def test_show_is_redacted_unless_asked(audit, log):

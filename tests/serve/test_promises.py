@@ -219,7 +219,7 @@ def test_no_word_of_a_failing_engine_leaves(policies, tmp_path):
         found = client.post("/v1/turns", json={"pack": "library", "message": "a secret"})
         asked = {"state": "a secret", "questions": {"q": {"type": "noul", "instructions": "?"}}}
         refused = client.post("/v1/systemone", json=asked)
-    assert (found.status_code, found.json()["source"], found.json()["degraded"]) == (200, "rules", "EngineError")
+    assert (found.status_code, found.json()["source"], found.json()["degraded"]) == (200, "fallback", "EngineError")
     assert (refused.status_code, refused.json()["error"]["type"]) == (503, "EngineError")
     for text in (found.text, refused.text, stream.getvalue(), (tmp_path / "log").read_text()):
         assert WROTE not in text

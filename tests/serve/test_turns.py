@@ -55,7 +55,7 @@ def test_any_message_gets_an_approved_reply(start, policies, message, seed):
 
 def test_a_failing_engine_is_told_and_nothing_has_effects(start):
     reply = turn(start({"broken": SabotagedEngine("raises")}), "hello", state={"owed": "5"})
-    assert (reply["source"], reply["effects"]) == ("rules", [])
+    assert (reply["source"], reply["effects"]) == ("fallback", [])
     assert "RuntimeError" in reply["degraded"]
     assert reply["record"]["versions"]["engine"] == "none"
 
@@ -186,8 +186,8 @@ def test_a_deadline_is_kept_by_the_rules_though_the_engine_hangs(start):
     client = start({"hanging": engine})
     try:
         reply = turn(client, "hello", state={"owed": "5"}, within=0.05)
-        assert (reply["source"], reply["decision"]["mode"], reply["effects"]) == ("rules", "rules", [])
-        assert turn(client, "hello", within=0.0)["source"] == "rules"
+        assert (reply["source"], reply["decision"]["mode"], reply["effects"]) == ("fallback", "rules", [])
+        assert turn(client, "hello", within=0.0)["source"] == "fallback"
     finally:
         engine.go.set()
 
@@ -196,7 +196,7 @@ def test_the_server_has_a_deadline_of_its_own(start):
     engine = Hanging()
     client = start({"hanging": engine}, within=0.05)
     try:
-        assert turn(client, "hello")["source"] == "rules"
+        assert turn(client, "hello")["source"] == "fallback"
     finally:
         engine.go.set()
 

@@ -37,7 +37,7 @@ def test_it_is_killed_in_a_conversation_and_comes_back(start, port, policies):
     with serving(port=port):
         engine.servers._servers[0].until_s = 0.0
         again = turn(client, conversation="c")
-    assert [one["source"] for one in (before, *after)] == ["rules"] * 5
+    assert [one["source"] for one in (before, *after)] == ["fallback"] * 5
     assert [bool(one["degraded"]) for one in (before, during, *after, again)] == [True, False, True, True, True, True, False]
     assert [bool(one["heard"]) for one in (before, during, *after, again)] == [False, True, False, False, False, False, True]
     assert [one["number"] for one in (before, during, *after, again)] == list(range(1, 8))
@@ -50,7 +50,7 @@ def test_whatever_vllm_answers_only_approved_words_are_released(start, policies,
         fake.how = how
         client = start({"vllm": VllmEngine("tiny", [fake.url], tokenizer=tiny.bpe(), timeout_s=0.2)})
         found = client.post("/v1/turns", json={"pack": "library", "message": "can I borrow Emma?"})
-        assert (found.status_code, found.json()["source"]) == (200, "rules")
+        assert (found.status_code, found.json()["source"]) == (200, "fallback")
         assert found.json()["effects"] == []
         assert is_approved(found.json()["text"], policies["library"])
         assert WORDS not in found.text
