@@ -25,6 +25,7 @@ from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
 MOMENT = "moment"  # tag of a response that asks for a moment: said when the time is over
+_UNSURE = "less than "  # how the reason begins where nothing but the probability is against an act
 _NUMBERS = frozenset(("integer", "decimal", "money"))
 _AGAINST = {
     "negation": "the message speaks against it",
@@ -95,7 +96,8 @@ def choose_option(
         threshold: the fallback is said where the best eligible option's intent is less probable.
         ruled: answer and reasons as another judge gave them, in place of what would be found now.
 
-    Raises ApprovalError where every option is an act that the message is no evidence for.
+    Where a policy offers acts alone, the most probable one that the message does not speak against is said. Raises ApprovalError
+    where it speaks against all of them.
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
@@ -104,6 +106,8 @@ def choose_option(
     plain = rest if rest is not None and best is not rest and probability < threshold else best
     answers = [index for index, option in enumerate(options) if answer in ("yes", "no") and option.answer == answer and not withheld[index]]
     eligible = answers or [index for index, reason in enumerate(withheld) if not reason]
+    if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
+        eligible = [index for index, reason in enumerate(withheld) if reason.startswith(_UNSURE)]
     if not eligible:
         raise ApprovalError(
             "nothing may be said: every option is an act that the message is no clear evidence for",
@@ -165,13 +169,10 @@ def _why_not(option: Option, share: float, answer: AnswerMeaning | None, evidenc
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:
         return "" if option.answer == answer else f"the message is no clear {option.answer}"
-    if share < evidence.act_threshold:
-        return f"less than {evidence.act_threshold:.0%}"
-    if is_refusal:
-        return ""
-    if stance:
-        return _AGAINST[stance]
-    return "the message names another amount" if _is_other_amount(option, evidence) else ""
+    against = "" if is_refusal else _AGAINST.get(stance, "")
+    if not against and not is_refusal and _is_other_amount(option, evidence):
+        against = "the message names another amount"
+    return against or (f"{_UNSURE}{evidence.act_threshold:.0%}" if share < evidence.act_threshold else "")
 
 
 def _is_other_amount(option: Option, evidence: Evidence) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from constrained import Dialogue, effect, load_policy
+from constrained import Dialogue, NotReleasedError, effect, load_policy
 from constrained.dialogue.context import clean_message
 from constrained.errors import DeadlineError, PolicyError
 from constrained.records.replay import replay
@@ -319,3 +319,27 @@ def test_the_risk_is_high_unless_it_is_said():
     assert effect(risk="low")(lambda state: state).risk == "low"
     with pytest.raises(PolicyError, match="risk"):
         effect(risk="none")
+
+
+# -- a closed set of acts --------------------------------------------------------------------------------------
+
+CLOSED = (
+    DESK.partition("@policy")[0]
+    + """
+@policy("shop")
+def desk(state: Shop):
+    yield only("card_cancelled").then(cancel_card)
+    yield only("sold", price=80).then(sell, 80)
+    yield say("topic").then(open_topic)
+    yield say("hello")
+"""
+)
+
+
+def test_where_a_policy_offers_acts_alone_one_is_done_unless_the_message_speaks_against_all(tmp_path):
+    closed = make(tmp_path, CLOSED, **WORDS)
+    turn = Dialogue(closed, engine=Insisting("sold", probability=0.6)).reply("hm, well")
+    assert turn.response_id == "sold"
+    assert all(one.is_same for one in replay(closed, [turn.record]))
+    with pytest.raises(NotReleasedError):
+        Dialogue(closed, engine=Insisting("sold")).reply("I don't want any of that")
