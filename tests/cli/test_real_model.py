@@ -13,7 +13,7 @@ from constrained.engines.model_files import get_model
 from tests.cli.conftest import DESK
 
 COMMAND = str(Path(sys.executable).with_name("constrained"))
-MOST_BYTES = 1_500_000_000
+MOST_BYTES = 1_600_000_000  # measured: 1.28 GB with the contexts of the packs on disk, 1.50 GB where they are computed
 
 pytestmark = pytest.mark.model
 
