@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -95,18 +96,26 @@ class VectorStore:
         for text in texts:
             digest.update(hashlib.sha256(text.encode("utf-8", "replace")).digest())
         file = self._folder / f"{digest.hexdigest()}.f32"
-        width = self._vectors.shape[1]
-        try:
-            data = file.read_bytes()
-            head, body = data[:32], data[32:]
-            if len(body) == 4 * width * len(texts) and hashlib.sha256(body).digest() == head:
-                os.utime(file)
-                return np.frombuffer(body, dtype="<f4").reshape(len(texts), width)
-        except OSError:
-            pass  # not there, or not to be read: made anew
+        kept = self._read_file(file, len(texts))
+        if kept is not None:
+            return kept
         made = self.encoder.vectors(texts)
         self._keep(file, made.astype("<f4").tobytes())
         return made
+
+    def _read_file(self, file: Path, n_texts: int) -> Vectors | None:
+        """[text, dimension] out of a file; None where it is not there, cannot be read, or is not whole."""
+        width = self._vectors.shape[1]
+        try:
+            data = file.read_bytes()
+        except OSError:
+            return None
+        head, body = data[:32], data[32:]
+        if len(body) != 4 * width * n_texts or hashlib.sha256(body).digest() != head:
+            return None
+        with suppress(OSError):  # a cache on a read-only volume is read all the same; only its age is not renewed
+            os.utime(file)
+        return np.frombuffer(body, dtype="<f4").reshape(n_texts, width)
 
     def _keep(self, file: Path, body: bytes) -> None:
         """A cache that cannot be written is none; the answer is the same."""
