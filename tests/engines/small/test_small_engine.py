@@ -180,6 +180,17 @@ def test_a_cache_that_cannot_be_written_changes_nothing(tmp_path):
     assert small(tmp_path / "file" / "vectors").choose(CHOICES, scene("any gossip?")) == small().choose(CHOICES, scene("any gossip?"))
 
 
+def test_a_cache_on_a_read_only_volume_is_read(tmp_path, monkeypatch):
+    before = small(tmp_path).choose(CHOICES, scene("any gossip?"))
+
+    def refuse(*_):
+        raise PermissionError("a read-only volume")
+
+    monkeypatch.setattr("constrained.engines.small.store.os.utime", refuse)
+    monkeypatch.setattr("constrained.engines.small.store.replace_file", lambda *_: pytest.fail("made anew"))
+    assert small(tmp_path).choose(CHOICES, scene("any gossip?")) == before
+
+
 def test_threads_get_what_one_gets():
     messages = ["any gossip?", "here is the money for the key", "I'll burn this place down", "qqq"] * 4
     shared = small()
