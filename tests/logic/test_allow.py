@@ -197,15 +197,13 @@ def test_what_was_kept_from_earlier_turns_changes_nothing(
 
 def test_what_was_kept_goes_with_its_policy(programs: Policy) -> None:
     policy = programs.__replace__()  # nothing else refers to it
-    n_kept = len(_BUILDERS)
     allowed = turn(policy, [], {}, "en", TODAY)
-    assert len(_BUILDERS) == n_kept + 1
+    assert policy in _BUILDERS
     gone = weakref.ref(policy)
     del policy
     gc.collect()
     assert allowed.options
-    assert gone() is None
-    assert len(_BUILDERS) == n_kept
+    assert gone() is None  # what is kept for it refers to it weakly; no count: other tests' policies may go meanwhile
 
 
 @given(program=steps, n_turns=st.integers(1, 12))
