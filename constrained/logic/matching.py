@@ -118,9 +118,15 @@ def _unreached(script: Script, offers: list[Made], catalog: Catalog, root: ast.A
             )
 
 
+def is_said_by_catalog(response: Response, catalog: Catalog) -> bool:
+    """Whether a turn may say the response in place of the fallback, whatever a policy yields."""
+    is_own = response.id == catalog.way_out or bool(CATALOG_SAYS & response.tags)
+    return is_own and not (response.slots or response.claims or response.offer_of)
+
+
 def is_yielded(catalog: Catalog, response: Response) -> bool:
     """Whether a policy must yield the response, so that it is ever said: all but the catalog's own, the offers and the reserve."""
-    is_own = response.id in (catalog.fallback, catalog.way_out) or bool(CATALOG_SAYS & response.tags)
+    is_own = response.id == catalog.fallback or is_said_by_catalog(response, catalog)
     return not (is_own or response.offer_of or RESERVE in response.tags)
 
 

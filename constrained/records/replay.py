@@ -16,10 +16,12 @@ from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
 from constrained.logic.acts import ACT_THRESHOLD, Evidence, Ruling, choose_late, choose_option, open_question
 from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
+from constrained.logic.clarifying import OfferReading, opened, read_open_offers, resolve, resolve_too_long, way_out_of
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory
-from constrained.records.record import RULED_FORMAT, Chained, Outcome, Record, portable, to_json, versions
+from constrained.procedures.run import heard_text
+from constrained.records.record import ASKED_FORMAT, RULED_FORMAT, Chained, Outcome, Record, portable, to_json, versions
 from constrained.understanding.answers import JUDGE, AnswerMeaning
 from constrained.verify import verify
 
@@ -90,10 +92,12 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
         standing = snapshot_at(policy.catalog, record.versions)
         allowed = allowed_then(policy, record, standing)
         differences += _differences_allowed(record, allowed, policy.file)
-        if 0 <= record.decision.index < len(allowed.options):
-            chosen = allowed.options[record.decision.index]
-            text = compose(chosen, allowed.obligations)
-            verify(text, chosen, allowed, policy.catalog, date.fromisoformat(record.today), standing, record.memory.get("done", ()))
+        said = said_then(record, allowed)
+        if said is not None:
+            chosen, beside = said
+            text = compose(chosen, allowed.obligations, beside)
+            today, done = date.fromisoformat(record.today), record.memory.get("done", ())
+            verify(text, chosen, allowed, policy.catalog, today, standing, done, beside)
             differences += _differences_chosen(policy, record, allowed, chosen, text)
         else:
             differences.append(Difference("chosen", record.decision.chosen, None))
@@ -108,6 +112,14 @@ def allowed_then(policy: Policy, record: Record, standing: ApprovalSnapshot) -> 
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
     today, now = date.fromisoformat(record.today), datetime.fromisoformat(record.at).timestamp()
     return allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, approvals=standing, now=now)
+
+
+def said_then(record: Record, allowed: Allowed) -> tuple[Option, tuple[Option, ...]] | None:
+    """What was chosen, and what was said beside it; None where that is not allowed any more."""
+    sayable, places = allowed.sayable, (record.decision.index, *record.decision.beside)
+    if any(not 0 <= place < len(sayable) for place in places):
+        return None
+    return sayable[places[0]], tuple(sayable[place] for place in places[1:])
 
 
 def memory_then(record: Record) -> Memory:
@@ -141,34 +153,78 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
     yield from _difference("chosen", record.decision.chosen, chosen.id)
     yield from _difference("text", record.text, text)
     yield from _difference("effects", list(record.effects), [str(effect) for effect in chosen.effects])
+    if len(record.options) != len(allowed.options):
+        return  # told already: the options differ
+    if record.format >= RULED_FORMAT and record.decision.act_threshold is not None:
+        yield from _differences_ruled(policy, record, allowed)
+    elif record.decision.mode != "rules":
+        is_fallback = _by_probabilities(policy, record, allowed.options) is not _best(record, allowed.options)[0]
+        yield from _difference("abstained", record.decision.abstained, is_fallback)
+    expected = expected_then(policy, record, allowed, record.decision.threshold)
+    if expected is None:
+        yield Difference("choice", record.decision.chosen, None)
+    elif expected[0] is not chosen or expected != said_then(record, allowed):
+        yield Difference("choice", record.decision.chosen, expected[0].id)
+
+
+def expected_then(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[Option, ...]] | None:
+    """What is chosen, and what is said beside it, by what was recorded of the message and of the engine's answers.
+
+    None where the message would not be taken now for the answer, or for too long, as it was.
+    """
+    memory, catalog, how = memory_then(record), policy.catalog, record.decision.how
+    if how == "too_long":
+        found = resolve_too_long(allowed, catalog, record.said)
+        return (found.chosen, found.beside) if found is not None else None
+    if how in ("agreed", "declined", "offered_again"):
+        found = resolve(allowed, catalog, _read_then(record, memory), memory.open_offers)
+        return (found.chosen, found.beside) if found is not None else None
     if record.decision.mode == "rules":
-        expected = by_rules(record, allowed.options, policy.catalog.fallback)
+        chosen, beside = by_rules(record, allowed.options, catalog.fallback), tuple[Option, ...]()
+    elif record.format >= RULED_FORMAT and record.decision.act_threshold is not None:
+        ruling = ruled_then(policy, record, allowed.options, _probabilities(record), threshold, allowed.offers)
+        chosen, beside = ruling.chosen, ruling.beside
     else:
-        probabilities = [-1.0 if entry.probability is None else entry.probability for entry in record.options]
-        if len(probabilities) != len(allowed.options):
-            return  # told already: the options differ
-        if record.format >= RULED_FORMAT:
-            yield from _differences_ruled(policy, record, allowed.options, probabilities)
-            return
-        expected = _by_probabilities(policy, record, allowed.options, probabilities)
-        yield from _difference("abstained", record.decision.abstained, expected is not _best(record, allowed.options, probabilities)[0])
-    if expected is not chosen:
-        yield Difference("choice", record.decision.chosen, expected.id)
+        chosen, beside = _by_probabilities(policy, record, allowed.options), ()
+    way_out = way_out_of(allowed, catalog, chosen, memory) if how == "way_out" else None
+    return way_out or chosen, beside
 
 
-def _differences_ruled(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Iterator[Difference]:
+def _read_then(record: Record, memory: Memory) -> OfferReading | None:
+    """The message as an answer to the open offers: as it is read now, or as another judge than the present one read it."""
+    reading = read_open_offers(memory, record.message, record.locale)
+    if record.decision.judge == JUDGE or reading is None or record.decision.how not in ("agreed", "declined", "offered_again"):
+        return reading
+    meant = memory.open_offers[0] if len(memory.open_offers) == 1 else reading.offer
+    offer = next((one for one in memory.open_offers if one.id == record.decision.chosen), meant)
+    answer = cast("AnswerMeaning", record.decision.answer)
+    return OfferReading(answer, offer if answer == "yes" and record.decision.how == "agreed" else None)
+
+
+def _probabilities(record: Record) -> list[float]:
+    return [-1.0 if entry.probability is None else entry.probability for entry in record.options]
+
+
+def _differences_ruled(policy: Policy, record: Record, allowed: Allowed) -> Iterator[Difference]:
     """What the message was evidence for is found anew; what another judge than the present one found is taken from the record."""
-    ruling = ruled_then(policy, record, options, probabilities, record.decision.threshold)
+    ruling = ruled_then(policy, record, allowed.options, _probabilities(record), record.decision.threshold, allowed.offers)
     yield from _difference("withheld", [entry.withheld for entry in record.options], list(ruling.withheld))
     yield from _difference("answer", record.decision.answer, ruling.answer or "")
     yield from _difference("abstained", record.decision.abstained, ruling.abstained)
-    if options[record.decision.index] is not ruling.chosen:
-        yield Difference("choice", record.decision.chosen, ruling.chosen.id)
+    yield from _difference("asks", list(record.decision.asks), list(ruling.asks))
 
 
-def ruled_then(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float], threshold: float) -> Ruling:
-    """The choice by these probabilities and by what the recorded message was evidence for."""
+def ruled_then(
+    policy: Policy,
+    record: Record,
+    options: Sequence[Option],
+    probabilities: Sequence[float],
+    threshold: float,
+    offers: Sequence[tuple[int, Option]] = (),
+) -> Ruling:
+    """The choice by these probabilities and by what the recorded message was evidence for. ``offers``: of these options."""
     decision, memory = record.decision, memory_then(record)
+    is_spent = (reading := _read_then(record, memory)) is not None and reading.meaning == "yes"
     is_other_judge = decision.judge not in ("", JUDGE)
     ruled = (cast("AnswerMeaning | None", decision.answer or None), tuple(entry.withheld for entry in record.options))
     act_threshold = ACT_THRESHOLD if decision.act_threshold is None else decision.act_threshold
@@ -177,8 +233,9 @@ def ruled_then(policy: Policy, record: Record, options: Sequence[Option], probab
         probabilities,
         fallback=policy.catalog.fallback,
         threshold=threshold,
-        evidence=Evidence(record.message, record.locale, open_question(policy, memory, record.locale), act_threshold),
+        evidence=Evidence(record.message, record.locale, open_question(policy, memory, record.locale), act_threshold, is_spent=is_spent),
         ruled=ruled if is_other_judge and len(record.options) == len(options) else None,
+        offers=offers if record.format >= ASKED_FORMAT else (),
     )
 
 
@@ -192,15 +249,16 @@ def by_rules(record: Record, options: Sequence[Option], fallback: str) -> Option
     return most_salient(harmless if is_late and harmless else options, record.said)
 
 
-def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Option:
-    best, probability = _best(record, options, probabilities)
+def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option]) -> Option:
+    best, probability = _best(record, options)
     fallback = rest_of(options, policy.catalog.fallback)
     if fallback is not None and best is not fallback and probability < record.decision.threshold:
         return fallback
     return best
 
 
-def _best(record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
+def _best(record: Record, options: Sequence[Option]) -> tuple[Option, float]:
+    probabilities = _probabilities(record)
     if record.format >= POOLED:
         return likeliest(options, probabilities)
     best = max(range(len(options)), key=probabilities.__getitem__)
@@ -248,12 +306,15 @@ def memory_of(policy: Policy, entries: Iterable[Chained]) -> Memory:
 
 def memory_after(policy: Policy, record: Record, outcome: Outcome | None = None) -> Memory:
     """What logic remembers after a recorded turn, and after what the host told of its effects."""
-    allowed, index = allowed_then(policy, record, snapshot_at(policy.catalog, record.versions)), record.decision.index
-    if index >= len(allowed.options) or allowed.options[index].id != record.decision.chosen:
+    allowed = allowed_then(policy, record, snapshot_at(policy.catalog, record.versions))
+    said = said_then(record, allowed)
+    if said is None or said[0].id != record.decision.chosen:
         message = f"turn {record.turn_id} does not come out as recorded, so what came of it is not known"
         raise ReplayError(message, turn_id=record.turn_id, line=record.sequence, hint="resume with the catalog and the logic of that day")
     before, now = memory_then(record), datetime.fromisoformat(record.at).timestamp()
-    memory = TurnOptions(policy.serving(before), before, allowed, now).after(allowed.options[index])
+    heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
+    open_offers = opened(allowed, record.decision.asks, heard_text(heard))
+    memory = TurnOptions(policy.serving(before), before, allowed, now).after(*said, open_offers)
     if outcome is None:
         return memory
     done = [one.effect.partition("(")[0] for one in outcome.outcomes if one.status == "done"]

@@ -188,6 +188,7 @@ class TurnReply(_Wire):
         effects_outcome: ``unknown`` after a crash while they ran: they are not run again. ``failed``: see effects_error.
         state_after: after the effects where they ran, else None.
         goes_on: a procedure has more to say once it is known what became of the effects: send an empty message.
+        offered: ids of what the reply asks about in place of doing it; the next message answers. pending: ids of what was wanted, too.
         record: the entry in the log, as JSON; where the log is sealed, as it was before.
         is_repeat: this request was answered before; nothing ran a second time.
     """
@@ -212,6 +213,8 @@ class TurnReply(_Wire):
     blocked: tuple[BlockedReply, ...]
     obligations: tuple[ObligationReply, ...]
     goes_on: bool = False
+    offered: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
     state_before: dict[str, Any]
     state_after: dict[str, Any] | None
     timings_ms: dict[str, float]
@@ -381,6 +384,8 @@ def make_reply(
         blocked=tuple(BlockedReply.model_construct(id=one["id"], reason=one["reason"], line=one["line"]) for one in record.blocked),
         obligations=_obligations(turn, policy),
         goes_on=turn.goes_on,
+        offered=turn.offered,
+        pending=turn.pending,
         state_before=record.state,
         state_after=None if turn.effects else record.state,
         timings_ms=record.timings_ms,
