@@ -107,7 +107,7 @@ class Decider:
             ruling.why,
             answer.decoding,
             ruling,
-            how="offered" if ruling.asks else "",
+            how="offered" if ruling.asks else "tried" if ruling.is_tried else "",
             beside=ruling.beside,
             asks=ruling.asks,
         )

@@ -306,7 +306,8 @@ class Dialogue:
         """The turn, once its record is durable; the conversation remembers it from here on."""
         chosen, allowed = decision.chosen, options.allowed
         open_offers = opened(allowed, decision.asks, heard_text(heard.value)) if decision.asks else ()
-        said, after = options.said(chosen, decision.beside), options.after(chosen, decision.beside, open_offers)
+        said = options.said(chosen, decision.beside)
+        after = options.after(chosen, decision.beside, open_offers, is_tried=decision.how == "tried")
         history = (*after.history, ("user", context.message), ("reply", text))
         record = self._append_record(self._record(context, heard.hearings, allowed, decision, text))
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})

@@ -20,6 +20,7 @@ from constrained.logic.effects import risk_of
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
+from constrained.procedures.run import MISSED
 from constrained.understanding.answers import JUDGE, AnswerMeaning, read_answer
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
@@ -27,6 +28,7 @@ ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden d
 OFFER_THRESHOLD = 0.35  # an act that is less probable is not even offered; just above what abstains by default
 CLOSE = 0.1  # of two candidates: both are offered
 CLOSE_THRESHOLD = 0.25  # of the second of two close ones: together they have half of all
+ASIDE_THRESHOLD = 0.5  # what interrupts an open question is meant for sure only where it has more than all else together
 MOMENT = "moment"  # tag of a response that asks for a moment: said when the time is over
 _NUMBERS = frozenset(("integer", "decimal", "money"))
 _AGAINST = {
@@ -46,6 +48,7 @@ class Evidence:
         message: cleaned. locale: BCP 47. question: the text of the open question; empty where none is open.
         act_threshold: the least probability of an act that answers no question. offer_threshold: the least of one to be offered.
         is_spent: the message answered an offer, so it answers no other question.
+        counts_tries: a try of an open question is spent on an unclear aside; records before format 7 knew no such thing.
     """
 
     message: str
@@ -54,6 +57,7 @@ class Evidence:
     act_threshold: float = ACT_THRESHOLD
     offer_threshold: float = OFFER_THRESHOLD
     is_spent: bool = False
+    counts_tries: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Ruling:
         best: what the probabilities alone choose; ``probability`` is that of its intent.
         abstained: the fallback is said because nothing that is eligible is likely enough.
         objections: for each option why it is not eligible; None where it is.
+        is_tried: an open question was not answered, though something else than its own words for that may be said: see ``_is_unclear``.
         asks: places of the options that the turn asks about: then ``chosen`` is the offer of the first, ``beside`` that of the second.
         answer: how the message was read as an answer; None where no option answers a question.
         judge: who read the message. is_changed: the choice is another than the probabilities and the threshold alone give.
@@ -95,6 +100,7 @@ class Ruling:
     why: str
     asks: tuple[int, ...] = ()
     beside: tuple[Option, ...] = ()
+    is_tried: bool = False
 
     @property
     def withheld(self) -> tuple[str, ...]:
@@ -155,11 +161,30 @@ def choose_option(
     abstained = not answers and rest is not None and chosen is not rest and share < threshold
     if abstained and rest is not None:
         chosen, why = rest, f"{why}, less than the threshold {threshold:.0%}"
+    is_tried = evidence.counts_tries and rest is not None and not answers and _is_unclear(chosen, share, rest)
+    if is_tried and rest is not None and not is_missed(rest):
+        chosen, abstained, why = rest, True, f"{why}, less than {ASIDE_THRESHOLD:.0%}, and no try is left"
     abstained = abstained or (chosen is rest and plain is rest and best is not rest)  # as the probabilities alone would have
     against = next(objection for option, objection in zip(options, objections, strict=True) if option is best)
     if against is not None and chosen is not best:
         why = f"{best.id} has {probability:.0%} and is an act: {against.text}; {why}"
-    return Ruling(chosen, best, probability, abstained, objections, answer, JUDGE, chosen is not plain, evidence.act_threshold, why)
+    changed = chosen is not plain
+    return Ruling(chosen, best, probability, abstained, objections, answer, JUDGE, changed, evidence.act_threshold, why, is_tried=is_tried)
+
+
+def is_missed(rest: Option) -> bool:
+    """Whether this is what a procedure says to a message that is no answer while tries are left: the question stays open."""
+    running = rest.running or ()
+    return rest.is_no_match and bool(running) and running[-1].events[-1].answer == MISSED
+
+
+def _is_unclear(chosen: Option, share: float, rest: Option) -> bool:
+    """Whether an interruption of an open question is said without clear evidence that it is meant: then a try is spent.
+
+    Otherwise a message that means nothing would be answered by the nearest interruption on and on, and the question never ends.
+    """
+    is_aside = rest.is_no_match and rest.running is not None and chosen is not rest and chosen.running is None
+    return is_aside and not chosen.effects and share < ASIDE_THRESHOLD
 
 
 def _asked(

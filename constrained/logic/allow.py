@@ -301,10 +301,14 @@ class TurnOptions:
         position = self.policy.procedures.position(Memory(running=option.running))
         return position is not None and position.kind == "perform"
 
-    def after(self, option: Option, beside: tuple[Option, ...] = (), open_offers: tuple[OpenOffer, ...] = ()) -> Memory:
+    def after(
+        self, option: Option, beside: tuple[Option, ...] = (), open_offers: tuple[OpenOffer, ...] = (), *, is_tried: bool = False
+    ) -> Memory:
         """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``.
 
-        ``beside``: what is said with it. ``open_offers``: what the turn asked with that.
+        Args:
+            beside: what is said with it. open_offers: what the turn asked with that.
+            is_tried: the open question spends a try, though the option leaves it as it is.
         """
         memory, number = self.memory, self.memory.number + 1
         spoken = [one.id for one in self.said(option, beside)]
@@ -312,8 +316,10 @@ class TurnOptions:
         if self.policy.catalog.way_out:
             is_missed = option.is_no_match or option.id == self.policy.catalog.fallback
             changes["n_missed"] = memory.n_missed + 1 if is_missed else 0
-        if option.running is not None:
-            changes["running"] = option.running
+        rest = rest_of(self.allowed.options, self.policy.catalog.fallback) if is_tried and option.running is None else None
+        running = rest.running if rest is not None else option.running
+        if running is not None:
+            changes["running"] = running
         timed = {clause.response_id for clause in self.policy.terms.obligations if clause.minutes}
         if timed and self.now is not None:
             clock = {"": self.now} | dict(memory.clock) | {name: self.now for name in spoken if name in timed}

@@ -23,8 +23,11 @@ from constrained.logic.state import Memory, OpenOffer
 from constrained.understanding.answers import AnswerMeaning, read_answer
 
 MISSES_BEFORE_WAY_OUT = 2
-How = Literal["", "offered", "offered_again", "agreed", "declined", "way_out", "too_long"]
-"""How a reply came about, where it is not a choice among the options: see ``Resolution``."""
+How = Literal["", "offered", "offered_again", "agreed", "declined", "tried", "way_out", "too_long"]
+"""How a reply came about, where it is no plain choice among the options: see ``Resolution``.
+
+``offered``: the message was no clear evidence for an act. ``tried``: an open question spent a try on it. ``way_out``: nothing fitted.
+"""
 
 
 @dataclass(frozen=True, slots=True)

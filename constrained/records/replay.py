@@ -228,12 +228,15 @@ def ruled_then(
     is_other_judge = decision.judge not in ("", JUDGE)
     ruled = (cast("AnswerMeaning | None", decision.answer or None), tuple(entry.withheld for entry in record.options))
     act_threshold = ACT_THRESHOLD if decision.act_threshold is None else decision.act_threshold
+    question = open_question(policy, memory, record.locale)
+    counts_tries = decision.how == "tried"  # where it was not, the rule may have been another one
+    evidence = Evidence(record.message, record.locale, question, act_threshold, is_spent=is_spent, counts_tries=counts_tries)
     return choose_option(
         options,
         probabilities,
         fallback=policy.catalog.fallback,
         threshold=threshold,
-        evidence=Evidence(record.message, record.locale, open_question(policy, memory, record.locale), act_threshold, is_spent=is_spent),
+        evidence=evidence,
         ruled=ruled if is_other_judge and len(record.options) == len(options) else None,
         offers=offers if record.format >= ASKED_FORMAT else (),
     )
@@ -314,7 +317,7 @@ def memory_after(policy: Policy, record: Record, outcome: Outcome | None = None)
     before, now = memory_then(record), datetime.fromisoformat(record.at).timestamp()
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
     open_offers = opened(allowed, record.decision.asks, heard_text(heard))
-    memory = TurnOptions(policy.serving(before), before, allowed, now).after(*said, open_offers)
+    memory = TurnOptions(policy.serving(before), before, allowed, now).after(*said, open_offers, is_tried=record.decision.how == "tried")
     if outcome is None:
         return memory
     done = [one.effect.partition("(")[0] for one in outcome.outcomes if one.status == "done"]
