@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from constrained.dialogue.context import TurnContext, make_candidate
 from constrained.dialogue.turn import Decision
@@ -11,10 +12,11 @@ from constrained.engines.protocol import Choice, Distribution, Engine, Told
 from constrained.errors import DeadlineError
 from constrained.logic.acts import Evidence, choose_late, choose_option, open_question
 from constrained.logic.allow import likeliest, most_salient, rest_of
-from constrained.logic.clarifying import OfferReading, Resolution, resolve, resolve_too_long, way_out_of
+from constrained.logic.clarifying import OfferReading, Resolution, may_stand_together, resolve, resolve_too_long, way_out_of
 from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
+from constrained.logic.wishes import WISH_THRESHOLD, Wish, answer_wishes, split_wishes
 from constrained.understanding.answers import JUDGE
 
 Ask = Callable[[list[Choice], TurnContext], list[Distribution]]
@@ -75,11 +77,8 @@ class Decider:
             return self._by_rules("no model; the most specific option, then the least recently said")
         if is_late:
             return self._in_time()
-        catalog, locale = self.terms.policy.catalog, self.context.locale
-        no_match = rest_of(options, catalog.fallback)
-        candidates = tuple(make_candidate(option, index, catalog, locale, option is no_match) for index, option in enumerate(options))
         try:
-            answer = self.ask([Choice("reply", "option", candidates)], self.context)[0]
+            answer = self.ask([self._choice()], self.context)[0]
         except DeadlineError:
             return self._in_time()
         return self._by_model(options, answer, is_spent=is_spent) if is_judged(self.engine) else self._as_told(answer)
@@ -95,8 +94,9 @@ class Decider:
             threshold=terms.threshold,
             evidence=Evidence(context.message, context.locale, question, terms.act_threshold, is_spent=is_spent),
             offers=self.allowed.offers,
+            may_pair=partial(may_stand_together, terms.policy, self.memory, self.allowed, context.now.timestamp()),
         )
-        return Decision(
+        decision = Decision(
             options,
             answer.probabilities,
             ruling.chosen,
@@ -108,9 +108,49 @@ class Decider:
             answer.decoding,
             ruling,
             how="offered" if ruling.asks else "tried" if ruling.is_tried else "",
-            beside=ruling.beside,
+            spoken=ruling.spoken,
             asks=ruling.asks,
         )
+        return decision if is_spent or decision.how else self._with_wishes(decision)
+
+    def _with_wishes(self, decision: Decision) -> Decision:
+        """The same decision; with what a second part of the message wants, said or offered or kept, where one clearly wants something."""
+        rest, context = rest_of(self.options, self.terms.policy.catalog.fallback), self.context
+        is_open = rest is not None and decision.chosen is not rest and not self.memory.running
+        parts = split_wishes(context.message, context.locale) if is_open and not getattr(self.engine, "is_scripted", False) else ()
+        wishes = tuple(wish for part in parts if (wish := self._wish(replace(context, message=part))) is not None)
+        if len(wishes) < 2:
+            return decision
+        now = context.now.timestamp()
+        found = answer_wishes(self.terms.policy, self.memory, self.allowed, decision.chosen, wishes, now)
+        if found is None:
+            return decision
+        resolution, pending = found
+        why = f"{decision.why}; {resolution.why}"
+        return replace(decision, why=why, how="two_wishes", spoken=resolution.spoken, asks=resolution.asks, pending=pending, wishes=wishes)
+
+    def _wish(self, part: TurnContext) -> Wish | None:
+        """What a part of the message clearly wants, and nothing in it speaks against; None where it does not, or the time is over."""
+        options, terms = self.options, self.terms
+        try:
+            answer = self.ask([self._choice()], part)[0]
+        except DeadlineError:
+            return None
+        best, share = likeliest(options, answer.probabilities)
+        if share < WISH_THRESHOLD or best.answer:
+            return None
+        evidence = Evidence(part.message, part.locale, act_threshold=terms.act_threshold)
+        fallback = terms.policy.catalog.fallback
+        ruling = choose_option(options, answer.probabilities, fallback=fallback, threshold=terms.threshold, evidence=evidence)
+        place = next(place for place, option in enumerate(options) if option is best)
+        return Wish(place, share) if ruling.chosen is best and not ruling.abstained else None
+
+    def _choice(self) -> Choice:
+        """The choice among all options, as the engine sees it."""
+        catalog, locale = self.terms.policy.catalog, self.context.locale
+        no_match = rest_of(self.options, catalog.fallback)
+        candidates = [make_candidate(option, index, catalog, locale, option is no_match) for index, option in enumerate(self.options)]
+        return Choice("reply", "option", tuple(candidates))
 
     def _as_told(self, answer: Distribution) -> Decision:
         """The most probable option; the fallback where that is less probable than the threshold."""
@@ -148,7 +188,7 @@ class Decider:
             self.terms.threshold,
             found.why,
             how=found.how,
-            beside=found.beside,
+            spoken=found.spoken,
             asks=found.asks,
             answer=answer,
             judge=judge,

@@ -29,7 +29,7 @@ from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distrib
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, StateError
 from constrained.logic.acts import ACT_THRESHOLD
 from constrained.logic.allow import TurnOptions, run, with_events, with_outcomes
-from constrained.logic.clarifying import opened, read_open_offers
+from constrained.logic.clarifying import OfferReading, opened, read_open_offers, resolve
 from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, compose
 from constrained.logic.policy import Policy
@@ -135,10 +135,7 @@ class Dialogue:
             if claim.locked():
                 raise asyncio.CancelledError(_GIVEN_UP)
             context = self._take(message, state, within, locale)
-            with _timed(context, "hear"):
-                heard = self._hear(context)
-            with _timed(context, "allow"):
-                options = self._allow(context, heard.value)
+            heard, options = self._heard_and_allowed(context)
             with _timed(context, "decide"):
                 decision = self._decide(context, heard, options.allowed)
             with _timed(context, "verify"):
@@ -210,16 +207,28 @@ class Dialogue:
         standing = self._approvals.now()
         return TurnContext(uuid.uuid4().hex, cleaned, state, spoken, self._now(), deadline, standing, is_too_long=is_too_long)
 
+    def _heard_and_allowed(self, context: TurnContext) -> tuple[HeardNow, TurnOptions]:
+        """Stages 2 and 3: once more, where a yes to an offer comes when the policy does not allow any more what was offered."""
+        reading = read_open_offers(self._memory, context.message, context.locale) if is_judged(self.engine) else None
+        heard_type = self.policy.heard_type
+        if reading is not None and reading.meaning == "yes":
+            heard = HeardNow(reading=reading) if heard_type is None else heard_before(heard_type, reading, self._memory)
+            with _timed(context, "allow"):
+                options = self._allow(context, heard.value)
+            if resolve(options.allowed, self.catalog, reading, self._memory.open_offers) is not None:
+                return heard, options
+        with _timed(context, "hear"):
+            heard = self._hear(context, reading)
+        with _timed(context, "allow"):
+            return heard, self._allow(context, heard.value)
+
     # -- 2 hear ----------------------------------------------------------------------------------------------
 
-    def _hear(self, context: TurnContext) -> HeardNow:
+    def _hear(self, context: TurnContext, reading: OfferReading | None) -> HeardNow:
         """What was understood, how each field was heard, and whether the deadline was over before an answer."""
         heard_type = self.policy.heard_type
-        reading = read_open_offers(self._memory, context.message, context.locale) if is_judged(self.engine) else None
         if heard_type is None:
             return HeardNow(reading=reading)
-        if reading is not None and reading.meaning == "yes":  # what was heard when the offer was made still counts
-            return heard_before(heard_type, reading, self._memory)
         procedures, asked = self.policy.procedures, tuple[AskedQuestion, ...]()
         fields = procedures.listened_fields(self._memory) if procedures.definitions else None
         if self.engine is None:
@@ -295,9 +304,9 @@ class Dialogue:
 
     def _verify(self, context: TurnContext, allowed: Allowed, decision: Decision) -> str:
         """The text to be released. Raises VerificationError unless it is the approved rendering of what was decided."""
-        chosen, beside = decision.chosen, decision.beside
-        text = compose(chosen, allowed.obligations, beside)
-        verify(text, chosen, allowed, self.catalog, context.today, context.approvals, self._memory.done, beside)
+        chosen, spoken = decision.chosen, decision.spoken
+        text = compose(chosen, allowed.obligations, spoken)
+        verify(text, chosen, allowed, self.catalog, context.today, context.approvals, self._memory.done, spoken)
         return text
 
     # -- 6 commit --------------------------------------------------------------------------------------------
@@ -305,9 +314,9 @@ class Dialogue:
     def _commit(self, context: TurnContext, heard: HeardNow, options: TurnOptions, decision: Decision, text: str) -> Turn:
         """The turn, once its record is durable; the conversation remembers it from here on."""
         chosen, allowed = decision.chosen, options.allowed
-        open_offers = opened(allowed, decision.asks, heard_text(heard.value)) if decision.asks else ()
-        said = options.said(chosen, decision.beside)
-        after = options.after(chosen, decision.beside, open_offers, is_tried=decision.how == "tried")
+        open_offers = opened(allowed, chosen, decision.asks, heard_text(heard.value)) if decision.asks else ()
+        said = options.said(chosen, decision.spoken)
+        after = options.after(chosen, decision.spoken, open_offers, is_tried=decision.how == "tried")
         history = (*after.history, ("user", context.message), ("reply", text))
         record = self._append_record(self._record(context, heard.hearings, allowed, decision, text))
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})

@@ -130,7 +130,7 @@ def _procedure(policy: Policy, memory: Memory, chosen: Option) -> ProcedureEntry
 
 def _besides(decision: Decision) -> tuple[Option, ...]:
     """What is said and is no option."""
-    return tuple(one for one in (decision.chosen, *decision.beside) if not any(one is option for option in decision.options))
+    return tuple(one for one in decision.spoken or (decision.chosen,) if not any(one is option for option in decision.options))
 
 
 def _format(decision: Decision, memory: Memory) -> int:
@@ -178,9 +178,10 @@ def _decision(decision: Decision, allowed: Allowed, number: int) -> DecisionEntr
         judge=decision.judge or (ruling.judge if ruling else ""),
         act_threshold=ruling.act_threshold if ruling else None,
         how=decision.how,
-        beside=tuple(places[id(one)] for one in decision.beside),
+        spoken=tuple(places[id(one)] for one in decision.spoken),
         asks=decision.asks,
         pending=decision.pending,
+        wishes=tuple((wish.place, wish.probability) for wish in decision.wishes),
     )
 
 

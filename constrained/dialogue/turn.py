@@ -13,6 +13,7 @@ from constrained.logic.acts import Ruling
 from constrained.logic.clarifying import How
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.options import Allowed, Option
+from constrained.logic.wishes import Wish
 from constrained.records.record import OutcomeEntry, Record
 from constrained.understanding.hearing import Hearing, Understanding
 
@@ -84,9 +85,10 @@ class Decision:
         ruling: which acts the message was no evidence for, and how it was read as an answer; None when no model was asked.
         is_late: the time was over before the model had answered.
         how: the reply is no choice among the options, but an offer, or what follows one; see ``logic.clarifying``.
-        beside: what is said with the chosen one: without effects. asks: places of the options that the turn asks about.
+        spoken: all that is said, where that is more than the chosen one; the others have no effects.
+        asks: places of the options that the turn asks about.
         answer: how the message was read as an answer to an offer; empty where none was open. judge: who read it.
-        pending: ids of the options that were wanted, too, and are not said in this turn.
+        pending: ids of the options that were wanted, too, and are not said in this turn. wishes: what parts of the message clearly want.
     """
 
     options: tuple[Option, ...]
@@ -101,11 +103,12 @@ class Decision:
     ruling: Ruling | None = None
     is_late: bool = False
     how: How = ""
-    beside: tuple[Option, ...] = ()
+    spoken: tuple[Option, ...] = ()
     asks: tuple[int, ...] = ()
     answer: str = ""
     judge: str = ""
     pending: tuple[str, ...] = ()
+    wishes: tuple[Wish, ...] = ()
 
     def ranked(self) -> list[tuple[Option, float | None]]:
         """Options with their probability (None when no model was asked), most probable first."""

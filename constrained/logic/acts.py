@@ -8,7 +8,7 @@ record replays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -83,7 +83,8 @@ class Ruling:
         abstained: the fallback is said because nothing that is eligible is likely enough.
         objections: for each option why it is not eligible; None where it is.
         is_tried: an open question was not answered, though something else than its own words for that may be said: see ``_is_unclear``.
-        asks: places of the options that the turn asks about: then ``chosen`` is the offer of the first, ``beside`` that of the second.
+        asks: places of the options that the turn asks about: then ``chosen`` is the offer of the first.
+        spoken: all that is said, where that is more than the chosen one: the offers of both.
         answer: how the message was read as an answer; None where no option answers a question.
         judge: who read the message. is_changed: the choice is another than the probabilities and the threshold alone give.
     """
@@ -99,7 +100,7 @@ class Ruling:
     act_threshold: float
     why: str
     asks: tuple[int, ...] = ()
-    beside: tuple[Option, ...] = ()
+    spoken: tuple[Option, ...] = ()
     is_tried: bool = False
 
     @property
@@ -122,6 +123,7 @@ def choose_option(
     evidence: Evidence,
     ruled: tuple[AnswerMeaning | None, tuple[str, ...]] | None = None,
     offers: Sequence[tuple[int, Option]] = (),
+    may_pair: Callable[[Sequence[Option]], bool] = lambda offers: True,
 ) -> Ruling:
     """The option that is said, or the offers that are.
 
@@ -129,7 +131,7 @@ def choose_option(
         probabilities: of an engine, one per option. fallback: id of the catalog's fallback.
         threshold: the fallback is said where the best eligible option's intent is less probable.
         ruled: answer and reasons as another judge gave them, in place of what would be found now.
-        offers: (place of an option, what asks whether it is meant).
+        offers: (place of an option, what asks whether it is meant). may_pair: whether two of them may be said in one turn.
 
     Where a policy offers acts alone, the most probable one that the message does not speak against is said. Raises ApprovalError
     where it speaks against all of them.
@@ -144,11 +146,11 @@ def choose_option(
     ]
     eligible = answers or [place for place, objection in enumerate(objections) if objection is None]
     asks = () if answers or not eligible else _asked(options, probabilities, objections, evidence, [place for place, _ in offers])
+    if len(asks) > 1 and not may_pair([offer for place, offer in offers if place in asks]):
+        asks = tuple(place for place in asks if options[place] is best and _is_unsure(objections[place]))
     if asks:
         asked, why = [offer for place, offer in offers if place in asks], _why_asked(options, probabilities, asks, evidence)
-        return Ruling(
-            asked[0], best, probability, False, objections, answer, JUDGE, True, evidence.act_threshold, why, asks, tuple(asked[1:])
-        )
+        return Ruling(asked[0], best, probability, False, objections, answer, JUDGE, True, evidence.act_threshold, why, asks, tuple(asked))
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [place for place, objection in enumerate(objections) if objection is not None and objection.kind == "probability"]
     if not eligible:

@@ -288,11 +288,11 @@ class TurnOptions:
     allowed: Allowed
     now: float | None
 
-    def said(self, option: Option, beside: tuple[Option, ...] = ()) -> tuple[Option | Obligation, ...]:
-        """Everything that is said when the option is chosen, in order. ``beside``: what is said with it."""
+    def said(self, option: Option, spoken: tuple[Option, ...] = ()) -> tuple[Option | Obligation, ...]:
+        """Everything that is said when the option is chosen, in order. ``spoken``: as for ``compose``."""
         around = with_it(option, self.allowed.obligations)
         before = [one for one in around if not one.is_after]
-        return (*before, option, *beside, *around[len(before) :])
+        return (*before, *(spoken or (option,)), *around[len(before) :])
 
     def is_performing(self, option: Option) -> bool:
         """Whether a procedure goes on, without a message, once the host has told what became of the option's effects."""
@@ -302,17 +302,17 @@ class TurnOptions:
         return position is not None and position.kind == "perform"
 
     def after(
-        self, option: Option, beside: tuple[Option, ...] = (), open_offers: tuple[OpenOffer, ...] = (), *, is_tried: bool = False
+        self, option: Option, spoken: tuple[Option, ...] = (), open_offers: tuple[OpenOffer, ...] = (), *, is_tried: bool = False
     ) -> Memory:
         """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``.
 
         Args:
-            beside: what is said with it. open_offers: what the turn asked with that.
+            spoken: as for ``compose``. open_offers: what the turn asked with that.
             is_tried: the open question spends a try, though the option leaves it as it is.
         """
         memory, number = self.memory, self.memory.number + 1
-        spoken = [one.id for one in self.said(option, beside)]
-        changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(spoken, number), "open_offers": open_offers}
+        said = [one.id for one in self.said(option, spoken)]
+        changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(said, number), "open_offers": open_offers}
         if self.policy.catalog.way_out:
             is_missed = option.is_no_match or option.id == self.policy.catalog.fallback
             changes["n_missed"] = memory.n_missed + 1 if is_missed else 0
@@ -322,7 +322,7 @@ class TurnOptions:
             changes["running"] = running
         timed = {clause.response_id for clause in self.policy.terms.obligations if clause.minutes}
         if timed and self.now is not None:
-            clock = {"": self.now} | dict(memory.clock) | {name: self.now for name in spoken if name in timed}
+            clock = {"": self.now} | dict(memory.clock) | {name: self.now for name in said if name in timed}
             changes["clock"] = tuple(sorted(clock.items()))
         return memory.model_copy(update=changes)
 

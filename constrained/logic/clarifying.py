@@ -18,15 +18,18 @@ from constrained.catalog.response import Catalog
 from constrained.logic.acts import is_act
 from constrained.logic.allow import most_salient, rest_of
 from constrained.logic.matching import RETURNED, TOO_LONG
-from constrained.logic.options import Allowed, Option
+from constrained.logic.obligations import Schedule
+from constrained.logic.options import Allowed, Option, with_it
+from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer
 from constrained.understanding.answers import AnswerMeaning, read_answer
 
 MISSES_BEFORE_WAY_OUT = 2
-How = Literal["", "offered", "offered_again", "agreed", "declined", "tried", "way_out", "too_long"]
+How = Literal["", "offered", "offered_again", "agreed", "declined", "tried", "two_wishes", "way_out", "too_long"]
 """How a reply came about, where it is no plain choice among the options: see ``Resolution``.
 
-``offered``: the message was no clear evidence for an act. ``tried``: an open question spent a try on it. ``way_out``: nothing fitted.
+``offered``: the message was no clear evidence for an act. ``tried``: an open question spent a try on it. ``two_wishes``: parts of it want
+two options. ``way_out``: nothing fitted.
 """
 
 
@@ -49,13 +52,13 @@ class Resolution:
     Attributes:
         how: ``agreed``: a yes to an offer chose the option. ``offered_again``: a yes to two offers did not tell which.
             ``declined``: a no to an offer. ``too_long``: the message is over the limit.
-        beside: offers that are said, too. asks: places of the options that are asked about.
+        spoken: all that is said, where that is more than the chosen one. asks: places of the options that are asked about.
     """
 
     how: How
     chosen: Option
     why: str
-    beside: tuple[Option, ...] = ()
+    spoken: tuple[Option, ...] = ()
     asks: tuple[int, ...] = ()
 
 
@@ -91,7 +94,7 @@ def resolve(allowed: Allowed, catalog: Catalog, reading: OfferReading | None, of
     asked = [offer for place, offer in allowed.offers if place in found]
     if len(asked) < len(offers):
         return None
-    return Resolution("offered_again", asked[0], "the message is a yes to more than one offer", tuple(asked[1:]), tuple(sorted(found)))
+    return Resolution("offered_again", asked[0], "the message is a yes to more than one offer", tuple(asked), tuple(sorted(found)))
 
 
 def resolve_too_long(allowed: Allowed, catalog: Catalog, said: Mapping[str, int]) -> Resolution | None:
@@ -117,13 +120,33 @@ def way_out_of(allowed: Allowed, catalog: Catalog, chosen: Option, memory: Memor
     return next((one for one in allowed.spare if one.id == catalog.way_out), None) if is_due else None
 
 
-def opened(allowed: Allowed, asks: Sequence[int], heard: str) -> tuple[OpenOffer, ...]:
+def may_stand_together(policy: Policy, memory: Memory, allowed: Allowed, now: float | None, spoken: Sequence[Option]) -> bool:
+    """Whether these may be said in one turn, in this order, the first of them with its effects and obligations.
+
+    None of the others acts, moves a procedure or needs more said than is said anyway, and no obligation of the conversation has a say
+    in it, of whatever place. ``now``: seconds since the epoch.
+    """
+    first, others = spoken[0], spoken[1:]
+    around = with_it(first, allowed.obligations)
+    known = {one.id for one in around}
+    if any(one.effects or one.running is not None or not known.issuperset(added.id for added in one.obligations) for one in others):
+        return False
+    clauses = policy.terms.obligations
+    if not clauses:
+        return True
+    responses = [one.response for one in around if not one.is_after] + [one.response for one in spoken]
+    responses += [one.response for one in around if one.is_after]
+    found = Schedule(clauses, policy.catalog, memory, now).of(responses, [effect.name for effect in first.effects])
+    return not (found.before or found.after or found.broken)
+
+
+def opened(allowed: Allowed, chosen: Option, asks: Sequence[int], heard: str) -> tuple[OpenOffer, ...]:
     """The offers that are open after a turn that asked about these options. ``heard``: JSON of what it heard.
 
     None are where something was said after them: a question there may be what the next message answers.
     """
     texts = {place: offer for place, offer in allowed.offers if place in asks}
-    if any(one.is_after for offer in texts.values() for one in (*offer.obligations, *allowed.obligations)):
+    if any(one.is_after for one in with_it(chosen, allowed.obligations)):
         return ()
     return tuple(
         OpenOffer(id=allowed.options[place].id, slots=_json(allowed.options[place].slots), text=offer.text, heard=heard)

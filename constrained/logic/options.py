@@ -251,12 +251,12 @@ def with_it(chosen: Option, obligations: tuple[Obligation, ...]) -> tuple[Obliga
 SEPARATOR = "\n"
 
 
-def compose(chosen: Option, obligations: tuple[Obligation, ...], beside: tuple[Option, ...] = ()) -> str:
-    """The text of a turn: obligations before, the chosen option, what is said beside it, obligations after, one a line.
+def compose(chosen: Option, obligations: tuple[Obligation, ...], spoken: tuple[Option, ...] = ()) -> str:
+    """The text of a turn: obligations before, the chosen option, obligations after, one a line; first the option's own.
 
-    Of the obligations, those of the chosen option come first.
+    ``spoken``: where more than the chosen option is said, all of that, in order, the chosen one among them.
     """
     around = with_it(chosen, obligations)
     before = [obligation.text for obligation in around if not obligation.is_after]
     after = [obligation.text for obligation in around if obligation.is_after]
-    return SEPARATOR.join([*before, chosen.text, *(one.text for one in beside), *after])
+    return SEPARATOR.join([*before, *(one.text for one in spoken or (chosen,)), *after])

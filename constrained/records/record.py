@@ -105,8 +105,9 @@ class DecisionEntry(_Entry):
     probability of an act; all three only where they changed the choice, from format 6 on.
 
     In format 7, ``index`` may be a place behind the options: among the offers, then the catalog's own responses. ``how`` says how
-    the reply came about (see ``logic.clarifying``), ``beside`` are the places of what was said with it, ``asks`` those of the options
-    that were asked about, ``pending`` the ids of what was wanted, too.
+    the reply came about (see ``logic.clarifying``); ``spoken`` are the places of all that was said, where that is more; ``asks`` those
+    of the options that were asked about; ``pending`` the ids of what was wanted, too; ``wishes`` what parts of the message were
+    clear wishes for: pairs of a place and its probability.
     """
 
     chosen: str
@@ -120,14 +121,15 @@ class DecisionEntry(_Entry):
     judge: str = ""
     act_threshold: float | None = None
     how: str = ""
-    beside: tuple[int, ...] = ()
+    spoken: tuple[int, ...] = ()
     asks: tuple[int, ...] = ()
     pending: tuple[str, ...] = ()
+    wishes: tuple[tuple[int, float], ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content = _left_out(serialize(self), answer="", judge="", act_threshold=None, how="")
-        return {name: value for name, value in content.items() if value or name not in ("beside", "asks", "pending")}
+        return {name: value for name, value in content.items() if value or name not in ("spoken", "asks", "pending", "wishes")}
 
 
 class SealedEntry(_Entry):

@@ -104,8 +104,8 @@ def redecide(
         try:
             if decide is None:
                 allowed = allowed_then(policy, record, standing(record))
-                chosen, beside, unscored = _chosen(policy, record, allowed, record.decision.threshold if threshold is None else threshold)
-                now = Reply(chosen.id, compose(chosen, allowed.obligations, beside), tuple(map(str, chosen.effects)))
+                chosen, spoken, unscored = _chosen(policy, record, allowed, record.decision.threshold if threshold is None else threshold)
+                now = Reply(chosen.id, compose(chosen, allowed.obligations, spoken), tuple(map(str, chosen.effects)))
             else:
                 now = decide(record)
         except (ConstrainedError, ValueError) as error:
@@ -132,7 +132,7 @@ def _change(record: Record, now: Reply) -> Change:
 
 
 def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[Option, ...], tuple[str, ...]]:
-    """What the recorded answers choose now, what is said beside it, and the options that no answer speaks of."""
+    """What the recorded answers choose now, all that is said where that is more, and the options that no answer speaks of."""
     options, fallback = allowed.options, policy.catalog.fallback
     if record.decision.how:
         found = expected_then(policy, record, allowed, threshold) if len(options) == len(record.options) else None
@@ -148,8 +148,8 @@ def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) 
         return by_rules(record, options, fallback), (), unscored
     shares, among = [share for share, _ in scored], [option for _, option in scored]
     if record.format >= RULED_FORMAT and not unscored:
-        ruling = ruled_then(policy, record, among, shares, threshold, allowed.offers)
-        return ruling.chosen, ruling.beside, ()
+        ruling = ruled_then(policy, record, allowed, shares, threshold)
+        return ruling.chosen, ruling.spoken, ()
     best, probability = likeliest(among, shares)
     rest = rest_of(options, fallback)
     return (rest if rest is not None and probability < threshold else best), (), unscored

@@ -10,16 +10,26 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any, cast
 
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
 from constrained.logic.acts import ACT_THRESHOLD, Evidence, Ruling, choose_late, choose_option, open_question
 from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
-from constrained.logic.clarifying import OfferReading, opened, read_open_offers, resolve, resolve_too_long, way_out_of
+from constrained.logic.clarifying import (
+    OfferReading,
+    may_stand_together,
+    opened,
+    read_open_offers,
+    resolve,
+    resolve_too_long,
+    way_out_of,
+)
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory
+from constrained.logic.wishes import Wish, answer_wishes
 from constrained.procedures.run import heard_text
 from constrained.records.record import ASKED_FORMAT, RULED_FORMAT, Chained, Outcome, Record, portable, to_json, versions
 from constrained.understanding.answers import JUDGE, AnswerMeaning
@@ -94,10 +104,10 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
         differences += _differences_allowed(record, allowed, policy.file)
         said = said_then(record, allowed)
         if said is not None:
-            chosen, beside = said
-            text = compose(chosen, allowed.obligations, beside)
+            chosen, spoken = said
+            text = compose(chosen, allowed.obligations, spoken)
             today, done = date.fromisoformat(record.today), record.memory.get("done", ())
-            verify(text, chosen, allowed, policy.catalog, today, standing, done, beside)
+            verify(text, chosen, allowed, policy.catalog, today, standing, done, spoken)
             differences += _differences_chosen(policy, record, allowed, chosen, text)
         else:
             differences.append(Difference("chosen", record.decision.chosen, None))
@@ -115,8 +125,8 @@ def allowed_then(policy: Policy, record: Record, standing: ApprovalSnapshot) -> 
 
 
 def said_then(record: Record, allowed: Allowed) -> tuple[Option, tuple[Option, ...]] | None:
-    """What was chosen, and what was said beside it; None where that is not allowed any more."""
-    sayable, places = allowed.sayable, (record.decision.index, *record.decision.beside)
+    """What was chosen, and all that was said where that was more; None where that is not allowed any more."""
+    sayable, places = allowed.sayable, (record.decision.index, *record.decision.spoken)
     if any(not 0 <= place < len(sayable) for place in places):
         return None
     return sayable[places[0]], tuple(sayable[place] for place in places[1:])
@@ -168,26 +178,30 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
 
 
 def expected_then(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[Option, ...]] | None:
-    """What is chosen, and what is said beside it, by what was recorded of the message and of the engine's answers.
+    """What is chosen, and all that is said where that is more, by what was recorded of the message and of the engine's answers.
 
     None where the message would not be taken now for the answer, or for too long, as it was.
     """
     memory, catalog, how = memory_then(record), policy.catalog, record.decision.how
     if how == "too_long":
         found = resolve_too_long(allowed, catalog, record.said)
-        return (found.chosen, found.beside) if found is not None else None
+        return (found.chosen, found.spoken) if found is not None else None
     if how in ("agreed", "declined", "offered_again"):
         found = resolve(allowed, catalog, _read_then(record, memory), memory.open_offers)
-        return (found.chosen, found.beside) if found is not None else None
+        return (found.chosen, found.spoken) if found is not None else None
     if record.decision.mode == "rules":
-        chosen, beside = by_rules(record, allowed.options, catalog.fallback), tuple[Option, ...]()
+        chosen, spoken = by_rules(record, allowed.options, catalog.fallback), tuple[Option, ...]()
     elif record.format >= RULED_FORMAT and record.decision.act_threshold is not None:
-        ruling = ruled_then(policy, record, allowed.options, _probabilities(record), threshold, allowed.offers)
-        chosen, beside = ruling.chosen, ruling.beside
+        ruling = ruled_then(policy, record, allowed, _probabilities(record), threshold)
+        chosen, spoken = ruling.chosen, ruling.spoken
     else:
-        chosen, beside = _by_probabilities(policy, record, allowed.options), ()
+        chosen, spoken = _by_probabilities(policy, record, allowed.options), ()
+    if how == "two_wishes":
+        wishes = [Wish(place, probability) for place, probability in record.decision.wishes if place < len(allowed.options)]
+        answered = answer_wishes(policy, memory, allowed, chosen, wishes, _time_of(record)) if wishes else None
+        return (chosen, answered[0].spoken) if answered is not None else None
     way_out = way_out_of(allowed, catalog, chosen, memory) if how == "way_out" else None
-    return way_out or chosen, beside
+    return way_out or chosen, spoken
 
 
 def _read_then(record: Record, memory: Memory) -> OfferReading | None:
@@ -207,22 +221,17 @@ def _probabilities(record: Record) -> list[float]:
 
 def _differences_ruled(policy: Policy, record: Record, allowed: Allowed) -> Iterator[Difference]:
     """What the message was evidence for is found anew; what another judge than the present one found is taken from the record."""
-    ruling = ruled_then(policy, record, allowed.options, _probabilities(record), record.decision.threshold, allowed.offers)
+    ruling = ruled_then(policy, record, allowed, _probabilities(record), record.decision.threshold)
     yield from _difference("withheld", [entry.withheld for entry in record.options], list(ruling.withheld))
     yield from _difference("answer", record.decision.answer, ruling.answer or "")
     yield from _difference("abstained", record.decision.abstained, ruling.abstained)
-    yield from _difference("asks", list(record.decision.asks), list(ruling.asks))
+    if record.decision.how != "two_wishes":
+        yield from _difference("asks", list(record.decision.asks), list(ruling.asks))
 
 
-def ruled_then(
-    policy: Policy,
-    record: Record,
-    options: Sequence[Option],
-    probabilities: Sequence[float],
-    threshold: float,
-    offers: Sequence[tuple[int, Option]] = (),
-) -> Ruling:
-    """The choice by these probabilities and by what the recorded message was evidence for. ``offers``: of these options."""
+def ruled_then(policy: Policy, record: Record, allowed: Allowed, probabilities: Sequence[float], threshold: float) -> Ruling:
+    """The choice by these probabilities, one per option, and by what the recorded message was evidence for."""
+    options = allowed.options
     decision, memory = record.decision, memory_then(record)
     is_spent = (reading := _read_then(record, memory)) is not None and reading.meaning == "yes"
     is_other_judge = decision.judge not in ("", JUDGE)
@@ -238,8 +247,13 @@ def ruled_then(
         threshold=threshold,
         evidence=evidence,
         ruled=ruled if is_other_judge and len(record.options) == len(options) else None,
-        offers=offers if record.format >= ASKED_FORMAT else (),
+        offers=allowed.offers if record.format >= ASKED_FORMAT else (),
+        may_pair=partial(may_stand_together, policy, memory, allowed, _time_of(record)),
     )
+
+
+def _time_of(record: Record) -> float:
+    return datetime.fromisoformat(record.at).timestamp()
 
 
 def by_rules(record: Record, options: Sequence[Option], fallback: str) -> Option:
@@ -316,7 +330,7 @@ def memory_after(policy: Policy, record: Record, outcome: Outcome | None = None)
         raise ReplayError(message, turn_id=record.turn_id, line=record.sequence, hint="resume with the catalog and the logic of that day")
     before, now = memory_then(record), datetime.fromisoformat(record.at).timestamp()
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
-    open_offers = opened(allowed, record.decision.asks, heard_text(heard))
+    open_offers = opened(allowed, said[0], record.decision.asks, heard_text(heard))
     memory = TurnOptions(policy.serving(before), before, allowed, now).after(*said, open_offers, is_tried=record.decision.how == "tried")
     if outcome is None:
         return memory

@@ -318,7 +318,7 @@ def test_whatever_an_engine_answers_only_approved_words_are_said(desk, seed, mes
     for message in messages:
         turn = dialogue.reply(message, state)
         allowed, decision = turn.trace.allowed, turn.decision
-        verify(turn.text, decision.chosen, allowed, desk.catalog, dialogue._now().date(), beside=decision.beside)
+        verify(turn.text, decision.chosen, allowed, desk.catalog, dialogue._now().date(), spoken=decision.spoken)
         assert not turn.offered or not turn.effects
         state = turn.apply(state)
     records = dialogue.log.records
