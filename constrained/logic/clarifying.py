@@ -120,14 +120,17 @@ def way_out_of(allowed: Allowed, catalog: Catalog, chosen: Option, memory: Memor
     return next((one for one in allowed.spare if one.id == catalog.way_out), None) if is_due else None
 
 
-def may_stand_together(policy: Policy, memory: Memory, allowed: Allowed, now: float | None, spoken: Sequence[Option]) -> bool:
-    """Whether these may be said in one turn, in this order, the first of them with its effects and obligations.
+def may_stand_together(
+    policy: Policy, memory: Memory, allowed: Allowed, now: float | None, spoken: Sequence[Option], chosen: Option | None = None
+) -> bool:
+    """Whether these may be said in one turn, in this order, the chosen one (the first, when None) with its effects and obligations.
 
     None of the others acts, moves a procedure or needs more said than is said anyway, and no obligation of the conversation has a say
     in it, of whatever place. ``now``: seconds since the epoch.
     """
-    first, others = spoken[0], spoken[1:]
-    around = with_it(first, allowed.obligations)
+    chosen = spoken[0] if chosen is None else chosen
+    others = [one for one in spoken if one is not chosen]
+    around = with_it(chosen, allowed.obligations)
     known = {one.id for one in around}
     if any(one.effects or one.running is not None or not known.issuperset(added.id for added in one.obligations) for one in others):
         return False
@@ -136,7 +139,7 @@ def may_stand_together(policy: Policy, memory: Memory, allowed: Allowed, now: fl
         return True
     responses = [one.response for one in around if not one.is_after] + [one.response for one in spoken]
     responses += [one.response for one in around if one.is_after]
-    found = Schedule(clauses, policy.catalog, memory, now).of(responses, [effect.name for effect in first.effects])
+    found = Schedule(clauses, policy.catalog, memory, now).of(responses, [effect.name for effect in chosen.effects])
     return not (found.before or found.after or found.broken)
 
 

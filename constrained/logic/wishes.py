@@ -68,7 +68,7 @@ def answer_wishes(
     order = [intent_of(options[wish.place]) for wish in wishes]
     both = sorted((chosen, second), key=lambda one: order.index(intent_of(one)))
     is_plain = not (is_act(chosen) or chosen.effects or chosen.is_no_match or chosen.running is not None)
-    if is_plain and may_stand_together(policy, memory, allowed, now, both):
+    if is_plain and may_stand_together(policy, memory, allowed, now, both, chosen):
         why = f"two parts of the message want {both[0].id} and {both[1].id}"
         return Resolution("two_wishes", chosen, why, tuple(both)), pending[1:]
     offer, why = allowed.offer_of(second), f"the message wants {second.id}, too"

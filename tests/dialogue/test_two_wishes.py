@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained import Dialogue
+from constrained import Dialogue, load_policy
 from constrained.logic.wishes import split_wishes
 from constrained.records.record import FORMAT
 from constrained.records.redecide import redecide
@@ -130,3 +132,23 @@ def test_an_added_part_never_adds_an_act(desk, seed, extra):
     whole = next(one for one in turn.decision.options if one.id == turn.response_id) if turn.effects else None
     assert turn.effects == (whole.effects if whole else ())
     assert not (turn.decision.how == "two_wishes" and turn.effects and turn.decision.ruling.chosen.effects != turn.effects)
+
+
+CLAUSES = st.sampled_from(
+    ["when are you open", "block my card", "I want a colleague", "a room please", "cancel my appointment", "yes please"]
+)
+
+
+@pytest.mark.parametrize("pack", ["tavern", "bank_disputes", "clinic_booking"])
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), messages=st.lists(st.lists(CLAUSES, min_size=1, max_size=3).map(" and ".join), min_size=1, max_size=4))
+def test_whatever_is_wanted_a_pack_has_something_approved_to_say(pack, seed, messages):
+    policy = load_policy(pack)
+    dialogue = Dialogue(policy, engine=RandomEngine(seed), now=lambda: datetime(2026, 3, 16, 12, tzinfo=UTC), drafts=True)
+    state = policy.state_type.default()
+    for message in messages:
+        turn = dialogue.reply(message, state)
+        assert not any(one.effects or one.running for one in turn.decision.spoken if one is not turn.decision.chosen)
+        state = turn.apply(state)
+    records = dialogue.log.records
+    assert [one.differences for one in replay(policy, records)] == [()] * len(records)
