@@ -65,7 +65,7 @@ class Decider:
         if way_out is None or (self.engine is not None and not is_judged(self.engine)):
             return decision
         why = f"{decision.why}; nothing fitted {self.memory.n_missed} times before, so the way out is said"
-        return replace(decision, chosen=way_out, how="way_out", why=why)
+        return replace(decision, chosen=way_out, how="way_out", why=why, spoken=(), asks=())
 
     def _chosen(self, is_late: bool, *, is_spent: bool) -> Decision:
         """One of the options: by the model and what the message is evidence for, or by the rules where there is no choice or no model."""

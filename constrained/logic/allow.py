@@ -314,7 +314,7 @@ class TurnOptions:
         said = [one.id for one in self.said(option, spoken)]
         changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(said, number), "open_offers": open_offers}
         if self.policy.catalog.way_out:
-            is_missed = option.is_no_match or option.id == self.policy.catalog.fallback
+            is_missed = option.is_no_match or option.id == self.policy.catalog.fallback or bool(option.response.offer_of)
             changes["n_missed"] = memory.n_missed + 1 if is_missed else 0
         rest = rest_of(self.allowed.options, self.policy.catalog.fallback) if is_tried and option.running is None else None
         running = rest.running if rest is not None else option.running

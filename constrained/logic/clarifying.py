@@ -112,11 +112,13 @@ def resolve_too_long(allowed: Allowed, catalog: Catalog, said: Mapping[str, int]
 
 
 def way_out_of(allowed: Allowed, catalog: Catalog, chosen: Option, memory: Memory) -> Option | None:
-    """What is said in place of the fallback when it would be said once more; None where it is not due.
+    """What is said in place of the fallback, or of an offer that is open already, when it would be said once more.
 
-    Where a procedure waits for an answer, its tries come to an end by themselves.
+    None where it is not due. Where a procedure waits for an answer, its tries come to an end by themselves.
     """
-    is_due = catalog.way_out and memory.n_missed >= MISSES_BEFORE_WAY_OUT and chosen.id == catalog.fallback and chosen.running is None
+    is_repeat = chosen.response.offer_of in {one.id for one in memory.open_offers}
+    is_vain = is_repeat or (chosen.id == catalog.fallback and chosen.running is None)
+    is_due = catalog.way_out and memory.n_missed >= MISSES_BEFORE_WAY_OUT and is_vain
     return next((one for one in allowed.spare if one.id == catalog.way_out), None) if is_due else None
 
 

@@ -100,7 +100,8 @@ class Memory(_Value):
         clock: (response id, when it was last said), for what is said every so many minutes; under an empty id when the
             conversation began. Seconds since the epoch.
         open_offers: what the last turn asked, in the order in which it was said; the next turn answers it or drops it.
-        n_missed: turns in a row, up to the last, in which nothing fitted; counted where the catalog has a way out.
+        n_missed: turns in a row, up to the last, in which nothing fitted or something was offered; counted where the catalog has
+            a way out.
     """
 
     said: dict[str, int] = {}

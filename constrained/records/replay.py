@@ -201,7 +201,7 @@ def expected_then(policy: Policy, record: Record, allowed: Allowed, threshold: f
         answered = answer_wishes(policy, memory, allowed, chosen, wishes, _time_of(record)) if wishes else None
         return (chosen, answered[0].spoken) if answered is not None else None
     way_out = way_out_of(allowed, catalog, chosen, memory) if how == "way_out" else None
-    return way_out or chosen, spoken
+    return (way_out, ()) if way_out is not None else (chosen, spoken)
 
 
 def _read_then(record: Record, memory: Memory) -> OfferReading | None:
@@ -225,7 +225,7 @@ def _differences_ruled(policy: Policy, record: Record, allowed: Allowed) -> Iter
     yield from _difference("withheld", [entry.withheld for entry in record.options], list(ruling.withheld))
     yield from _difference("answer", record.decision.answer, ruling.answer or "")
     yield from _difference("abstained", record.decision.abstained, ruling.abstained)
-    if record.decision.how != "two_wishes":
+    if record.decision.how not in ("two_wishes", "way_out"):  # then it is not the ruling's choice that was said
         yield from _difference("asks", list(record.decision.asks), list(ruling.asks))
 
 

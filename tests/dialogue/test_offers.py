@@ -269,6 +269,14 @@ def test_a_third_fallback_in_a_row_is_the_way_out(desk):
     replays(desk, dialogue)
 
 
+def test_an_offer_that_nobody_answers_ends_in_the_way_out(desk):
+    dialogue = talk(desk, UNSURE)
+    said = [dialogue.reply("my card").response_id for _ in range(4)]
+    assert said == ["block.offer", "block.offer", "human", "block.offer"]
+    assert dialogue.reply("yes").response_id == "block"
+    replays(desk, dialogue)
+
+
 def test_no_message_whatsoever_makes_an_endless_loop_of_fallbacks(desk):
     dialogue = talk(desk, {})
     said = [dialogue.reply(text).response_id for text in naughty_strings()[:60]]
