@@ -165,6 +165,8 @@ class _OfferSorter:
                 raise builder.nothing_left(self.blocked[-1])
         blocked = tuple(self.blocked)  # what may not be said in place of an option or of the fallback is no offer of the policy
         offers, spare = builder.offers(options) if builder.offered else [], builder.spare
+        if spare and obligations:  # what is said anyway is not said in place of anything
+            spare = tuple(one for one in spare if one.id not in {obligation.id for obligation in obligations})
         if schedule is not None and (offers or spare):
             fitting = [(place, self._scheduled([offer], obligations, builder, schedule)) for place, offer in offers]
             offers = [(place, found[0]) for place, found in fitting if found]
