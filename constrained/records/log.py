@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 from constrained.errors import AuditError
-from constrained.records.chain import chain_entry, check_follows, from_line
+from constrained.records.chain import LogPosition, chain_entry, check_follows, from_line
 from constrained.records.record import Chained, Record
 
 T = TypeVar("T", bound=Chained)
@@ -51,6 +51,15 @@ class Readable(Protocol):
 
     def keep_checkpoint(self, number: int, line: bytes) -> bool:
         """Keeps the checkpoint of that number, from 1, durably. False when there is one of that number already."""
+        ...
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A log whose entries lie in rows, with columns beside the line: they are verified too."""
+
+    def places(self) -> Iterator[LogPosition]:
+        """What the columns of every row say, in the order of their sequence, as the table is when the first one is read."""
         ...
 
 
@@ -98,6 +107,17 @@ class MemoryLog:
                 return False
             self._checkpoints.append(line)
             return True
+
+
+def lines_in_place(name: str, rows: Iterable[tuple[int, bytes]]) -> list[bytes]:
+    """The lines of checkpoints in a table, in their order. Raises AuditError where a row's number, from 1, is not its place."""
+    lines = []
+    for place, (number, line) in enumerate(rows, 1):
+        if number != place:
+            hint = "a row was changed, taken out or put in; keep the log as it is, and compare it with a copy and with the sink"
+            raise AuditError(f"{name}: the row of checkpoint {place} has the number {number}", file=name, hint=hint)
+        lines.append(bytes(line))
+    return lines
 
 
 # -- the log at a place -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -31,6 +32,7 @@ from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
 from constrained.serve.service import Service, serve_listener
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import ServerSettings
+from constrained.serve.signing import LogSigner
 from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import Turns
 from constrained.serve.wire import (
@@ -140,14 +142,19 @@ def create_app(
         own: pack -> engine that stands in for the first one there, such as ``engine.with_fitted(folder)``.
 
     Raises CalibrationError when an engine of a pack's own was fitted to another catalog.
-    Raises ConstrainedError when the conversations or the records cannot be kept.
+    Raises ConstrainedError when the conversations or the records cannot be kept, or the log cannot be signed with the key.
     """
     service = Service(_make_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
+    signer = LogSigner.of(settings.signing, service.turns.journal, settings.log)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if signer is not None:
+            signer.start()
         yield
         await service.close()
+        if signer is not None:
+            await asyncio.to_thread(signer.close)
 
     app = FastAPI(title="Constrained", version=version("constrained"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from constrained.errors import AuditError
 from constrained.records import chain, verifier
-from constrained.records.checkpoints import CheckpointedLog, FolderSink, Sink, checkpoint, checkpoints_in, fingerprint, prove, verify
+from constrained.records.checkpoints import CheckpointedLog, checkpoint, fingerprint, prove
 from constrained.records.log import Log, MemoryLog, open_log
+from constrained.records.log_verification import verify_log
+from constrained.records.sinks import FolderSink, Sink, checkpoints_in
 from tests.records.evidence import KEY, NOON, OTHER_KEY, PUBLIC, signed_log
 from tests.strategies import record
 
@@ -49,7 +51,7 @@ def test_each_segment_is_signed_once():
     assert bodies[2]["head"] == log.entries[-1].hash
     assert {body["key"] for body in bodies} == {fingerprint(PUBLIC)}
     assert checkpoint(log, KEY) is None
-    assert verify(log.lines(), log.checkpoints(), PUBLIC, "log") == "25 records in an unbroken chain, signed up to record 25"
+    assert verify_log(log, PUBLIC).summary == "25 records in an unbroken chain, signed up to record 25"
 
 
 def test_a_log_signs_when_a_segment_is_full_in_any_store(place, tmp_path):
@@ -58,14 +60,14 @@ def test_a_log_signs_when_a_segment_is_full_in_any_store(place, tmp_path):
     for number in range(1, 11):
         log.append(record(number))
     assert [json.loads(line)["body"]["last"] for line in log.store.checkpoints()] == [4, 8]
-    assert "signed up to record 8" in verify(log.store.lines(), log.store.checkpoints(), PUBLIC, "log")
+    assert "signed up to record 8" in verify_log(log.store, PUBLIC).summary
     assert [path.read_bytes() for path in sorted((tmp_path / "sink").iterdir())] == log.store.checkpoints()
 
 
 def test_another_key_is_refused():
     log = signed_log(5)
     with pytest.raises(AuditError, match="record 1: checkpoint 1 was not signed with this key") as caught:
-        verify(log.lines(), log.checkpoints(), OTHER_KEY.public_key(), "log")
+        verify_log(log, OTHER_KEY.public_key())
     assert caught.value.line == 1
 
 
@@ -244,8 +246,8 @@ def test_a_damaged_checkpoint_is_told(line):
 def test_a_key_and_no_checkpoint_is_not_good():
     """Whoever takes the checkpoints away could write the log anew."""
     with pytest.raises(AuditError, match="there is no checkpoint: nothing here is signed"):
-        verify(signed_log(10).lines(), [], PUBLIC, "log")
-    assert verify(signed_log(10).lines(), [], None, "log").endswith("none of them signed")
+        verify_log(_unsigned(signed_log(10)), PUBLIC)
+    assert verify_log(_unsigned(signed_log(10))).summary.endswith("none of them signed")
 
 
 @pytest.mark.parametrize("n_bytes", [1, 60, 300])
@@ -260,7 +262,7 @@ def test_a_checkpoint_that_a_crash_left_torn_is_signed_anew(tmp_path, n_bytes):
     for number in range(9, 13):
         log.append(record(number))
     assert len(path.read_bytes().splitlines()) == 2
-    assert verify(log.store.lines(), log.store.checkpoints(), PUBLIC, "log").endswith("signed up to record 12")
+    assert verify_log(log.store, PUBLIC).summary.endswith("signed up to record 12")
 
 
 def test_a_folder_in_the_place_of_the_checkpoints_is_told(tmp_path):
@@ -268,3 +270,8 @@ def test_a_folder_in_the_place_of_the_checkpoints_is_told(tmp_path):
     (tmp_path / "audit.jsonl.checkpoints").mkdir()
     with pytest.raises(AuditError, match="Is a directory"):
         log.checkpoints()
+
+
+def _unsigned(log: MemoryLog) -> MemoryLog:
+    log._checkpoints.clear()
+    return log
