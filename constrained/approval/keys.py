@@ -111,10 +111,15 @@ class CommandSigner:
         command: split like a shell line, run without a shell. It gets the data on standard input and writes the signature to
             standard output: 64 bytes, or their base64.
         public: the key that its signatures must verify with.
+
+    Raises KeyFileError when the command cannot be split.
     """
 
     def __init__(self, command: str, public: Ed25519PublicKey) -> None:
-        self._command, self._public = shlex.split(command), public
+        try:
+            self._command, self._public = shlex.split(command), public
+        except ValueError as error:
+            raise KeyFileError(f"the signer {command!r} is no command: {error}", hint="write it as in a shell") from error
 
     def public_key(self) -> Ed25519PublicKey:
         return self._public

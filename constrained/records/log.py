@@ -7,7 +7,7 @@ turn appends before it releases its reply, so a reply that anybody saw is in the
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
@@ -58,7 +58,7 @@ class Readable(Protocol):
 class Tabular(Protocol):
     """A log whose entries lie in rows, with columns beside the line: they are verified too."""
 
-    def places(self) -> Iterator[LogPosition]:
+    def places(self) -> Generator[LogPosition, None, None]:
         """What the columns of every row say, in the order of their sequence, as the table is when the first one is read."""
         ...
 

@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +60,9 @@ def verify_log(
         if public is not None and outside is not None:
             signed = _agreed(own, outside)
         checkpoints = verifier.read_checkpoints(signed, public) if public is not None else []
-        facts = parallel_verify(store.lines(), processes)
         count = _Count()
-        summary = verifier.check_log(count.of(_in_their_rows(facts, store.places()) if isinstance(store, Tabular) else facts), checkpoints)
+        with closing(_facts(store, processes)) as facts:
+            summary = verifier.check_log(count.of(facts), checkpoints)
         if len(own) < len(signed):
             missing = checkpoints[len(own)][0]
             raise verifier.Bad(f"checkpoint {missing['number']} is missing from the log, and the sink holds it", missing["first"])
@@ -90,7 +91,7 @@ def _agreed(own: Sequence[bytes], outside: Sequence[bytes]) -> list[bytes]:
     for number, (mine, other) in enumerate(zip(own, outside, strict=False), 1):
         if mine != other:
             raise verifier.Bad(f"checkpoint {number} of the log is not the one that the sink holds", _first_record(other))
-    return list(max(own, outside, key=len))
+    return list(own if len(own) >= len(outside) else outside)
 
 
 def _first_record(checkpoint: bytes) -> int:
@@ -111,6 +112,16 @@ class _Count:
         for fact in facts:
             self.n += 1
             yield fact
+
+
+def _facts(store: Readable, processes: int | None) -> Generator[Any, None, None]:
+    """``verifier.fact`` of each line; where a log has columns, held against them."""
+    facts = parallel_verify(store.lines(), processes)
+    if not isinstance(store, Tabular):
+        yield from facts
+        return
+    with closing(store.places()) as places:
+        yield from _in_their_rows(facts, places)
 
 
 def _in_their_rows(facts: Iterator[Any], places: Iterator[LogPosition]) -> Iterator[Any]:

@@ -7,7 +7,7 @@ A writer takes an advisory lock for its transaction, reads where the log ends, a
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -51,13 +51,13 @@ class PostgresTable:
             yield from (bytes(line) for _, line in rows)
             first = rows[-1][0] + 1
 
-    def places(self) -> Iterator[LogPosition]:
+    def places(self) -> Generator[LogPosition, None, None]:
         """One statement, so one state of the table; read from the server piece by piece, writers are not held up."""
         from sqlalchemy import text
 
         question = text("SELECT sequence, hash FROM constrained_entries ORDER BY sequence")
-        with self._told(), self._engine.connect().execution_options(yield_per=5000) as database:
-            yield from (LogPosition(sequence, digest) for sequence, digest in database.execute(question))
+        with self._told(), self._engine.connect().execution_options(yield_per=5000) as database, database.execute(question) as rows:
+            yield from (LogPosition(sequence, digest) for sequence, digest in rows)
 
     def checkpoints(self) -> list[bytes]:
         """Raises AuditError where the number of a row is not its place."""

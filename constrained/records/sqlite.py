@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -53,7 +53,7 @@ class SqliteFile:
                 yield from (line for _, line in rows)
                 first = rows[-1][0] + 1
 
-    def places(self) -> Iterator[LogPosition]:
+    def places(self) -> Generator[LogPosition, None, None]:
         """One statement, so one state of the table; writers are not held up."""
         with closing(reader(self.path)) as database:
             try:

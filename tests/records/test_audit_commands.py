@@ -420,3 +420,23 @@ def test_redecide_by_a_tiny_random_model_and_another_calibration(audit, tmp_path
     done = audit("re-decide", log, "--model", tiny_model, "--calibration", tmp_path / "broken.json")
     assert "is no calibration" in done.err
     assert done.status == 1
+
+
+def test_a_key_rotates_and_a_bundle_of_the_new_key_verifies_whole(audit, tmp_path, key):
+    path, sink = talk(tmp_path / "audit.db"), tmp_path / "sink"
+    new_pair(tmp_path / "next.pem")
+    audit("checkpoint", path, "--key", key, "--sink", sink)
+    done = audit("rotate", path, "--key", key, "--to", tmp_path / "next.pem", "--by", "the officer", "--sink", sink)
+    assert (done.status, "signs from record" in done.out) == (0, True)
+    for public in (key.with_name("desk.pub.pem"), tmp_path / "next.pub.pem"):
+        assert audit("verify", path, "--key", public, "--sink", sink).status == 0
+    assert audit("export", path, tmp_path / "bundle", "--key", tmp_path / "next.pem").status == 0
+    done = examine(tmp_path / "bundle", "--key", tmp_path / "next.pub.pem")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert audit("rotate", path, "--key", key, "--to", key).status == 1
+
+
+def test_a_bundle_without_a_key_of_ones_own_establishes_no_author(bundle):
+    done = examine(bundle)
+    assert done.returncode == 3
+    assert done.stdout.startswith("NOT ESTABLISHED: whose key sha256:")
