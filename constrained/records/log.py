@@ -109,17 +109,6 @@ class MemoryLog:
             return True
 
 
-def lines_in_place(name: str, rows: Iterable[tuple[int, bytes]]) -> list[bytes]:
-    """The lines of checkpoints in a table, in their order. Raises AuditError where a row's number, from 1, is not its place."""
-    lines = []
-    for place, (number, line) in enumerate(rows, 1):
-        if number != place:
-            hint = "a row was changed, taken out or put in; keep the log as it is, and compare it with a copy and with the sink"
-            raise AuditError(f"{name}: the row of checkpoint {place} has the number {number}", file=name, hint=hint)
-        lines.append(bytes(line))
-    return lines
-
-
 # -- the log at a place -------------------------------------------------------------------------------------
 
 

@@ -13,9 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from constrained.errors import AuditError
-from constrained.records.chain import START, EntryDraft, LogPosition, from_row
+from constrained.records.chain import START, EntryDraft, LogPosition, from_row, lines_in_place
 from constrained.records.group_commit import GroupCommit, Placement, close_all, place_all
-from constrained.records.log import lines_in_place
 from constrained.records.record import Chained
 
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from typing import Any, TypeVar
 
 from constrained import _durable_files as files
 from constrained.errors import AuditError
-from constrained.records.chain import START, EntryDraft, LogPosition, from_row
+from constrained.records.chain import START, EntryDraft, LogPosition, from_row, lines_in_place
 from constrained.records.group_commit import GroupCommit, Placement, close_all, place_all
-from constrained.records.log import lines_in_place
 from constrained.records.record import Chained
 
 T = TypeVar("T", bound=Chained)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from constrained._canonical_json import canonical_json
 from constrained.errors import AuditError
-from constrained.records import checkpoints as facts
+from constrained.records import log_verification as facts
 from constrained.records import verifier
 from constrained.records.chain import digest
 from constrained.records.checkpoints import checkpoint
@@ -180,7 +180,9 @@ def run(folder, *arguments):
 
 
 def test_it_runs_alone_and_its_exit_status_tells(folder):
-    asked = ("--log", "log.jsonl", "--checkpoints", "checkpoints.jsonl")
+    asked = ("--log", "log.jsonl", "--checkpoints", "checkpoints.jsonl", "--key", "public_key.pem")
+    assert run(folder, *asked[:-2]).returncode == 3, "the key in the folder is anybody's"
+    assert run(folder, "--log", "log.jsonl").stdout.startswith("NOT ESTABLISHED: ")
     done = run(folder, *asked)
     assert (done.returncode, done.stderr) == (0, "")
     assert "good: 30 records in an unbroken chain, signed up to record 30" in done.stdout
