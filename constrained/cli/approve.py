@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from constrained.approval.keys import load_private, new_pair, password_of_environment, public_path, to_text
+from constrained.approval.keys import load_private, load_public, new_pair, password_of_environment, public_path, to_text
 from constrained.approval.ledger import ANY, DraftEntry, Ledger, append, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
 from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve, to_recall
@@ -55,11 +55,23 @@ def new_key(
 
 
 @keys_app.command("list")
-def list_keys() -> None:
-    """The private keys of this user."""
+def list_keys(
+    people: Annotated[Path, typer.Option(help="The people.toml that says whose a key is.")] = Path("catalogs/people.toml"),
+) -> None:
+    """The private keys of this user, and whose each is."""
+    known = _names_by_key(people)
     for path in sorted(_key_folder().glob("*.pem")):
         if not path.name.endswith(".pub.pem"):
-            line(str(path))
+            public = public_path(path)
+            text = to_text(load_public(public)) if public.is_file() else ""
+            line(f"{known.get(text, '(nobody in people.toml)')}: {path}")
+
+
+def _names_by_key(people: Path) -> dict[str, str]:
+    """Public key, as a line of text -> person. Empty where there is no such file."""
+    if not people.is_file():
+        return {}
+    return {key.text: name for name, person in load_people(people, "").people.items() for key in person.keys}
 
 
 def read_private_key(path: Path) -> Ed25519PrivateKey:

@@ -17,7 +17,6 @@ from fastapi import APIRouter, FastAPI, Header, Query, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from constrained.dialogue.dialogue import Dialogue
@@ -55,13 +54,19 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of a JSON text. Half of a surrogate pair, which no text can hold, becomes a question mark.
+    """The value of a JSON text in UTF-8. Half of a surrogate pair, which no text can hold, becomes a question mark.
 
-    Raises ValueError or RecursionError.
+    Raises ValueError, also where a name stands twice in an object, or RecursionError.
     """
-    if _SURROGATE.search(body):
-        return _replace_surrogates(json.loads(body, parse_constant=_refuse_constant))
-    return from_json(body, allow_inf_nan=False)
+    value = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_object_of)
+    return _replace_surrogates(value) if _SURROGATE.search(body) else value
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in an object: one reader would take the first value, another the last")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -235,7 +240,7 @@ async def fork(conversation: Id, body: ForkRequest, request: Request) -> Respons
 async def conversation(conversation: Id, request: Request, turns: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Response:
     service = _service(request)
     stored, replies = await service.in_background(service.turns.conversation, _tenant(request), conversation, turns)
-    state = from_json(stored.state)
+    state = json.loads(stored.state)
     return _json(ConversationReply(conversation=stored.id, pack=stored.pack, number=stored.number, state=state, turns=tuple(replies)))
 
 
