@@ -6,8 +6,11 @@ The library ``cryptography`` does the work; it is imported when a key is first r
 from __future__ import annotations
 
 import base64
+import os
+import shlex
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from constrained._durable_files import sync_folder, write_new
 from constrained.errors import KeyFileError
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 SCHEME = "ed25519:"  # how the text form of a public key begins; 32 bytes in base64 follow
 _N_BYTES = 32
+SIGNATURE_BYTES = 64
+PASSWORD = "CONSTRAINED_KEY_PASSWORD"
+SIGNING_S = 30.0  # for a command that signs
 _P = 2**255 - 19
 _ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7  # y of the points of order 8, and -y
 _WEAK = frozenset(  # y of the points of small order, in each way that 32 bytes can hold it; the bit of x taken out
@@ -67,6 +73,17 @@ def load_private(path: str | Path, *, password: bytes | None = None) -> Ed25519P
     return _of_kind(key, _library().Ed25519PrivateKey, path)  # type: ignore[no-any-return]  # the class is only known at run time
 
 
+def password_of_environment() -> bytes | None:
+    """The password of private keys: never an argument, which other users of the machine could read. None where it is not set."""
+    found = os.environ.get(PASSWORD)
+    return found.encode() if found else None
+
+
+def load_signer(path: str | Path, command: str = "") -> Signer:
+    """What signs: the private key in a file, or ``command`` where the file holds the public one. Raises KeyFileError."""
+    return CommandSigner(command, load_public(path)) if command else load_private(path, password=password_of_environment())
+
+
 def load_public(path: str | Path) -> Ed25519PublicKey:
     """The public key in a PEM file. Raises KeyFileError."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -79,7 +96,59 @@ def load_public(path: str | Path) -> Ed25519PublicKey:
     return _of_kind(key, _library().Ed25519PublicKey, path)  # type: ignore[no-any-return]  # the class is only known at run time
 
 
-def sign(private: Ed25519PrivateKey, data: bytes) -> bytes:
+class Signer(Protocol):
+    """What signs with Ed25519: a private key of ``cryptography``, or a ``CommandSigner`` where the key stays elsewhere."""
+
+    def public_key(self) -> Ed25519PublicKey: ...
+
+    def sign(self, data: bytes, /) -> bytes: ...
+
+
+class CommandSigner:
+    """Signs by a command, so that the private key may stay in an HSM, a KMS or on a card.
+
+    Args:
+        command: split like a shell line, run without a shell. It gets the data on standard input and writes the signature to
+            standard output: 64 bytes, or their base64.
+        public: the key that its signatures must verify with.
+
+    Raises KeyFileError when the command cannot be split.
+    """
+
+    def __init__(self, command: str, public: Ed25519PublicKey) -> None:
+        try:
+            self._command, self._public = shlex.split(command), public
+        except ValueError as error:
+            raise KeyFileError(f"the signer {command!r} is no command: {error}", hint="write it as in a shell") from error
+
+    def public_key(self) -> Ed25519PublicKey:
+        return self._public
+
+    def sign(self, data: bytes, /) -> bytes:
+        """Raises KeyFileError when the command fails, or its signature is not of the key."""
+        hint = "it gets the data on standard input and writes the signature, 64 bytes or their base64, to standard output"
+        try:
+            done = subprocess.run(self._command, input=data, capture_output=True, timeout=SIGNING_S, check=True)  # the operator's own
+        except (OSError, IndexError, ValueError, subprocess.SubprocessError) as error:
+            raise KeyFileError(f"the signer failed: {type(error).__name__}: {_told(error)}", hint=hint) from error
+        signature = done.stdout
+        if len(signature) != SIGNATURE_BYTES:
+            try:
+                signature = base64.b64decode(signature.strip(), validate=True)
+            except ValueError:
+                signature = b""
+        if len(signature) != SIGNATURE_BYTES or not verify(self._public, signature, data):
+            raise KeyFileError("what the signer wrote is no signature of this key", hint=hint)
+        return signature
+
+
+def _told(error: Exception) -> str:
+    """The last line that a command wrote to standard error, else the error itself."""
+    written = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip().splitlines()
+    return written[-1][:200] if written else str(error)[:200]
+
+
+def sign(private: Signer, data: bytes) -> bytes:
     """The signature of ``data``: 64 bytes, the same each time."""
     return private.sign(data)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from constrained.approval.keys import load_private, new_pair, public_path, to_text
+from constrained.approval.keys import load_private, load_public, new_pair, password_of_environment, public_path, to_text
 from constrained.approval.ledger import ANY, DraftEntry, Ledger, append, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
 from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve, to_recall
@@ -44,7 +44,7 @@ def new_key(
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise KeyFileError(f"{path.parent} cannot be made: {error.strerror}", file=str(path), hint="name a file with --file") from error
-    public = new_pair(path, password=_password())
+    public = new_pair(path, password=password_of_environment())
     line(f"the private key of {person}: {path} (keep it; it is in no repository)")
     line(f"the public key, to give away: {public_path(path)}")
     line("put this into people.toml beside the catalogs, with the roles of this person:")
@@ -55,16 +55,28 @@ def new_key(
 
 
 @keys_app.command("list")
-def list_keys() -> None:
-    """The private keys of this user."""
+def list_keys(
+    people: Annotated[Path, typer.Option(help="The people.toml that says whose a key is.")] = Path("catalogs/people.toml"),
+) -> None:
+    """The private keys of this user, and whose each is."""
+    known = _names_by_key(people)
     for path in sorted(_key_folder().glob("*.pem")):
         if not path.name.endswith(".pub.pem"):
-            line(str(path))
+            public = public_path(path)
+            text = to_text(load_public(public)) if public.is_file() else ""
+            line(f"{known.get(text, '(nobody in people.toml)')}: {path}")
+
+
+def _names_by_key(people: Path) -> dict[str, str]:
+    """Public key, as a line of text -> person. Empty where there is no such file."""
+    if not people.is_file():
+        return {}
+    return {key.text: name for name, person in load_people(people, "").people.items() for key in person.keys}
 
 
 def read_private_key(path: Path) -> Ed25519PrivateKey:
     """The private key in a file, with the password of the environment. Raises KeyFileError."""
-    return load_private(path, password=_password())
+    return load_private(path, password=password_of_environment())
 
 
 def read_key_of(person: str, file: Path | None) -> Ed25519PrivateKey:
@@ -85,12 +97,6 @@ def _key_path(person: str) -> Path:
     """The file of a person's private key: a name in plain letters."""
     plain = unicodedata.normalize("NFKD", person).encode("ascii", "ignore").decode().lower()
     return _key_folder() / (re.sub(r"[^a-z0-9]+", "_", plain).strip("_") + ".pem")
-
-
-def _password() -> bytes | None:
-    """The password of private keys, from the environment: never an argument, which other users of the machine could read."""
-    given = os.environ.get("CONSTRAINED_KEY_PASSWORD")
-    return given.encode() if given else None
 
 
 # -- approvals and recalls --------------------------------------------------------------------------------

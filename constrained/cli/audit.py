@@ -13,20 +13,20 @@ from typing import Annotated, Any
 
 import typer
 
-from constrained.approval.keys import load_public
+from constrained.approval.keys import load_public, load_signer
 from constrained.cli import audit_redecide, audit_reports
-from constrained.cli.approve import read_private_key
-from constrained.cli.screen import LOG, SUBJECT_KEYS, catalog_of, line, note, write
+from constrained.cli.screen import LOG, SUBJECT_KEYS, catalog_of, line, write
 from constrained.errors import AuditError
 from constrained.logic.policy import Policy
 from constrained.packs import load_policy, load_policy_file
 from constrained.records import checkpoints
-from constrained.records.checkpoints import FolderSink, checkpoints_in
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import Readable, existing, is_postgres, open_log, read_entries, read_log, sqlite_path
+from constrained.records.log_verification import verify_log
 from constrained.records.record import Chained, Record
 from constrained.records.replay import replay as replay_turns
 from constrained.records.sealing import SubjectKeys, erase, unsealed
+from constrained.records.sinks import checkpoints_in, sink_at
 
 
 def replay_log(
@@ -68,7 +68,10 @@ def _policy(record: Record, logic: Path | None, policies: dict[str, Policy]) -> 
 # -- the commands of ``constrained audit`` ---------------------------------------------------------------------
 
 PUBLIC = Annotated[Path | None, typer.Option("--key", help="The public key that must have signed the checkpoints.")]
-PRIVATE = Annotated[Path, typer.Option("--key", help="The private key that signs; see: constrained keys new.")]
+PRIVATE = Annotated[Path, typer.Option("--key", help="The private key that signs (with --signer: its public key).")]
+SIGNER = Annotated[str, typer.Option(help="A command that signs with the key: an HSM's or a KMS's client. See docs/evidence.md.")]
+SINKS = Annotated[list[str] | None, typer.Option("--sink", help="A write-once folder or a URL that gets every checkpoint too.")]
+NOT_ESTABLISHED = 3  # exit status: whole, as far as can be seen from here
 
 app = typer.Typer(help="Verify, show, replay and export a log.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -78,23 +81,24 @@ def verify(
     log: LOG,
     key: PUBLIC = None,
     record: Annotated[str, typer.Option(help="Only this record, by its sequence or turn, with its proof.")] = "",
-    sink: Annotated[Path | None, typer.Option(help="Hold the log against the checkpoints in this write-once folder, not its own.")] = None,
+    sink: Annotated[Path | None, typer.Option(help="The write-once folder that its checkpoints were put into as well.")] = None,
 ) -> None:
     """Check a whole log, or one record with its proof.
 
-    Names the first bad record; the exit status is then 1. Without a key the chain is checked, not the signatures.
+    Names the first bad record; the exit status is then 1. What could not be established is said first; the exit status is then 3.
     """
     if sink is not None and (record or key is None):
         raise AuditError("--sink holds a whole log against a key", hint="give --key PUBLIC, and no --record")
     store = existing(log)
     if record:
         _verify_one(store, record, key)
-    elif key is None:
-        line(checkpoints.verify(store.lines(), [], None, store.name))
-        note("no signature was checked: give --key PUBLIC.pem")
-    else:
-        signed = checkpoints_in(sink) if sink is not None else store.checkpoints()
-        line(checkpoints.verify(store.lines(), signed, load_public(key), store.name))
+        return
+    found = verify_log(store, None if key is None else load_public(key), None if sink is None else checkpoints_in(sink))
+    if found.not_established:
+        line("NOT ESTABLISHED: " + "; ".join(found.not_established))
+    line(found.summary)
+    if found.not_established:
+        raise typer.Exit(NOT_ESTABLISHED)
 
 
 @app.command("show")
@@ -134,12 +138,32 @@ def replay(
 def checkpoint(
     log: LOG,
     key: PRIVATE,
-    sink: Annotated[list[Path] | None, typer.Option(help="A write-once folder that gets every checkpoint too.")] = None,
+    signer: SIGNER = "",
+    sink: SINKS = None,
 ) -> None:
     """Sign what no checkpoint covers yet."""
-    store = existing(log)
-    body = checkpoints.checkpoint(store, read_private_key(key), [FolderSink(folder) for folder in sink or ()], puts_all=True)
+    body = checkpoints.checkpoint(existing(log), load_signer(key, signer), [sink_at(place) for place in sink or ()], puts_all=True)
     line(f"signed records {body['first']} to {body['last']}, root {body['root']}" if body else "everything is signed already")
+
+
+@app.command("rotate")
+def rotate(
+    log: LOG,
+    key: PRIVATE,
+    to: Annotated[Path, typer.Option(help="The private key that takes over (with --to-signer: its public key).")],
+    signer: SIGNER = "",
+    to_signer: Annotated[str, typer.Option(help="As --signer, for the key that takes over.")] = "",
+    by: Annotated[str, typer.Option(help="Who orders it.")] = "",
+    sink: SINKS = None,
+) -> None:
+    """Let another key sign from now on; the old one signs that it hands over.
+
+    Either public key then verifies the whole log.
+    """
+    before, after = load_signer(key, signer), load_signer(to, to_signer)
+    sinks = [sink_at(place) for place in sink or ()]
+    body = checkpoints.rotate(open_log(log), before, after, by=by or getpass.getuser(), sinks=sinks)
+    line(f"{body['key']} signs from record {body['first']} on")
 
 
 @app.command("prove")

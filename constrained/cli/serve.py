@@ -38,6 +38,11 @@ Data = Annotated[Path, typer.Option(help="Folder for conversations, records and 
 Database = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")]
 LogPlace = Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")]
 Seal = Annotated[Path | None, typer.Option(help="Seal records under keys of people, kept in this folder.")]
+SignKey = Annotated[Path | None, typer.Option(help="Sign the log with this private key (with --signer: its public key).")]
+SignCommand = Annotated[str, typer.Option(help="A command that signs with the key: an HSM's or a KMS's client.")]
+Sinks = Annotated[list[str] | None, typer.Option(help="A write-once folder or a URL that gets every signed checkpoint too.")]
+SignEvery = Annotated[int, typer.Option(help="Records that are signed together at most.")]
+SignSeconds = Annotated[float, typer.Option(help="Seconds after which what has come is signed.")]
 Channel = Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")]
 Jurisdiction = Annotated[str | None, typer.Option(help="As --channel.")]
 Drafts = Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")]
@@ -71,6 +76,11 @@ def serve(
     database: Database = None,
     log: LogPlace = None,
     seal: Seal = None,
+    sign: SignKey = None,
+    signer: SignCommand = "",
+    sink: Sinks = None,
+    sign_every: SignEvery = 1_000,
+    sign_seconds: SignSeconds = 60.0,
     channel: Channel = None,
     jurisdiction: Jurisdiction = None,
     drafts: Drafts = False,
@@ -90,7 +100,7 @@ def serve(
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
     _check_extra()
-    from constrained.serve.settings import Limits, ServerSettings
+    from constrained.serve.settings import Limits, ServerSettings, Signing
     from constrained.serve.telemetry import log_as_json
 
     _check_engine(engine, vllm_url)
@@ -102,6 +112,7 @@ def serve(
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
         seal=str(seal) if seal else "",
+        signing=Signing(key=str(sign) if sign else "", command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
         within=within,
         threshold=threshold,
         channel=channel,

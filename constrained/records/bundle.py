@@ -15,8 +15,9 @@ from constrained._durable_files import flush_file, sync_folder, write_new
 from constrained.approval import keys
 from constrained.errors import AuditError
 from constrained.records import verifier
-from constrained.records.checkpoints import check, checkpoint, fingerprint, prove, verify
+from constrained.records.checkpoints import check, checkpoint, fingerprint, prove
 from constrained.records.log import Readable
+from constrained.records.log_verification import verify_log
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -74,7 +75,7 @@ def write_bundle(
 def _verify(store: Readable, key: Ed25519PrivateKey, proofs: Sequence[bytes] | None) -> None:
     """As the examiner will. Raises AuditError: a broken log is not exported."""
     if proofs is None:
-        verify(store.lines(), store.checkpoints(), key.public_key(), store.name)
+        verify_log(store, key.public_key())
     for proof in proofs or ():
         check(store, proof, key.public_key())
 

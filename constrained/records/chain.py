@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -126,6 +126,17 @@ def check_follows(entry: Chained, before: Chained | LogPosition | None, file: st
         raise _refused(f"the record has sequence {entry.sequence}, not {sequence + 1}", file, number, hint)
     if entry.previous != previous:
         raise _refused("the record does not follow the one before it", file, number, "the line before was changed, or the line put in")
+
+
+def lines_in_place(name: str, rows: Iterable[tuple[int, bytes]]) -> list[bytes]:
+    """The lines of checkpoints in a table, in their order. Raises AuditError where a row's number, from 1, is not its place."""
+    lines = []
+    for place, (number, line) in enumerate(rows, 1):
+        if number != place:
+            hint = "a row was changed, taken out or put in; keep the log as it is, and compare it with a copy and with the sink"
+            raise AuditError(f"{name}: the row of checkpoint {place} has the number {number}", file=name, hint=hint)
+        lines.append(bytes(line))
+    return lines
 
 
 def _parts(content: dict[str, Any]) -> tuple[bytes, bytes, bytes, bytes]:

@@ -1,43 +1,35 @@
 """Signed checkpoints: the Merkle root of each segment of a log under an Ed25519 key, and proofs of single records.
 
-A checkpoint is kept with the log and put into sinks, write-once stores that nobody can change. A large log is verified by several
-processes.
+A checkpoint is kept with the log and put into sinks, write-once stores that nobody can change. ``log_verification`` reads them.
 """
 
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import logging
-import multiprocessing
-import os
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from constrained._canonical_json import canonical_json, sha256
-from constrained._durable_files import write_once
 from constrained.approval import keys
-from constrained.errors import AuditError
+from constrained.errors import AuditError, KeyFileError
 from constrained.records import chain, verifier
 from constrained.records.chain import from_line
 from constrained.records.log import Readable, Store
-from constrained.records.record import Chained
+from constrained.records.record import Chained, KeyChange
+from constrained.records.sinks import Sink
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from constrained.approval.keys import Signer
 
 T = TypeVar("T", bound=Chained)
 EVERY = 1_000  # entries of a segment
 FORMAT = 1
-BLOCK = 1_000  # lines that are handed to a process at once
-WORTH = 20 * BLOCK  # a shorter log is read before other processes have started
 
 
 class CheckpointedLog:
@@ -51,7 +43,7 @@ class CheckpointedLog:
     Raises AuditError when the last checkpoint is not of this key, or the log no longer holds what it covers.
     """
 
-    def __init__(self, store: Store, key: Ed25519PrivateKey, *, every: int = EVERY, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(self, store: Store, key: Signer, *, every: int = EVERY, sinks: Sequence[Sink] = ()) -> None:
         self.store, self._key, self.every, self.sinks = store, key, every, tuple(sinks)
         _go_on(store, store.checkpoints(), key)
 
@@ -65,24 +57,26 @@ class CheckpointedLog:
         if kept.sequence % self.every == 0:
             try:
                 checkpoint(self.store, self._key, self.sinks, last=kept.sequence)
-            except AuditError:  # the record is durable: its reply goes out, and the next checkpoint covers it too
+            except (AuditError, KeyFileError):  # the record is durable: its reply goes out, and the next checkpoint covers it too
                 logging.getLogger(__name__).exception("%s: no checkpoint could be signed at record %d", self.name, kept.sequence)
         return kept
 
 
 def checkpoint(
     store: Readable,
-    key: Ed25519PrivateKey,
+    key: Signer,
     sinks: Sequence[Sink] = (),
     *,
     last: int | None = None,
     puts_all: bool = False,
+    hands_over_to: Ed25519PublicKey | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> dict[str, Any] | None:
     """Signs what no checkpoint covers yet, up to ``last`` or the end; returns the checkpoint's body, None when all is covered.
 
     Args:
         puts_all: offers the sinks every checkpoint, not only the last ones: a gap of long ago is filled.
+        hands_over_to: the key that signs from the next checkpoint on; see ``rotate``.
 
     Raises AuditError when the new segment does not hang together, does not follow what is signed, or another key has signed
     before: what is broken is not signed, and a log has one key.
@@ -107,6 +101,8 @@ def checkpoint(
             "at": now().isoformat(),
             "key": fingerprint(key.public_key()),
         }
+        if hands_over_to is not None:
+            body["rotation"] = {"from": keys.to_text(key.public_key()), "to": keys.to_text(hands_over_to)}
         signature = base64.b64encode(keys.sign(key, canonical_json(body))).decode()
         line = canonical_json({"body": body, "marks": marks, "signature": signature}) + b"\n"
         if not store.keep_checkpoint(body["number"], line):
@@ -116,30 +112,41 @@ def checkpoint(
     return body if lines else None
 
 
+def rotate(
+    store: Store,
+    key: Signer,
+    successor: Signer,
+    *,
+    by: str,
+    sinks: Sequence[Sink] = (),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dict[str, Any]:
+    """Lets another key sign from now on: the old one signs that it hands over, the new one that it takes over.
+
+    Either key then verifies the whole log. Returns the body of the new key's first checkpoint.
+
+    Args:
+        by: who ordered it; it stands in the log.
+
+    Raises AuditError when ``key`` is not the one that signs now, or others keep signing meanwhile.
+    """
+    before, after = key.public_key(), successor.public_key()
+    if before == after:
+        raise AuditError("a key cannot take over from itself", hint="make another: constrained keys new")
+    told = {"before": keys.to_text(before), "after": keys.to_text(after), "by": by}
+    store.append(KeyChange(at=now().isoformat(), **told))
+    if checkpoint(store, key, sinks, hands_over_to=after, now=now) is None:
+        raise AuditError(f"{store.name}: another process signed meanwhile", file=store.name, hint="stop it, and rotate again")
+    store.append(KeyChange(at=now().isoformat(), **told))
+    body = checkpoint(store, successor, sinks, now=now)
+    if body is None:
+        raise AuditError(f"{store.name}: another process signed meanwhile", file=store.name, hint="constrained audit verify")
+    return body
+
+
 def fingerprint(public: Ed25519PublicKey) -> str:
     """``sha256:`` over the 32 bytes of a public key: what people compare."""
     return sha256(public.public_bytes_raw())
-
-
-def verify(
-    lines: Iterable[bytes], checkpoints: Iterable[bytes], public: Ed25519PublicKey | None, name: str, *, processes: int | None = None
-) -> str:
-    """What the stand-alone verifier says of a whole log; without a key, give no checkpoints: the chain alone is checked.
-
-    Args:
-        processes: how many read a large log; when None, one for each processor, where a process can be forked safely.
-
-    Raises AuditError that names the first bad record, and with a key when nothing was signed with it.
-    """
-    try:
-        return verifier.check_log(parallel_verify(lines, processes), verifier.read_checkpoints(checkpoints, public))
-    except verifier.Bad as error:
-        raise AuditError(
-            f"{name}: {error}",
-            file=name,
-            line=error.record,
-            hint="keep the log as it is, and compare it with a copy and with the sink",
-        ) from error
 
 
 def prove(store: Readable, sequences: Iterable[int]) -> list[bytes]:
@@ -179,16 +186,20 @@ def _proof(line: bytes, leaves: Sequence[bytes], index: int, signed: dict[str, A
     return canonical_json(kept) + b"\n"
 
 
-def _go_on(store: Readable, before: Sequence[bytes], key: Ed25519PrivateKey) -> tuple[dict[str, Any] | None, Iterator[bytes]]:
+def _go_on(store: Readable, before: Sequence[bytes], key: Signer) -> tuple[dict[str, Any] | None, Iterator[bytes]]:
     """The body of the last checkpoint, and the lines that follow it. Raises AuditError when they cannot follow."""
     if not before:
         return None, store.lines()
     signed = _signed(store, before[-1])
     body, name = signed["body"], store.name
     try:
-        verifier.check_signature(key.public_key(), signed["signature"], canonical_json(body), f"checkpoint {len(before)}")
-    except verifier.Bad as error:
-        hint = "one key signs a log: take that key, or begin another log"
+        rotation = body.get("rotation")
+        if rotation and keys.from_text(rotation["to"]) != key.public_key():
+            raise verifier.Bad(f"checkpoint {len(before)} hands over to another key")
+        last_key = keys.from_text(rotation["from"]) if rotation else key.public_key()
+        verifier.check_signature(last_key, signed["signature"], canonical_json(body), f"checkpoint {len(before)}")
+    except (verifier.Bad, KeyFileError, KeyError, TypeError) as error:
+        hint = "one key signs a log at a time: take that key, or let another take over: constrained audit rotate"
         raise AuditError(f"{name}: {error}", file=name, line=body["last"], hint=hint) from error
     lines = store.lines(body["last"])
     try:
@@ -237,96 +248,3 @@ def _put(store: Readable, lines: Sequence[bytes], sinks: Sequence[Sink], puts_al
             except Exception:  # of a host's own sink: the checkpoint is signed and kept, and goes out with the next one
                 logging.getLogger(__name__).exception("%s: checkpoint %d could not be put into a sink", store.name, number)
                 break
-
-
-# -- sinks --------------------------------------------------------------------------------------------------
-
-
-@runtime_checkable
-class Sink(Protocol):
-    """A write-once store: a bucket with object lock, a tape, a notary. A name is written once and never again."""
-
-    def put(self, name: str, content: bytes) -> bool:
-        """Keeps ``content`` under ``name``. False when exactly that is there already.
-
-        Raises AuditError when something else is there under that name, OSError when it could not be kept.
-        """
-        ...
-
-
-class FolderSink:
-    """A folder whose files are written once and then read-only: for a mounted write-once volume, and for trying it out."""
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise AuditError(f"{folder} cannot be made: {error.strerror or error}", file=str(folder), hint="name a folder") from error
-
-    def put(self, name: str, content: bytes) -> bool:
-        path = self.folder / name
-        try:
-            write_once(path, content, 0o444)
-        except FileExistsError:
-            if path.read_bytes() != content:
-                hint = "keep both: one of them was written by somebody else, or the log was written anew"
-                raise AuditError(f"{path} holds something else already", file=str(path), hint=hint) from None
-            return False
-        return True
-
-
-def checkpoints_in(folder: Path) -> list[bytes]:
-    """The checkpoints that were put into a folder, oldest first: what a log is held against. Raises AuditError."""
-    try:
-        return [path.read_bytes() for path in sorted(folder.glob("checkpoint-*.json"))]
-    except OSError as error:
-        raise AuditError(f"{folder} cannot be read: {error.strerror or error}", file=str(folder), hint="see to the folder") from error
-
-
-# -- large logs ---------------------------------------------------------------------------------------------
-
-
-def parallel_verify(lines: Iterable[bytes], processes: int | None = None) -> Iterator[Any]:
-    """``verifier.fact`` of each line, in order. Raises ``verifier.Bad`` at the first line that is not sound in itself."""
-    rest, processes = iter(lines), processes or _n_processes()
-    first = list(itertools.islice(rest, WORTH)) if processes > 1 else []
-    if len(first) < WORTH:
-        yield from map(verifier.fact, itertools.chain(first, rest))
-    else:
-        yield from _by_many(itertools.chain(first, rest), processes)
-
-
-def _n_processes() -> int:
-    """One for each processor; one alone where a fork could copy a lock that another thread holds, or the main module would run anew."""
-    is_safe = multiprocessing.get_all_start_methods()[0] == "fork" and threading.active_count() == 1
-    return (os.cpu_count() or 1) if is_safe else 1
-
-
-def _by_many(lines: Iterator[bytes], processes: int) -> Iterator[Any]:
-    """Few blocks are on their way at a time, so that memory does not grow with the log."""
-    waiting: deque[Future[list[Any]]] = deque()
-    with ProcessPoolExecutor(processes) as pool:
-        while block := list(itertools.islice(lines, BLOCK)):
-            waiting.append(pool.submit(_block, block))
-            if len(waiting) > 3 * processes:
-                yield from _sound(waiting.popleft().result())
-        for future in waiting:
-            yield from _sound(future.result())
-
-
-def _block(lines: list[bytes]) -> list[Any]:
-    """The facts of some lines; the last is the Bad where one is not sound."""
-    found: list[Any] = []
-    try:
-        found.extend(map(verifier.fact, lines))
-    except verifier.Bad as bad:
-        found.append(bad)
-    return found
-
-
-def _sound(found: list[Any]) -> Iterator[Any]:
-    for one in found:
-        if isinstance(one, verifier.Bad):
-            raise one
-        yield one

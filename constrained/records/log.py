@@ -7,13 +7,13 @@ turn appends before it releases its reply, so a reply that anybody saw is in the
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 from constrained.errors import AuditError
-from constrained.records.chain import chain_entry, check_follows, from_line
+from constrained.records.chain import LogPosition, chain_entry, check_follows, from_line
 from constrained.records.record import Chained, Record
 
 T = TypeVar("T", bound=Chained)
@@ -51,6 +51,15 @@ class Readable(Protocol):
 
     def keep_checkpoint(self, number: int, line: bytes) -> bool:
         """Keeps the checkpoint of that number, from 1, durably. False when there is one of that number already."""
+        ...
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A log whose entries lie in rows, with columns beside the line: they are verified too."""
+
+    def places(self) -> Generator[LogPosition, None, None]:
+        """What the columns of every row say, in the order of their sequence, as the table is when the first one is read."""
         ...
 
 

@@ -7,13 +7,13 @@ A writer takes an advisory lock for its transaction, reads where the log ends, a
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from constrained.errors import AuditError
-from constrained.records.chain import START, EntryDraft, LogPosition, from_row
+from constrained.records.chain import START, EntryDraft, LogPosition, from_row, lines_in_place
 from constrained.records.group_commit import GroupCommit, Placement, close_all, place_all
 from constrained.records.record import Chained
 
@@ -50,8 +50,17 @@ class PostgresTable:
             yield from (bytes(line) for _, line in rows)
             first = rows[-1][0] + 1
 
+    def places(self) -> Generator[LogPosition, None, None]:
+        """One statement, so one state of the table; read from the server piece by piece, writers are not held up."""
+        from sqlalchemy import text
+
+        question = text("SELECT sequence, hash FROM constrained_entries ORDER BY sequence")
+        with self._told(), self._engine.connect().execution_options(yield_per=5000) as database, database.execute(question) as rows:
+            yield from (LogPosition(sequence, digest) for sequence, digest in rows)
+
     def checkpoints(self) -> list[bytes]:
-        return [bytes(line) for _, line in self._asked("SELECT number, line FROM constrained_checkpoints ORDER BY number")]
+        """Raises AuditError where the number of a row is not its place."""
+        return lines_in_place(self.name, self._asked("SELECT number, line FROM constrained_checkpoints ORDER BY number"))
 
     def keep_checkpoint(self, number: int, line: bytes) -> bool:
         from sqlalchemy import text

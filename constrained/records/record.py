@@ -226,7 +226,20 @@ class Erasure(Chained):
     reason: str = ""
 
 
-ENTRIES: dict[str, type[Chained]] = {"turn": Record, "outcome": Outcome, "erasure": Erasure}
+class KeyChange(Chained):
+    """The key that signs the log changes; ``before`` and ``after`` are public keys as lines of text, ``by`` is who ordered it.
+
+    It stands twice: the checkpoint over the first is the last one of the key before, that over the second the first of the key after.
+    """
+
+    kind: Literal["key_change"] = "key_change"
+    before: str
+    after: str
+    at: str
+    by: str
+
+
+ENTRIES: dict[str, type[Chained]] = {"turn": Record, "outcome": Outcome, "erasure": Erasure, "key_change": KeyChange}
 
 
 @lru_cache(maxsize=1)

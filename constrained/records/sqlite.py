@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from constrained import _durable_files as files
 from constrained.errors import AuditError
-from constrained.records.chain import START, EntryDraft, LogPosition, from_row
+from constrained.records.chain import START, EntryDraft, LogPosition, from_row, lines_in_place
 from constrained.records.group_commit import GroupCommit, Placement, close_all, place_all
 from constrained.records.record import Chained
 
@@ -52,9 +52,20 @@ class SqliteFile:
                 yield from (line for _, line in rows)
                 first = rows[-1][0] + 1
 
-    def checkpoints(self) -> list[bytes]:
+    def places(self) -> Generator[LogPosition, None, None]:
+        """One statement, so one state of the table; writers are not held up."""
         with closing(reader(self.path)) as database:
-            return [line for (line,) in _asked(database, self.path, "SELECT CAST(line AS BLOB) FROM checkpoints ORDER BY number")]
+            try:
+                rows = database.execute("SELECT sequence, hash FROM entries ORDER BY sequence")
+                yield from (LogPosition(sequence, digest) for sequence, digest in rows)
+            except sqlite3.Error as error:
+                raise _failed(self.path, error) from error
+
+    def checkpoints(self) -> list[bytes]:
+        """Raises AuditError where the number of a row is not its place."""
+        with closing(reader(self.path)) as database:
+            rows = _asked(database, self.path, "SELECT number, CAST(line AS BLOB) FROM checkpoints ORDER BY number")
+        return lines_in_place(self.name, rows)
 
     def keep_checkpoint(self, number: int, line: bytes) -> bool:
         with closing(_connect(self.path)) as database:

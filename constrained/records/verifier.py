@@ -6,10 +6,13 @@
     python verify.py --proofs FILE                        single records, without the others
     --key PUBLIC.pem    the key that must have signed. Without it the one in the folder: compare its fingerprint.
 
-Exit status 0: all is as it was signed. 1: it is not; the first bad record is named. Needs Python 3.9 and `cryptography`.
+Exit status 0: all is as it was signed. 1: it is not; the first bad record is named. 3: whole, but something could not be established:
+it is said first. Needs Python 3.9 and `cryptography`.
 An entry is a line of JSON, no name twice in an object; "hash" is sha256 over the line without that field, "previous" the hash before.
 A checkpoint signs (Ed25519) the Merkle root of a segment of lines: leaf sha256(0x00 line), node sha256(0x01 left right), a tree
-of n leaves splits at the largest power of two below n (RFC 6962). Its "marks" hold the first 6 bytes of each leaf.
+of n leaves splits at the largest power of two below n (RFC 6962). Its "marks" hold the first 6 bytes of each leaf. A checkpoint with
+"rotation" is the last one of the key "from"; the key "to" signs from then on. Any of a log's keys verifies all of it: a later
+checkpoint holds the hash of the one before, an earlier key has signed the one that follows it.
 """
 
 from __future__ import annotations
@@ -92,24 +95,58 @@ def check_signature(key: Any, signature: str, data: bytes, what: str, record: in
         raise Bad(f"{what} was not signed with this key", record) from None
 
 
+def key_of(text: str) -> Any:
+    """The public key of a line ``ed25519:`` and base64. Raises ValueError."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.partition("ed25519:")[2], validate=True))
+
+
+def fingerprint(key: Any) -> str:
+    return named(sha256(key.public_bytes_raw()))
+
+
+def _first_key(lines: list[bytes], key: Any) -> Any:
+    """The key that signed first: the one that the first rotation takes over from, else the given one."""
+    for line in lines:
+        try:
+            rotation = json.loads(line)["body"].get("rotation")
+            if rotation:
+                return key_of(rotation["from"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            break  # it is judged where it stands
+    return key
+
+
 def read_checkpoints(lines: Iterable[bytes], key: Any) -> list[tuple[dict[str, Any], str]]:
-    """Bodies and marks, each signed, each following the one before it. A bad one names the first record that it would cover."""
+    """Bodies and marks, each signed, each following the one before it. A bad one names the first record that it would cover.
+
+    ``key`` must be one of those that signed: the first, or one that took over.
+    """
+    lines = list(lines)
     found, previous, last = list[tuple[dict[str, Any], str]](), "", 0
+    signing, is_known = _first_key(lines, key), False
     for number, line in enumerate(lines, 1):
         try:
             body, marks, signature = map(json.loads(line).__getitem__, ("body", "marks", "signature"))
+            rotation = body.get("rotation")
+            after = key_of(rotation["to"]) if rotation else signing
+            is_own = not rotation or key_of(rotation["from"]) == signing
             is_sound = _canonical({"body": body, "marks": marks, "signature": signature}).encode() + b"\n" == line
-            is_sound = is_sound and (body["previous"], body["number"], body["first"]) == (previous, number, last + 1)
+            is_sound = is_sound and is_own and (body["previous"], body["number"], body["first"]) == (previous, number, last + 1)
             is_sound = is_sound and body["marks"] == named(sha256(marks.encode())) and len(marks) == (body["last"] - last) * MARK > 0
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             is_sound = False
         if not is_sound:
             raise Bad(f"checkpoint {number} is damaged or out of its place", last + 1)
-        check_signature(key, signature, _canonical(body).encode(), f"checkpoint {number}", last + 1)
+        check_signature(signing, signature, _canonical(body).encode(), f"checkpoint {number}", last + 1)
+        is_known = is_known or signing == key
         found.append((body, marks))
-        previous, last = named(sha256(line)), body["last"]
+        previous, last, signing = named(sha256(line)), body["last"], after
     if key and not found:
         raise Bad("there is no checkpoint: nothing here is signed")
+    if key and not is_known:
+        raise Bad("no checkpoint was signed with this key", 1)
     return found
 
 
@@ -171,7 +208,7 @@ def check_bundle(folder: Path, key: Any) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", default=Path("."), type=Path)
@@ -180,11 +217,12 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         key = load_pem_public_key((asked.key or asked.folder / "public_key.pem").read_bytes())
-        print("key", named(sha256(key.public_bytes(Encoding.Raw, PublicFormat.Raw))), "" if asked.key else "(is it the one you know?)")
+        open_points = [] if asked.key else [f"whose key {fingerprint(key)} is: compare it with the one you know, and give it with --key"]
         if asked.proofs:
             result = f"{sum(1 for line in asked.proofs.read_bytes().splitlines() if check_proof(line, key))} records, each proved"
         elif asked.log:
             lines = asked.checkpoints.read_bytes().splitlines(keepends=True) if asked.checkpoints else []
+            open_points += [] if asked.checkpoints else ["who wrote the log, and whether it was written anew or cut: give --checkpoints"]
             with open(asked.log, "rb") as log:
                 result = check_log(map(fact, log), read_checkpoints(lines, key) if asked.checkpoints else [])
         else:
@@ -192,8 +230,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (Bad, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         print("BAD:", error if isinstance(error, Bad) else f"{type(error).__name__}: {error}")
         return 1
-    print("good:", result)
-    return 0
+    if open_points:
+        print("NOT ESTABLISHED:", "; ".join(open_points))
+    print("good:", result, "" if open_points else f"under the key {fingerprint(key)}")
+    return 3 if open_points else 0
 
 
 if __name__ == "__main__":

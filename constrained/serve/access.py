@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -122,6 +123,36 @@ HEADERS = {
 }
 
 
+NO_STORE = b"no-store"  # of replies: no cache on the way keeps what was said
+
+
+class TokenThrottle:
+    """Answers an address that keeps sending wrong tokens with 429. A right token is let in all the same: many may share an address.
+
+    Args:
+        clock: monotonic seconds, for tests.
+    """
+
+    BURST, PER_S, MOST = 20, 0.5, 10_000  # wrong tokens at once; a second after that; addresses that are remembered
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failed: OrderedDict[str, _TokenBucket] = OrderedDict()  # the one that failed last is last
+
+    def count(self, address: str) -> None:
+        """A wrong token came from there. Raises RefusedError: 429."""
+        now = self._clock()
+        bucket = self._failed.pop(address, None) or _TokenBucket(float(self.BURST), now)
+        bucket.left, bucket.at_s = min(self.BURST, bucket.left + (now - bucket.at_s) * self.PER_S), now
+        self._failed[address] = bucket
+        if len(self._failed) > self.MOST:
+            self._failed.popitem(last=False)
+        if bucket.left < 1:
+            wait_s = math.ceil((1 - bucket.left) / self.PER_S)
+            raise RefusedError(429, "too many wrong tokens from this address", hint="send the right one", retry_s=wait_s)
+        bucket.left -= 1
+
+
 class Guard:
     """ASGI middleware; puts the tenant into ``scope["state"]["tenant"]``.
 
@@ -133,6 +164,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: ServerSettings, free: Iterable[str], refused: Callable[[str], None]) -> None:
         self._app, self._settings = app, settings
         self._free, self._refused = FREE_PATHS | set(free), refused
+        self._throttle = TokenThrottle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -142,16 +174,20 @@ class Guard:
             if scope["type"] == "http":
                 receive = _replay(await self._body(Headers(scope=scope), receive), receive)
         except RefusedError as error:
-            self._refused({401: "token", 403: "host", 413: "too_large", 408: "too_slow"}[error.status])
+            self._refused({401: "token", 403: "host", 413: "too_large", 408: "too_slow", 429: "wrong_tokens"}[error.status])
             return await _refuse(error, scope, receive, send)
-        return await self._app(scope, receive, _with_headers(send))
+        keeps = scope["path"] in self._free and scope["path"] not in FREE_PATHS - {"/"}
+        return await self._app(scope, receive, _with_headers(send, b"no-cache" if keeps else NO_STORE))
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host = _host(headers.get("host", ""))
         if not (is_loopback(host) or host == self._settings.host or host in self._settings.hosts):
             raise RefusedError(403, "this server is not called by that name", hint="name it with --host-name")
-        tenant = tenant_of(_token(headers), self._settings.tokens)
+        token = _token(headers)
+        tenant = tenant_of(token, self._settings.tokens)
+        if tenant is None and token:
+            self._throttle.count((scope.get("client") or ("", 0))[0])
         if tenant is None and (scope["type"] == "websocket" or scope["path"] not in self._free):
             hint = "send the header Authorization: Bearer TOKEN; tokens lie in --tokens FILE, else in the file token of --data"
             raise RefusedError(401, "no token, or not one of this server", hint=hint)
@@ -205,11 +241,14 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, caching: bytes = NO_STORE) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(pair for pair in HEADERS.items() if pair[0] not in present)]
+            message["headers"] = [
+                *message["headers"],
+                *(pair for pair in [*HEADERS.items(), (b"cache-control", caching)] if pair[0] not in present),
+            ]
         await send(message)
 
     return sending
@@ -223,5 +262,7 @@ async def _refuse(error: RefusedError, scope: Scope, receive: Receive, send: Sen
     headers: dict[str, Any] = {"connection": "close"}  # what is left of a body is not read
     if error.status == 401:
         headers["www-authenticate"] = "Bearer"
+    if error.retry_s:
+        headers["retry-after"] = str(error.retry_s)
     response = Response(body_of(error).model_dump_json(), error.status, headers, "application/json")
     await response(scope, receive, _with_headers(send))

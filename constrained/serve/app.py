@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -16,7 +17,6 @@ from fastapi import APIRouter, FastAPI, Header, Query, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from constrained.dialogue.dialogue import Dialogue
@@ -31,6 +31,7 @@ from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
 from constrained.serve.service import Service, serve_listener
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import ServerSettings
+from constrained.serve.signing import LogSigner
 from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import Turns
 from constrained.serve.wire import (
@@ -53,13 +54,19 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of a JSON text. Half of a surrogate pair, which no text can hold, becomes a question mark.
+    """The value of a JSON text in UTF-8. Half of a surrogate pair, which no text can hold, becomes a question mark.
 
-    Raises ValueError or RecursionError.
+    Raises ValueError, also where a name stands twice in an object, or RecursionError.
     """
-    if _SURROGATE.search(body):
-        return _replace_surrogates(json.loads(body, parse_constant=_refuse_constant))
-    return from_json(body, allow_inf_nan=False)
+    value = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_object_of)
+    return _replace_surrogates(value) if _SURROGATE.search(body) else value
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in an object: one reader would take the first value, another the last")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -140,14 +147,19 @@ def create_app(
         own: pack -> engine that stands in for the first one there, such as ``engine.with_fitted(folder)``.
 
     Raises CalibrationError when an engine of a pack's own was fitted to another catalog.
-    Raises ConstrainedError when the conversations or the records cannot be kept.
+    Raises ConstrainedError when the conversations or the records cannot be kept, or the log cannot be signed with the key.
     """
     service = Service(_make_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
+    signer = LogSigner.of(settings.signing, service.turns.journal, settings.log)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if signer is not None:
+            signer.start()
         yield
         await service.close()
+        if signer is not None:
+            await asyncio.to_thread(signer.close)
 
     app = FastAPI(title="Constrained", version=version("constrained"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
@@ -228,7 +240,7 @@ async def fork(conversation: Id, body: ForkRequest, request: Request) -> Respons
 async def conversation(conversation: Id, request: Request, turns: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Response:
     service = _service(request)
     stored, replies = await service.in_background(service.turns.conversation, _tenant(request), conversation, turns)
-    state = from_json(stored.state)
+    state = json.loads(stored.state)
     return _json(ConversationReply(conversation=stored.id, pack=stored.pack, number=stored.number, state=state, turns=tuple(replies)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,7 @@ class Journal:
 
     def __init__(self, log: Log, place: str = "") -> None:
         self._log, self._place, self.last = log, place, 0
+        self._notice: Callable[[int], None] | None = None
         self._flush: SharedFlush | None = None
         self._store = log.log if isinstance(log, SealedLog) else log
         if isinstance(self._store, JsonLinesLog) and self._store.durable:
@@ -65,7 +66,13 @@ class Journal:
         except Exception as error:  # a host's own Log
             raise AuditError(f"the log failed: {type(error).__name__}: {error}", hint="nothing was released; see to the log") from error
         self.last = max(self.last, sealed.sequence)
+        if self._notice is not None:
+            self._notice(self.last)
         return sealed
+
+    def signed_by(self, notice: Callable[[int], None]) -> None:
+        """``notice`` is told of every sequence that is durable from now on; it must return at once."""
+        self._notice = notice
 
     def find(self, turn_ids: Collection[str], after: int = 0) -> dict[str, Record]:
         """Those of the turns that are in the log, looked for behind ``after``. Only their lines are read as records."""

@@ -43,6 +43,24 @@ class Limits(BaseModel):
     n_events: int = Field(256, ge=1)
 
 
+class Signing(BaseModel):
+    """How a server signs its log.
+
+    Attributes:
+        key: a file with the private key; with ``command``, one with its public key. Empty: the log is not signed.
+        command: signs with the key, see ``CommandSigner``. sinks: folders and URLs that get every checkpoint too.
+        every: records that are signed at once at most. seconds: after which what has come is signed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = ""
+    command: str = ""
+    sinks: tuple[str, ...] = ()
+    every: int = Field(1_000, ge=1)
+    seconds: float = Field(60.0, gt=0)
+
+
 class ServerSettings(BaseModel):
     """One server.
 
@@ -52,6 +70,7 @@ class ServerSettings(BaseModel):
         database: SQLAlchemy URL of the conversations; in memory when empty.
         log: where records go (see ``Dialogue``); in memory when empty.
         seal: folder with the keys of people: records are sealed under them (``SealedLog``); empty: they are not.
+        signing: who signs the log, and where its checkpoints are put as well; without a key nobody does.
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
         channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
         operator: the tenant that may read the metrics of all; empty: the one of the first token.
@@ -68,6 +87,7 @@ class ServerSettings(BaseModel):
     database: str = ""
     log: str = ""
     seal: str = ""
+    signing: Signing = Signing()
     within: float = Field(10.0, ge=0, le=600)
     threshold: float = Field(0.3, ge=0, le=1)
     channel: str | None = None

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey 
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"a key for these tests, 32 bytes.")
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(b"a key of somebody else, 32 bytes")
+THIRD_KEY = Ed25519PrivateKey.from_private_bytes(b"a key of a third one, 32 bytes..")
 PUBLIC = KEY.public_key()
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

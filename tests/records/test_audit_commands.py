@@ -17,6 +17,7 @@ from constrained import Dialogue
 from constrained._canonical_json import canonical_json
 from constrained.approval.keys import new_pair
 from constrained.catalog.load import load_catalog
+from constrained.cli.audit import NOT_ESTABLISHED
 from constrained.pack_folders import find_pack
 from constrained.quality.golden import load_golden
 from constrained.records.chain import digest
@@ -66,12 +67,18 @@ def audit(capsys, monkeypatch):
 def test_verify_says_how_far_the_signatures_reach(audit, log, key):
     n_entries = len(list(read_entries(log)))
     done = audit("verify", log)
-    assert (done.status, done.out) == (0, f"{n_entries} records in an unbroken chain, none of them signed\n")
-    assert "no signature was checked" in done.err
+    first, second = done.out.splitlines()
+    assert (done.status, second) == (NOT_ESTABLISHED, f"{n_entries} records in an unbroken chain, none of them signed")
+    assert first.startswith("NOT ESTABLISHED: who wrote it")
     assert audit("checkpoint", log, "--key", key, "--sink", key.parent / "sink").out.startswith(f"signed records 1 to {n_entries}")
     assert audit("checkpoint", log, "--key", key).out == "everything is signed already\n"
     public = key.with_name("desk.pub.pem")
-    assert audit("verify", log, "--key", public).out.endswith(f"signed up to record {n_entries}\n")
+    done = audit("verify", log, "--key", public)
+    assert done.status == NOT_ESTABLISHED
+    assert done.out.startswith("NOT ESTABLISHED: whether the log and its checkpoints were both put back to an older copy")
+    assert done.out.endswith(f"signed up to record {n_entries}\n")
+    done = audit("verify", log, "--key", public, "--sink", key.parent / "sink")
+    assert (done.status, done.out) == (0, f"{n_entries} records in an unbroken chain, signed up to record {n_entries}\n")
     turn = next(iter(read_log(log))).turn_id
     for which in ("1", turn):
         assert "record 1 is the one that was signed" in audit("verify", log, "--key", public, "--record", which).out
@@ -155,13 +162,13 @@ def test_erase_and_recover(audit, tmp_path):
     assert audit("erase", log, "talk-0", "--keys", keys.folder, "--by", "the officer").status == 0
     assert audit("erase", log, "talk-0", "--keys", keys.folder).status == 1
     assert "[sealed]" in audit("show", log, "1", "--keys", keys.folder).out
-    assert audit("verify", log).status == 0
+    assert audit("verify", log).status == NOT_ESTABLISHED
     assert "cannot be read" in audit("replay", log, "--keys", keys.folder).out
     path = talk(tmp_path / "audit.jsonl")
     path.write_bytes(path.read_bytes()[:-40] + b"x" * 39 + b"\n")
     assert audit("verify", path).status == 1
     assert f"are now in {path}.torn" in audit("recover", path).out
-    assert audit("verify", path).status == 0
+    assert audit("verify", path).status == NOT_ESTABLISHED
     assert audit("recover", path).out == "the last line is sound\n"
 
 
@@ -311,7 +318,7 @@ def test_another_key_neither_signs_nor_exports(audit, log, key, tmp_path):
     for asked in (("checkpoint", log), ("export", log, tmp_path / "bundle")):
         assert "not signed with this key" in audit(*asked, "--key", tmp_path / "other.pem").err
     assert audit("checkpoint", log, "--key", key).status == 0
-    assert audit("verify", log, "--key", key.with_name("desk.pub.pem")).status == 0
+    assert audit("verify", log, "--key", key.with_name("desk.pub.pem")).status == NOT_ESTABLISHED
 
 
 def test_a_log_is_held_against_a_write_once_folder(audit, tmp_path, key):
@@ -321,7 +328,7 @@ def test_a_log_is_held_against_a_write_once_folder(audit, tmp_path, key):
     assert audit("verify", path, "--key", public, "--sink", sink).status == 0
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
     path.with_name("audit.jsonl.checkpoints").unlink()
-    assert audit("verify", path).status == 0, "the chain alone does not show it"
+    assert audit("verify", path).status == NOT_ESTABLISHED, "the chain alone does not show it"
     done = audit("verify", path, "--key", public, "--sink", sink)
     assert (done.status, "record 4: it is missing: the log was cut" in done.err) == (1, True)
     assert audit("verify", path, "--key", public, "--sink", tmp_path / "none").status == 1
@@ -413,3 +420,23 @@ def test_redecide_by_a_tiny_random_model_and_another_calibration(audit, tmp_path
     done = audit("re-decide", log, "--model", tiny_model, "--calibration", tmp_path / "broken.json")
     assert "is no calibration" in done.err
     assert done.status == 1
+
+
+def test_a_key_rotates_and_a_bundle_of_the_new_key_verifies_whole(audit, tmp_path, key):
+    path, sink = talk(tmp_path / "audit.db"), tmp_path / "sink"
+    new_pair(tmp_path / "next.pem")
+    audit("checkpoint", path, "--key", key, "--sink", sink)
+    done = audit("rotate", path, "--key", key, "--to", tmp_path / "next.pem", "--by", "the officer", "--sink", sink)
+    assert (done.status, "signs from record" in done.out) == (0, True)
+    for public in (key.with_name("desk.pub.pem"), tmp_path / "next.pub.pem"):
+        assert audit("verify", path, "--key", public, "--sink", sink).status == 0
+    assert audit("export", path, tmp_path / "bundle", "--key", tmp_path / "next.pem").status == 0
+    done = examine(tmp_path / "bundle", "--key", tmp_path / "next.pub.pem")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert audit("rotate", path, "--key", key, "--to", key).status == 1
+
+
+def test_a_bundle_without_a_key_of_ones_own_establishes_no_author(bundle):
+    done = examine(bundle)
+    assert done.returncode == 3
+    assert done.stdout.startswith("NOT ESTABLISHED: whose key sha256:")

@@ -6,17 +6,22 @@ import hashlib
 import json
 import logging
 import os
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.errors import AuditError
+from constrained.approval.keys import CommandSigner
+from constrained.errors import AuditError, KeyFileError
 from constrained.records import chain, verifier
-from constrained.records.checkpoints import CheckpointedLog, FolderSink, Sink, checkpoint, checkpoints_in, fingerprint, prove, verify
-from constrained.records.log import Log, MemoryLog, open_log
-from tests.records.evidence import KEY, NOON, OTHER_KEY, PUBLIC, signed_log
+from constrained.records.checkpoints import CheckpointedLog, checkpoint, fingerprint, prove, rotate
+from constrained.records.log import Log, MemoryLog, open_log, read_entries
+from constrained.records.log_verification import verify_log
+from constrained.records.sinks import FolderSink, Sink, WebhookSink, checkpoints_in, sink_at
+from tests.records.evidence import KEY, NOON, OTHER_KEY, PUBLIC, THIRD_KEY, signed_log
 from tests.strategies import record
 
 lines = st.lists(st.binary(max_size=8), min_size=1, max_size=40)
@@ -49,7 +54,7 @@ def test_each_segment_is_signed_once():
     assert bodies[2]["head"] == log.entries[-1].hash
     assert {body["key"] for body in bodies} == {fingerprint(PUBLIC)}
     assert checkpoint(log, KEY) is None
-    assert verify(log.lines(), log.checkpoints(), PUBLIC, "log") == "25 records in an unbroken chain, signed up to record 25"
+    assert verify_log(log, PUBLIC).summary == "25 records in an unbroken chain, signed up to record 25"
 
 
 def test_a_log_signs_when_a_segment_is_full_in_any_store(place, tmp_path):
@@ -58,14 +63,14 @@ def test_a_log_signs_when_a_segment_is_full_in_any_store(place, tmp_path):
     for number in range(1, 11):
         log.append(record(number))
     assert [json.loads(line)["body"]["last"] for line in log.store.checkpoints()] == [4, 8]
-    assert "signed up to record 8" in verify(log.store.lines(), log.store.checkpoints(), PUBLIC, "log")
+    assert "signed up to record 8" in verify_log(log.store, PUBLIC).summary
     assert [path.read_bytes() for path in sorted((tmp_path / "sink").iterdir())] == log.store.checkpoints()
 
 
 def test_another_key_is_refused():
     log = signed_log(5)
     with pytest.raises(AuditError, match="record 1: checkpoint 1 was not signed with this key") as caught:
-        verify(log.lines(), log.checkpoints(), OTHER_KEY.public_key(), "log")
+        verify_log(log, OTHER_KEY.public_key())
     assert caught.value.line == 1
 
 
@@ -244,8 +249,8 @@ def test_a_damaged_checkpoint_is_told(line):
 def test_a_key_and_no_checkpoint_is_not_good():
     """Whoever takes the checkpoints away could write the log anew."""
     with pytest.raises(AuditError, match="there is no checkpoint: nothing here is signed"):
-        verify(signed_log(10).lines(), [], PUBLIC, "log")
-    assert verify(signed_log(10).lines(), [], None, "log").endswith("none of them signed")
+        verify_log(_unsigned(signed_log(10)), PUBLIC)
+    assert verify_log(_unsigned(signed_log(10))).summary.endswith("none of them signed")
 
 
 @pytest.mark.parametrize("n_bytes", [1, 60, 300])
@@ -260,7 +265,7 @@ def test_a_checkpoint_that_a_crash_left_torn_is_signed_anew(tmp_path, n_bytes):
     for number in range(9, 13):
         log.append(record(number))
     assert len(path.read_bytes().splitlines()) == 2
-    assert verify(log.store.lines(), log.store.checkpoints(), PUBLIC, "log").endswith("signed up to record 12")
+    assert verify_log(log.store, PUBLIC).summary.endswith("signed up to record 12")
 
 
 def test_a_folder_in_the_place_of_the_checkpoints_is_told(tmp_path):
@@ -268,3 +273,129 @@ def test_a_folder_in_the_place_of_the_checkpoints_is_told(tmp_path):
     (tmp_path / "audit.jsonl.checkpoints").mkdir()
     with pytest.raises(AuditError, match="Is a directory"):
         log.checkpoints()
+
+
+def _unsigned(log: MemoryLog) -> MemoryLog:
+    log._checkpoints.clear()
+    return log
+
+
+# -- a new key takes over, and keys that lie elsewhere -----------------------------------------------------------
+
+
+def test_a_new_key_takes_over_and_either_verifies_the_whole_log(place, tmp_path):
+    store, sink = open_log(place), FolderSink(tmp_path / "sink")
+    for number in range(1, 6):
+        store.append(record(number))
+    checkpoint(store, KEY, [sink])
+    assert rotate(store, KEY, OTHER_KEY, by="the desk", sinks=[sink])["key"] == fingerprint(OTHER_KEY.public_key())
+    store.append(record(6))
+    assert checkpoint(store, OTHER_KEY, [sink])["last"] == 8
+    for public in (PUBLIC, OTHER_KEY.public_key()):
+        found = verify_log(store, public, checkpoints_in(sink.folder))
+        assert found.not_established == ()
+        assert found.summary.endswith("signed up to record 8")
+    with pytest.raises(AuditError, match="not signed with this key"):
+        checkpoint_after_one_more(store, KEY)
+    with pytest.raises(AuditError, match="no checkpoint was signed with this key"):
+        verify_log(store, THIRD_KEY.public_key())
+    kinds = [entry.kind for entry in read_entries(place)]
+    assert kinds.count("key_change") == 2
+
+
+def checkpoint_after_one_more(store, key):
+    store.append(record(99))
+    return checkpoint(store, key)
+
+
+def test_nobody_but_the_key_before_hands_over():
+    """A key that takes over by itself, and a history of another's making before a trusted key."""
+    log = signed_log(5)
+    with pytest.raises(AuditError, match="not signed with this key"):
+        rotate(log, THIRD_KEY, OTHER_KEY, by="somebody")
+    forged = MemoryLog()
+    forged.append(record(1))
+    checkpoint(forged, THIRD_KEY)
+    rotate(forged, THIRD_KEY, OTHER_KEY, by="somebody")
+    honest = signed_log(5)
+    rotate(honest, KEY, OTHER_KEY, by="the desk")
+    for at in range(3):  # the trusted key's checkpoints after a forged history
+        mixed = MemoryLog()
+        mixed._lines, mixed._checkpoints = list(honest._lines), [*forged.checkpoints()[:at], *honest.checkpoints()[at:]]
+        if at:
+            with pytest.raises(AuditError):
+                verify_log(mixed, OTHER_KEY.public_key())
+    handed = honest.checkpoints()[:-1]  # the new key has signed nothing yet: it vouches for nothing
+    honest._checkpoints = handed
+    with pytest.raises(AuditError, match="no checkpoint was signed with this key"):
+        verify_log(honest, OTHER_KEY.public_key())
+
+
+def test_a_rotation_into_itself_is_refused():
+    with pytest.raises(AuditError, match="itself"):
+        rotate(signed_log(3), KEY, KEY, by="the desk")
+
+
+SIGNER = """
+import base64, sys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+signature = Ed25519PrivateKey.from_private_bytes(b"a key for these tests, 32 bytes.").sign(sys.stdin.buffer.read())
+sys.stdout.buffer.write({})
+"""
+
+
+@pytest.mark.parametrize("written", ["signature", "base64.b64encode(signature) + b'\\n'"])
+def test_a_command_signs_where_the_key_lies_elsewhere(tmp_path, written):
+    (tmp_path / "sign.py").write_text(SIGNER.format(written))
+    log = MemoryLog()
+    log.append(record(1))
+    assert checkpoint(log, CommandSigner(shlex.join([sys.executable, str(tmp_path / "sign.py")]), PUBLIC))["last"] == 1
+    assert verify_log(log, PUBLIC).summary.endswith("signed up to record 1")
+
+
+@pytest.mark.parametrize("command", ["", "/no/such/signer", "false", "cat", "echo aGVsbG8=", "echo 'not closed"])
+def test_a_signer_that_fails_signs_nothing(command):
+    log = MemoryLog()
+    log.append(record(1))
+    with pytest.raises(KeyFileError, match="signer"):
+        checkpoint(log, CommandSigner(command, PUBLIC))
+    assert log.checkpoints() == []
+
+
+# -- a webhook as a sink ----------------------------------------------------------------------------------------
+
+
+def test_a_webhook_keeps_a_name_once(monkeypatch):
+    import httpx
+
+    kept: dict[str, bytes] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        name = request.url.path.rpartition("/")[2]
+        if name in kept:
+            return httpx.Response(200 if kept[name] == request.content else 409)
+        kept[name] = request.content
+        return httpx.Response(201)
+
+    sink = sink_at("https://notary.example/desk/")
+    assert isinstance(sink, WebhookSink)
+    sink._client = httpx.Client(transport=httpx.MockTransport(answer))
+    assert [sink.put("one", b"1"), sink.put("one", b"1"), sink.put("two", b"2")] == [True, False, True]
+    with pytest.raises(AuditError, match="holds something else"):
+        sink.put("one", b"another")
+    log = CheckpointedLog(MemoryLog(), KEY, every=1, sinks=[sink])
+    log.append(record(1))
+    assert kept["checkpoint-00000001.json"] == log.store.checkpoints()[0]
+
+
+@pytest.mark.parametrize("status", [301, 404, 500])
+def test_a_webhook_that_does_not_keep_it_gets_it_again(status):
+    import httpx
+
+    answers = iter([status, 201, 201])
+    sink = WebhookSink("https://notary.example")
+    sink._client = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(next(answers))))
+    log = CheckpointedLog(MemoryLog(), KEY, every=1, sinks=[sink])
+    log.append(record(1))
+    log.append(record(2))
+    assert next(answers, None) is None

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.errors import AuditError
-from constrained.serve.access import AdmissionGate, Guard
+from constrained.serve.access import AdmissionGate, Guard, TokenThrottle
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Journal
 from constrained.serve.settings import Limits, is_loopback, tenant_of
@@ -254,3 +254,53 @@ def test_a_connection_that_says_nothing_is_closed(policies, monkeypatch):
     with running(policies) as server, socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as half_open:
         half_open.sendall(b"POST /v1/turns HT")
         assert half_open.recv(100) == b""
+
+
+# -- wrong tokens, names that stand twice, what caches may keep ---------------------------------------------------
+
+
+def test_who_keeps_sending_wrong_tokens_is_told_to_wait_and_the_right_one_goes_in():
+    clock = iter(range(0, 10_000))
+    throttle = TokenThrottle(lambda: 0.0)
+    for _ in range(TokenThrottle.BURST):
+        throttle.count("a")
+    with pytest.raises(RefusedError) as refusal:
+        throttle.count("a")
+    assert (refusal.value.status, refusal.value.retry_s) == (429, 2)
+    throttle.count("b")
+    patient = TokenThrottle(lambda: 2.0 * next(clock))
+    for _ in range(200):
+        patient.count("a")
+    crowd = TokenThrottle(lambda: 0.0)
+    for number in range(TokenThrottle.MOST + 500):
+        crowd.count(str(number))
+    assert len(crowd._failed) == TokenThrottle.MOST
+
+
+def test_wrong_tokens_at_a_server(start):
+    client = start()
+    found = [client.get("/v1/catalogs", headers={"Authorization": "Bearer wrong"}).status_code for _ in range(TokenThrottle.BURST + 3)]
+    assert found[0] == 401
+    assert found[-1] == 429
+    assert client.get("/v1/catalogs", headers={"Authorization": "Bearer wrong"}).headers["retry-after"]
+    assert client.get("/v1/catalogs").status_code == 200, "others may share the address"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"pack":"tavern","pack":"library","message":"hello"}',
+        b'{"pack":"tavern","message":"hi","state":{"gold":1,"gold":80}}',
+        '{"pack":"tavern"}'.encode("utf-16"),
+    ],
+)
+def test_a_name_that_stands_twice_has_no_reading(start, body):
+    found = start().post("/v1/turns", content=body, headers={"content-type": "application/json"})
+    assert refused(found, 400)
+
+
+def test_no_cache_keeps_what_was_said(start):
+    client = start()
+    assert client.post("/v1/turns", json={"pack": "tavern", "message": "hello"}).headers["cache-control"] == "no-store"
+    assert client.get("/v1/catalogs", headers={"Authorization": "Bearer no"}).headers["cache-control"] == "no-store"
+    assert client.get("/").headers["cache-control"] == "no-cache"
