@@ -18,6 +18,8 @@ CLOCKS = {  # the day that each pack's sample state lives in
     "tavern": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "bank_disputes": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "clinic_booking": datetime(2026, 3, 2, 9, tzinfo=UTC),
+    "telecom": datetime(2026, 3, 16, 12, tzinfo=UTC),
+    "ship": datetime(2026, 3, 16, 12, tzinfo=UTC),
 }
 MOST_SILENT_TURNS = 5  # that a procedure takes by itself after a reply
 
