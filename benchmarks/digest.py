@@ -45,6 +45,7 @@ PARTS = {
         "",
         "",
     ),
+    "desks": Part(".", "accepted(, [a-z_]+)?$", "share"),
     "fit": Part("picked|R@1|in scope|calibration error|time of|off what", "picked as expected, the mixture", "share"),
     "gpu": Part(".", "a step", "us"),
     "procedures": Part(".", "longer", "ms"),
