@@ -32,14 +32,14 @@ class Library:
     """The library under test.
 
     Args:
-        model: a name that ``Dialogue`` takes; None for turns by the rules alone.
+        model: a name that ``Dialogue`` takes; None for turns by the rules alone. engine: in place of a model's.
     """
 
     error = ConstrainedError
 
-    def __init__(self, model: str | None) -> None:
+    def __init__(self, model: str | None, engine: Any = None) -> None:
         self._model = model
-        self._engine: Any = None
+        self._engine = engine
         self._policies: dict[str, Policy] = {}
 
     # -- the pack ----------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
+    "ablation": Part(".", "conversations, .*more by$", "share"),
     "agreement": Part(r": (decisions|same best row|nodes read|below the best row, at most|forward passes)$", "same best row$", "share"),
     "audit": Part(".", "records a second", "1/s"),
     "calibration": Part(".", "ECE|covered on average|answered$", "share"),
