@@ -64,7 +64,7 @@ def read_cases(path: Path) -> list[Case]:
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         return [Case(**{name: _frozen(value) for name, value in row.items() if name in names}) for row in rows]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise BenchmarkError(f"{path} holds no conversations: {error}") from error
 
 
