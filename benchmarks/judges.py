@@ -31,7 +31,10 @@ class Judge:
 
     @property
     def is_there(self) -> bool:
-        return all(hasattr(_module(module), name) for module, name, _ in self.changes)
+        try:
+            return all(hasattr(_module(module), name) for module, name, _ in self.changes)
+        except ModuleNotFoundError:
+            return False
 
 
 class _AsWritten:
@@ -77,6 +80,11 @@ def _nothing_named() -> Any:
     return partial(_returns, Naming({}, frozenset()))
 
 
+def _nothing_protected() -> Any:
+    judged = _module("constrained.understanding.protected.judges").Judged
+    return partial(_returns, judged((0.0, 0.0, 1.0), "switched off", ""))
+
+
 SMALL, UNDERSTANDING = "constrained.engines.small", "constrained.understanding"
 VECTORS = "vectors"  # the engine is made with LetterEncoder in place of its encoder
 JUDGES = (
@@ -113,15 +121,27 @@ JUDGES = (
         "a yes or no to an open question is read; without it every confirmation asks again",
         (("constrained.logic.acts", "read_open_answer", _constant(None)),),
     ),
+    Judge(
+        "answer head",
+        "a fitted judge of answers that the phrases leave open",
+        (("constrained.engines.loading", "load_answer_judge", _constant(None)),),
+    ),
+    Judge("offers", "an act that is likely and not sure is offered", (("constrained.logic.acts", "_asked", _constant(())),)),
+    Judge(
+        "protected triggers",
+        "self-harm, emergencies, humans wanted and the like are read by judges of their own",
+        ((f"{UNDERSTANDING}.protected.judges", "judge", _nothing_protected),),
+    ),
 )
+NEWER = frozenset({"answer head", "offers", "protected triggers"})  # an older library is measured without them
 
 
 def of_this_library() -> tuple[Judge, ...]:
-    """Those that are there. Raises BenchmarkError when none can be switched off, so that nothing is measured as if it were."""
-    found = tuple(judge for judge in JUDGES if judge.is_there)
-    if len(found) < 2:
-        raise BenchmarkError("the judges are not where benchmarks/judges.py looks for them")
-    return found
+    """Those that are there. Raises BenchmarkError when one is not where it is looked for: nothing is measured as switched off that is on."""
+    missing = [judge.name for judge in JUDGES if not judge.is_there and judge.name not in NEWER]
+    if missing:
+        raise BenchmarkError(f"{', '.join(missing)}: not where benchmarks/judges.py looks for it")
+    return tuple(judge for judge in JUDGES if judge.is_there)
 
 
 @contextmanager
