@@ -137,7 +137,7 @@ NEWER = frozenset({"answer head", "offers", "protected triggers"})  # an older l
 
 
 def of_this_library() -> tuple[Judge, ...]:
-    """Those that are there. Raises BenchmarkError when one is not where it is looked for: nothing is measured as switched off that is on."""
+    """Those that are there. Raises BenchmarkError when one is not where it is looked for: what is measured as off is off."""
     missing = [judge.name for judge in JUDGES if not judge.is_there and judge.name not in NEWER]
     if missing:
         raise BenchmarkError(f"{', '.join(missing)}: not where benchmarks/judges.py looks for it")
