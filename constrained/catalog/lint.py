@@ -58,8 +58,8 @@ def _shared_examples(responses: tuple[Response, ...]) -> Iterator[Problem]:
                 if other is not response:
                     shared.setdefault((response.id, other.id), {}).setdefault(_folded(message), message)
     by_id = {response.id: response for response in responses}
-    for (own, others), messages in shared.items():
-        example, rest = _short(next(iter(messages.values()))), len(messages) - 1
+    for (own, others), found in shared.items():
+        example, rest = _short(next(iter(found.values()))), len(found) - 1
         more = f" and {rest} more of {own!r} stand" if rest else f" of {own!r} stands"
         yield by_id[own].source.problem(
             f"the example {example}{more} under {others!r} too",
