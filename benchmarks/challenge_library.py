@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from constrained import ConstrainedError, Dialogue, Effect, Memory, Policy, State, Turn, load_policy
 from constrained.errors import EngineError
+from constrained.packs import load_policy_file
 from constrained.testing import ScriptedEngine
 
 CLOCKS = {  # the day that each pack's sample state lives in
     "tavern": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "bank_disputes": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "clinic_booking": datetime(2026, 3, 2, 9, tzinfo=UTC),
+    "telecom": datetime(2026, 3, 16, 12, tzinfo=UTC),
+    "ship": datetime(2026, 3, 16, 12, tzinfo=UTC),
 }
+DESKS = Path(__file__).resolve().parent / "desks"  # packs for measuring; they are not shipped
+DESK_PACKS = ("telecom", "ship")
 MOST_SILENT_TURNS = 5  # that a procedure takes by itself after a reply
 
 
@@ -26,21 +32,21 @@ class Library:
     """The library under test.
 
     Args:
-        model: a name that ``Dialogue`` takes; None for turns by the rules alone.
+        model: a name that ``Dialogue`` takes; None for turns by the rules alone. engine: in place of a model's.
     """
 
     error = ConstrainedError
 
-    def __init__(self, model: str | None) -> None:
+    def __init__(self, model: str | None, engine: Any = None) -> None:
         self._model = model
-        self._engine: Any = None
+        self._engine = engine
         self._policies: dict[str, Policy] = {}
 
     # -- the pack ----------------------------------------------------------------------------------------------
 
     def policy(self, pack: str) -> Policy:
         if pack not in self._policies:
-            self._policies[pack] = load_policy(pack)
+            self._policies[pack] = load_policy_file(DESKS / "logic" / f"{pack}.py") if pack in DESK_PACKS else load_policy(pack)
         return self._policies[pack]
 
     def response_ids(self, pack: str) -> set[str]:

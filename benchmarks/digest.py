@@ -32,6 +32,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
+    "ablation": Part(".", "conversations, .*more by$", "share"),
     "agreement": Part(r": (decisions|same best row|nodes read|below the best row, at most|forward passes)$", "same best row$", "share"),
     "audit": Part(".", "records a second", "1/s"),
     "calibration": Part(".", "ECE|covered on average|answered$", "share"),
@@ -45,6 +46,7 @@ PARTS = {
         "",
         "",
     ),
+    "desks": Part(".", "accepted(, [a-z_]+)?$", "share"),
     "fit": Part("picked|R@1|in scope|calibration error|time of|off what", "picked as expected, the mixture", "share"),
     "gpu": Part(".", "a step", "us"),
     "procedures": Part(".", "longer", "ms"),

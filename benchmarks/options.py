@@ -18,6 +18,8 @@ PARTS = {
     "choice": ("golden", "test", "dev", "rules", "fitted"),
     "serve": ("rules", "deadlines", "kills"),
     "small": ("few", "none", "clinc"),
+    "ablation": ("without", "alone", "models"),
+    "desks": ("small", "smollm2-135m", "rules"),
     "fit": ("none", "few", "all", "butler", "clinc", "read"),
     "tune": ("few", "all", "clinc"),
     "rules": ("none", "few", "peers"),

@@ -83,7 +83,7 @@ def _fitted(bench: Bench, pack: str, engine: Any) -> None:
 
 def _measure(bench: Bench, pack: str, part: str, engine: Engine, encoder: Engine | None) -> None:
     case = f"{pack} {part}"
-    taken = [one for one in _turns(bench, pack, part, engine) if one.result.n_options > 1 and one.result.picked]
+    taken = [one for one in turns(bench, pack, part, engine) if one.result.n_options > 1 and one.result.picked]
     target = TARGETS.get(part) if not bench.is_smoke else None
     bench.add(case, "turns with several options", len(taken), "turns")
     bench.add(case, "options a turn", statistics.mean(one.result.n_options for one in taken), "options")
@@ -115,7 +115,7 @@ def _compare_rules(bench: Bench, engine: Any) -> None:
     engine.rule, engine.probability_map = default, probability_map
 
 
-def _turns(bench: Bench, pack: str, part: str, engine: Engine) -> Iterator[Taken]:
+def turns(bench: Bench, pack: str, part: str, engine: Engine) -> Iterator[Taken]:
     policy = load_policy(pack)
     for dialogue in _dialogues(pack, part)[: N_SMOKE if bench.is_smoke else None]:
         for result in run_golden(policy, dialogue, engine):

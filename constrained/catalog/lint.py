@@ -49,14 +49,23 @@ def _alone(response: Response, catalog: Catalog) -> Iterator[Problem]:
 
 
 def _shared_examples(responses: tuple[Response, ...]) -> Iterator[Problem]:
+    """One remark for two responses, however many examples they share: answers to two questions share "yes" and "no" by right."""
     first: dict[tuple[str, str], Response] = {}
+    shared: dict[tuple[str, str], dict[str, str]] = {}
     for response in responses:
         for locale, messages in response.examples.items():
-            for folded, message in {_folded(message): message for message in messages}.items():
-                other = first.setdefault((locale, folded), response)
+            for message in messages:
+                other = first.setdefault((locale, _folded(message)), response)
                 if other is not response:
-                    text = f"the example {_short(message)} of {response.id!r} stands under {other.id!r} too"
-                    yield response.source.problem(text, "keep it where it fits best; under both it tells them apart for nobody")
+                    shared.setdefault((response.id, other.id), {}).setdefault(_folded(message), message)
+    by_id = {response.id: response for response in responses}
+    for (own, others), found in shared.items():
+        example, rest = _short(next(iter(found.values()))), len(found) - 1
+        more = f" and {rest} more of {own!r} stand" if rest else f" of {own!r} stands"
+        yield by_id[own].source.problem(
+            f"the example {example}{more} under {others!r} too",
+            "keep each where it fits best, unless the two are never allowed at once: under both it tells them apart for nobody",
+        )
 
 
 def _near_whens(responses: tuple[Response, ...]) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from constrained._values import Values, field_problem
 from constrained.engines.protocol import Candidate, Choice, Distribution, ExtractionField
 from constrained.errors import EngineError, PolicyError, Problem
+from constrained.understanding.contrasts import contrasted
 from constrained.understanding.names import find_named
 from constrained.understanding.patterns import is_said
 from constrained.understanding.questions import (
@@ -317,6 +318,11 @@ def ask(
             found = _entity(name, one, state, message, locale)
             asked += [found] if found else []
             continue
+        elif isinstance(one, OneOf) and not is_scripted:
+            kept, named = contrasted(one, heard_type.model_fields[name].annotation, readable(message), babel_locale(locale).language)
+            if len(kept) > 1:
+                asked.append(_named(_asked(name, one, kept), *named) if named else _asked(name, one, kept))
+            continue
         else:
             answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
         if len(answers) > 1:
@@ -340,12 +346,15 @@ def _entity(name: str, one: Entity, state: Values, message: str, locale: str) ->
     meant = [answer for answer in answers[:-1] if answer.candidate.key in named.meant]
     if not meant:
         return _asked(name, one, answers) if not named.ruled_out else None
-    asked = _asked(name, one, answers if len(meant) == 1 else [*meant, answers[-1]])
     if len(meant) > 1:
-        return asked
-    likeness = named.meant[meant[0].candidate.key]
-    rest = (1.0 - likeness) / (len(answers) - 1)
-    probabilities = tuple(likeness if answer is meant[0] else rest for answer in answers)
+        return _asked(name, one, [*meant, answers[-1]])
+    return _named(_asked(name, one, answers), named.meant[meant[0].candidate.key], answers.index(meant[0]))
+
+
+def _named(asked: AskedQuestion, likeness: float, place: int) -> AskedQuestion:
+    """The question, answered by the candidate at ``place``, which the message names."""
+    n = len(asked.values)
+    probabilities = tuple(likeness if at == place else (1.0 - likeness) / (n - 1) for at in range(n))
     how = "the message names it" if likeness == 1.0 else "the message names it, with a typing error"
     return replace(asked, answer=Distribution(probabilities, "rules"), how=how)
 

@@ -137,6 +137,10 @@ class OneOf(Question):
         none = [self.none([one.candidate.key for one in found])] if _is_optional(annotation) else []
         return [*found, *none]
 
+    def names(self, annotation: Any) -> dict[str, list[str]]:
+        """Key of a candidate -> what its value is called."""
+        return {_readable(value): [_readable(value), *_names(value)] for value in _values(_core(annotation))}
+
     def _answer(self, value: Any) -> Answer:
         examples = next((self.examples[name] for name in _names(value) if name in self.examples), ())
         readable = _readable(value)

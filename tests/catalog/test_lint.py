@@ -29,6 +29,7 @@ def test_a_good_catalog_gets_no_advice(tmp_path: Path) -> None:
         ({"examples": {"es": []}}, {}, "'a' has no examples"),
         ({"examples": ["hi", "bye", " HI "]}, {"examples": ["ciao"]}, "'a' has the example 'HI' twice in 'en'"),
         ({}, {"examples": ["bye", "Good  evening"]}, "the example 'Good  evening' of 'b' stands under 'a' too"),
+        ({}, {"examples": ["bye", "HI", "Good evening"]}, "the example 'HI' and 1 more of 'b' stand under 'a' too"),
         ({}, {"when": "The player greets."}, "'when' of 'b' is nearly that of 'a'"),
         ({"when": "player: greets the"}, {"when": "greets a player"}, "'when' of 'b' is nearly that of 'a'"),
         ({"text": "A" * (LONG_TEXT + 1)}, {}, f"the text of 'a' in 'en' has {LONG_TEXT + 1} characters"),
