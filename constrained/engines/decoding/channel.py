@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +28,15 @@ from constrained.engines.decoding.trie import Ids
 from constrained.engines.protocol import Deadline
 
 MAX_TOKENS = 4_096  # held in memory; about 95 MB for the 135M model; the others are on disk, some milliseconds away
-MAX_DISK_BYTES = 2**30
+MAX_DISK_BYTES = 2**29  # of all models together; a pack of 70 responses takes 250 MB with the 135M model
+ABANDONED_S = 3_600.0  # after which what a process left half written is nobody's any more
 
 
 class ContextFolder:
-    """Contexts' states on disk, one file each; the oldest go when they take more than MAX_DISK_BYTES.
+    """Contexts' states on disk, one file each; before one is added, those used longest ago go: all stay within MAX_DISK_BYTES.
 
-    A file is named after all that its content depends on, written under another name and then renamed, and
-    ignored when it cannot be read. A folder that cannot be written is not used any more.
+    A file is named after all that its content depends on, so what is stale is never found. It is written under another name and
+    then renamed, and ignored when it cannot be read. A folder that cannot be written is not used any more.
     """
 
     def __init__(self, path: Path, owner: Callable[[], str]) -> None:
@@ -58,18 +62,32 @@ class ContextFolder:
             with tempfile.TemporaryDirectory(dir=self._path) as folder:
                 written = Path(folder) / "states"
                 save_file({"states": states.contiguous()}, written)
-                written.replace(self._file(context))
+                if self.trim(written.stat().st_size):
+                    written.replace(self._file(context))
         except (OSError, SafetensorError):  # a full or read-only disk costs time at the next start, not this turn
             self._is_usable = False
 
-    def trim(self) -> None:
-        """Removes the files that were used longest ago."""
-        files = sorted(self._path.glob("*.safetensors"), key=lambda file: file.stat().st_mtime, reverse=True)
-        held = 0
-        for file in files:
-            held += file.stat().st_size
+    def trim(self, n_new: int = 0) -> bool:
+        """Removes the files that were used longest ago, until ``n_new`` bytes more fit; False where they never do."""
+        held = n_new
+        for _, size, file in sorted(self._files(), reverse=True):
+            held += size
             if held > MAX_DISK_BYTES:
-                file.unlink(missing_ok=True)
+                with suppress(OSError):  # another process was faster, or reads it (Windows): its bytes go at the next call
+                    file.unlink()
+        return n_new <= MAX_DISK_BYTES
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """When each was last used, its bytes, its path; with what other processes began to write and left behind."""
+        for file in (*self._path.glob("*.safetensors"), *self._path.glob("tmp*/states")):
+            try:
+                found = file.stat()
+            except OSError:  # gone meanwhile
+                continue
+            if file.name != "states":
+                yield found.st_mtime, found.st_size, file
+            elif time.time() - found.st_mtime > ABANDONED_S:
+                shutil.rmtree(file.parent, ignore_errors=True)
 
     def _file(self, context: Ids) -> Path:
         self._salt = self._salt or self._owner().encode()
