@@ -242,19 +242,10 @@ def test_the_demo_talks_with_every_pack_and_replays_it(run: Run, here: Path, mon
     assert done.status == 0
     for name in demo.PACKS:
         assert f"\n{name}: " in "\n" + done.out
-    replayed = [line.split() for line in done.out.splitlines() if line.startswith("replayed without the model")]
-    assert len(replayed) == len(demo.PACKS)
-    assert all(words[4] == words[6] and int(words[4]) > 0 for words in replayed)
+    (replayed,) = [line.split() for line in done.out.splitlines() if line.startswith("replayed without the model")]
+    assert replayed[4] == replayed[6]
+    assert int(replayed[4]) > 0
     assert "\x1b" not in done.out
-
-
-def test_the_demo_fetches_a_model_that_is_missing(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONSTRAINED_HOME", str(here))
-    fetched: list[str] = []
-    monkeypatch.setattr(demo, "fetch", fetched.append)
-    monkeypatch.setattr(demo, "load_engine", lambda name: RandomEngine(3))
-    assert run("demo").status == 0
-    assert fetched == ["smollm2-135m"]
 
 
 # -- all commands ----------------------------------------------------------------------------------------
