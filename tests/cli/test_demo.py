@@ -39,7 +39,9 @@ def test_a_reply_that_was_not_meant_is_told(run: Run, monkeypatch: pytest.Monkey
 
 
 def test_what_an_act_does_stands_beside_its_share(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = {says: {"reply": expected} for one in CONVERSATIONS for says, expected in one.turns if says}
+    monkeypatch.setattr(demo, "CONVERSATIONS", CONVERSATIONS[:1])
+    script = {says: {"offer": 50, "reply": expected} for says, expected in CONVERSATIONS[0].turns}
+    monkeypatch.setattr(demo, "_show_recall", lambda pack, engine: None)
     monkeypatch.setattr(demo, "load_engine", lambda name: ScriptedEngine(script))
     assert "does pay(50), give(CELLAR_KEY); " in run("demo").out
 

@@ -97,7 +97,7 @@ def test_what_was_learned_belongs_to_a_language_model(run: Run, desk: Path, scri
     assert scripted == ["smollm2-135m", "smollm2-135m", "small+smollm2-135m"]
 
 
-@pytest.mark.parametrize(("given", "said"), [([], "lend"), (["--threshold", "0.95"], "pardon"), (["--threshold", "0"], "lend")])
+@pytest.mark.parametrize(("given", "said"), [([], "lend"), (["--threshold", "0.95"], "sorry"), (["--threshold", "0"], "lend")])
 def test_below_the_threshold_given_the_fallback_is_said(
     given: list[str], said: str, run: Run, desk: Path, scripted: list[str], tmp_path: Path
 ) -> None:
