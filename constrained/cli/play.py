@@ -53,9 +53,18 @@ def play(
     begin = policy.state_type.from_json(state) if state is not None else policy.state_type.default()
     chosen = model or (SMALL_MODEL if adapter is None and fitted is None else DEFAULT_MODEL)  # what was learned belongs to a language model
     engine = None if rules else load_engine(chosen, adapter, fitted)
-    limits = {"threshold": threshold, "act_threshold": act_threshold}
-    place = {"channel": channel, "jurisdiction": jurisdiction}
-    talk(Dialogue(policy, engine=engine, log=log, locale=locale, drafts=drafts, **limits, **place), begin, why=why)
+    dialogue = Dialogue(
+        policy,
+        engine=engine,
+        log=log,
+        locale=locale,
+        threshold=threshold,
+        act_threshold=act_threshold,
+        channel=channel,
+        jurisdiction=jurisdiction,
+        drafts=drafts,
+    )
+    talk(dialogue, begin, why=why)
 
 
 def offer_to_play(names: list[str], engine: Engine | None) -> None:

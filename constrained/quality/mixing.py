@@ -58,7 +58,7 @@ class FitSettings:
     folds: int = 5
     strengths: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0)
     n_weighed: int = 500
-    n_read: int = 120
+    n_read: int = 60
     rounds: int = 2
     unlabelled: float = 0.3
     balance: float = 0.5
@@ -126,6 +126,7 @@ def fit_mixture(
     known = [row for row in rows if row.id in place]
     report_progress("vectors", 0, len(known) + len(unlabelled))
     states = vectors(encoder, [row.message for row in known]).cpu()
+    report_progress("vectors", len(known), len(known) + len(unlabelled))
     labels = torch.tensor([place[row.id] for row in known])
     measured = _draw_measured(known, labels, described, settings)
     if len(measured) >= FEWEST:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,7 @@ class Contexts:
 
     def __init__(self, model: LanguageModel, max_tokens: int = MAX_TOKENS, folder: ContextFolder | None = None) -> None:
         self._model, self._max_tokens, self._folder = model, max_tokens, folder
+        self._keeps = True
         self._held: OrderedDict[Ids, Tensor] = OrderedDict()  # [layer, 2, kv head, position, head size]
 
     def fill(self, contexts: Sequence[Ids], deadline: Deadline | None = None) -> int:
@@ -111,6 +112,15 @@ class Contexts:
             self._held.move_to_end(context)
         self._forget(keep=len(set(contexts)))
         return n_tokens
+
+    @contextmanager
+    def not_kept(self) -> Iterator[None]:
+        """What is computed meanwhile is not written to disk: contexts that nobody will ask for again. The model's lock is held."""
+        kept, self._keeps = self._keeps, False
+        try:
+            yield
+        finally:
+            self._keeps = kept
 
     def stacked(self, contexts: Sequence[Ids]) -> Prefix:
         """One batch row a context, padded on the left; ``fill`` came before."""
@@ -130,7 +140,7 @@ class Contexts:
         prefix = self._model.prefill(context, deadline)
         states = torch.stack([torch.stack(pair)[:, 0] for pair in zip(prefix.keys, prefix.values, strict=True)])
         self._held[context] = states
-        if self._folder:
+        if self._folder and self._keeps:
             self._folder.save(context, states)
         return len(context)
 

@@ -105,6 +105,15 @@ def test_another_contexts_file_under_this_name_is_not_used(llama, kept, tmp_path
     assert kept().load((5, 6, 7)) is None
 
 
+def test_what_is_not_to_be_kept_is_read_and_not_written(llama, kept, tmp_path):
+    bank = Contexts(llama, folder=kept())
+    with bank.not_kept():
+        whole, _ = score_message(llama, bank, CONTEXTS[:1], MESSAGE)
+    assert not (tmp_path / "contexts").exists()
+    assert score_message(llama, bank, CONTEXTS, MESSAGE)[0][0] == pytest.approx(whole[0], abs=1e-4)
+    assert len(list((tmp_path / "contexts").iterdir())) == 1
+
+
 def test_states_do_not_depend_on_what_else_was_asked(llama):
     alone, together = Contexts(llama), Contexts(llama)
     alone.fill([(5, 6)])
