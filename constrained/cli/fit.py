@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 SECONDS_VECTOR, SECONDS_READ, SECONDS_FIT = 0.012, 1.0, 12.0  # a message's vector, a message that the model reads, the rest; two cores
 
-STAGES = {"vectors": "reading messages", "letters": "weighing letters", "read": "the model reads", "hold": "measuring"}
+STAGES = {
+    "vectors": "reading messages",
+    "folds": "choosing a strength",
+    "letters": "weighing letters",
+    "read": "the model reads",
+    "hold": "measuring",
+}
 
 
 def fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from constrained.cli import fit
 from constrained.cli.fit import Forecast
 from constrained.cli.main import main
+from constrained.cli.screen import StageBars, new_progress
 from constrained.errors import EngineError
 from constrained.quality.left_out import allowed_at_first, catalog_choice, measure_left_out
 from tests.engines.small.test_small_engine import small
@@ -64,6 +66,16 @@ def test_a_long_fit_tells_once_how_long_the_rest_takes() -> None:
         forecast("read", done, 60)
     assert told == ["the model reads 56 more messages, which takes about 112 s here"]
     assert len(handed) == 120
+
+
+def test_a_pipe_gets_a_line_for_each_tenth_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    bars = StageBars(new_progress(), {"read": "reading"})
+    for done in range(0, 101, 7):
+        bars("read", done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "reading: 0 of 100"
+    assert len(lines) == 10
+    assert all(re.fullmatch(r"reading: \d+ of 100", one) for one in lines)
 
 
 def test_what_will_be_done_is_told_before_it_begins() -> None:
