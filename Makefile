@@ -20,7 +20,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e '.[transformers]'
+	$(INSTALL) -e '.[small]'
 	@touch $@
 
 $(VENV)/.stamp-test: pyproject.toml constraints.txt | $(BIN)/python
@@ -35,7 +35,7 @@ $(VENV)/.stamp-bench: $(VENV)/.stamp-test
 	$(INSTALL) -e '.[bench,test]'
 	@touch $@
 
-demo: $(VENV)/.stamp-demo  ## three conversations with the real model
+demo: $(VENV)/.stamp-demo  ## three conversations by the small engine's own picks; no torch
 	@$(BIN)/constrained demo
 
 test: $(VENV)/.stamp-test  ## all tests, the real small model's included

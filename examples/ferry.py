@@ -29,7 +29,7 @@ def ferrywoman(state: Traveller, heard: Heard):
 
 
 if __name__ == "__main__":
-    maud = Dialogue(ferrywoman, model="smollm2-135m")
+    maud = Dialogue(ferrywoman, model="small")
     state = Traveller(silver=3)
     for message in ("How deep is the river?", "I'll give you 3 silver to row me over.", "I have no money left, but I must cross."):
         turn = maud.reply(message, state)

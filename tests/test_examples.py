@@ -40,7 +40,7 @@ def test_the_first_example_spends_the_silver_from_any_working_directory(tmp_path
         "I have no money left, but I must cross.": "broke",
     }"""
     text = (EXAMPLES / "ferry.py").read_text(encoding="utf-8")
-    scripted = text.replace('model="smollm2-135m"', f"engine=__import__('constrained.testing').testing.ScriptedEngine({answers})")
+    scripted = text.replace('model="small"', f"engine=__import__('constrained.testing').testing.ScriptedEngine({answers})")
     assert scripted != text
     folder, elsewhere = tmp_path / "code", tmp_path / "elsewhere"
     folder.mkdir()

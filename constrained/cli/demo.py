@@ -1,17 +1,17 @@
-"""``constrained demo``: golden dialogues of every shipped pack with the real model, each reply with its reasons, and a recall.
+"""``constrained demo``: a short conversation with every shipped pack by the model's own picks, each with its reason, and a recall.
 
 In the last scene a response is recalled between two turns of a running conversation; keys and ledger are made for it.
 """
 
 from __future__ import annotations
 
-import inspect
 import shutil
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,90 +20,126 @@ from constrained.approval.ledger import append, ledger_path, read_ledger
 from constrained.approval.people import FILE_NAME, load_people, people_path
 from constrained.approval.worklist import SigningTerms, open_versions, to_approve, to_recall
 from constrained.catalog.response import Catalog
-from constrained.cli.models import fetch, load_engine
-from constrained.cli.play import offer_to_play, show_why
-from constrained.cli.screen import line, note, out, say, today
+from constrained.cli.models import MODEL_HELP, fetch, load_engine
+from constrained.cli.play import offer_to_play
+from constrained.cli.screen import line, note, out, percent, say, today
 from constrained.dialogue.dialogue import Dialogue
-from constrained.engines.model_files import DEFAULT_MODEL, known_model, locate_model
+from constrained.dialogue.turn import Turn
+from constrained.engines.model_files import SMALL_MODEL, known_model, locate_model
 from constrained.engines.protocol import Engine
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack, find_pack
 from constrained.packs import load_policy, load_policy_file
-from constrained.quality.golden import GoldenDialogue, load_golden
 from constrained.records.log import MemoryLog
 from constrained.records.replay import replay
 
-PACKS = ("tavern", "bank_disputes", "clinic_booking")
-N_TURNS = 5  # of a dialogue; the rest is in dialogues/NAME.yaml
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What is said to a pack, and the response that should answer each message; to an empty one a procedure goes on by itself."""
+
+    pack: str
+    turns: tuple[tuple[str, str], ...]
+    locale: str | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+CONVERSATIONS = (
+    Conversation(
+        "tavern",
+        (
+            ("Good evening, innkeeper.", "greet"),
+            ("I'll pay you fifty gold for the cellar key.", "sell_key"),
+            ("Do I have the key now?", "key_already_yours"),
+            ("Farewell, Brom.", "parting"),
+        ),
+    ),
+    Conversation(
+        "bank_disputes",
+        (
+            ("My parcel never arrived and I want my money back.", "identify_first"),
+            ("I have confirmed it in the app.", "identity_taken"),
+            ("The boots from Kestrel Shoes never arrived.", "not_received"),
+            ("Yes, please file the dispute.", "filing_now"),
+            ("", "case_filed"),
+        ),
+        state={"transactions": [{"id": "t1", "merchant": "Kestrel Shoes", "amount": "89.90", "day": "2026-02-10"}]},
+    ),
+    Conversation(
+        "clinic_booking",
+        (
+            ("Hola, buenos días", "greet"),
+            ("Quiero pedir una cita", "identify"),
+            ("Ya he rellenado el formulario, quiero una cita", "consent_ask"),
+            ("Sí, doy mi consentimiento", "consent_given"),
+            ("Pues a ver qué huecos hay el viernes", "offer_time"),
+        ),
+        locale="es",
+        state={"appointments": []},
+    ),
+)
+PACKS = tuple(one.pack for one in CONVERSATIONS)
 MESSAGE = "Heard any rumours lately?"
 SIGNER = "Demo Signer"
 
 
 def demo(
-    model: Annotated[str, typer.Option(help="A model's short name, hub id, folder or GGUF file.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = SMALL_MODEL,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
 ) -> None:
     """Hold a conversation with each shipped pack, and recall a response between two turns.
 
-    Shows why each reply was given. On a terminal it then offers to play.
+    Shows which response was picked, how surely, and what it does. On a terminal it then offers to play.
     """
     engine = None if rules else _engine(model)
-    for name in PACKS:
-        _show(find_pack(name), engine)
+    logs = [_show(one, engine) for one in CONVERSATIONS]
+    _replay(logs)
     _show_recall(find_pack(PACKS[0]), engine)
     if sys.stdin.isatty() and out.is_terminal:
         offer_to_play(list(PACKS), engine)
 
 
 def _engine(model: str) -> Engine:
-    if known_model(model) and locate_model(model) is None:
-        note(f"{model} is not here yet; it is fetched once")
-        fetch(model)
+    language = model.removeprefix(f"{SMALL_MODEL}+")
+    if known_model(language) and locate_model(language) is None:
+        note(f"{language} is not here yet; it is fetched once")
+        fetch(language)
     return load_engine(model)
 
 
-def _show(pack: Pack, engine: Engine | None) -> None:
-    policy = load_policy(pack.name)
+def _show(conversation: Conversation, engine: Engine | None) -> tuple[Policy, MemoryLog]:
+    policy, log = load_policy(conversation.pack), MemoryLog()
     catalog = policy.catalog
-    line(f"{pack.name}: {catalog.speaker}", "bold")
-    line(f"{len(catalog.responses)} approved responses. {inspect.getdoc(policy) or ''}", "dim")
-    line()
-    log = MemoryLog()
-    if pack.dialogues_path is not None:
-        for dialogue in _chosen(load_golden(pack.dialogues_path).dialogues):
-            _play(policy, dialogue, engine, log)
-    _replay(policy, log)
-
-
-def _chosen(dialogues: tuple[GoldenDialogue, ...]) -> list[GoldenDialogue]:
-    """The first dialogue, and the first in another language."""
-    first, *rest = dialogues
-    return [first, *[other for other in rest if other.locale not in (None, first.locale)][:1]]
-
-
-def _play(policy: Policy, golden: GoldenDialogue, engine: Engine | None, log: MemoryLog) -> None:
-    dialogue = Dialogue(policy, engine=engine, log=log, locale=golden.locale)
-    state = policy.state_type.from_json(golden.state or {})
-    line(f"-- {golden.name}" + (f" ({golden.locale})" if golden.locale else ""), "bold")
-    for planned in golden.turns[:N_TURNS]:
-        if planned.says:  # to an empty message a procedure goes on, once its effects have run
-            say("you", planned.says, "bold green")
-        turn = dialogue.reply(planned.says, state)
+    line(f"{conversation.pack}: {catalog.speaker}, {len(catalog.responses)} approved responses", "bold")
+    dialogue = Dialogue(policy, engine=engine, log=log, locale=conversation.locale)
+    state = policy.state_type.from_json(conversation.state)
+    for message, expected in conversation.turns:
+        if message:
+            say("you", message, "bold green")
+        turn = dialogue.reply(message, state)
         state = turn.apply(state)
-        say(policy.catalog.speaker.split(",")[0], turn.text)
-        if turn.response_id != planned.expects:
-            line(f"(its authors would have said {planned.expects})", "yellow")
-        show_why(turn)
+        say(catalog.speaker.split(",")[0], turn.text)
+        line(f"   {_why(turn)}" + ("" if turn.response_id == expected else f"; its authors would have said {expected}"), "dim")
+    line()
+    return policy, log
 
 
-def _replay(policy: Policy, log: MemoryLog) -> None:
+def _why(turn: Turn) -> str:
+    """Who was picked among how many, how surely, by which engine of several, what it does, and how long it took; one line."""
+    options, decision = turn.trace.allowed.options, turn.decision
+    share = dict(zip((option.id for option in options), decision.probabilities, strict=False)).get(turn.response_id)
+    by = f" by {decision.decoding.answered_by}" if decision.decoding and decision.decoding.answered_by else ""
+    parts = [f"{turn.response_id}" + (f" {percent(share)}" if share is not None else "") + f" of {len(options)} allowed{by}"]
+    parts += [f"does {', '.join(map(str, turn.effects))}"] if turn.effects else []
+    return "; ".join([*parts, f"{sum(turn.trace.timings_ms.values()):.0f} ms"])
+
+
+def _replay(logs: list[tuple[Policy, MemoryLog]]) -> None:
     """Takes every turn again from its record, without the model: and counts the replies with the same bytes."""
     start = time.perf_counter()
-    records = log.records
-    n_same = sum(one.is_same for one in replay(policy, records))
-    took_ms = (time.perf_counter() - start) * 1000
-    line(f"replayed without the model: {n_same} of {len(records)} replies are the same, in {took_ms:.0f} ms", "dim")
-    line()
+    n_same = sum(one.is_same for policy, log in logs for one in replay(policy, log.records))
+    took_ms, n = (time.perf_counter() - start) * 1000, sum(len(log.records) for _, log in logs)
+    line(f"replayed without the model: {n_same} of {n} replies are the same, in {took_ms:.0f} ms", "dim")
 
 
 def _show_recall(pack: Pack, engine: Engine | None) -> None:
@@ -127,7 +163,6 @@ def _show_recall(pack: Pack, engine: Engine | None) -> None:
         if blocked is not None:
             line(f"   blocked: {blocked.response_id} {blocked.reason}", "dim")
         line(f"   approvals in force, by the record: {second.record.versions['approvals'][:30]}...", "dim")
-        line()
 
 
 def _copied(pack: Pack, folder: Path) -> Path:

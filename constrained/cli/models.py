@@ -16,6 +16,7 @@ from constrained.engines import loading as engines
 from constrained.engines import model_files
 from constrained.engines.protocol import Engine
 
+MODEL_HELP = "small (no torch), a language model (short name, hub id, folder, GGUF file), or small+MODEL."
 app = typer.Typer(help="Get models, and list them.", no_args_is_help=True, rich_markup_mode=None)
 
 

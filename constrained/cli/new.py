@@ -38,8 +38,7 @@ def _show_next_steps(name: str, directory: Path) -> None:
     steps = {
         f"constrained check {name}": "what is wrong with it: nothing, as it is",
         f"constrained test {name}": "do the dialogues go as written?",
-        f"constrained play {name} --rules --why": "talk with it, without a model",
-        "constrained model get": "get the small model, once",
+        f"constrained play {name} --why": "talk with it, and see why it says what",
         f"python logic/{name}.py": "talk with it as a game does",
     }
     line()

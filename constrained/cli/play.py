@@ -15,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from constrained.catalog.response import Source
-from constrained.cli.models import load_engine
+from constrained.cli.models import MODEL_HELP, load_engine
 from constrained.cli.screen import bar, line, note, out, percent, say, show
-from constrained.dialogue.dialogue import Dialogue
+from constrained.dialogue.dialogue import THRESHOLD, Dialogue
 from constrained.dialogue.turn import Turn
-from constrained.engines.model_files import DEFAULT_MODEL
+from constrained.engines.model_files import DEFAULT_MODEL, SMALL_MODEL
 from constrained.engines.protocol import Engine
+from constrained.logic.acts import ACT_THRESHOLD
 from constrained.logic.options import Obligation, Option, with_it
 from constrained.logic.state import State
 from constrained.packs import load_policy
@@ -34,7 +35,7 @@ TITLE_WIDTH = 8
 def play(
     name: Annotated[str, typer.Argument(help="A pack; see: constrained list")],
     why: Annotated[bool, typer.Option("--why", help="Show what was heard, allowed and blocked, and by which line.")] = False,
-    model: Annotated[str, typer.Option(help="A model's short name, hub id, folder or GGUF file.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = "",
     adapter: Annotated[Path | None, typer.Option(help="A folder that constrained tune wrote.")] = None,
     fitted: Annotated[Path | None, typer.Option(help="A folder that constrained fit wrote.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
@@ -44,12 +45,26 @@ def play(
     channel: Annotated[str | None, typer.Option(help="Where this is, such as sms: only what is approved for it is said.")] = None,
     jurisdiction: Annotated[str | None, typer.Option(help="Likewise, such as EU.")] = None,
     drafts: Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")] = False,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="The fallback is said below this probability.")] = THRESHOLD,
+    act_threshold: Annotated[float, typer.Option(min=0, max=1, help="An act of high risk needs this probability.")] = ACT_THRESHOLD,
 ) -> None:
     """Talk with a pack; reads a pipe too, one message a line."""
     policy = load_policy(name)
     begin = policy.state_type.from_json(state) if state is not None else policy.state_type.default()
-    engine = None if rules else load_engine(model, adapter, fitted)
-    talk(Dialogue(policy, engine=engine, log=log, locale=locale, channel=channel, jurisdiction=jurisdiction, drafts=drafts), begin, why=why)
+    chosen = model or (SMALL_MODEL if adapter is None and fitted is None else DEFAULT_MODEL)  # what was learned belongs to a language model
+    engine = None if rules else load_engine(chosen, adapter, fitted)
+    dialogue = Dialogue(
+        policy,
+        engine=engine,
+        log=log,
+        locale=locale,
+        threshold=threshold,
+        act_threshold=act_threshold,
+        channel=channel,
+        jurisdiction=jurisdiction,
+        drafts=drafts,
+    )
+    talk(dialogue, begin, why=why)
 
 
 def offer_to_play(names: list[str], engine: Engine | None) -> None:
@@ -188,7 +203,11 @@ def _decision(turn: Turn) -> str:
     decision = turn.decision
     threshold = f", threshold {percent(decision.threshold)}" if decision.threshold else ""
     by = f", answered by {decision.decoding.answered_by}" if decision.decoding and decision.decoding.answered_by else ""
-    return f"{decision.why} (mode {decision.mode}, margin {decision.margin:.2f}{threshold}{by})"
+    before = "".join(
+        f"; {one.stage} said {one.best.partition(':')[2] or one.best} {percent(one.probability)}, under {percent(one.threshold)}"
+        for one in (decision.decoding.handed_on if decision.decoding else ())
+    )
+    return f"{decision.why} (mode {decision.mode}, margin {decision.margin:.2f}{threshold}{by}{before})"
 
 
 def _value(value: Any) -> str:

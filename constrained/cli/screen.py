@@ -103,12 +103,15 @@ class StageBars:
     def __init__(self, progress: Progress, titles: Mapping[str, str]) -> None:
         self._progress, self._titles = progress, titles
         self._tasks: dict[str, TaskID] = {}
+        self._tenths: dict[str, int] = {}
 
     def __call__(self, stage: str, done: int, total: int, loss: float = math.nan) -> None:
         shown = "" if math.isnan(loss) else f"loss {loss:.2f}"
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(self._titles[stage], total=total, loss="")
-        if not err.is_terminal and done % max(1, total // 10) == 0:
+        tenth = 10 * done // max(1, total)
+        if not err.is_terminal and tenth != self._tenths.get(stage):
+            self._tenths[stage] = tenth
             note(f"{self._titles[stage]}: {done} of {total}")
         self._progress.update(self._tasks[stage], completed=done, loss=shown)
 

@@ -1,5 +1,8 @@
 """An engine of several, small to large: what one leaves open is the next one's question; and thresholds for it, chosen on data.
 
+Either on what an engine makes of its own examples while each is left out (``fit_threshold``, at load, nothing to run), or on the
+answers of all stages to labelled messages (``fit_cascade``).
+
 Source: Varshney and Baral, Model Cascading: Towards Jointly Improving Efficiency and Accuracy of NLP Systems, EMNLP 2022.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,16 +22,22 @@ from constrained.engines.protocol import (
     CatalogBound,
     Choice,
     ChoiceRequest,
+    CrossValidated,
     Deadline,
     Decoding,
     Distribution,
     Engine,
     ExtractionField,
     Extractor,
+    HandedOn,
+    LeftOut,
     PromptContext,
     checked,
 )
 from constrained.errors import CalibrationError, EngineError
+
+EVERY_KIND = frozenset(("option", "heard", "span"))
+_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +48,44 @@ class Stage:
         threshold: it answers a choice whose best candidate has at least this probability, and leaves the others to the next
             one. The last stage answers whatever comes to it; its threshold is not used.
         name: as it stands in records; the name of its model when empty.
+        target_error: in place of ``threshold``: share of wrong ones among what it answers. The threshold is then fitted for each
+            choice, see ``fit_threshold``; it answers a choice that it was fitted on no messages of.
+        most_handed_on: with a target error: the share of messages that it leaves to the next one at most.
+        kinds: of choices that it may leave to the next one; it answers the others.
     """
 
     engine: Engine
     threshold: float = 0.0
     name: str = ""
+    target_error: float | None = None
+    most_handed_on: float = 1.0
+    kinds: frozenset[str] = EVERY_KIND
 
     def __post_init__(self) -> None:
-        """Raises EngineError for a threshold that no probability can be held against."""
-        if not 0.0 <= self.threshold <= 1.0:
-            raise EngineError(f"a stage's threshold is {self.threshold:g}, which is no probability", hint="use a number from 0 to 1")
+        """Raises EngineError for numbers that are no shares, or a target that the engine cannot fit a threshold for."""
+        for name, value in (("threshold", self.threshold), ("target_error", self.target_error), ("most_handed_on", self.most_handed_on)):
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise EngineError(f"a stage's {name} is {value:g}, which is no probability", hint="use a number from 0 to 1")
+        if self.target_error is not None and not isinstance(self.engine, CrossValidated):
+            raise EngineError(
+                f"{self.label} cannot tell how right it is of its own examples", hint="give a threshold; fit_cascade finds one on messages"
+            )
+
+    def threshold_of(self, choice: Choice, scene: PromptContext) -> float:
+        """The probability from which it answers this choice."""
+        if choice.kind not in self.kinds:
+            return 0.0
+        if self.target_error is None or not isinstance(self.engine, CrossValidated):
+            return self.threshold
+        known = self.engine.left_out(choice, scene)
+        return fit_threshold(known, self.target_error, self.most_handed_on).threshold if known is not None else 0.0
+
+    def limits(self, number: int) -> dict[str, str]:
+        """For an identity: what decides whether it answers."""
+        found = {f"{number}.threshold": f"{self.threshold:.6g}"}
+        if self.target_error is not None:
+            found = {f"{number}.target_error": f"{self.target_error:.6g}", f"{number}.most_handed_on": f"{self.most_handed_on:.6g}"}
+        return found | ({f"{number}.hands_on": " ".join(sorted(self.kinds))} if self.kinds != EVERY_KIND else {})
 
     @property
     def label(self) -> str:
@@ -58,6 +96,7 @@ class Cascade:
     """Puts each choice to the first stage; what that one is not sure of goes to the next.
 
         Dialogue(desk, engine=Cascade([Stage(small, 0.9), Stage(large)]))
+        Dialogue(desk, engine=Cascade([Stage(SmallEngine(), target_error=0.1), Stage(large)]))
 
     What the last stage is not sure of is the dialogue's own matter: below its threshold the fallback is said. When a
     later stage is too late or fails, so is the cascade; an answer that was not sure enough does not stand in for it.
@@ -81,7 +120,7 @@ class Cascade:
         for number, stage in enumerate(self.stages, 1):
             found |= {f"{number}.{name}": str(value) for name, value in stage.engine.identity.items()}
             if number < len(self.stages):
-                found[f"{number}.threshold"] = f"{stage.threshold:.6g}"
+                found |= stage.limits(number)
         return found
 
     def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
@@ -90,6 +129,7 @@ class Cascade:
     def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """Many conversations: each stage gets what is open of all of them at once."""
         found: dict[tuple[int, int], Distribution] = {}
+        before: dict[tuple[int, int], tuple[HandedOn, ...]] = {}
         open_ = {(row, column) for row, ask in enumerate(asks) for column in range(len(ask.choices))}
         for number, stage in enumerate(self.stages, 1):
             if not open_:
@@ -98,8 +138,13 @@ class Cascade:
                 deadline.check()
             is_last = number == len(self.stages)
             for place, answer in _ask_open(stage.engine, asks, open_, deadline):
-                if is_last or answer.probabilities[answer.best] >= stage.threshold:
-                    found[place] = _with_stage(answer, number, stage)
+                choice, scene = asks[place[0]].choices[place[1]], asks[place[0]].scene
+                probability, threshold = answer.probabilities[answer.best], 0.0 if is_last else stage.threshold_of(choice, scene)
+                if probability >= threshold:
+                    found[place] = _with_stages(answer, f"{number}: {stage.label}", before.get(place, ()))
+                else:
+                    said = HandedOn(f"{number}: {stage.label}", choice.candidates[answer.best].key, probability, threshold)
+                    before[place] = (*before.get(place, ()), said)
             open_ -= found.keys()
         return [[found[row, column] for column in range(len(ask.choices))] for row, ask in enumerate(asks)]
 
@@ -110,9 +155,16 @@ class Cascade:
                 stage.engine.check_catalog(name, digest)
 
     def read(self, blanks: Sequence[ExtractionField], scene: PromptContext, deadline: Deadline | None = None) -> Sequence[str | None]:
-        """By the first stage that reads; nothing where none does."""
-        reader = next((stage.engine for stage in self.stages if isinstance(stage.engine, Extractor)), None)
-        return [None] * len(blanks) if reader is None else reader.read(blanks, scene, deadline)
+        """By the first stage that reads; what has a grammar, and was not found, by the next one that does. Nothing where none does."""
+        found: list[str | None] = [None] * len(blanks)
+        open_ = list(range(len(blanks)))
+        for reader in (stage.engine for stage in self.stages if isinstance(stage.engine, Extractor)):
+            for index, text in zip(open_, reader.read([blanks[index] for index in open_], scene, deadline), strict=True):
+                found[index] = text
+            open_ = [index for index in open_ if found[index] is None and blanks[index].grammar]
+            if not open_:
+                break
+        return found
 
 
 def _ask_open(
@@ -132,15 +184,62 @@ def _ask_open(
         yield from (((row, column), answer) for column, answer in zip(open_columns, sound, strict=True))
 
 
-def _with_stage(answer: Distribution, number: int, stage: Stage) -> Distribution:
-    """The same answer, which tells who gave it."""
-    return replace(answer, decoding=replace(answer.decoding or Decoding(), answered_by=f"{number}: {stage.label}"))
+def _with_stages(answer: Distribution, by: str, before: tuple[HandedOn, ...]) -> Distribution:
+    """The same answer, which tells who gave it, and who was not sure enough."""
+    return replace(answer, decoding=replace(answer.decoding or Decoding(), answered_by=by, handed_on=before))
+
+
+# -- a threshold for a target error, from the messages that an engine was fitted on ----------------------------------
+
+FEWEST = 40  # messages that a threshold is fitted on; with fewer, a probability is taken by its word
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdFit:
+    """A threshold, and what it does to the messages that were left out.
+
+    Attributes:
+        error: share of wrong ones among the messages that reach it; 0 where none does. handed_on: share of messages below it.
+        n: messages.
+    """
+
+    threshold: float
+    error: float
+    handed_on: float
+    n: int
+
+
+@lru_cache(maxsize=1_024)  # by the object: an engine gives the same one as long as its fit is the same
+def fit_threshold(known: LeftOut, target_error: float, most_handed_on: float = 1.0) -> ThresholdFit:
+    """The lowest threshold above which at most ``target_error`` are wrong, unless it would hand on more than ``most_handed_on``.
+
+    The bound on what is handed on wins: the error is then above the target, and is told. With fewer messages than FEWEST the
+    threshold is 1 - ``target_error``. All shares are by what the messages count.
+    """
+    n, sure = len(known.confidences), np.asarray(known.confidences, dtype=np.float64)
+    wrong, counts = ~np.asarray(known.is_right, dtype=np.bool_), np.asarray(known.counts, dtype=np.float64)
+    if n < FEWEST:
+        return _done(1.0 - target_error, sure, wrong, counts)
+    order = np.argsort(-sure, kind="stable")
+    levels = sure[order]
+    ends = np.flatnonzero(np.append(levels[1:] < levels[:-1], True))  # the last one of equals: a threshold keeps all of them
+    kept, bad = np.cumsum(counts[order])[ends], np.cumsum((counts * wrong)[order])[ends]
+    reach = ends[bad <= target_error * kept + 1e-12]
+    beyond = float(np.nextafter(levels[0], 2.0))  # nothing reaches it: all are handed on
+    found = float(levels[reach[-1]]) if len(reach) else beyond
+    cheap = ends[counts.sum() - kept <= most_handed_on + 1e-12]
+    return _done(min(found, beyond if most_handed_on >= 1.0 else float(levels[cheap[0]])), sure, wrong, counts)
+
+
+def _done(threshold: float, sure: _Floats, wrong: NDArray[np.bool_], counts: _Floats) -> ThresholdFit:
+    is_kept = sure >= threshold
+    kept = float(counts[is_kept].sum())
+    return ThresholdFit(threshold, float(counts[is_kept & wrong].sum()) / kept if kept else 0.0, 1.0 - kept, len(sure))
 
 
 # -- thresholds for a target error at least cost, from what the stages said of known messages -----------------------
 
 MAX_TRIED = 20_000  # combinations of thresholds; two stages are searched exactly
-_Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from constrained.errors import EngineError
 
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
 _MMAPPED_BYTES = 1 << 20
+TARGET_ERROR = 0.1  # of what the small engine decides in a cascade, on its own examples; with the next line chosen on the packs'
+MOST_HANDED_ON = 0.3  # golden and dev messages (benchmarks/LOG.md): an option's choice in six goes to the language model
 ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -27,14 +29,19 @@ ENVIRONMENT = {
 def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: str | Path | None = None) -> Engine:
     """A TransformersEngine for a known model's name, a folder, a GGUF file or a hub id; a SmallEngine for "small".
 
+    "small+NAME" is a Cascade of the two: the language model NAME decides among the options where the small engine is not sure.
+
     Args:
-        adapter: the folder that ``constrained tune`` wrote. fitted: the one that ``constrained fit`` wrote.
+        adapter: the folder that ``constrained tune`` wrote. fitted: the one that ``constrained fit`` wrote. Of a cascade both are
+            the language model's.
 
     Raises ModelNotFoundError, with the command that gets the model, AdapterError, CalibrationError or EngineError.
     """
     name = str(model)
     if name == model_files.SMALL_MODEL:
         return _load_small(adapter, fitted)
+    if name.startswith(f"{model_files.SMALL_MODEL}+"):
+        return _load_cascade(name.partition("+")[2], adapter, fitted)
     if model_files.known_model(name) and model_files.locate_model(name) is None:
         raise model_files.model_not_found(name)
     for variable, value in ENVIRONMENT.items():  # before torch is imported; a user's own setting stands
@@ -65,6 +72,15 @@ def _load_small(adapter: str | Path | None, fitted: str | Path | None) -> Engine
             f"the small engine needs a package that is not installed: {error.name}", hint="pip install 'constrained[small]'"
         ) from error
     return SmallEngine()
+
+
+def _load_cascade(second: str, adapter: str | Path | None, fitted: str | Path | None) -> Engine:
+    """The small engine before a language model. It hears; of the options it leaves open what it is not sure of."""
+    first = _load_small(None, None)
+    from constrained.engines.cascade import Cascade, Stage
+
+    stage = Stage(first, target_error=TARGET_ERROR, most_handed_on=MOST_HANDED_ON, kinds=frozenset(("option",)))
+    return Cascade([stage, Stage(load_engine(second, adapter, fitted))])
 
 
 def load_vllm(model: str | Path, urls: Sequence[str], *, served_as: str | None = None) -> Engine:

@@ -104,6 +104,20 @@ class ChoiceRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOn:
+    """What one of several engines said of a choice before it was put to the next one.
+
+    Attributes:
+        stage: its number and name. best: the key of its best candidate. probability: of that. threshold: what was needed.
+    """
+
+    stage: str
+    best: str
+    probability: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decoding:
     """What decoding one choice cost, and what is certain about it.
 
@@ -119,6 +133,7 @@ class Decoding:
         mass: certain bounds of the best candidate's probability, before calibration; None as above.
         flips: in how many orders of the candidates another one was best; None where the order plays no part.
         answered_by: which of several engines answered, by number and name; None where there is one.
+        handed_on: what those before it said, first to last.
     """
 
     reason: str = ""
@@ -131,6 +146,7 @@ class Decoding:
     mass: tuple[float, float] | None = None
     flips: int | None = None
     answered_by: str | None = None
+    handed_on: tuple[HandedOn, ...] = ()
 
     def plain(self) -> Decoding:
         """The same in plain values of our own."""
@@ -139,11 +155,12 @@ class Decoding:
         n_tokens, n_passes, n_nodes = int(self.n_tokens), int(self.n_passes), int(self.n_nodes)
         counts = n_tokens, n_passes, n_nodes, int(self.n_expanded), int(self.n_exact)
         by = None if self.answered_by is None else str(self.answered_by)
-        return Decoding(str(self.reason), *counts, gap, mass, flips, by)
+        before = tuple(HandedOn(str(one.stage), str(one.best), float(one.probability), float(one.threshold)) for one in self.handed_on)
+        return Decoding(str(self.reason), *counts, gap, mass, flips, by, before)
 
     def to_json(self) -> dict[str, Any]:
         """For a record: what is known of it, as JSON values."""
-        found = {name: value for name, value in asdict(self).items() if value is not None}
+        found = {name: value for name, value in asdict(self).items() if value is not None and (value or name != "handed_on")}
         return {name: str(value) if value in (math.inf, -math.inf) else value for name, value in found.items()}
 
 
@@ -218,6 +235,29 @@ class BatchEngine(Protocol):
 
     def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
         """For each ask one distribution per choice, in order; one deadline for all. Raises as ``Engine.choose`` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """How an engine that was fitted on messages does on each of them while it is left out.
+
+    Attributes:
+        confidences: [message] probability of the best candidate. is_right: [message] whether that is the right one.
+        counts: [message] what each counts; they sum to 1.
+    """
+
+    confidences: tuple[float, ...]
+    is_right: tuple[bool, ...]
+    counts: tuple[float, ...]
+
+
+@runtime_checkable
+class CrossValidated(Protocol):
+    """An engine that knows how sure and how right it is, by messages that it was fitted on, each left out in turn."""
+
+    def left_out(self, choice: Choice, scene: PromptContext) -> LeftOut | None:
+        """For a choice among these candidates; None where it is fitted on no messages of them. One object as long as the fit is one."""
         ...
 
 

@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 
 from constrained.catalog.response import Catalog
-from constrained.dialogue.context import examples as examples_of
-from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.decoding import mixture
 from constrained.engines.decoding.encoder import Encoder, encoder_hash, load_encoder
-from constrained.engines.protocol import Candidate, Choice, ChoiceRequest, PromptContext
+from constrained.engines.protocol import Candidate, Choice, ChoiceRequest
 from constrained.engines.transformers import TransformersEngine, fitted_rule
-from constrained.errors import ConstrainedError, SampleError
+from constrained.errors import SampleError
 from constrained.logic.policy import Policy
 from constrained.quality.calibration import Floats
 from constrained.quality.evaluation import MessageOutcome, run_examples
 from constrained.quality.labelled_data import Example
+from constrained.quality.left_out import allowed_at_first, catalog_candidates, catalog_choice
 from constrained.quality.metrics import ece, summarise, to_arrays
 from constrained.quality.mixing import FitSettings, FittedMixture, Progress, fit_mixture
 from constrained.quality.risk_control import conformal, threshold
@@ -85,12 +84,15 @@ def fit(
     rows, described = plain_rows(catalog, [Row(one.message, one.expects[0]) for one in more])
     check_apart(rows, hold)
     shown = {row.id for row in rows}
-    candidates = [one for one in _candidates(catalog) if _id(one) in shown]
+    candidates = [one for one in catalog_candidates(catalog, catalog.locale) if _id(one) in shown]
     judge = load_encoder(encoder, engine.reader.model.device) if encoder else engine.states
     base, read = engine.rule, _reader(policy, engine) if is_mixed else None
     ids = [_id(one) for one in candidates]
     options: dict[str, Any] = {"described": described, "unlabelled": unlabelled, "read": read, "report_progress": report_progress}
-    options |= {"rest": next((one for one in _candidates(catalog) if one.no_match), None), "n_allowed": _n_allowed(policy)}
+    options |= {
+        "rest": next((one for one in catalog_candidates(catalog, catalog.locale) if one.no_match), None),
+        "n_allowed": _n_allowed(policy),
+    }
     mixed = fit_mixture(judge, rows, candidates, ids, settings, **options)
     fields = _manifest_fields(policy, engine, judge, encoder, mixed)
     fields |= {"settings": settings.to_json(), "renew": renew or f"constrained fit {policy.name}"}
@@ -178,27 +180,10 @@ def shared_words(texts: Sequence[str]) -> int:
     return next((at for at in range(most) if len({words[at] for words in split}) > 1), max(most, 0))
 
 
-def _candidates(catalog: Catalog) -> list[Candidate]:
-    return [
-        Candidate(
-            key=f"{index}:{response.id}",
-            text=response.id,
-            name=response.key,
-            when=response.when,
-            examples=examples_of(response, catalog.locale, catalog),
-            no_match=response.id == catalog.fallback,
-        )
-        for index, response in enumerate(one for one in catalog.responses.values() if not one.offer_of)
-    ]
-
-
 def _n_allowed(policy: Policy) -> int | None:
     """How many responses a turn leaves besides the fallback: as many as at its beginning, if it can begin without facts."""
-    try:
-        begun = Dialogue(policy, drafts=True).reply("")
-    except ConstrainedError:  # it needs facts that only its host knows
-        return None
-    return max(2, sum(option.id != policy.catalog.fallback for option in begun.record.options))
+    allowed = allowed_at_first(policy)
+    return max(2, len(allowed - {policy.catalog.fallback})) if allowed else None
 
 
 def _id(candidate: Candidate) -> str:
@@ -207,23 +192,12 @@ def _id(candidate: Candidate) -> str:
 
 def _reader(policy: Policy, engine: TransformersEngine) -> Callable[[str, Sequence[Candidate]], Floats]:
     """The engine's rule on one message, as in a turn at the beginning of a conversation."""
-    catalog, rule = policy.catalog, engine.rule
-    scene = PromptContext(
-        static_id=f"{catalog.hash} {policy.hash} {catalog.locale}",
-        speaker=catalog.speaker,
-        persona=catalog.persona,
-        rules=policy.rules,
-        listing=tuple((response.id, response.when) for response in catalog.responses.values() if not response.offer_of),
-        background=tuple(one for response in catalog.responses.values() for one in examples_of(response, catalog.locale, catalog)),
-        state="",
-        history=(),
-        message="",
-        locale=catalog.locale,
-    )
+    rule = engine.rule
+    _, scene = catalog_choice(policy, policy.catalog.locale)
 
     def read(message: str, candidates: Sequence[Candidate]) -> Floats:
         asked = ChoiceRequest([Choice("reply", "option", tuple(candidates))], replace(scene, message=message))
-        with engine.reader.model.lock:
+        with engine.reader.model.lock, engine.reader.contexts.not_kept():
             found = rule.scores(engine.reader, [asked], None)[0][0]
         return found.scores if found.scores is not None else np.asarray([float(index == found.picked) for index in range(len(candidates))])
 

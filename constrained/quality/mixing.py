@@ -58,7 +58,7 @@ class FitSettings:
     folds: int = 5
     strengths: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0)
     n_weighed: int = 500
-    n_read: int = 120
+    n_read: int = 60
     rounds: int = 2
     unlabelled: float = 0.3
     balance: float = 0.5
@@ -124,12 +124,13 @@ def fit_mixture(
     """
     place = {name: index for index, name in enumerate(ids)}
     known = [row for row in rows if row.id in place]
-    report_progress("vectors", 0, len(known) + len(unlabelled))
-    states = vectors(encoder, [row.message for row in known]).cpu()
+    n_texts = len(known) + len(unlabelled)
+    report_progress("vectors", 0, n_texts)
+    states = vectors(encoder, [row.message for row in known], report_read=lambda n: report_progress("vectors", n, n_texts)).cpu()
     labels = torch.tensor([place[row.id] for row in known])
     measured = _draw_measured(known, labels, described, settings)
     if len(measured) >= FEWEST:
-        strength, scores = _cross_validated(states, labels, measured, len(ids), settings)
+        strength, scores = _cross_validated(states, labels, measured, len(ids), settings, report_progress)
         weights, bias = softmax_regression(states, one_hot(labels, len(ids)), strength)
     else:
         strength, scores = 0.0, np.zeros((0, len(ids)))
@@ -155,7 +156,9 @@ def _draw_measured(rows: Sequence[Row], labels: Tensor, described: frozenset[str
     return [kept[at] for at in np.random.default_rng(settings.seed).permutation(len(kept))]
 
 
-def _cross_validated(states: Tensor, labels: Tensor, measured: Sequence[int], n: int, settings: FitSettings) -> tuple[float, Floats]:
+def _cross_validated(
+    states: Tensor, labels: Tensor, measured: Sequence[int], n: int, settings: FitSettings, report_progress: Progress
+) -> tuple[float, Floats]:
     """The strength under which left-out messages are likeliest, and [measured, id] their scores there."""
     fold = np.empty(len(measured), dtype=int)
     by_label: dict[int, list[int]] = {}
@@ -165,7 +168,10 @@ def _cross_validated(states: Tensor, labels: Tensor, measured: Sequence[int], n:
     for group in by_label.values():  # each fold leaves out about as many of every response
         fold[group] = (np.arange(len(group)) + start) % settings.folds
         start += len(group)
-    found = {strength: _folded(states, labels, measured, fold, n, strength) for strength in settings.strengths}
+    found = {}
+    for at, strength in enumerate(settings.strengths):
+        report_progress("folds", at, len(settings.strengths))
+        found[strength] = _folded(states, labels, measured, fold, n, strength)
     right = labels[list(measured)].numpy()
     best = min(found, key=lambda strength: _loss(found[strength], right))
     return best, found[best]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_a_golden_dialogue_that_goes_otherwise_is_told(run: Run, here: Path) -> 
 def test_advice_does_not_fail_a_check(run: Run, here: Path) -> None:
     run("new", "desk")
     path = here / "catalogs" / "desk.yaml"
-    path.write_text(path.read_text().replace('    examples: [hello there, good evening, "greetings, guard"]\n', ""))
+    path.write_text(re.sub(r"    examples: \[hello there.*\n", "", path.read_text()))
     done = run("check", "desk")
     assert done.status == 0
     assert "remark: " in done.out
@@ -143,7 +144,7 @@ def test_a_new_pack_can_be_talked_to(run: Run, here: Path) -> None:
 def test_the_next_steps_of_a_new_pack_are_commands_that_exist(run: Run, here: Path) -> None:
     steps = run("new", "night_desk").out.partition("next:\n")[2].splitlines()
     commands = [step.partition("#")[0].split() for step in steps if step.startswith("  ")]
-    assert [command[1] for command in commands if command[0] == "constrained"] == ["check", "test", "play", "model"]
+    assert [command[1] for command in commands if command[0] == "constrained"] == ["check", "test", "play"]
     assert run(*commands[2][1:], stdin="hello\n").status == 0
     assert (here / next(command[1] for command in commands if command[0] == "python")).is_file()
 
@@ -242,19 +243,10 @@ def test_the_demo_talks_with_every_pack_and_replays_it(run: Run, here: Path, mon
     assert done.status == 0
     for name in demo.PACKS:
         assert f"\n{name}: " in "\n" + done.out
-    replayed = [line.split() for line in done.out.splitlines() if line.startswith("replayed without the model")]
-    assert len(replayed) == len(demo.PACKS)
-    assert all(words[4] == words[6] and int(words[4]) > 0 for words in replayed)
+    (replayed,) = [line.split() for line in done.out.splitlines() if line.startswith("replayed without the model")]
+    assert replayed[4] == replayed[6]
+    assert int(replayed[4]) > 0
     assert "\x1b" not in done.out
-
-
-def test_the_demo_fetches_a_model_that_is_missing(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONSTRAINED_HOME", str(here))
-    fetched: list[str] = []
-    monkeypatch.setattr(demo, "fetch", fetched.append)
-    monkeypatch.setattr(demo, "load_engine", lambda name: RandomEngine(3))
-    assert run("demo").status == 0
-    assert fetched == ["smollm2-135m"]
 
 
 # -- all commands ----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from constrained.cli import play
 from constrained.cli.play import talk
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
+from constrained.logic.acts import ACT_THRESHOLD
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log
 from constrained.testing import ScriptedEngine
@@ -44,7 +45,7 @@ def test_a_pipe_gets_one_reply_a_line_and_nothing_else(run: Run, desk: Path, scr
     replies = ["Welcome to the library. How can I help?", "Here is Emma, due back on March 30, 2026."]
     assert done.out == "".join(f"Ada: This conversation is recorded.\n{reply}\n" for reply in replies)
     assert (done.status, done.err) == (0, "")
-    assert scripted == ["smollm2-135m"]
+    assert scripted == ["small"]
 
 
 def test_effects_change_the_state_and_slash_state_shows_it(run: Run, desk: Path, scripted: list[str]) -> None:
@@ -87,6 +88,37 @@ def test_rules_alone_need_no_model(run: Run, desk: Path, scripted: list[str]) ->
     assert "mode rules" in " ".join(done.out.split())
     assert "nothing was asked" in done.out
     assert not scripted
+
+
+def test_what_was_learned_belongs_to_a_language_model(run: Run, desk: Path, scripted: list[str], tmp_path: Path) -> None:
+    run("play", "library", "--fitted", str(tmp_path), stdin="Good morning!\n")
+    run("play", "library", "--adapter", str(tmp_path), stdin="Good morning!\n")
+    run("play", "library", "--model", "small+smollm2-135m", stdin="Good morning!\n")
+    assert scripted == ["smollm2-135m", "smollm2-135m", "small+smollm2-135m"]
+
+
+@pytest.mark.parametrize(("given", "said"), [([], "lend"), (["--threshold", "0.95"], "sorry"), (["--threshold", "0"], "lend")])
+def test_below_the_threshold_given_the_fallback_is_said(
+    given: list[str], said: str, run: Run, desk: Path, scripted: list[str], tmp_path: Path
+) -> None:
+    log = tmp_path / "talk.jsonl"
+    assert run("play", "library", *given, "--log", str(log), stdin="Can I have Emma?\n").status == 0
+    (record,) = read_log(log)
+    assert record.decision.chosen == said
+    assert record.decision.threshold == (float(given[1]) if given else 0.3)
+
+
+def test_the_threshold_of_acts_can_be_given(run: Run, desk: Path, scripted: list[str]) -> None:
+    asked: list[float] = []
+    run_talk = play.talk
+    try:
+        play.talk = lambda dialogue, state, *, why: asked.append(dialogue.act_threshold)  # type: ignore[assignment]
+        run("play", "library", "--act-threshold", "0.8", stdin="")
+        run("play", "library", stdin="")
+    finally:
+        play.talk = run_talk
+    assert asked == [0.8, ACT_THRESHOLD]
+    assert run("play", "library", "--act-threshold", "1.5", stdin="").status == 2
 
 
 def test_a_state_and_a_locale_can_be_given(run: Run, desk: Path, scripted: list[str]) -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +28,15 @@ from constrained.engines.decoding.trie import Ids
 from constrained.engines.protocol import Deadline
 
 MAX_TOKENS = 4_096  # held in memory; about 95 MB for the 135M model; the others are on disk, some milliseconds away
-MAX_DISK_BYTES = 2**30
+MAX_DISK_BYTES = 2**29  # of all models together; a pack of 70 responses takes 250 MB with the 135M model
+ABANDONED_S = 3_600.0  # after which what a process left half written is nobody's any more
 
 
 class ContextFolder:
-    """Contexts' states on disk, one file each; the oldest go when they take more than MAX_DISK_BYTES.
+    """Contexts' states on disk, one file each; before one is added, those used longest ago go: all stay within MAX_DISK_BYTES.
 
-    A file is named after all that its content depends on, written under another name and then renamed, and
-    ignored when it cannot be read. A folder that cannot be written is not used any more.
+    A file is named after all that its content depends on, so what is stale is never found. It is written under another name and
+    then renamed, and ignored when it cannot be read. A folder that cannot be written is not used any more.
     """
 
     def __init__(self, path: Path, owner: Callable[[], str]) -> None:
@@ -58,18 +62,32 @@ class ContextFolder:
             with tempfile.TemporaryDirectory(dir=self._path) as folder:
                 written = Path(folder) / "states"
                 save_file({"states": states.contiguous()}, written)
-                written.replace(self._file(context))
+                if self.trim(written.stat().st_size):
+                    written.replace(self._file(context))
         except (OSError, SafetensorError):  # a full or read-only disk costs time at the next start, not this turn
             self._is_usable = False
 
-    def trim(self) -> None:
-        """Removes the files that were used longest ago."""
-        files = sorted(self._path.glob("*.safetensors"), key=lambda file: file.stat().st_mtime, reverse=True)
-        held = 0
-        for file in files:
-            held += file.stat().st_size
+    def trim(self, n_new: int = 0) -> bool:
+        """Removes the files that were used longest ago, until ``n_new`` bytes more fit; False where they never do."""
+        held = n_new
+        for _, size, file in sorted(self._files(), reverse=True):
+            held += size
             if held > MAX_DISK_BYTES:
-                file.unlink(missing_ok=True)
+                with suppress(OSError):  # another process was faster, or reads it (Windows): its bytes go at the next call
+                    file.unlink()
+        return n_new <= MAX_DISK_BYTES
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """When each was last used, its bytes, its path; with what other processes began to write and left behind."""
+        for file in (*self._path.glob("*.safetensors"), *self._path.glob("tmp*/states")):
+            try:
+                found = file.stat()
+            except OSError:  # gone meanwhile
+                continue
+            if file.name != "states":
+                yield found.st_mtime, found.st_size, file
+            elif time.time() - found.st_mtime > ABANDONED_S:
+                shutil.rmtree(file.parent, ignore_errors=True)
 
     def _file(self, context: Ids) -> Path:
         self._salt = self._salt or self._owner().encode()
@@ -82,6 +100,7 @@ class Contexts:
 
     def __init__(self, model: LanguageModel, max_tokens: int = MAX_TOKENS, folder: ContextFolder | None = None) -> None:
         self._model, self._max_tokens, self._folder = model, max_tokens, folder
+        self._keeps = True
         self._held: OrderedDict[Ids, Tensor] = OrderedDict()  # [layer, 2, kv head, position, head size]
 
     def fill(self, contexts: Sequence[Ids], deadline: Deadline | None = None) -> int:
@@ -93,6 +112,15 @@ class Contexts:
             self._held.move_to_end(context)
         self._forget(keep=len(set(contexts)))
         return n_tokens
+
+    @contextmanager
+    def not_kept(self) -> Iterator[None]:
+        """What is computed meanwhile is not written to disk: contexts that nobody will ask for again. The model's lock is held."""
+        kept, self._keeps = self._keeps, False
+        try:
+            yield
+        finally:
+            self._keeps = kept
 
     def stacked(self, contexts: Sequence[Ids]) -> Prefix:
         """One batch row a context, padded on the left; ``fill`` came before."""
@@ -112,7 +140,7 @@ class Contexts:
         prefix = self._model.prefill(context, deadline)
         states = torch.stack([torch.stack(pair)[:, 0] for pair in zip(prefix.keys, prefix.values, strict=True)])
         self._held[context] = states
-        if self._folder:
+        if self._folder and self._keeps:
             self._folder.save(context, states)
         return len(context)
 

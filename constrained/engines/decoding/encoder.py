@@ -6,7 +6,7 @@ A message is short and read once, whatever the number of options: this is the ch
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -96,12 +96,17 @@ class SentenceStates:
         return _mean(found.float(), is_there)
 
 
-def vectors(encoder: Encoder, texts: Sequence[str], deadline: Deadline | None = None) -> Tensor:
-    """[text, hidden] unit vectors, BATCH texts of like length a pass; no gradients."""
+def vectors(
+    encoder: Encoder, texts: Sequence[str], deadline: Deadline | None = None, report_read: Callable[[int], object] = lambda n: None
+) -> Tensor:
+    """[text, hidden] unit vectors, BATCH texts of like length a pass; no gradients. ``report_read`` is told how many were read."""
     rows = encoder.rows(texts)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
     with torch.inference_mode():
-        parts = [encoder.states([rows[index] for index in order[at : at + BATCH]], deadline) for at in range(0, len(order), BATCH)]
+        parts = []
+        for at in range(0, len(order), BATCH):
+            parts.append(encoder.states([rows[index] for index in order[at : at + BATCH]], deadline))
+            report_read(min(at + BATCH, len(order)))
     found = torch.cat(parts)
     return found[torch.argsort(torch.tensor(order, device=found.device))].clone()
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from constrained.engines.protocol import Candidate, Choice, PromptContext, Speaker
 
 N_EXAMPLES = 16  # of a candidate, in its context
-N_BACKGROUND = 24  # messages of every kind, in the context of "none of these"
+N_BACKGROUND = 24  # messages in the context of "none of these": its own examples, and of every kind
 N_STYLE = 8  # messages of every kind, in every context of a choice whose candidates have no examples
 
 
@@ -76,7 +76,7 @@ def plain_style(text: str) -> str:
 
 def _context(candidate: Candidate, choice: Choice, scene: PromptContext, has_twin: bool) -> str:
     if candidate.no_match and choice.kind == "option":
-        return _listed("Messages of every kind.", _spread(scene.background, N_BACKGROUND))
+        return _listed("Messages of every kind.", _of_every_kind(candidate, scene))
     head = _sentence(candidate.when or f"{choice.question} {candidate.text}")
     if has_twin:
         head += f" {candidate.text}"
@@ -85,6 +85,12 @@ def _context(candidate: Candidate, choice: Choice, scene: PromptContext, has_twi
     if candidate.no_match:
         return _listed(head, [*candidate.examples, *_spread(scene.background, N_BACKGROUND)][:N_BACKGROUND])
     return _listed(head, candidate.examples[:N_EXAMPLES] or _spread(scene.background, N_STYLE))
+
+
+def _of_every_kind(rest: Candidate, scene: PromptContext) -> list[str]:
+    """What "none of these" is known to answer, nearest to the message; then messages of the whole desk."""
+    own = rest.examples[:N_EXAMPLES]
+    return [*own, *_spread([message for message in scene.background if message not in own], N_BACKGROUND - len(own))]
 
 
 def _listed(head: str, examples: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ class ProbabilityMap:
 
 
 PLAIN_SOFTMAX = ProbabilityMap()
-CHANNEL_MAP = ProbabilityMap(temperature_option=1.5, temperature_heard=1.0, rest_option=-3.0, rest_shown=4.0, rest_told=6.0, rest_span=0.0)
+CHANNEL_MAP = ProbabilityMap(temperature_option=1.5, temperature_heard=1.0, rest_option=-2.0, rest_shown=4.0, rest_told=6.0, rest_span=0.0)
 """Chosen on the dev messages of the three packs with SmolLM2-135M-Instruct in bfloat16 (benchmarks/LOG.md)."""
 
 

@@ -13,7 +13,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Distribution, ExtractionField, PromptContext
+from constrained.engines.protocol import (
+    Choice,
+    ChoiceRequest,
+    Deadline,
+    Decoding,
+    Distribution,
+    ExtractionField,
+    LeftOut,
+    PromptContext,
+)
 from constrained.engines.small import background, evidence, head, respell, store, words
 from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, MiniLM, SentenceEncoder, UniversalEncoder, Vectors, file_hash
 from constrained.engines.small.evidence import ChoiceHead
@@ -92,6 +101,10 @@ class SmallEngine:
         if deadline is not None:
             deadline.check()
         return [_longest(blank.pattern, scene.message[:MOST_READ]) if blank.pattern else None for blank in blanks]
+
+    def left_out(self, choice: Choice, scene: PromptContext) -> LeftOut | None:
+        """See ``CrossValidated``; the examples of the candidates, and what nobody answers where there is a "none of these"."""
+        return self._head_of(choice, scene, self._store_of(scene)).head.messages if evidence.has_examples(choice) else None
 
     def _store_of(self, scene: PromptContext) -> VectorStore:
         """The vectors of the scene's language, with all that its desk is known to hear."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from constrained.engines.protocol import LeftOut
 from constrained.engines.small.words import FORMS
 
 Floats = NDArray[np.float64]
@@ -53,6 +54,7 @@ class Head:
         kind: of the choice. rows, forms: [sample] of the store. alpha: [sample, class].
         none: the class of "none of these"; None where there is none.
         temperature: divides scores. left_out: share of messages that were right while left out; NaN with too few.
+        messages: how sure and how right it was of each of them; None with too few.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class Head:
     none: int | None
     temperature: float
     left_out: float
+    messages: LeftOut | None = None
 
     def scores(self, near: Floats, forms: NDArray[np.int64]) -> Floats:
         """[message, class] out of [message, row of the store] and the messages' forms."""
@@ -101,8 +104,16 @@ def fit_head(kind: str, kernel: Floats, samples: Sequence[Sample], n: int, none:
         counts[~outside] *= (1 - NONE_SHARE[kind]) / counts[~outside].sum()
     losses = [_loss(_logits(left_out, none, one, NOTHING_NEAR[kind]), right, counts) for one in TEMPERATURES]
     best = float(TEMPERATURES[int(np.argmin(losses))])
-    hit = float(np.average(_logits(left_out, none, best, NOTHING_NEAR[kind]).argmax(1) == right, weights=counts))
-    return Head(kind, rows, forms, alpha, none, best, hit)
+    found = _judged(_logits(left_out, none, best, NOTHING_NEAR[kind]), right, counts)
+    hit = float(np.dot(found.is_right, found.counts))
+    return Head(kind, rows, forms, alpha, none, best, hit, found)
+
+
+def _judged(logits: Floats, right: NDArray[np.int64], counts: Floats) -> LeftOut:
+    """[message, class] nats of messages that were left out, held against the classes that they belong to."""
+    sure = np.exp(logits.max(1) - np.logaddexp.reduce(logits, axis=1))
+    shares = counts / counts.sum()
+    return LeftOut(tuple(sure.tolist()), tuple((logits.argmax(1) == right).tolist()), tuple(shares.tolist()))
 
 
 def _logits(scores: Floats, none: int | None, temperature: float, nothing_near: float) -> Floats:

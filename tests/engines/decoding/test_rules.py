@@ -52,6 +52,21 @@ def test_the_fallback_is_messages_of_every_kind():
     assert prompts.contexts(REPLY, scene())[2] == "Messages of every kind. For example:\n- c\n- b\n- a\n-"
 
 
+@given(
+    st.lists(st.sampled_from("stuvwxyz"), max_size=30, unique=True),
+    st.lists(st.sampled_from("abcdefghijklmnopqrstuv"), max_size=60, unique=True),
+)
+def test_the_fallbacks_own_examples_stand_nearest_to_the_message(own, others):
+    """All of them up to a bound, each once, then messages of the whole desk."""
+    rest = Candidate("2:pardon", "Pardon?", "nothing else fits", tuple(own), no_match=True)
+    (_, found) = prompts.contexts(Choice("reply", "option", (KEY, rest)), scene(background=(*own, *others)))
+    listed = [line.removeprefix("- ") for line in found.splitlines()[1:-1]][::-1]
+    assert listed[: len(own)] == own[: prompts.N_EXAMPLES]
+    assert len(set(listed)) == len(listed) <= prompts.N_BACKGROUND
+    assert set(listed[len(own) :]) <= set(others) - set(own)
+    assert len(listed) == min(prompts.N_BACKGROUND, len({*own, *others}))
+
+
 def test_what_only_its_text_tells_apart_shows_its_text():
     twins = Choice("reply", "option", (KEY, Candidate("1:key", "Forty gold.", KEY.when, KEY.examples)))
     found = prompts.contexts(twins, scene())
