@@ -186,8 +186,11 @@ class UniversalEncoder:
     def vectors(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, 512), dtype=np.float32)
+        found = np.zeros((len(texts), 512), dtype=np.float32)
         with self._lock:
-            return unit(np.asarray(self._model.encode(list(texts)), dtype=np.float32))
+            for part in _alike([len(text) for text in texts]):
+                found[part] = self._model.encode([texts[index] for index in part])
+        return unit(found)
 
 
 class English:
