@@ -7,6 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ from constrained.engines.protocol import (
     PromptContext,
 )
 from constrained.engines.small import background, evidence, head, respell, store, words
-from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, MiniLM, SentenceEncoder, UniversalEncoder, Vectors, file_hash
+from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, English, SentenceEncoder, UniversalEncoder, Vectors, file_hash
 from constrained.engines.small.evidence import ChoiceHead
 from constrained.engines.small.head import Floats
 from constrained.engines.small.respell import Speller, make_speller
@@ -39,7 +40,7 @@ CACHE: Final = "cache"  # the default folder of vectors
 class SmallEngine:
     """Chooses by a sentence encoder, a head per set of candidates, shared letters and literal mention. Safe from any thread.
 
-    English is read by all-MiniLM-L6-v2, any other language by a multilingual encoder; each is loaded when it is first needed.
+    English is read by all-MiniLM-L6-v2 and a multilingual encoder, any other language by the latter; loaded when they are first needed.
 
     Args:
         folder: where vectors are kept; None keeps none.
@@ -171,7 +172,13 @@ def _answer(
 
 
 def _encoder_of(language: str) -> SentenceEncoder:
-    return MiniLM() if language == "en" else UniversalEncoder()
+    return English(_universal()) if language == "en" else _universal()
+
+
+@lru_cache(maxsize=1)
+def _universal() -> UniversalEncoder:
+    """One of a process: it takes 40 MB, and English is read by it, too."""
+    return UniversalEncoder()
 
 
 def _longest(pattern: str, message: str) -> str | None:

@@ -15,9 +15,9 @@ from constrained.engines.small.background import chatter, other_desks
 from constrained.engines.small.encoder import Vectors
 from constrained.engines.small.head import Floats, Head, Sample, fit_head
 from constrained.engines.small.store import VectorStore
-from constrained.engines.small.words import DENIES, mention, plain
+from constrained.engines.small.words import DENIES, NEUTRAL, mention, plain
 
-BACKGROUND = {"option": 0.05, "heard": 0.3}  # what a message that nobody answers counts, against 1 for an example
+BACKGROUND = {"option": 0.07, "heard": 0.3}  # what a message that nobody answers counts, against 1 for an example
 REST_OF_DESK = {"option": 0.02, "heard": 0.15}  # what a message of the desk counts that none of the candidates answers now
 NEAR = 0.6  # cosine from which such a message may belong to one of the candidates after all: it is left out
 DENIED, MOST_DENIED = 0.02, 5  # what a candidate's example counts when it is denied, for "none of these", and how many of each
@@ -26,7 +26,9 @@ MOST_SAMPLES = 1_500  # examples of a choice, evenly many of each candidate: mor
 FEWEST_EACH = 5
 FEW_PIECES = 3  # the whole and two sentences
 COSINE, MENTION = 10.0, 6.0  # nats for a cosine of 1, and for a whole mention, where there are no examples
+OPTION_COSINE, WHEN_SHARE = 18.0, 0.4  # likewise of an option, whose name is no thing to mention; what its ``when`` counts beside its name
 DOUBT = 0.55  # cosine that a candidate without examples and without mention has to reach against "none of these"
+OPTION_DOUBT = 0.33  # likewise, of an option
 DOUBT_YES = 0.65  # likewise, of a yes-or-no question
 SPAN = 1.5  # nats for a span that a recogniser found, against none
 CORRECTION = 3.0  # nats for the value after "no, wait"; chosen on authored sentences
@@ -97,7 +99,9 @@ def make_head(choice: Choice, scene: PromptContext, store: VectorStore) -> Choic
             samples += [Sample(int(row), label, is_message=False) for row in store.add([choice.question] if choice.question else [])]
     if none is not None:
         samples += _outside(choice.kind, samples, none, scene, store)
-    samples = [replace(one, form=int(form)) for one, form in zip(samples, store.forms(_rows(samples)), strict=True)]
+    forms = store.forms(_rows(samples))
+    is_marked = none is not None  # a denial tells "none of these" from the rest; among the rest alone the mark only costs
+    samples = [replace(one, form=int(form) if is_marked else NEUTRAL) for one, form in zip(samples, forms, strict=True)]
     if none is not None and choice.kind == "option":
         samples += _denied(samples, none)
     kernel = store.kernel(choice.kind, _rows(samples), np.asarray([sample.form for sample in samples], dtype=np.int64))
@@ -161,7 +165,7 @@ def head_logits(found: ChoiceHead, choice: Choice, near: Floats, forms: NDArray[
     Args:
         near: [piece, row], the whole message first. forms: [piece]. texts: [candidate] cosine of the message to what would be said.
     """
-    by_piece = found.head.logits(found.head.scores(near, forms))
+    by_piece = found.head.logits(found.head.scores(near, forms), forms)
     none = found.head.none
     if none is not None:
         by_piece = by_piece - by_piece[:, none : none + 1]
@@ -196,6 +200,9 @@ def described_logits(choice: Choice, message: str, meanings: Floats) -> Floats:
     Args:
         meanings: [candidate] cosine of the message to the candidate's description; of "yes" to its question.
     """
+    if choice.kind == "option":
+        doubts = np.asarray([one.no_match for one in choice.candidates])
+        return np.asarray(OPTION_COSINE * np.where(doubts, OPTION_DOUBT, meanings), dtype=np.float64)
     result = np.zeros(len(choice.candidates))
     is_yes_no = {one.key for one in choice.candidates} == {"yes", "no"}
     for index, one in enumerate(choice.candidates):
@@ -218,6 +225,10 @@ def span_logits(choice: Choice, message: str) -> Floats:
 
 
 def meanings_of(choice: Choice, vectors: Vectors, store: VectorStore) -> Floats:
-    """[candidate] cosine of the message, by its best piece, to what a candidate is called (a yes: to the question)."""
+    """[candidate] cosine of the message, by its best piece, to what a candidate is called (a yes: to the question; an option: and when)."""
     names = [choice.question if one.key == "yes" and choice.question else one.name or one.text for one in choice.candidates]
-    return np.asarray((vectors @ store.read(names).T).max(0), dtype=np.float64)
+    found = (vectors @ store.read(names).T).max(0)
+    if choice.kind == "option":
+        whens = [one.when or name for one, name in zip(choice.candidates, names, strict=True)]
+        found = (1 - WHEN_SHARE) * found + WHEN_SHARE * (vectors @ store.read(whens).T).max(0)
+    return np.asarray(found, dtype=np.float64)

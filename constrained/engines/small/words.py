@@ -20,7 +20,9 @@ LETTERS = 512  # places that runs of letters are spread over
 MOST_PIECES = 12
 DENIES = 2
 OTHER_POLARITY, OTHER_MOOD = 0.8, 0.9  # share that stays between a denial and an assertion, between a question and a statement
-FORMS = np.kron([[1, OTHER_POLARITY], [OTHER_POLARITY, 1]], [[1, OTHER_MOOD], [OTHER_MOOD, 1]])  # [form, form]
+NEUTRAL = 4  # the form of texts where nothing is told apart by form
+_MARKED = np.kron([[1, OTHER_POLARITY], [OTHER_POLARITY, 1]], [[1, OTHER_MOOD], [OTHER_MOOD, 1]])
+FORMS = np.pad(_MARKED, (0, 1), constant_values=1)  # [form, form] share of the nearness that stays
 PIECE_WORDS = 5  # shorter sentences are read together with the next one
 _SENTENCE = re.compile(r"(?<=[.!?…;])\s+|\n+|\s+[\u2013\u2014]\s+")
 _WORD = re.compile(r"\w+")
