@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from constrained.catalog.render import resolve_locale
-from constrained.errors import ApprovalError
+from constrained.catalog.render import render, resolve_locale
+from constrained.errors import ApprovalError, SlotError
 from constrained.logic.allow import intent_of, intent_shares, likeliest, most_salient, rest_of
 from constrained.logic.effects import risk_of
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
-from constrained.understanding.answers import JUDGE, AnswerMeaning, read_answer
+from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
@@ -41,14 +41,17 @@ class Evidence:
     """What a turn gives to judge an act by.
 
     Attributes:
-        message: cleaned. locale: BCP 47. question: the text of the open question; empty where none is open.
+        message: cleaned. locale: BCP 47. question: the open question as it was said; empty where none is open.
         act_threshold: the least probability of an act that answers no question.
+        values: those that the question shows. judge: of answers that the phrases leave open; None where there is none.
     """
 
     message: str
     locale: str
     question: str = ""
     act_threshold: float = ACT_THRESHOLD
+    values: tuple[object, ...] = ()
+    judge: AnswerJudge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ def choose_option(
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
-    answer = ruled[0] if ruled else read_open_answer(options, evidence)
+    reading = None if ruled else read_open_answer(options, evidence)
+    answer = ruled[0] if ruled else reading.meaning if reading is not None else None
     withheld = ruled[1] if ruled else _reasons(options, probabilities, rest, answer, evidence)
     plain = rest if rest is not None and best is not rest and probability < threshold else best
     answers = [index for index, option in enumerate(options) if answer in ("yes", "no") and option.answer == answer and not withheld[index]]
@@ -122,24 +126,34 @@ def choose_option(
     place = next(index for index, option in enumerate(options) if option is best)
     if withheld[place] and chosen is not best:
         why = f"{best.id} has {probability:.0%} and is an act: {withheld[place]}; {why}"
-    return Ruling(chosen, best, probability, abstained, withheld, answer, JUDGE, chosen is not plain, evidence.act_threshold, why)
+    judge = reading.judge if reading is not None else JUDGE
+    return Ruling(chosen, best, probability, abstained, withheld, answer, judge, chosen is not plain, evidence.act_threshold, why)
 
 
-def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerMeaning | None:
+def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerReading | None:
     """The message as the answer to the open question; None where no option answers one."""
     if not any(option.answer for option in options):
         return None
-    return read_answer(evidence.message, evidence.locale, evidence.question)
+    return judge_answer(evidence.message, evidence.locale, evidence.question, evidence.values, evidence.judge)
 
 
 def open_question(policy: Policy, memory: Memory, locale: str) -> str:
-    """The text, with its slots open, of the question at which a procedure waits; empty where none does."""
+    """The question at which a procedure waits, as it is said; empty where none does. Values that cannot be said stay open slots."""
     position = policy.serving(memory).procedures.position(memory)
     response = policy.catalog.responses.get(position.response_id) if position is not None else None
-    if response is None:
+    spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
+    if position is None or response is None or spoken is None:
         return ""
-    spoken = resolve_locale(response, locale, policy.catalog.locale)
-    return response.texts[spoken].source if spoken is not None else ""
+    try:
+        return render(response, position.slots, spoken)
+    except SlotError:
+        return response.texts[spoken].source
+
+
+def open_values(policy: Policy, memory: Memory) -> tuple[object, ...]:
+    """The values that the open question shows; none where none is open."""
+    position = policy.serving(memory).procedures.position(memory)
+    return tuple(position.slots.values()) if position is not None else ()
 
 
 def choose_late(options: Sequence[Option], fallback: str, said: Any) -> Option:

@@ -42,6 +42,7 @@ class AnswerTable:
     subjects: frozenset[Phrase]
     wishes: frozenset[str]
     articles: frozenset[str]
+    leaving: frozenset[Phrase]
     reasons: re.Pattern[str] | None
     vocabulary: frozenset[str]
     answering: frozenset[str]
@@ -62,7 +63,7 @@ class AnswerTable:
 
     def contains(self, words: Phrase, phrases: frozenset[Phrase]) -> bool:
         """Whether one of the phrases stands in the message, and not as a part of a longer phrase that is an answer."""
-        covered = _covered(words, self.yes | self.no | self.later)
+        covered = _covered(words, self.yes | self.no | self.later | self.polite)
         longest = max((len(one) for one in phrases), default=0)
         return any(
             words[start : start + size] in phrases and not any(a <= start and start + size <= b and b - a > size for a, b in covered)
@@ -103,6 +104,7 @@ def answer_table(language: str) -> AnswerTable:
         subjects=_phrases(source.subjects),
         wishes=frozenset(map(_bare, source.wishes)),
         articles=frozenset(map(_bare, source.articles)),
+        leaving=_phrases(source.leaving),
         reasons=re.compile(rf"\b(?:{'|'.join(source.reasons)})(?!\w)") if source.reasons else None,
         vocabulary=answering | {word for phrases in every for one in phrases for word in one},
         answering=answering,

@@ -186,7 +186,8 @@ def _side(
     known = table.answering | example_words | {word for one in repeated for word in one}
     if not table.contains(words, table.hard | table.conditions) and _says_no(table, words):
         clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(text)]
-        return "no" if all(_is_known(one, known) or longest_at(one, 0, table.subjects) for one in clauses) else None
+        goes_on = table.subjects | table.leaving
+        return "no" if all(_is_known(one, known) or longest_at(one, 0, goes_on) for one in clauses) else None
     plain = table.without_reasons(text)
     said = table.words(plain)
     if table.contains(said, table.neither | table.conditions | table.later | table.no) or not _says_yes(table, words):
@@ -198,8 +199,7 @@ def _side(
 
 def _says_yes(table: AnswerTable, words: Phrase) -> bool:
     """Whether the message begins with a yes that opens no other sentence, or states something and ends with one."""
-    start = _after_polite(table, words)
-    if longest_at(words, start, table.strong):
+    if any(longest_at(words, start, table.strong) for start in range(_after_polite(table, words) + 1)):
         return True
     end = len(words)
     while size := longest_before(words, end, table.polite):

@@ -160,6 +160,16 @@ class UniversalEncoder:
             return unit(np.asarray(self._model.encode(list(texts)), dtype=np.float32))
 
 
+@lru_cache(maxsize=2)
+def _shared(kind: str) -> SentenceEncoder:
+    return MiniLM() if kind == "en" else UniversalEncoder()
+
+
+def shared_encoder(language: str) -> SentenceEncoder:
+    """The encoder of a language, one of each kind in the process. Raises EngineError when its package is missing."""
+    return _shared("en" if language == "en" else "other")
+
+
 def unit(rows: NDArray[Any]) -> Vectors:
     """Rows scaled to length 1; rows of zeros stay."""
     length = np.linalg.norm(rows, axis=1, keepdims=True)

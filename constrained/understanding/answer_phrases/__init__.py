@@ -32,6 +32,7 @@ class AnswerPhrases:
         wishes: words that ask for something, or say that it was meant otherwise.
         taking: a yes where the question offers something ("I'll take it"). offering: beginnings of words by which it does.
         articles: words before a noun: after one, an unknown word names a thing.
+        leaving: words with which a no goes on ("no, leave my card alone").
         reasons: regular expressions over words without accents: what is denied and takes nothing back ("yes, I never got it").
     """
 
@@ -51,10 +52,11 @@ class AnswerPhrases:
     taking: tuple[str, ...]
     offering: tuple[str, ...]
     articles: tuple[str, ...]
+    leaving: tuple[str, ...]
     reasons: tuple[str, ...]
 
 
-NO_PHRASES = AnswerPhrases(*[()] * 17)
+NO_PHRASES = AnswerPhrases(*[()] * 18)
 
 
 @lru_cache(maxsize=16)
