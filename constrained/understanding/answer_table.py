@@ -43,6 +43,7 @@ class AnswerTable:
     wishes: frozenset[str]
     articles: frozenset[str]
     leaving: frozenset[Phrase]
+    synonyms: tuple[Phrase, ...]
     reasons: re.Pattern[str] | None
     vocabulary: frozenset[str]
     answering: frozenset[str]
@@ -105,6 +106,7 @@ def answer_table(language: str) -> AnswerTable:
         wishes=frozenset(map(_bare, source.wishes)),
         articles=frozenset(map(_bare, source.articles)),
         leaving=_phrases(source.leaving),
+        synonyms=tuple(tuple(_bare(one).split()) for one in source.synonyms),
         reasons=re.compile(rf"\b(?:{'|'.join(source.reasons)})(?!\w)") if source.reasons else None,
         vocabulary=answering | {word for phrases in every for one in phrases for word in one},
         answering=answering,

@@ -103,7 +103,7 @@ def judge_answer(
         return unclear
     folded = marked.text.casefold()
     has_if = "si" in _accented_words(_OPENING_SI.sub("", folded) if language == "es" else folded)  # as a yes it stands alone
-    repeated = frozenset[Phrase]() if has_if else _repeated(words, words_of(question), marked.words)
+    repeated = frozenset[Phrase]() if has_if else _repeated(table, words, words_of(question), marked.words)
     if not table.contains(words, table.neither | table.conditions):
         if _is_no(table, words, repeated):  # first: "I am good" is one
             return AnswerReading("no")
@@ -170,10 +170,11 @@ def _offers(table: AnswerTable, question: str) -> bool:
     return any(re.search(rf"\b{re.escape(one)}", asked) for one in table.offering)
 
 
-def _repeated(words: Phrase, asked: Phrase, values: frozenset[str]) -> frozenset[Phrase]:
-    """The words of the answer that the question has, in one form or another, and those that name its values."""
+def _repeated(table: AnswerTable, words: Phrase, asked: Phrase, values: frozenset[str]) -> frozenset[Phrase]:
+    """The words of the answer that the question has, in one form or another or by a verb of the same meaning, and those for its values."""
     long = tuple(word for word in asked if len(word) >= STEM)
-    return frozenset((word,) for word in words if word in values or is_repeated(word, long))
+    alike = tuple(one for group in table.synonyms if any(word.startswith(group) for word in asked) for one in group)
+    return frozenset((word,) for word in words if word in values or is_repeated(word, long) or word.startswith(alike))
 
 
 # -- with a judge ----------------------------------------------------------------------------------------------
@@ -190,16 +191,19 @@ def _side(
         return "no" if all(_is_known(one, known) or longest_at(one, 0, goes_on) for one in clauses) else None
     plain = table.without_reasons(text)
     said = table.words(plain)
-    if table.contains(said, table.neither | table.conditions | table.later | table.no) or not _says_yes(table, words):
+    if table.contains(said, table.neither | table.conditions | table.later | table.no) or not _says_yes(table, words, repeated):
         return None
     things = known - example_words
     clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(plain)]
     return "yes" if all(_changes_nothing(table, one, known, things) for one in clauses) else None
 
 
-def _says_yes(table: AnswerTable, words: Phrase) -> bool:
-    """Whether the message begins with a yes that opens no other sentence, or states something and ends with one."""
-    if any(longest_at(words, start, table.strong) for start in range(_after_polite(table, words) + 1)):
+def _says_yes(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bool:
+    """Whether the message begins with a yes that opens no other sentence or with the question's verb, or ends a statement with a yes."""
+    start = _after_polite(table, words)
+    if any(longest_at(words, at, table.strong) for at in range(start + 1)):
+        return True
+    if words[start : start + 1] in repeated and words[start].startswith(table.verbs):
         return True
     end = len(words)
     while size := longest_before(words, end, table.polite):
@@ -220,9 +224,11 @@ def _after_polite(table: AnswerTable, words: Phrase) -> int:
 
 
 def _rest(table: AnswerTable, words: Phrase) -> Phrase:
-    """A clause without the answers and the politeness that it begins with."""
+    """A clause without the answers and the politeness that it begins with; whole from where a statement begins ("you may look at it")."""
     start, opening = 0, table.yes | table.no | table.polite
     while size := longest_at(words, start, opening):
+        if start + size < len(words) and longest_at(words, start, table.subjects):
+            break
         start += size
     return words[start:]
 

@@ -33,6 +33,7 @@ class AnswerPhrases:
         taking: a yes where the question offers something ("I'll take it"). offering: beginnings of words by which it does.
         articles: words before a noun: after one, an unknown word names a thing.
         leaving: words with which a no goes on ("no, leave my card alone").
+        synonyms: beginnings of verbs, without accents, that repeat one another ("block it", and the answer is "freeze it").
         reasons: regular expressions over words without accents: what is denied and takes nothing back ("yes, I never got it").
     """
 
@@ -53,10 +54,11 @@ class AnswerPhrases:
     offering: tuple[str, ...]
     articles: tuple[str, ...]
     leaving: tuple[str, ...]
+    synonyms: tuple[str, ...]
     reasons: tuple[str, ...]
 
 
-NO_PHRASES = AnswerPhrases(*[()] * 18)
+NO_PHRASES = AnswerPhrases(*[()] * 19)
 
 
 @lru_cache(maxsize=16)
