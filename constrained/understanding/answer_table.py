@@ -44,6 +44,7 @@ class AnswerTable:
     articles: frozenset[str]
     leaving: frozenset[Phrase]
     synonyms: tuple[Phrase, ...]
+    auxiliaries: frozenset[str]
     reasons: re.Pattern[str] | None
     vocabulary: frozenset[str]
     answering: frozenset[str]
@@ -71,6 +72,12 @@ class AnswerTable:
             for start in range(len(words))
             for size in range(1, min(longest, len(words) - start) + 1)
         )
+
+    def is_statement(self, clause: Phrase) -> bool:
+        """Whether a clause states something: it begins with a subject, and with more than a name for a thing."""
+        if not longest_at(clause, 0, self.subjects):
+            return False
+        return clause[0] not in self.articles or bool(self.auxiliaries.intersection(clause[1:]))
 
     def without_reasons(self, text: str) -> str:
         """The text, bare, without what it denies and what takes nothing back."""
@@ -107,6 +114,7 @@ def answer_table(language: str) -> AnswerTable:
         articles=frozenset(map(_bare, source.articles)),
         leaving=_phrases(source.leaving),
         synonyms=tuple(tuple(_bare(one).split()) for one in source.synonyms),
+        auxiliaries=frozenset(map(_bare, source.auxiliaries)),
         reasons=re.compile(rf"\b(?:{'|'.join(source.reasons)})(?!\w)") if source.reasons else None,
         vocabulary=answering | {word for phrases in every for one in phrases for word in one},
         answering=answering,

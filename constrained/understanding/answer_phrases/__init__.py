@@ -34,6 +34,7 @@ class AnswerPhrases:
         articles: words before a noun: after one, an unknown word names a thing.
         leaving: words with which a no goes on ("no, leave my card alone").
         synonyms: beginnings of verbs, without accents, that repeat one another ("block it", and the answer is "freeze it").
+        auxiliaries: verbs without one of which what begins with an article is no statement ("the blue one").
         reasons: regular expressions over words without accents: what is denied and takes nothing back ("yes, I never got it").
     """
 
@@ -55,10 +56,11 @@ class AnswerPhrases:
     articles: tuple[str, ...]
     leaving: tuple[str, ...]
     synonyms: tuple[str, ...]
+    auxiliaries: tuple[str, ...]
     reasons: tuple[str, ...]
 
 
-NO_PHRASES = AnswerPhrases(*[()] * 19)
+NO_PHRASES = AnswerPhrases(*[()] * 20)
 
 
 @lru_cache(maxsize=16)
