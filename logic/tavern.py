@@ -397,7 +397,7 @@ def lodging(state: Tavern, heard: Heard):
     else:
         yield say("quote_room", price=ROOM_PRICE).then(offer_room)
     if is_agreed and state.gold >= ROOM_PRICE:
-        yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room)
+        yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room).on_yes_to("quote_room")
 
 
 def barter_goods(state: Tavern, heard: Heard):
@@ -441,7 +441,7 @@ def haggling(state: Tavern, heard: Heard, offer: int, price: int):
 def key_sale(state: Tavern, price: int):
     """The key for gold, to those who have it."""
     if state.gold >= price:
-        yield say("sell_key", price=price).then(pay, price).then(give, Item.CELLAR_KEY)
+        yield say("sell_key", price=price).then(pay, price).then(give, Item.CELLAR_KEY).on_yes_to("quote_key", "barter", "refuse_haggle")
     else:
         yield say("too_poor_key", price=price, gold=state.gold)
 
@@ -451,7 +451,7 @@ def trouble_below(state: Tavern):
     if state.quest is Quest.UNKNOWN:
         yield say("cellar_noise").then(hint_quest)
     elif state.quest is Quest.TOLD:
-        yield say("accept_quest", reward=REWARD).then(start_quest)
+        yield say("accept_quest", reward=REWARD).then(start_quest).on_yes_to("cellar_noise")
     elif state.quest is Quest.TAKEN:
         yield from hunt(state)
     elif state.quest is Quest.DONE:

@@ -26,7 +26,7 @@ from constrained.dialogue.turn import Decision, Trace, Turn
 from constrained.engines import loading
 from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, Told, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, StateError
-from constrained.logic.acts import ACT_THRESHOLD, Evidence, choose_late, choose_option, open_question, open_values
+from constrained.logic.acts import ACT_THRESHOLD, choose_late, choose_option, evidence_of
 from constrained.logic.allow import TurnOptions, likeliest, most_salient, rest_of, run, with_events, with_outcomes
 from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, Option, compose
@@ -300,7 +300,8 @@ class Dialogue:
         """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""
         if isinstance(self.engine, Told) and self.engine.is_told:
             return self._as_told(options, answer)
-        evidence = self._evidence(options, context)
+        message, locale, judge = context.message, context.locale, loading.load_answer_judge
+        evidence = evidence_of(self.policy, self._memory, options, message, locale, self.act_threshold, judge)
         ruling = choose_option(options, answer.probabilities, fallback=self.catalog.fallback, threshold=self.threshold, evidence=evidence)
         return Decision(
             options,
@@ -314,14 +315,6 @@ class Dialogue:
             answer.decoding,
             ruling,
         )
-
-    def _evidence(self, options: tuple[Option, ...], context: TurnContext) -> Evidence:
-        """What the turn gives to judge acts by; where a question is open, with the question and a judge of its answers."""
-        if not any(option.answer for option in options):
-            return Evidence(context.message, context.locale, act_threshold=self.act_threshold)
-        question = open_question(self.policy, self._memory, context.locale)
-        values = open_values(self.policy, self._memory)
-        return Evidence(context.message, context.locale, question, self.act_threshold, values, loading.load_answer_judge())
 
     def _as_told(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
         """The most probable option; the fallback where that is less probable than the threshold."""

@@ -8,8 +8,8 @@ record replays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -44,6 +44,7 @@ class Evidence:
         message: cleaned. locale: BCP 47. question: the open question as it was said; empty where none is open.
         act_threshold: the least probability of an act that answers no question.
         values: those that the question shows. judge: of answers that the phrases leave open; None where there is none.
+        asked: ids of what was said last, and of the step that waits: what an option may agree to.
     """
 
     message: str
@@ -52,6 +53,11 @@ class Evidence:
     act_threshold: float = ACT_THRESHOLD
     values: tuple[object, ...] = ()
     judge: AnswerJudge | None = None
+    asked: frozenset[str] = frozenset()
+
+    def agrees(self, option: Option) -> bool:
+        """Whether a yes to what was asked chooses the option."""
+        return not self.asked.isdisjoint(option.agrees_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ def choose_option(
     answer = ruled[0] if ruled else reading.meaning if reading is not None else None
     withheld = ruled[1] if ruled else _reasons(options, probabilities, rest, answer, evidence)
     plain = rest if rest is not None and best is not rest and probability < threshold else best
-    answers = [index for index, option in enumerate(options) if answer in ("yes", "no") and option.answer == answer and not withheld[index]]
+    answers = [index for index, option in enumerate(options) if not withheld[index] and _is_answered(option, answer, evidence)]
     eligible = answers or [index for index, reason in enumerate(withheld) if not reason]
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [index for index, reason in enumerate(withheld) if reason.startswith(_UNSURE)]
@@ -132,9 +138,36 @@ def choose_option(
 
 def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerReading | None:
     """The message as the answer to the open question; None where no option answers one."""
-    if not any(option.answer for option in options):
+    if not any(option.answer or evidence.agrees(option) for option in options):
         return None
-    return judge_answer(evidence.message, evidence.locale, evidence.question, evidence.values, evidence.judge)
+    awaits_done = any(option.answer == "" and option.running is not None and evidence.agrees(option) for option in options)
+    return judge_answer(evidence.message, evidence.locale, evidence.question, evidence.values, evidence.judge, awaits_done=awaits_done)
+
+
+def evidence_of(
+    policy: Policy,
+    memory: Memory,
+    options: Sequence[Option],
+    message: str,
+    locale: str,
+    act_threshold: float = ACT_THRESHOLD,
+    judge: Callable[[], AnswerJudge | None] = lambda: None,
+) -> Evidence:
+    """What a turn gives to judge acts by. ``judge`` is called where an option is the answer to something."""
+    position = policy.serving(memory).procedures.position(memory)
+    asked = frozenset(
+        (*(one for one, number in memory.said.items() if number == memory.number), *((position.response_id,) if position else ()))
+    )
+    plain = Evidence(message, locale, act_threshold=act_threshold, asked=asked)
+    if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
+        return replace(plain, question=open_question(policy, memory, locale), values=open_values(policy, memory), judge=judge())
+    agreed = next(filter(plain.agrees, options), None)
+    if agreed is None:
+        return plain
+    response = policy.catalog.responses.get(next(one for one in agreed.agrees_to if one in asked))
+    spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
+    question = response.texts[spoken].source if response is not None and spoken is not None else ""
+    return replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
 
 
 def open_question(policy: Policy, memory: Memory, locale: str) -> str:
@@ -166,6 +199,11 @@ def choose_late(options: Sequence[Option], fallback: str, said: Any) -> Option:
     return most_salient(harmless or options, said)
 
 
+def _is_answered(option: Option, answer: AnswerMeaning | None, evidence: Evidence) -> bool:
+    """Whether the message is the answer that the option is."""
+    return (answer in ("yes", "no") and option.answer == answer) or (answer == "yes" and not option.answer and evidence.agrees(option))
+
+
 def _reasons(
     options: Sequence[Option], probabilities: Sequence[float], rest: Option | None, answer: AnswerMeaning | None, evidence: Evidence
 ) -> tuple[str, ...]:
@@ -179,6 +217,8 @@ def _reasons(
 
 def _why_not(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> str:
     """Why the message is not enough for an act; empty where it is. No words of the message: it may be sealed."""
+    if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
+        return "" if answer == "yes" else "the message is a clear no"
     stance = "" if option.answer and option.answer == answer else stance_of(evidence.message, evidence.locale)
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:

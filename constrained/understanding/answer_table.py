@@ -36,6 +36,7 @@ class AnswerTable:
     polite: frozenset[Phrase]
     small: frozenset[Phrase]
     taking: frozenset[Phrase]
+    done: frozenset[Phrase]
     offering: Phrase
     verbs: Phrase
     questions: frozenset[Phrase]
@@ -94,7 +95,7 @@ def answer_table(language: str) -> AnswerTable:
     neither, later, conditions = _phrases(source.neither) - yes - no, _phrases(source.later), _phrases(source.conditions) - yes - no
     small = frozenset((word,) for one in _phrases(source.small) for word in one)
     answering = frozenset(word for phrases in (yes, no, polite, small) for one in phrases for word in one)
-    every = (neither, later, conditions, taking)
+    every = (neither, later, conditions, taking, _phrases(source.done))
     return AnswerTable(
         yes=yes,
         strong=yes - _phrases(source.weak),
@@ -106,6 +107,7 @@ def answer_table(language: str) -> AnswerTable:
         polite=polite,
         small=small,
         taking=taking,
+        done=_phrases(source.done),
         offering=tuple(map(_bare, source.offering)),
         verbs=tuple(map(_bare, source.verbs)),
         questions=_phrases(source.questions),

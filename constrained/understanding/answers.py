@@ -79,7 +79,13 @@ def read_answer(message: str, locale: str, question: str = "", values: Sequence[
 
 
 def judge_answer(
-    message: str, locale: str, question: str = "", values: Sequence[object] = (), judge: AnswerJudge | None = None
+    message: str,
+    locale: str,
+    question: str = "",
+    values: Sequence[object] = (),
+    judge: AnswerJudge | None = None,
+    *,
+    awaits_done: bool = False,
 ) -> AnswerReading:
     """What a message is as the answer to an open yes/no question.
 
@@ -88,6 +94,7 @@ def judge_answer(
         question: the open question as it was said: its words and values may be repeated in the answer.
         values: those of the question as they were given: dates, times, numbers, names. Another value makes the answer none.
         judge: asked where phrases alone leave the answer open; None leaves it open.
+        awaits_done: the question waits for something to be done: "done" is a yes.
     """
     language = locale.split("-")[0]
     table = answer_table(language)
@@ -104,10 +111,11 @@ def judge_answer(
     folded = marked.text.casefold()
     has_if = "si" in _accented_words(_OPENING_SI.sub("", folded) if language == "es" else folded)  # as a yes it stands alone
     repeated = frozenset[Phrase]() if has_if else _repeated(table, words, words_of(question), marked.words)
+    more = (table.taking if _offers(table, question) else frozenset()) | (table.done if awaits_done else frozenset())
     if not table.contains(words, table.neither | table.conditions):
         if _is_no(table, words, repeated):  # first: "I am good" is one
             return AnswerReading("no")
-        if _is_yes(table, words, repeated, question):
+        if _is_yes(table, words, repeated, table.yes | more):
             return AnswerReading("yes")
     if judge is None or has_if or marked.has_other or OTHER in words:
         return unclear
@@ -144,9 +152,8 @@ def _has_unread_sign(text: str) -> bool:
 # -- by the phrases alone --------------------------------------------------------------------------------------
 
 
-def _is_yes(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase], question: str) -> bool:
+def _is_yes(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase], yes: frozenset[Phrase]) -> bool:
     """Wholly yes and politeness, joined by words of the question where it is known; or its verb as an order ("cancel it")."""
-    yes = table.yes | table.taking if _offers(table, question) else table.yes
     if is_made_of(words, yes, (table.polite,)):
         return True
     joined = (table.polite, table.small, repeated)

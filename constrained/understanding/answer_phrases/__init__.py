@@ -31,6 +31,7 @@ class AnswerPhrases:
         subjects: words with which a statement begins ("yes, I lost it"), and not an order or another thing ("yes, the blue one").
         wishes: words that ask for something, or say that it was meant otherwise.
         taking: a yes where the question offers something ("I'll take it"). offering: beginnings of words by which it does.
+        done: a yes where something was to be done.
         articles: words before a noun: after one, an unknown word names a thing.
         leaving: words with which a no goes on ("no, leave my card alone").
         synonyms: beginnings of verbs, without accents, that repeat one another ("block it", and the answer is "freeze it").
@@ -52,6 +53,7 @@ class AnswerPhrases:
     subjects: tuple[str, ...]
     wishes: tuple[str, ...]
     taking: tuple[str, ...]
+    done: tuple[str, ...]
     offering: tuple[str, ...]
     articles: tuple[str, ...]
     leaving: tuple[str, ...]
@@ -60,7 +62,7 @@ class AnswerPhrases:
     reasons: tuple[str, ...]
 
 
-NO_PHRASES = AnswerPhrases(*[()] * 20)
+NO_PHRASES = AnswerPhrases(*[()] * 21)
 
 
 @lru_cache(maxsize=16)
