@@ -140,8 +140,16 @@ def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerRea
     """The message as the answer to the open question; None where no option answers one."""
     if not any(option.answer or evidence.agrees(option) for option in options):
         return None
-    awaits_done = any(option.answer == "" and option.running is not None and evidence.agrees(option) for option in options)
-    return judge_answer(evidence.message, evidence.locale, evidence.question, evidence.values, evidence.judge, awaits_done=awaits_done)
+    agreeing = [option for option in options if not option.answer and evidence.agrees(option)]
+    return judge_answer(
+        evidence.message,
+        evidence.locale,
+        evidence.question,
+        evidence.values,
+        evidence.judge,
+        is_proposal=any(option.running is None for option in agreeing),
+        awaits_done=any(option.running is not None for option in agreeing),
+    )
 
 
 def evidence_of(
@@ -166,21 +174,25 @@ def evidence_of(
         return plain
     response = policy.catalog.responses.get(next(one for one in agreed.agrees_to if one in asked))
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
-    question = response.texts[spoken].source if response is not None and spoken is not None else ""
+    question = f"{response.texts[spoken].source}\n{agreed.response.when}" if response is not None and spoken is not None else ""
     return replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
 
 
 def open_question(policy: Policy, memory: Memory, locale: str) -> str:
-    """The question at which a procedure waits, as it is said; empty where none does. Values that cannot be said stay open slots."""
+    """The question at which a procedure waits, as it is said, and on a line of its own what it answers; empty where none waits.
+
+    Values that cannot be said stay open slots.
+    """
     position = policy.serving(memory).procedures.position(memory)
     response = policy.catalog.responses.get(position.response_id) if position is not None else None
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
     if position is None or response is None or spoken is None:
         return ""
     try:
-        return render(response, position.slots, spoken)
+        text = render(response, position.slots, spoken)
     except SlotError:
-        return response.texts[spoken].source
+        text = response.texts[spoken].source
+    return f"{' '.join(text.split())}\n{response.when}"
 
 
 def open_values(policy: Policy, memory: Memory) -> tuple[object, ...]:

@@ -20,6 +20,15 @@ _NUMBER = re.compile(
     r"(?:\s(?:o'clock|uhr|horas?|heures?|h)\b)?",
     re.IGNORECASE,
 )
+_SPAN = re.compile(  # a length of time or a number of times, not one that is still to pass: "three weeks", not "in three weeks"
+    r"\s(?:minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|minutos?|horas|d[i\u00ed]as?|noches?|semanas?|mes(?:es)?|a\u00f1os?|veces"
+    r"|minuten?|stunden?|tagen?|tage|n\u00e4chten?|n\u00e4chte|wochen?|monaten?|monate|jahren?|jahre|mal"
+    r"|minutes|heures|jours?|nuits?|semaines?|mois|ans?|ann\u00e9es?|fois)\b",
+    re.IGNORECASE,
+)
+_TO_COME = re.compile(
+    r"\b(?:in|within|after|en|dentro de|despu\u00e9s de|nach|innerhalb von|dans|apr\u00e8s)\s+(?:about\s+)?$", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _NO_DAYS = frozenset(("may", "march"))  # words of other meanings, too
 _THOUSANDS = 3
@@ -50,6 +59,8 @@ def mark_values(text: str, question: str, values: Sequence[object], locale: str)
     numbers, times, words = _known_values(question, tuple(values), locale)
 
     def marked(found: re.Match[str]) -> str:
+        if _is_span(text, found.start(), found.end()):
+            return " "
         sign = _SIGNS.get((found["sign"] or found["unit"] or "").lower().rstrip("s"), "")
         number = _number(found["digits"])
         if found["half"]:
@@ -74,12 +85,19 @@ def _in_words(text: str, numbers: frozenset[Number], locale: str) -> tuple[str, 
         said = text[one.start : one.end]
         if not any(char.isalpha() for char in said):
             continue
+        if _is_span(text, one.start, one.end):
+            continue
         is_half = one.value is not None and one.kind == "time" and one.value % 1 == Decimal("0.5")
         if one.value is not None and ((int(one.value), 30) if is_half else _number(f"{one.value:f}")) in numbers:
             text = f"{text[: one.start]} {SAME} {text[one.end :]}"
         else:
             has_other = True
     return text, has_other
+
+
+def _is_span(text: str, start: int, end: int) -> bool:
+    """Whether a number counts the time that passed."""
+    return _SPAN.match(text, end) is not None and not _TO_COME.search(text[:start])
 
 
 @lru_cache(maxsize=256)

@@ -85,15 +85,18 @@ def judge_answer(
     values: Sequence[object] = (),
     judge: AnswerJudge | None = None,
     *,
+    is_proposal: bool = False,
     awaits_done: bool = False,
 ) -> AnswerReading:
     """What a message is as the answer to an open yes/no question.
 
     Args:
         message: any text. locale: BCP 47; of languages other than en, es, de and fr only emoji are read.
-        question: the open question as it was said: its words and values may be repeated in the answer.
+        question: the open question as it was said: its words and values may be repeated in the answer. Further lines hold
+            other words for what it is about.
         values: those of the question as they were given: dates, times, numbers, names. Another value makes the answer none.
         judge: asked where phrases alone leave the answer open; None leaves it open.
+        is_proposal: what was said proposes something that may be taken.
         awaits_done: the question waits for something to be done: "done" is a yes.
     """
     language = locale.split("-")[0]
@@ -111,7 +114,7 @@ def judge_answer(
     folded = marked.text.casefold()
     has_if = "si" in _accented_words(_OPENING_SI.sub("", folded) if language == "es" else folded)  # as a yes it stands alone
     repeated = frozenset[Phrase]() if has_if else _repeated(table, words, words_of(question), marked.words)
-    more = (table.taking if _offers(table, question) else frozenset()) | (table.done if awaits_done else frozenset())
+    more = (table.taking if is_proposal or _offers(table, question) else frozenset()) | (table.done if awaits_done else frozenset())
     if not table.contains(words, table.neither | table.conditions):
         if _is_no(table, words, repeated):  # first: "I am good" is one
             return AnswerReading("no")
@@ -173,7 +176,7 @@ def _is_no(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bo
 
 def _offers(table: AnswerTable, question: str) -> bool:
     """Whether the question offers something that may be taken: its last sentence decides, or a word for what is free before it."""
-    asked = " ".join(words_of(question))
+    asked = " ".join(words_of(question.partition("\n")[0]))
     return any(re.search(rf"\b{re.escape(one)}", asked) for one in table.offering)
 
 
