@@ -111,7 +111,8 @@ class ProcedureOfferBuilder:
         is_answered = run.answer(self.heard) is not None
         self.spare.append(run)
         if is_answered:
-            found.moves += self._moved(step, HEARD, weight=ANSWERED, means=_meaning_heard(step, run, self.heard))
+            is_value = step.kind == "ask"
+            found.moves += self._moved(step, HEARD, weight=ANSWERED, means=_meaning_heard(step, run, self.heard), is_value=is_value)
         for label, _ in step.among:
             agrees_to = (step.id,) if step.kind == "ask" and len(step.among) == 1 else ()
             found.moves += self._moved(step, PICKED + label, is_assumed=True, means=label.casefold(), agrees_to=agrees_to)
@@ -142,7 +143,15 @@ class ProcedureOfferBuilder:
         return self._forked(go_on, self.frames, move)
 
     def _moved(
-        self, step: Step, answer: str, *, is_assumed: bool = False, weight: int = 0, means: str = "", agrees_to: tuple[str, ...] = ()
+        self,
+        step: Step,
+        answer: str,
+        *,
+        is_assumed: bool = False,
+        weight: int = 0,
+        means: str = "",
+        agrees_to: tuple[str, ...] = (),
+        is_value: bool = False,
     ) -> list[Offer]:
         """Its next words after an answer. ``means``: a label; those that read yes or no are the answer to a question."""
 
@@ -154,6 +163,7 @@ class ProcedureOfferBuilder:
 
         means = means if means in ("yes", "no") else ""
         move = ProcedureMove(is_assumed=is_assumed, weight=weight, answer=means, agrees_to=() if means else agrees_to)
+        move = replace(move, value="heard") if is_value else move
         return self._forked(go_on, self.frames[:-1], move)
 
     def _forked(self, go_on: GoOn, under: tuple[Frame, ...], move: ProcedureMove, picks: tuple[str, ...] = ()) -> list[Offer]:
