@@ -699,6 +699,7 @@ def about(state: Desk, heard: Heard, payment: Transaction):
         before("proposal", "filing_terms"),
         before_commitment("filing_terms", file_dispute, earlier=True),
     ),
+    corrections=("transaction", "stated"),
 )
 def disputes_desk(state: Desk, heard: Heard):
     """First a human for those who ask, then identity, then the payment in view; a procedure that runs goes before all."""
