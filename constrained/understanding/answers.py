@@ -255,6 +255,11 @@ def _changes_nothing(table: AnswerTable, clause: Phrase, known: frozenset[str], 
     """
     if longest_at(clause, 0, table.questions) and not longest_at(clause, 0, table.subjects):
         return False
+    wishes = table.wishes.intersection(clause)
     if table.is_statement(clause):
-        return _is_known(clause, known) or not table.wishes.intersection(clause)
-    return _is_known(clause, known) and not any(first in table.articles and second not in things for first, second in pairwise(clause))
+        return _is_known(clause, known) or not wishes
+    return (
+        not wishes
+        and _is_known(clause, known)
+        and not any(first in table.articles and second not in things for first, second in pairwise(clause))
+    )

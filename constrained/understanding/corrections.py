@@ -27,8 +27,10 @@ def follow_corrections(message: str, locale: str) -> str:
     days = day_spans(text, known, _ANY_DAY)
     numbers = [(one.start, one.end) for one in find_numbers(text, known)]
     numbers = [one for one in numbers if not any(one[0] < end and start < one[1] for start, end in days)]
-    things = _things(text, locale.split("-")[0]) if len(text.split()) <= _SHORT else []
-    cuts = [cut for spans in (numbers, days, things) for cut in corrected_spans(text, sorted(set(spans)), known.language)]
+    cuts = [cut for spans in (numbers, days) for cut in corrected_spans(text, sorted(set(spans)), known.language)]
+    if len(text.split()) <= _SHORT:
+        things = corrected_spans(text, _things(text, known.language), known.language)
+        cuts += [(start, end) for start, end in things if text[:end].rstrip().endswith((",", ".", ";", "\u2026", "-"))]
     last = len(text)
     for start, end in sorted(set(cuts), reverse=True):
         if end <= last:  # a day may be a thing with an article, too
