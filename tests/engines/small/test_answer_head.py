@@ -65,16 +65,20 @@ def test_most_authored_answers_are_read(language):
     for meaning in ("yes", "no"):
         found = [read(one.text, language).meaning for one in answers(language) if one.part == "dev" and one.meaning == meaning]
         assert found.count(meaning) >= 0.7 * len(found)
-        assert not {"yes": "no", "no": "yes"}[meaning] in found
+        assert {"yes": "no", "no": "yes"}[meaning] not in found
 
 
 @pytest.mark.parametrize(
     ("language", "message"),
     [
-        ("en", "yes, somebody took it out of my bag"), ("en", "please do, I've been waiting three weeks"), ("en", "sure, nobody will be at home then"),
-        ("es", "sí, me la robaron en la playa"), ("de", "ja, die wurde mir am Bahnhof gestohlen"), ("fr", "oui, on me l'a prise à la gare"),
+        ("en", "yes, somebody took it out of my bag"),
+        ("en", "please do, I've been waiting three weeks"),
+        ("en", "sure, nobody will be at home then"),
+        ("es", "sí, me la robaron en la playa"),
+        ("de", "ja, die wurde mir am Bahnhof gestohlen"),
+        ("fr", "oui, on me l'a prise à la gare"),
     ],
-)  # fmt: skip
+)
 def test_a_yes_in_words_of_its_own_needs_the_judge(language, message):
     assert judge_answer(message, language, QUESTIONS[language]).meaning not in ("yes", "no")
     reading = read(message, language)
@@ -85,12 +89,31 @@ def test_a_yes_in_words_of_its_own_needs_the_judge(language, message):
 @pytest.mark.parametrize(
     "message",
     [
-        "yes, but not today", "yes if it's free", "yes, the blue one", "yes, 78", "yes, cancel my card", "yes, what does it cost", "yes, I want another one",
-        "yes, said nobody ever", "my sister says yes to everything", "ok, and the address", "right, I want to talk to somebody", "yes, keep it",
-        "yes, at nine", "yes, in two weeks", "yes, not that", "I suppose yes", "well", "asdf yes", "yes 🤔", "<b>yes</b> do it", "yes, don't",
-        "I'll do it", "no, but yes",
+        "yes, but not today",
+        "yes if it's free",
+        "yes, the blue one",
+        "yes, 78",
+        "yes, cancel my card",
+        "yes, what does it cost",
+        "yes, I want another one",
+        "yes, said nobody ever",
+        "my sister says yes to everything",
+        "ok, and the address",
+        "right, I want to talk to somebody",
+        "yes, keep it",
+        "yes, at nine",
+        "yes, in two weeks",
+        "yes, not that",
+        "I suppose yes",
+        "well",
+        "asdf yes",
+        "yes 🤔",
+        "<b>yes</b> do it",
+        "yes, don't",
+        "I'll do it",
+        "no, but yes",
     ],
-)  # fmt: skip
+)
 def test_no_judge_makes_a_yes_of_what_takes_it_back(message):
     assert read(message, judge=Certain(1.0, 0.0)).meaning != "yes"
 
