@@ -28,7 +28,7 @@ def amend(
     """
     if heard is None or step.kind != "confirm" or not corrections:
         return None
-    named = json.loads(heard_text(heard))
+    named = _named(heard_text(heard))
     for name in corrections:
         if name not in named or name in step.fields:
             continue
@@ -40,13 +40,13 @@ def amend(
 
 def _amended(definition: ProcedureDefinition, frame: Frame, name: str, value: Any, *, may_begin: bool) -> tuple[Frame, ProcedureRun] | None:
     events = frame.events
-    heard = [json.loads(event.heard) for event in events]
+    heard = [_named(event.heard) for event in events]
     place = max((index for index, one in enumerate(heard) if name in one), default=0)
     if heard[place].get(name) == value or (place == 0 and not may_begin):
         return None
     if any(event.answer in (DONE, FAILED) for event in events[place + 1 :]):
         return None
-    texts = heard[place] | {name: value}
+    texts = json.loads(events[place].heard) | {name: value}
     changed = events[place].model_copy(update={"heard": json.dumps(texts, ensure_ascii=False, separators=(",", ":"))})
     for end in range(len(events), place, -1):
         kept = _frame_of(frame, (*events[:place], changed, *events[place + 1 : end]))
@@ -56,6 +56,11 @@ def _amended(definition: ProcedureDefinition, frame: Frame, name: str, value: An
             continue
         return (kept, run) if run.step is not None and run.step.kind in ("ask", "confirm") else None
     return None
+
+
+def _named(heard: str) -> dict[str, Any]:
+    """The fields that hold something."""
+    return {name: value for name, value in json.loads(heard).items() if value is not None}
 
 
 def _frame_of(frame: Frame, events: tuple[Event, ...]) -> Frame:
