@@ -115,7 +115,7 @@ def _known_values(question: str, values: tuple[object, ...], locale: str) -> tup
             times.add(_shortened((hour, minute)))
             numbers |= {_shortened((hour, minute)), _shortened((hour % 12 or 12, minute))}
         elif isinstance(value, int | Decimal):
-            numbers.add(_number(f"{value:f}"))
+            numbers.add(_number(f"{abs(Decimal(value)):f}"))
         elif isinstance(value, str):
             words |= {bare_word(word) for word in _WORD.findall(value)}
     return frozenset(numbers), frozenset(times), frozenset(words)

@@ -347,3 +347,58 @@ def test_where_a_policy_offers_acts_alone_one_is_done_unless_the_message_speaks_
     assert all(one.is_same for one in replay(closed, [turn.record]))
     with pytest.raises(NotReleasedError):
         Dialogue(closed, engine=Insisting("sold")).reply("I don't want any of that")
+
+
+# -- what agrees to something that was said ------------------------------------------------------------------
+
+PROPOSALS = """
+@effect
+def rent(state: Shop) -> Shop:
+    return state.replace(opened=False)
+
+
+@policy("shop")
+def desk(state: Shop):
+    yield say("quote", price=80)
+    yield say("rented", price=80).then(rent).on_yes_to("quote")
+    yield say("hello")
+"""
+PROPOSED = {
+    "quote": {"text": "A bed is {price} gold.", "slots": {"price": "integer"}},
+    "rented": {"text": "Here is the key, that was {price}.", "slots": {"price": "integer"}},
+    "hello": "Hello.",
+}
+
+
+@pytest.fixture(scope="module")
+def inn(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("inn"), PROPOSALS, **PROPOSED)
+
+
+def after(policy, said):
+    lead = Dialogue(policy, engine=ScriptedEngine({"hi": {"reply": said}}, is_told=True))
+    lead.reply("hi", policy.state_type())
+    return lead
+
+
+@pytest.mark.parametrize("message", ["yes", "yes please", "aye", "deal", "I'll take it", "80 it is", "fair enough"])
+def test_a_yes_to_what_was_said_chooses_what_agrees_to_it(inn, message):
+    turn = after(inn, "quote").fork(Insisting("hello")).reply(message, inn.state_type())
+    assert (turn.response_id, [one.name for one in turn.effects]) == ("rented", ["rent"])
+    assert all(one.is_same for one in replay(inn, [turn.record]))
+
+
+@pytest.mark.parametrize("message", ["no", "no thanks", "nah", "yes?", "yes, for 50", "maybe"])
+def test_what_is_no_yes_to_it_chooses_nothing(inn, message):
+    assert after(inn, "quote").fork(Insisting("hello")).reply(message, inn.state_type()).effects == ()
+    if message.startswith("n"):
+        assert after(inn, "quote").fork(Insisting("rented")).reply(message, inn.state_type()).effects == ()
+
+
+def test_a_yes_to_something_else_does_not_agree(inn):
+    assert after(inn, "hello").fork(Insisting("hello")).reply("yes", inn.state_type()).effects == ()
+
+
+def test_what_means_the_act_needs_no_yes(inn):
+    for said in ("quote", "hello"):
+        assert after(inn, said).fork(Insisting("rented")).reply("give me a bed for the night", inn.state_type()).effects
