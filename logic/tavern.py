@@ -30,6 +30,19 @@ class Item(Enum):
     SILVER_RING = "silver ring"
     OLD_SWORD = "old sword"
 
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What players call it, too."""
+        return CALLED.get(self, ())
+
+
+CALLED = {
+    Item.CELLAR_KEY: ("key",),
+    Item.RAT_TAIL: ("tail", "rat's tail"),
+    Item.WOLF_PELT: ("pelt", "fur", "hide", "wolf skin", "wolf hide", "wolf fur"),
+    Item.SILVER_RING: ("ring", "silver band"),
+    Item.OLD_SWORD: ("sword", "blade", "rusty sword"),
+}
 
 WORTH = {Item.WOLF_PELT: 12, Item.SILVER_RING: 20, Item.OLD_SWORD: 15}  # gold; what is not here Brom does not buy
 
@@ -60,7 +73,7 @@ class Tavern(State):
     """The player's purse and belt, where the player is, and what is between the player and Brom.
 
     ``asking`` is the price that Brom last named for the key, 0 before he named one. ``rumours`` counts those
-    told. ``grudge`` (0 to 3) is Brom's, taken on ``grudge_day``: it is over on any other day. ``brawls`` counts
+    told. ``on_counter`` is the thing that Brom last named a price for. ``grudge`` (0 to 3) is Brom's, taken on ``grudge_day``: it is over on any other day. ``brawls`` counts
     how often the player landed in the street on that day.
     """
 
@@ -71,6 +84,7 @@ class Tavern(State):
     is_late: bool = False
     room: Room = Room.FREE
     asking: NonNegativeInt = 0
+    on_counter: Item | None = None
     quest: Quest = Quest.UNKNOWN
     rumours: NonNegativeInt = 0
     cudgel_drawn: bool = False
@@ -177,7 +191,19 @@ def give(state: Tavern, item: Item) -> Tavern:
 @effect(requires=lambda state, item: item in state.belt)
 def take(state: Tavern, item: Item) -> Tavern:
     """Takes an item off the player's belt."""
-    return state.replace(belt=tuple(one for one in state.belt if one is not item))
+    return state.replace(belt=tuple(one for one in state.belt if one is not item), on_counter=None)
+
+
+@effect(requires=lambda state, item: item in state.belt, risk="low")
+def name_price(state: Tavern, item: Item) -> Tavern:
+    """Names a price for a thing; the player may say yes to it without naming the thing again."""
+    return state.replace(on_counter=item)
+
+
+@effect(risk="low")
+def hand_back(state: Tavern) -> Tavern:
+    """The thing goes back to the player."""
+    return state.replace(on_counter=None)
 
 
 @effect(risk="low")
@@ -196,6 +222,12 @@ def ask_price(state: Tavern, gold: int) -> Tavern:
 def offer_room(state: Tavern) -> Tavern:
     """Keeps the bed for the player to say yes to."""
     return state.replace(room=Room.OFFERED)
+
+
+@effect(risk="low")
+def withdraw_room(state: Tavern) -> Tavern:
+    """The bed is no longer kept for the player."""
+    return state.replace(room=Room.FREE)
 
 
 @effect(requires=lambda state: state.room is not Room.RENTED)
@@ -291,11 +323,16 @@ def throw_out(state: Tavern) -> Tavern:
     return state.replace(place=Place.STREET, cudgel_drawn=False, grudge=WORST_GRUDGE, grudge_day=state.day, brawls=brawls)
 
 
-def key_offer(heard: Heard) -> int | None:
+def key_offer(state: Tavern, heard: Heard) -> int | None:
     """The gold offered for the key: not the chalked price of supper or bed, not the price of something for sale."""
-    if heard.item in WORTH or heard.offer in (SUPPER_PRICE, ROOM_PRICE):
+    if heard.offer in (SUPPER_PRICE, ROOM_PRICE) or thing_for_sale(state, heard) in WORTH:
         return None
     return heard.offer
+
+
+def thing_for_sale(state: Tavern, heard: Heard) -> Item | None:
+    """The thing of the player that is talked about: the one named now, else the one that Brom named a price for."""
+    return heard.item or (state.on_counter if state.on_counter in state.belt else None)
 
 
 def threatened():
@@ -308,6 +345,7 @@ def brawling(state: Tavern):
     """The cudgel is in Brom's hand: blows, peace, or gold for the stools."""
     yield say("throw_out").then(throw_out)
     yield say("stand_down").then(put_cudgel_away)
+    yield say("quote_damages", price=DAMAGES)
     yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace)
 
 
@@ -315,6 +353,7 @@ def shut_out(state: Tavern, heard: Heard):
     """In the street: Brom opens when the grudge is over, for gold, and for an apology the first time."""
     if state.is_cross:
         yield say("door_shut").then(cool_down, calming(heard))
+        yield say("quote_damages", price=DAMAGES)
         yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace)
         if state.brawls <= 1 and not heard.threat:
             yield say("forgive").then(make_peace)
@@ -359,6 +398,7 @@ def at_counter(state: Tavern, heard: Heard):
     yield say("greet").once()
     yield from drinks(state)
     yield say("take_a_seat").then(move, Place.TABLE)
+    yield say("chalk_prices", supper=SUPPER_PRICE, room=ROOM_PRICE)
     yield from trouble_below(state)
     yield from key_trade(state, heard)
     yield from lodging(state, heard)
@@ -373,6 +413,7 @@ def drinks(state: Tavern):
         yield say("serve_ale", price=SUPPER_PRICE).then(pay, SUPPER_PRICE)
     else:
         yield say("too_poor_supper", price=SUPPER_PRICE)
+    yield say("decline_drink")
 
 
 def gossip(state: Tavern):
@@ -398,20 +439,26 @@ def lodging(state: Tavern, heard: Heard):
         yield say("quote_room", price=ROOM_PRICE).then(offer_room)
     if is_agreed and state.gold >= ROOM_PRICE:
         yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room)
+    if state.room is Room.OFFERED:
+        yield say("decline_bed").then(withdraw_room)
 
 
 def barter_goods(state: Tavern, heard: Heard):
-    """Brom buys what he can name a price for."""
-    if heard.item in WORTH:
-        price = WORTH[heard.item]
-        yield say("buy_item", item=heard.item, price=price).then(take, heard.item).then(earn, price)
-    elif any(item in WORTH for item in state.belt):
+    """Brom buys what he can name a price for; the price is told before the thing changes hands, and it stands."""
+    item = thing_for_sale(state, heard)
+    if item in WORTH:
+        price = WORTH[item]
+        yield say("quote_item", item=item, price=price).then(name_price, item)
+        yield say("buy_item", item=item, price=price).then(take, item).then(earn, price)
+        yield say("item_price_stands", item=item, price=price).then(name_price, item)
+        yield say("keep_item", item=item).then(hand_back)
+    if heard.item not in WORTH and any(item in WORTH for item in state.belt):
         yield say("what_i_buy")
 
 
 def key_trade(state: Tavern, heard: Heard):
     """The cellar key: quoted to those who know of the trouble, sold to any fair offer."""
-    offer = key_offer(heard)
+    offer = key_offer(state, heard)
     price = state.asking or KEY_PRICE
     if Item.CELLAR_KEY in state.belt:
         if state.quest is not Quest.TAKEN:
@@ -423,6 +470,8 @@ def key_trade(state: Tavern, heard: Heard):
         yield say("refuse_haggle", price=price)
     elif state.quest is not Quest.UNKNOWN:
         yield say("quote_key", price=price).then(ask_price, price)
+    if state.asking and Item.CELLAR_KEY not in state.belt:
+        yield say("decline_key")
 
 
 def haggling(state: Tavern, heard: Heard, offer: int, price: int):
@@ -451,7 +500,9 @@ def trouble_below(state: Tavern):
     if state.quest is Quest.UNKNOWN:
         yield say("cellar_noise").then(hint_quest)
     elif state.quest is Quest.TOLD:
+        yield say("quest_reward", reward=REWARD)
         yield say("accept_quest", reward=REWARD).then(start_quest)
+        yield say("decline_quest")
     elif state.quest is Quest.TAKEN:
         yield from hunt(state)
     elif state.quest is Quest.DONE:
@@ -461,10 +512,12 @@ def trouble_below(state: Tavern):
 def hunt(state: Tavern):
     """The quest is taken: advice, the way down, and the reward for the tail."""
     yield say("quest_advice")
+    yield say("quest_reward", reward=REWARD)
     if Item.RAT_TAIL in state.belt:
         yield say("reward", reward=REWARD).then(take, Item.RAT_TAIL).then(earn, REWARD).then(finish_quest)
         return
     yield say("no_proof")
+    yield say("decline_quest")
     if Item.CELLAR_KEY in state.belt:
         yield start(descent)
 
@@ -495,6 +548,7 @@ def below(state: Tavern):
 @policy("tavern")
 def innkeeper(state: Tavern, heard: Heard):
     """Brom serves and trades with the calm, brawls with those who threaten him, and forgives soon."""
+    yield say("real_distress")
     if state.place is Place.STREET:
         yield from shut_out(state, heard)
     elif state.place is Place.CELLAR:
@@ -514,6 +568,8 @@ def innkeeper(state: Tavern, heard: Heard):
             yield say("goodnight").then(sleep)
         yield say("parting")
         yield say("insult_back").then(resent, 1)
+        if state.room is not Room.OFFERED and not state.asking and state.quest is not Quest.TOLD:
+            yield say("suit_yourself")
         if state.place is Place.TABLE:
             yield from at_table(state)
         else:
