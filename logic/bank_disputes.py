@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, entity, question
+from constrained.hear import amount, date, entity, question
 from constrained.logic.options import Offer
 from constrained.obligations import at_start, before, before_commitment, once
 from constrained.steps import ask, choose, confirm, perform, start, tell
@@ -30,6 +30,8 @@ SMALL_AMOUNT = Decimal(50)  # up to here a dispute is credited at once
 SPECIALIST_AMOUNT = Decimal(1000)  # above this a specialist takes the case
 FEE_LIMIT = Decimal(25)  # the largest fee that this desk may give back
 CHECKS = 4  # how often the desk looks for the confirmation of an identity
+SHORTEST_NAME = 4  # letters of a word of a merchant's name that names the merchant by itself
+NO_NAMES = frozenset(("online", "store", "shop", "stores", "payment", "payments", "card", "bank", "transfer", "group", "limited"))
 READY = ("ready",)  # the one answer to a request: that it is done
 OPENED = dt.date(2026, 2, 9)  # the first day on which all its texts were approved; a state of an earlier day is refused
 
@@ -45,6 +47,12 @@ class Kind(Enum):
     SUBSCRIPTION = "subscription"
     CASH = "cash"
     FEE = "fee"
+
+
+CALLED = {
+    Kind.SUBSCRIPTION: ("subscription", "membership"),
+    Kind.CASH: ("cash machine", "ATM", "cashpoint", "withdrawal", "cash withdrawal", "hole in the wall"),
+}
 
 
 class Reason(Enum):
@@ -99,6 +107,12 @@ class Transaction(BaseModel):
     kind: Kind = Kind.PURCHASE
     due: dt.date | None = None
     refunded_on: dt.date | None = None
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What a customer calls it, too: by a word of the merchant's name, or by its kind."""
+        words = (word for word in self.merchant.split() if len(word) >= SHORTEST_NAME and word.casefold() not in NO_NAMES)
+        return (*words, *CALLED.get(self.kind, ()))
 
 
 class Case(BaseModel):
@@ -209,6 +223,7 @@ class Heard(Understanding):
         ],
     )  # fmt: skip
     transaction: str | None = entity("Which payment does the customer talk about?", among="transactions", by="merchant")
+    paid_on: dt.date | None = date("On which day was the payment that the customer means?", prefer="past")
     stated: Decimal | None = amount("What amount does the customer say would have been right, or was really paid out?")
 
 
@@ -221,12 +236,29 @@ def case_of(state: Desk, transaction: str) -> Case | None:
 
 
 def in_focus(state: Desk, heard: Heard) -> Transaction | None:
-    """The payment named now, else the one talked about before. Of several to one merchant: a disputed, a posted, the latest."""
+    """The payment named now, else the one talked about before, else the only one of the amount or day that is said.
+
+    Of several to one merchant: the one of that amount or day, a disputed, a posted, the latest.
+    """
     picked = payment_by_id(state, state.picked)
+    if heard.transaction is None and picked is None:
+        fitting = [one for one in state.transactions if fits(one, heard)]
+        return fitting[0] if len(fitting) == 1 else None
     if heard.transaction is None or (picked is not None and picked.merchant == heard.transaction):
         return picked
     named = [one for one in state.transactions if one.merchant == heard.transaction]
-    return max(named, key=lambda one: (case_of(state, one.id) is not None, one.status is Status.POSTED, one.day), default=picked)
+    return max(named, key=lambda one: likeness(state, heard, one), default=picked)
+
+
+def likeness(state: Desk, heard: Heard, payment: Transaction) -> tuple[bool, bool, bool, dt.date]:
+    """What speaks for one of several payments to a merchant, the most telling first."""
+    return fits(payment, heard), case_of(state, payment.id) is not None, payment.status is Status.POSTED, payment.day
+
+
+def fits(payment: Transaction, heard: Heard) -> bool:
+    """Whether the amount or the day that is said is that of the payment, and neither is another's."""
+    said = ((heard.stated, payment.amount), (heard.paid_on, payment.day))
+    return any(value is not None for value, _ in said) and all(value in (None, own) for value, own in said)
 
 
 def last_day(payment: Transaction, reason: Reason | None = None) -> dt.date:
@@ -377,8 +409,14 @@ def always(state: Desk):
     """What a customer may reach from everywhere."""
     yield say("hand_over").then(hand_over).ends()
     yield say("hardship_support").then(note_support)
+    yield say("bereavement").then(note_support)
+    yield say("crisis_support").then(note_support)
+    yield say("legal_steps")
     yield say("robot")
-    if state.identified and state.card_blocked:
+    if not state.card_blocked:
+        yield start(blocking)
+        yield say("block_declined")
+    elif state.identified:
         yield say("new_card")
 
 
@@ -386,6 +424,7 @@ def waiting(state: Desk):
     """A colleague has been called; the desk only keeps company."""
     yield say("wait_for_colleague")
     yield say("hardship_support").then(note_support)
+    yield say("crisis_support").then(note_support)
     yield say("robot")
     yield say("thanks")
     yield say("goodbye")
@@ -438,8 +477,8 @@ def unidentified(state: Desk):
     else:
         yield say("identity_by_phone")
         yield say("why_identify")
-    if not state.card_blocked:
-        yield start(blocking)
+    yield say("complaint_unidentified")
+    yield say("nothing_done")
     yield say("goodbye")
 
 
@@ -456,10 +495,9 @@ def unnamed(state: Desk):
         yield say("how_disputes_work")
         yield say("time_limits")
         yield say("out_of_scope")
-    if not state.card_blocked:
-        yield start(blocking)
     if state.card_blocked or state.cases:
         yield say("thanks")
+    yield say("nothing_done")
     yield say("complaint").then(log_complaint)
     yield say("goodbye")
     yield say("abuse")
@@ -603,8 +641,6 @@ def pending(state: Desk, payment: Transaction):
     yield say("pending_not_yet", merchant=merchant, amount=payment.amount).then(look_at, payment.id)
     yield say("pending_how_long", merchant=merchant).then(look_at, payment.id)
     yield say("pending_stop", merchant=merchant).then(look_at, payment.id)
-    if not state.card_blocked:
-        yield start(blocking)
     if state.picked == payment.id:
         yield say("no_dispute", merchant=merchant, until=last_day(payment)).then(drop)
     yield say("goodbye")
@@ -637,16 +673,9 @@ def fee(state: Desk, payment: Transaction):
     yield say("goodbye")
 
 
-def unrecognised(state: Desk):
-    """The customer may say that they did not make the payment: the card is blocked before a dispute is filed."""
-    if not state.card_blocked:
-        yield start(blocking)
-
-
 def late(state: Desk, heard: Heard, payment: Transaction):
     """The time limit for a dispute is over; only fraud has longer."""
     yield say("too_late", merchant=payment.merchant, until=last_day(payment)).then(look_at, payment.id)
-    yield from unrecognised(state)
     if grounds(state, heard, payment):
         yield start(dispute)
     yield say("another_payment").then(drop)
@@ -667,7 +696,6 @@ def disputable(state: Desk, heard: Heard, payment: Transaction):
         yield say("duplicate_not_found", merchant=merchant, amount=payment.amount).then(look_at, payment.id)
     if difference(payment, heard) is None:
         yield say("ask_right_amount").then(look_at, payment.id)
-    yield from unrecognised(state)
     yield say("payment_deadline", merchant=merchant, until=last_day(payment)).then(look_at, payment.id)
     if state.picked == payment.id:
         yield say("no_dispute", merchant=merchant, until=last_day(payment)).then(drop)
