@@ -79,8 +79,9 @@ def check_locale(catalog: Catalog, locale: str) -> str:
 
 @lru_cache(maxsize=256)
 def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
-    """The responses that must be said in the exact locale and have no text in this one."""
-    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
+    """The responses that must be said in the exact locale and have no text in this one. An offer need not be said."""
+    found = (response for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
+    return tuple(response.id for response in found if not response.offer_of)
 
 
 def make_prompt_context(policy: Policy, context: TurnContext, memory: Memory) -> PromptContext:
@@ -91,7 +92,7 @@ def make_prompt_context(policy: Policy, context: TurnContext, memory: Memory) ->
         speaker=catalog.speaker,
         persona=catalog.persona,
         rules=policy.rules,
-        listing=tuple((response.id, response.when) for response in catalog.responses.values()),
+        listing=tuple((response.id, response.when) for response in catalog.responses.values() if not response.offer_of),
         background=tuple(example for response in catalog.responses.values() for example in examples(response, context.locale, catalog)),
         state=context.state.model_dump_json(),
         history=memory.history,

@@ -161,6 +161,8 @@ class OptionBuilder:
         if response is None:
             hint = closest(str(offer.response_id), self.catalog.responses) or f"add it to the catalog {self.catalog.name!r}"
             raise stopped(offer.source, f"the catalog {self.catalog.name!r} has no response {offer.response_id!r}", hint)
+        if response.offer_of:
+            raise stopped(offer.source, f"{response.id!r} is an offer; no policy yields it", f"yield {response.offer_of!r}")
         return response
 
     def _option(self, response: Response, slots: Mapping[str, Any], source: Source, effects: Any, specificity: int) -> Option:

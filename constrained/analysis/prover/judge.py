@@ -10,7 +10,7 @@ from constrained.analysis.prover.graph import EveryTurn, Graph
 from constrained.analysis.prover.machine import Failure, Picks
 from constrained.analysis.prover.properties import Event, Property, Scope, TurnView
 from constrained.errors import ConstrainedError, PropertyError
-from constrained.logic.matching import RESERVE
+from constrained.logic.matching import is_yielded
 from constrained.logic.state import State
 
 HIT, STOP = -1, -2
@@ -286,7 +286,7 @@ def _reached(graph: Graph, scope: Scope) -> Iterator[Finding]:
             for response_id, _, reason in outcome.blocked:
                 blocked.setdefault(response_id, (found.number, branch, reason))
     catalog = machine.policy.catalog
-    needed = [one.id for one in catalog.responses.values() if one.id != catalog.fallback and RESERVE not in one.tags]
+    needed = [one.id for one in catalog.responses.values() if is_yielded(catalog, one)]
     missing = [one for one in needed if one not in said and one not in scope.unreached]
     yield _dead([one for one in missing if one not in blocked])
     yield _shadowed(graph, {one: blocked[one] for one in missing if one in blocked})
