@@ -411,11 +411,13 @@ def always(state: Desk):
     yield say("hardship_support").then(note_support)
     yield say("bereavement").then(note_support)
     yield say("crisis_support").then(note_support)
+    yield say("emergency_number")
     yield say("legal_steps")
     yield say("robot")
+    yield say("moment")
+    yield say("nothing_done")
     if not state.card_blocked:
         yield start(blocking)
-        yield say("block_declined")
     elif state.identified:
         yield say("new_card")
 
@@ -425,7 +427,9 @@ def waiting(state: Desk):
     yield say("wait_for_colleague")
     yield say("hardship_support").then(note_support)
     yield say("crisis_support").then(note_support)
+    yield say("emergency_number")
     yield say("robot")
+    yield say("moment")
     yield say("thanks")
     yield say("goodbye")
     yield say("abuse")
@@ -478,7 +482,6 @@ def unidentified(state: Desk):
         yield say("identity_by_phone")
         yield say("why_identify")
     yield say("complaint_unidentified")
-    yield say("nothing_done")
     yield say("goodbye")
 
 
@@ -497,7 +500,6 @@ def unnamed(state: Desk):
         yield say("out_of_scope")
     if state.card_blocked or state.cases:
         yield say("thanks")
-    yield say("nothing_done")
     yield say("complaint").then(log_complaint)
     yield say("goodbye")
     yield say("abuse")
@@ -688,6 +690,7 @@ def disputable(state: Desk, heard: Heard, payment: Transaction):
     """The payment in view is posted and in time: what is wrong with it?"""
     merchant = payment.merchant
     yield start(dispute)
+    yield say("payment_in_view", merchant=merchant, amount=payment.amount, day=payment.day).then(look_at, payment.id)
     if payment.kind is Kind.SUBSCRIPTION:
         yield say("stop_recurring", merchant=merchant).then(stop_merchant, merchant).then(look_at, payment.id)
     elif payment.kind is Kind.PURCHASE and state.today <= delivery_day(payment):

@@ -75,7 +75,8 @@ ANYONE = {
     *("automated", "identify_first", "identity_missing", "identity_taken", "identity_by_phone", "why_identify", "not_understood"),
     *("greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "goodbye", "thanks", "robot"),
     *("block_offer", "what_blocking_means", "blocking_now", "card_blocked", "block_failed", "block_declined"),
-    *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning"),
+    *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning", "bereavement", "crisis_support"),
+    *("emergency_number", "legal_steps", "complaint_unidentified", "nothing_done", "moment", "way_out", "too_long"),
 }
 
 
