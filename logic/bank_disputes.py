@@ -175,6 +175,10 @@ class Heard(Understanding):
             "I'd rather discuss this with somebody on the phone, can anyone ring me?", "Could you kindly connect me with an adviser?",
             "I've had enough of this machine, is there no one real I can talk to", "operator", "I want to talk to the person in charge",
             "let a member of staff take over from here",
+            "get me a proper person", "can I speak to someone", "I want to talk to somebody", "let me chat with one of your staff",
+            "give me your manager", "a real person, now", "please pass me on to a colleague", "I need a person, not a program",
+            "can someone call me", "connect me to customer service", "I'd like to speak with a human being",
+            "I won't talk to a machine",
         ],
         no=[
             "they charged me twice", "my parcel never came", "are you a robot?", "somebody has used my card",
@@ -182,6 +186,9 @@ class Heard(Understanding):
             "am I talking to a computer?", "a man phoned me and asked for my code", "I already spoke to the shop and they refuse to pay",
             "the manager of the hotel promised me a refund", "I want to make a complaint", "can you block my card?",
             "I can't use the app", "nobody answers my mails to the seller",
+            "is there a person typing this?", "somebody has stolen my card", "a man from the shop told me to wait",
+            "I was talking to the merchant yesterday", "someone else used it", "the seller's staff were rude", "no, don't block it",
+            "how long does it take?", "what do you need from me?", "I don't recognise this payment",
         ],
         at_least=0.7,
     )  # fmt: skip
@@ -194,6 +201,10 @@ class Heard(Understanding):
             "I'm broke until the end of the month", "my mother passed away and I can't face any of this", "I was made redundant in spring",
             "the heating gets cut off if I don't have that money", "I can't cope any more", "I have cancer and no strength for this",
             "as a single parent on benefits I can't afford to lose 200 euros", "I don't know how to pay the bills, we are deep in debt",
+            "I have no money for food", "I'm skint and the kids are hungry", "I can't make ends meet", "we can't pay the rent",
+            "since my wife died I can't cope", "I'm very ill and can't deal with this", "I'm unemployed and every euro counts",
+            "I've got nothing left until payday", "I'm going through a divorce and have no money", "they will cut off my electricity",
+            "my dad has died and I'm at the end of my tether", "I'm in debt up to my ears",
         ],
         no=[
             "I want my money back", "the shoes are the wrong size", "they took 20 euros too much", "I cancelled that months ago",
@@ -201,6 +212,10 @@ class Heard(Understanding):
             "the cash machine gave me no money", "I paid and got nothing", "I've lost my card", "they won't give me the money back",
             "the fee is far too high", "I can't open the app", "the concert was called off because the singer was ill",
             "I want to make a complaint", "when is it credited to my account?", "the gym is too expensive, stop the payments",
+            "when do I get my money?", "they charged me double", "what came out of my case?",
+            "I want to dispute a payment of 129 euros", "see to it that they get nothing more from me", "the sofa never came",
+            "how much can I get back?", "I don't want to pay that fee", "the goods arrived broken", "I have cancelled my subscription",
+            "has the refund come in?", "the shop does not answer", "I can't find my card",
         ],
     )  # fmt: skip
     fraud: bool = question(
@@ -212,6 +227,10 @@ class Heard(Understanding):
             "I don't recognise this charge", "somebody bought a television in my name", "my wallet was stolen and now there are debits",
             "unauthorised transaction", "I fell for a fake website and typed in my card number", "that payment isn't mine, I was asleep",
             "I have never been to that shop in my life", "my card must have been cloned, I see purchases from Brazil",
+            "someone cloned my card", "I didn't make this payment", "it wasn't me", "my card has been nicked",
+            "somebody paid with my card", "I never bought that", "these are not my payments", "a thief used my card",
+            "I was tricked by a caller", "I gave a stranger my code", "a crook got my card number", "this is fraud",
+            "I don't know this shop, I have never bought anything there", "he talked me into paying",
         ],
         no=[
             "the order has not arrived", "I was charged twice for the same dinner", "the jacket is torn, I want a refund",
@@ -220,6 +239,10 @@ class Heard(Understanding):
             "the handbag is a fake", "the shop cheated me, it is not what I ordered", "the amount is wrong, they took too much",
             "I never received the parcel", "I don't understand this fee", "I've sent it back and they keep my money",
             "why is it still pending?", "when does my new card come?", "stop them from charging me again",
+            "I lost my card", "I can't find my card", "please block my card", "I was charged twice", "I sent it back and got nothing",
+            "what is this fee?", "the parcel never came", "I want to dispute the payment", "the lawnmower is broken",
+            "when do I have my money back?", "it should have been 40", "I cancelled the subscription", "no, don't block it",
+            "has anybody answered?", "they put more on my card than was agreed",
         ],
     )  # fmt: skip
     transaction: str | None = entity("Which payment does the customer talk about?", among="transactions", by="merchant")

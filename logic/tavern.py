@@ -72,9 +72,9 @@ class Quest(Enum):
 class Tavern(State):
     """The player's purse and belt, where the player is, and what is between the player and Brom.
 
-    ``asking`` is the price that Brom last named for the key, 0 before he named one. ``rumours`` counts those
-    told. ``on_counter`` is the thing that Brom last named a price for. ``grudge`` (0 to 3) is Brom's, taken on ``grudge_day``: it is over on any other day. ``brawls`` counts
-    how often the player landed in the street on that day.
+    ``asking`` is the price that Brom last named for the key, 0 before he named one, and ``on_counter`` the thing of
+    the player that he last named a price for. ``rumours`` counts those told. ``grudge`` (0 to 3) is Brom's, taken on
+    ``grudge_day``: it is over on any other day. ``brawls`` counts how often the player landed in the street on that day.
     """
 
     gold: NonNegativeInt = 60
@@ -115,6 +115,25 @@ class Heard(Understanding):
             "I'm going to beat you bloody, old man",
             "*kicks a stool at Brom and lunges*",
             "outside, now, I'll teach you with my fists",
+            "I'm going to cut your throat",
+            "I'll open your belly",
+            "I'll carve you like a roast",
+            "I'll skin you alive",
+            "I'll slit you from ear to ear",
+            "I'll strangle you with my own hands",
+            "open the till or I'll gut you",
+            "*stabs at Brom with a knife*",
+            "*kicks him in the belly*",
+            "*smashes a jug over his head*",
+            "you die tonight, innkeeper",
+            "everybody down, this is a robbery",
+            "I'll set fire to your roof",
+            "give me the key or I'll hurt you",
+            "I'll smash your skull in",
+            "one more word and you lose your teeth",
+            "*puts a blade to the barmaid's throat*",
+            "let's see how you bleed",
+            "I'll kill you",
         ],
         no=[
             "good evening, innkeeper",
@@ -137,6 +156,21 @@ class Heard(Understanding):
             "my feet are killing me after that march",
             "*leans his axe against the wall and sits down*",
             "sorry, I don't want to fight",
+            "I'll kill that thing in your cellar",
+            "*strikes at the rat*",
+            "I search behind the barrels",
+            "I surrender, put the cudgel away",
+            "can I have a room for the night?",
+            "your price is a joke",
+            "you're ugly and your beer is worse",
+            "I'd like to buy the cellar key",
+            "open the door, it's raining",
+            "let me think about it",
+            "here's the tail, the beast is dead",
+            "I want to die, and I mean me, the player",
+            "no thanks, I'll keep my sword",
+            "I'm freezing out here, Brom",
+            "what do I owe you for the broken stool?",
         ],
     )
     manners: Literal["polite", "rude"] | None = choice(
@@ -152,6 +186,14 @@ class Heard(Understanding):
             "that was delicious, my compliments to the cook",
             "if it isn't too much trouble, could you point me to the chapel?",
             "please, Brom, won't you let me in?",
+            "thank you kindly, Brom",
+            "if you please, a mug of ale",
+            "might I have a bed, sir?",
+            "many thanks, that is most kind",
+            "good day to you, sir, may I come in?",
+            "excuse me, good innkeeper",
+            "would you mind telling me the news?",
+            "I apologise, I was rude",
         ],
         rude=[
             "move it, you fat fool",
@@ -164,6 +206,18 @@ class Heard(Understanding):
             "this dump smells like a latrine",
             "fifty? choke on it, you greedy swine",
             "*snaps his fingers* you there, dog, over here",
+            "you stinking old pig",
+            "your ale tastes like piss",
+            "shut it, you ugly goat",
+            "you greedy old bastard",
+            "you worthless drunk",
+            "you flea-ridden swine",
+            "idiot",
+            "go to hell, fatty",
+            "your face makes me sick",
+            "you toothless toad",
+            "what a filthy hole, and you're the filthiest thing in it",
+            "you miserable dog",
         ],
     )
     offer: int | None = amount("How much gold does the player offer to pay Brom?")
@@ -549,6 +603,7 @@ def below(state: Tavern):
 def innkeeper(state: Tavern, heard: Heard):
     """Brom serves and trades with the calm, brawls with those who threaten him, and forgives soon."""
     yield say("real_distress")
+    yield say("moment")
     if state.place is Place.STREET:
         yield from shut_out(state, heard)
     elif state.place is Place.CELLAR:

@@ -60,7 +60,7 @@ SUPPORTED = {"stopped_merchants": ["Streamly"], "support_noted": True}
 
 EXPLORED = scope(
     starts=[*CUSTOMERS, *({**one, **COMPLAINED} for one in CUSTOMERS), *({**one, **SUPPORTED} for one in CUSTOMERS[:5])],
-    heard={"stated": ["10.00"]},
+    heard={"stated": ["10.00"], "paid_on": []},
     human=["hand_over", "wait_for_colleague"],
     within=2,  # of which one is the turn that tells what became of a filing or a block
 )

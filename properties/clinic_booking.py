@@ -49,7 +49,7 @@ QUESTIONS = ("cancel_ask", "cancel_ask_late")
 RECORD = ("book", "cancel", "add_to_waiting_list", "set_reminders", "order_refill")
 OF_THE_RECORD = {
     *(*OFFERS, *QUESTIONS, "booking_now", "booked", "booking_failed", "cancelled", "my_appointment", "no_appointment"),
-    *("which_medicine", "refill_ordered", "refill_renewal", "refill_controlled", "waiting_list", "reminders", "none_free", "left_as_is"),
+    *("which_medicine", "refill_ordered", "refill_renewal", "refill_controlled", "waiting_list", "reminders", "none_free"),
 }
 
 
