@@ -438,6 +438,7 @@ def always(state: Desk):
     yield say("legal_steps")
     yield say("robot")
     yield say("moment")
+    yield say("way_out")
     yield say("nothing_done")
     if not state.card_blocked:
         yield start(blocking)

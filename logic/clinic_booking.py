@@ -408,6 +408,7 @@ def support(state: Clinic) -> Iterator[Offer]:
     yield say("legal_notice")
     yield say("left_as_is")
     yield say("moment")
+    yield say("way_out")
 
 
 async def access(state: Clinic):

@@ -491,7 +491,7 @@ def lodging(state: Tavern, heard: Heard):
         yield say("too_poor_room", price=ROOM_PRICE)
     else:
         yield say("quote_room", price=ROOM_PRICE).then(offer_room)
-    if is_agreed and state.gold >= ROOM_PRICE:
+    if is_agreed and state.gold >= ROOM_PRICE and heard.offer in (None, ROOM_PRICE):
         yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room)
     if state.room is Room.OFFERED:
         yield say("decline_bed").then(withdraw_room)
@@ -503,7 +503,8 @@ def barter_goods(state: Tavern, heard: Heard):
     if item in WORTH:
         price = WORTH[item]
         yield say("quote_item", item=item, price=price).then(name_price, item)
-        yield say("buy_item", item=item, price=price).then(take, item).then(earn, price)
+        if heard.offer in (None, price):
+            yield say("buy_item", item=item, price=price).then(take, item).then(earn, price)
         yield say("item_price_stands", item=item, price=price).then(name_price, item)
         yield say("keep_item", item=item).then(hand_back)
     if heard.item not in WORTH and any(item in WORTH for item in state.belt):
@@ -622,6 +623,7 @@ def innkeeper(state: Tavern, heard: Heard):
         if state.room is Room.RENTED:
             yield say("goodnight").then(sleep)
         yield say("parting")
+        yield say("way_out")
         yield say("insult_back").then(resent, 1)
         if state.room is not Room.OFFERED and not state.asking and state.quest is not Quest.TOLD:
             yield say("suit_yourself")
