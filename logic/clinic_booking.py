@@ -291,9 +291,16 @@ def sign_in(state: Clinic) -> Clinic:
     return state.replace(identified=True)
 
 
-@effect(requires=lambda state, given: state.identified)
-def record_consent(state: Clinic, given: bool) -> Clinic:
-    return state.replace(consent="given" if given else "refused")
+@effect(requires=lambda state: state.identified)
+def record_consent(state: Clinic) -> Clinic:
+    """The patient lets the desk read the record."""
+    return state.replace(consent="given")
+
+
+@effect(requires=lambda state: state.identified, risk="low")
+def record_refusal(state: Clinic) -> Clinic:
+    """The record stays closed; the patient is asked again at the next request that needs it."""
+    return state.replace(consent="refused")
 
 
 @effect(requires=lambda state, time_id: state.is_open and find(state.free_times, time_id))
@@ -422,9 +429,9 @@ async def access(state: Clinic):
         return
     others = (person(state), say("privacy"), say("bot"), say("medical_advice", number=EMERGENCY_NUMBER))
     if await confirm("consent_ask", asides=others, alone=True):
-        await tell("consent_given").then(record_consent, True)
+        await tell("consent_given").then(record_consent)
     else:
-        await tell("consent_refused").then(record_consent, False)
+        await tell("consent_refused").then(record_refusal)
 
 
 def for_visitor(state: Clinic) -> Iterator[Offer]:

@@ -512,7 +512,7 @@ def barter_goods(state: Tavern, heard: Heard):
 
 
 def key_trade(state: Tavern, heard: Heard):
-    """The cellar key: quoted to those who know of the trouble, sold to any fair offer."""
+    """The cellar key: quoted to whoever asks, sold to any fair offer."""
     offer = key_offer(state, heard)
     price = state.asking or KEY_PRICE
     if Item.CELLAR_KEY in state.belt:
@@ -523,7 +523,7 @@ def key_trade(state: Tavern, heard: Heard):
     elif offer is not None or state.asking:
         yield from key_sale(state, price)
         yield say("refuse_haggle", price=price)
-    elif state.quest is not Quest.UNKNOWN:
+    else:
         yield say("quote_key", price=price).then(ask_price, price)
     if state.asking and Item.CELLAR_KEY not in state.belt:
         yield say("decline_key")
