@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ from constrained.understanding.hearing import (
     checked_readings,
     entity_fields,
     extraction_fields,
+    protected_fields,
     understand,
 )
 from constrained.verify import verify
@@ -211,22 +212,13 @@ class Dialogue:
         heard_type = self.policy.heard_type
         if heard_type is None:
             return None, (), False
-        procedures, asked = self.policy.procedures, tuple[AskedQuestion, ...]()
-        fields = procedures.listened_fields(self._memory) if procedures.definitions else None
+        procedures, protected = self.policy.procedures, protected_fields(heard_type)
+        fields = procedures.listened_fields(self._memory) | protected if procedures.definitions else None
         if self.engine is None:
-            fields = entity_fields(heard_type, fields)  # what is heard without a model
+            fields = entity_fields(heard_type, fields) | protected  # what is heard without a model
+        asked = self._ask(heard_type, context, protected) if protected else ()  # before the engine has a say: also in a late turn
         try:
-            readings = self._read(heard_type, context)
-            asked = ask(
-                heard_type,
-                context.state,
-                context.message,
-                today=context.host_today,
-                locale=context.locale,
-                readings=readings,
-                fields=fields,
-                is_scripted=getattr(self.engine, "is_scripted", False),
-            )
+            asked = self._ask(heard_type, context, fields, self._read(heard_type, context))
             if self.engine is None:
                 return *understand(heard_type, [one for one in asked if one.answer], []), False
             choices = [one.choice for one in asked if one.answer is None]
@@ -234,6 +226,26 @@ class Dialogue:
         except DeadlineError:
             return *understand(heard_type, [one for one in asked if one.answer], []), True
         return *understand(heard_type, asked, answers), False
+
+    def _ask(
+        self,
+        heard_type: type[Understanding],
+        context: TurnContext,
+        fields: Collection[str] | None,
+        readings: Mapping[str, str] | None = None,
+    ) -> tuple[AskedQuestion, ...]:
+        """The questions to this message about these fields, or about all of them."""
+        return ask(
+            heard_type,
+            context.state,
+            context.message,
+            today=context.host_today,
+            locale=context.locale,
+            readings=readings,
+            fields=fields,
+            is_scripted=getattr(self.engine, "is_scripted", False),
+            has_vectors=self.engine is not None,
+        )
 
     def _read(self, heard_type: type[Understanding], context: TurnContext) -> dict[str, str]:
         """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
