@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, date, entity, question
+from constrained.hear import Protected, amount, date, entity, protected, question
 from constrained.logic.options import Offer
 from constrained.obligations import at_start, before, before_commitment, once
 from constrained.steps import ask, choose, confirm, perform, start, tell
@@ -165,59 +165,78 @@ class Desk(State):
 class Heard(Understanding):
     """What the desk listens for in every message; all else is left to the choice among the allowed answers."""
 
-    wants_human: bool = question(
-        "Does the customer ask to be put through to a human member of staff?",
-        yes=[
+    self_harm: Protected = protected(
+        "self_harm",
+        unlike=[
+            "this fee is killing me", "I want to end my subscription", "please end this chat", "I want it to stop, block the merchant",
+            "I'm dying to get my money back", "I'd rather not go on with the dispute",
+        ],
+    )  # fmt: skip
+    emergency: Protected = protected(
+        "emergency",
+        more=[
+            "somebody is breaking into my house right now", "a man with a knife wants my card",
+        ],
+        unlike=[
+            "please block my card at once, it is urgent", "my card was stolen", "someone took my wallet",
+            "one moment, I am looking for my statement", "do nothing, my wife has sorted it out",
+            "the parcel was smashed when it came", "my phone is broken", "this is an emergency, I need my money",
+        ],
+    )  # fmt: skip
+    wants_human: Protected = protected(
+        "human",
+        more=[
             "I want to speak to a human", "can I talk to a real person please", "put me through to someone who works there",
             "get me an agent", "no more bot, give me a colleague", "is there anybody I could speak with instead of this chat?",
-            "let me talk to your manager",
-            "human please", "transfer me to one of your employees",
+            "let me talk to your manager", "human please", "transfer me to one of your employees",
             "I'd rather discuss this with somebody on the phone, can anyone ring me?", "Could you kindly connect me with an adviser?",
-            "I've had enough of this machine, is there no one real I can talk to", "operator", "I want to talk to the person in charge",
-            "let a member of staff take over from here",
-            "get me a proper person", "can I speak to someone", "I want to talk to somebody", "let me chat with one of your staff",
-            "give me your manager", "a real person, now", "please pass me on to a colleague", "I need a person, not a program",
-            "can someone call me", "connect me to customer service", "I'd like to speak with a human being",
-            "I won't talk to a machine",
+            "I've had enough of this machine, is there no one real I can talk to", "operator",
+            "I want to talk to the person in charge", "let a member of staff take over from here", "get me a proper person",
+            "can I speak to someone", "I want to talk to somebody", "let me chat with one of your staff", "give me your manager",
+            "a real person, now", "please pass me on to a colleague", "I need a person, not a program", "can someone call me",
+            "connect me to customer service", "I'd like to speak with a human being", "I won't talk to a machine",
         ],
-        no=[
+        unlike=[
             "they charged me twice", "my parcel never came", "are you a robot?", "somebody has used my card",
             "when do I get my money back?", "yes, go ahead", "thank you very much", "how do I prove who I am?",
-            "am I talking to a computer?", "a man phoned me and asked for my code", "I already spoke to the shop and they refuse to pay",
-            "the manager of the hotel promised me a refund", "I want to make a complaint", "can you block my card?",
-            "I can't use the app", "nobody answers my mails to the seller",
+            "am I talking to a computer?", "a man phoned me and asked for my code",
+            "I already spoke to the shop and they refuse to pay", "the manager of the hotel promised me a refund",
+            "I want to make a complaint", "can you block my card?", "I can't use the app", "nobody answers my mails to the seller",
             "is there a person typing this?", "somebody has stolen my card", "a man from the shop told me to wait",
             "I was talking to the merchant yesterday", "someone else used it", "the seller's staff were rude", "no, don't block it",
             "how long does it take?", "what do you need from me?", "I don't recognise this payment",
         ],
-        at_least=0.7,
     )  # fmt: skip
-    hardship: bool = question(
-        "Does the customer say that they are short of money, ill, bereaved or cannot cope?",
-        yes=[
+    hardship: Protected = protected(
+        "hardship",
+        more=[
             "I can't pay my rent this month", "I lost my job and have nothing left", "now I can't buy food for the kids",
             "my husband died and it is all too much for me", "I'm in hospital and can't deal with this",
-            "we are living on our overdraft", "this has left me with no money until payday",
-            "I'm broke until the end of the month", "my mother passed away and I can't face any of this", "I was made redundant in spring",
+            "we are living on our overdraft", "this has left me with no money until payday", "I'm broke until the end of the month",
+            "my mother passed away and I can't face any of this", "I was made redundant in spring",
             "the heating gets cut off if I don't have that money", "I can't cope any more", "I have cancer and no strength for this",
-            "as a single parent on benefits I can't afford to lose 200 euros", "I don't know how to pay the bills, we are deep in debt",
-            "I have no money for food", "I'm skint and the kids are hungry", "I can't make ends meet", "we can't pay the rent",
-            "since my wife died I can't cope", "I'm very ill and can't deal with this", "I'm unemployed and every euro counts",
-            "I've got nothing left until payday", "I'm going through a divorce and have no money", "they will cut off my electricity",
+            "as a single parent on benefits I can't afford to lose 200 euros",
+            "I don't know how to pay the bills, we are deep in debt", "I have no money for food", "I'm skint and the kids are hungry",
+            "I can't make ends meet", "we can't pay the rent", "since my wife died I can't cope",
+            "I'm very ill and can't deal with this", "I'm unemployed and every euro counts", "I've got nothing left until payday",
+            "I'm going through a divorce and have no money", "they will cut off my electricity",
             "my dad has died and I'm at the end of my tether", "I'm in debt up to my ears",
         ],
-        no=[
+        unlike=[
             "I want my money back", "the shoes are the wrong size", "they took 20 euros too much", "I cancelled that months ago",
-            "please block my card", "how long does a dispute take?", "yes please", "good morning",
-            "the cash machine gave me no money", "I paid and got nothing", "I've lost my card", "they won't give me the money back",
-            "the fee is far too high", "I can't open the app", "the concert was called off because the singer was ill",
-            "I want to make a complaint", "when is it credited to my account?", "the gym is too expensive, stop the payments",
-            "when do I get my money?", "they charged me double", "what came out of my case?",
-            "I want to dispute a payment of 129 euros", "see to it that they get nothing more from me", "the sofa never came",
-            "how much can I get back?", "I don't want to pay that fee", "the goods arrived broken", "I have cancelled my subscription",
-            "has the refund come in?", "the shop does not answer", "I can't find my card",
+            "please block my card", "how long does a dispute take?", "yes please", "good morning", "the cash machine gave me no money",
+            "I paid and got nothing", "I've lost my card", "they won't give me the money back", "the fee is far too high",
+            "I can't open the app", "the concert was called off because the singer was ill", "I want to make a complaint",
+            "when is it credited to my account?", "the gym is too expensive, stop the payments", "when do I get my money?",
+            "they charged me double", "what came out of my case?", "I want to dispute a payment of 129 euros",
+            "see to it that they get nothing more from me", "the sofa never came", "how much can I get back?",
+            "I don't want to pay that fee", "the goods arrived broken", "I have cancelled my subscription", "has the refund come in?",
+            "the shop does not answer", "I can't find my card", "I'm not happy about one of the debits", "you incompetent clowns",
+            "please do nothing, it has been sorted out",
         ],
     )  # fmt: skip
+    bereavement: Protected = protected("bereavement")
+    legal_threat: Protected = protected("legal_threat")
     fraud: bool = question(
         "Does the customer say that somebody else used their card or that they did not make a payment?",
         yes=[
@@ -756,10 +775,23 @@ def about(state: Desk, heard: Heard, payment: Transaction):
     ),
 )
 def disputes_desk(state: Desk, heard: Heard):
-    """First a human for those who ask, then identity, then the payment in view; a procedure that runs goes before all."""
+    """First who is in danger, mourns or wants a human, then identity and the payment in view; a running procedure goes before the last two."""
+    if heard.self_harm:
+        yield only("crisis_support").then(note_support)
+        return
+    if heard.emergency:
+        yield only("emergency_number")
+        return
     yield from notices(state, heard)
     if state.with_colleague:
         yield from waiting(state)
+        return
+    if heard.legal_threat:
+        yield only("legal_steps")
+        return
+    if heard.bereavement:
+        yield only("bereavement").then(note_support)
+        yield only("hardship_support").then(note_support)
         return
     if heard.wants_human:
         yield only("hand_over").then(hand_over).ends()

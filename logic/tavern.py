@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, choice, entity, question
+from constrained.hear import Protected, amount, choice, entity, protected, question
 from constrained.steps import ask, perform, start, tell
 
 SUPPER_PRICE = 3  # gold, for an ale and for a bowl of stew
@@ -98,6 +98,19 @@ class Tavern(State):
 
 
 class Heard(Understanding):
+    self_harm: Protected = protected(
+        "self_harm",
+        more=[
+            "out of character, I want to die", "this is not the game, I'm thinking of killing myself",
+        ],
+        unlike=[
+            "what sort of life did you lead before this", "I'll kill the rat", "I'm dying of thirst",
+            "kill me with your stew, will you", "my feet are killing me", "I could murder a pint",
+            "I can hardly keep my eyes open, off to bed", "I'll cut its tail off", "that stew will be the death of me",
+            "I'm going down into the cellar, if I die, tell my mother", "let me jump down the stairs", "I stab the beast",
+            "I want to end this quest", "*falls on his knees* I surrender", "I'd rather die than pay fifty for a key",
+        ],
+    )  # fmt: skip
     threat: bool = question(
         "Does the player threaten or attack somebody here?",
         yes=[
@@ -603,6 +616,9 @@ def below(state: Tavern):
 @policy("tavern")
 def innkeeper(state: Tavern, heard: Heard):
     """Brom serves and trades with the calm, brawls with those who threaten him, and forgives soon."""
+    if heard.self_harm:
+        yield only("real_distress")
+        return
     yield say("real_distress")
     yield say("moment")
     if state.place is Place.STREET:

@@ -24,6 +24,8 @@ SLEEP = {**GOOD, "id": "zolpidem", "controlled": True}
 OPEN = {**DIARY, "identified": True, "consent": "given"}
 TOPICS = ("welcome", "visit", "appointments", "medicines")
 
+PROTECTED = ("emergency", "crisis", "wants_human", "bereavement", "legal_threat")
+
 EXPLORED = scope(
     starts=[
         *({**DIARY, "topic": one} for one in TOPICS),
@@ -38,7 +40,7 @@ EXPLORED = scope(
         {**OPEN, "free_times": [DIARY["free_times"][0], AFTERNOON]},
         *({**OPEN, "appointments": [], "free_times": [], "prescriptions": list(some)} for some in ([GOOD], [GOOD, SPENT], [LATE, SLEEP])),
     ],
-    heard={"day": ["2026-03-06"]},
+    heard={"day": ["2026-03-06"], **{one: ["yes"] for one in PROTECTED}},
     human=["human", "hand_over", "route_emergency"],
     within=2,  # of which one is the turn that tells what became of a booking
 )
