@@ -236,7 +236,7 @@ class Heard(Understanding):
         ],
     )  # fmt: skip
     bereavement: Protected = protected("bereavement")
-    legal_threat: Protected = protected("legal_threat")
+    legal_threat: Protected = protected("legal_threat", unlike=["please send the dispute off", "I want to dispute it", "file a dispute"])
     fraud: bool = question(
         "Does the customer say that somebody else used their card or that they did not make a payment?",
         yes=[
@@ -775,7 +775,7 @@ def about(state: Desk, heard: Heard, payment: Transaction):
     ),
 )
 def disputes_desk(state: Desk, heard: Heard):
-    """First who is in danger, mourns or wants a human, then identity and the payment in view; a running procedure goes before the last two."""
+    """First danger, mourning and the wish for a human; then what runs; then identity and the payment in view."""
     if heard.self_harm:
         yield only("crisis_support").then(note_support)
         return
