@@ -413,7 +413,7 @@ def brawling(state: Tavern):
     yield say("throw_out").then(throw_out)
     yield say("stand_down").then(put_cudgel_away)
     yield say("quote_damages", price=DAMAGES)
-    yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace)
+    yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace).on_yes_to("quote_damages")
 
 
 def shut_out(state: Tavern, heard: Heard):
@@ -421,7 +421,7 @@ def shut_out(state: Tavern, heard: Heard):
     if state.is_cross:
         yield say("door_shut").then(cool_down, calming(heard))
         yield say("quote_damages", price=DAMAGES)
-        yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace)
+        yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace).on_yes_to("quote_damages")
         if state.brawls <= 1 and not heard.threat:
             yield say("forgive").then(make_peace)
     elif not heard.threat:
@@ -505,7 +505,7 @@ def lodging(state: Tavern, heard: Heard):
     else:
         yield say("quote_room", price=ROOM_PRICE).then(offer_room)
     if is_agreed and state.gold >= ROOM_PRICE and heard.offer in (None, ROOM_PRICE):
-        yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room)
+        yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room).on_yes_to("quote_room")
     if state.room is Room.OFFERED:
         yield say("decline_bed").then(withdraw_room)
 
@@ -517,7 +517,7 @@ def barter_goods(state: Tavern, heard: Heard):
         price = WORTH[item]
         yield say("quote_item", item=item, price=price).then(name_price, item)
         if heard.offer in (None, price):
-            yield say("buy_item", item=item, price=price).then(take, item).then(earn, price)
+            yield say("buy_item", item=item, price=price).then(take, item).then(earn, price).on_yes_to("quote_item", "item_price_stands")
         yield say("item_price_stands", item=item, price=price).then(name_price, item)
         yield say("keep_item", item=item).then(hand_back)
     if heard.item not in WORTH and any(item in WORTH for item in state.belt):
@@ -558,7 +558,7 @@ def haggling(state: Tavern, heard: Heard, offer: int, price: int):
 def key_sale(state: Tavern, price: int):
     """The key for gold, to those who have it."""
     if state.gold >= price:
-        yield say("sell_key", price=price).then(pay, price).then(give, Item.CELLAR_KEY)
+        yield say("sell_key", price=price).then(pay, price).then(give, Item.CELLAR_KEY).on_yes_to("quote_key", "barter", "refuse_haggle")
     else:
         yield say("too_poor_key", price=price, gold=state.gold)
 
@@ -569,7 +569,7 @@ def trouble_below(state: Tavern):
         yield say("cellar_noise").then(hint_quest)
     elif state.quest is Quest.TOLD:
         yield say("quest_reward", reward=REWARD)
-        yield say("accept_quest", reward=REWARD).then(start_quest)
+        yield say("accept_quest", reward=REWARD).then(start_quest).on_yes_to("cellar_noise", "quest_reward")
         yield say("decline_quest")
     elif state.quest is Quest.TAKEN:
         yield from hunt(state)

@@ -23,9 +23,10 @@ from constrained.catalog.response import Catalog
 from constrained.dialogue.context import TurnContext, check_locale, clean_message, make_candidate, make_prompt_context
 from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
+from constrained.engines import loading
 from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, Told, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, StateError
-from constrained.logic.acts import ACT_THRESHOLD, Evidence, choose_late, choose_option, open_question
+from constrained.logic.acts import ACT_THRESHOLD, choose_late, choose_option, evidence_of
 from constrained.logic.allow import TurnOptions, likeliest, most_salient, rest_of, run, with_events, with_outcomes
 from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, Option, compose
@@ -311,8 +312,8 @@ class Dialogue:
         """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""
         if isinstance(self.engine, Told) and self.engine.is_told:
             return self._as_told(options, answer)
-        question = open_question(self.policy, self._memory, context.locale) if any(option.answer for option in options) else ""
-        evidence = Evidence(context.message, context.locale, question, self.act_threshold)
+        message, locale, judge = context.message, context.locale, loading.load_answer_judge
+        evidence = evidence_of(self.policy, self._memory, options, message, locale, self.act_threshold, judge)
         ruling = choose_option(options, answer.probabilities, fallback=self.catalog.fallback, threshold=self.threshold, evidence=evidence)
         return Decision(
             options,
@@ -440,9 +441,7 @@ def _policy(policy: Policy | str) -> Policy:
 def _engine(model: str | Path | None) -> Engine | None:
     if model is None:
         return None
-    from constrained.engines.loading import load_engine
-
-    return load_engine(model)
+    return loading.load_engine(model)
 
 
 @contextmanager

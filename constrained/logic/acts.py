@@ -8,19 +8,19 @@ record replays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from constrained.catalog.render import resolve_locale
-from constrained.errors import ApprovalError
+from constrained.catalog.render import render, resolve_locale
+from constrained.errors import ApprovalError, SlotError
 from constrained.logic.allow import intent_of, intent_shares, likeliest, most_salient, rest_of
 from constrained.logic.effects import risk_of
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
-from constrained.understanding.answers import JUDGE, AnswerMeaning, read_answer
+from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
@@ -41,14 +41,23 @@ class Evidence:
     """What a turn gives to judge an act by.
 
     Attributes:
-        message: cleaned. locale: BCP 47. question: the text of the open question; empty where none is open.
+        message: cleaned. locale: BCP 47. question: the open question as it was said; empty where none is open.
         act_threshold: the least probability of an act that answers no question.
+        values: those that the question shows. judge: of answers that the phrases leave open; None where there is none.
+        asked: ids of what was said last, and of the step that waits: what an option may agree to.
     """
 
     message: str
     locale: str
     question: str = ""
     act_threshold: float = ACT_THRESHOLD
+    values: tuple[object, ...] = ()
+    judge: AnswerJudge | None = None
+    asked: frozenset[str] = frozenset()
+
+    def agrees(self, option: Option) -> bool:
+        """Whether a yes to what was asked chooses the option."""
+        return not self.asked.isdisjoint(option.agrees_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +110,11 @@ def choose_option(
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
-    answer = ruled[0] if ruled else read_open_answer(options, evidence)
+    reading = None if ruled else read_open_answer(options, evidence)
+    answer = ruled[0] if ruled else reading.meaning if reading is not None else None
     withheld = ruled[1] if ruled else _reasons(options, probabilities, rest, answer, evidence)
     plain = rest if rest is not None and best is not rest and probability < threshold else best
-    answers = [index for index, option in enumerate(options) if answer in ("yes", "no") and option.answer == answer and not withheld[index]]
+    answers = [index for index, option in enumerate(options) if not withheld[index] and _is_answered(option, answer, evidence)]
     eligible = answers or [index for index, reason in enumerate(withheld) if not reason]
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [index for index, reason in enumerate(withheld) if reason.startswith(_UNSURE)]
@@ -122,24 +132,73 @@ def choose_option(
     place = next(index for index, option in enumerate(options) if option is best)
     if withheld[place] and chosen is not best:
         why = f"{best.id} has {probability:.0%} and is an act: {withheld[place]}; {why}"
-    return Ruling(chosen, best, probability, abstained, withheld, answer, JUDGE, chosen is not plain, evidence.act_threshold, why)
+    judge = reading.judge if reading is not None else JUDGE
+    return Ruling(chosen, best, probability, abstained, withheld, answer, judge, chosen is not plain, evidence.act_threshold, why)
 
 
-def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerMeaning | None:
+def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerReading | None:
     """The message as the answer to the open question; None where no option answers one."""
-    if not any(option.answer for option in options):
+    if not any(option.answer or evidence.agrees(option) for option in options):
         return None
-    return read_answer(evidence.message, evidence.locale, evidence.question)
+    agreeing = [option for option in options if not option.answer and evidence.agrees(option)]
+    return judge_answer(
+        evidence.message,
+        evidence.locale,
+        evidence.question,
+        evidence.values,
+        evidence.judge,
+        is_proposal=any(option.running is None for option in agreeing),
+        awaits_done=any(option.running is not None for option in agreeing),
+    )
+
+
+def evidence_of(
+    policy: Policy,
+    memory: Memory,
+    options: Sequence[Option],
+    message: str,
+    locale: str,
+    act_threshold: float = ACT_THRESHOLD,
+    judge: Callable[[], AnswerJudge | None] = lambda: None,
+) -> Evidence:
+    """What a turn gives to judge acts by. ``judge`` is called where an option is the answer to something."""
+    position = policy.serving(memory).procedures.position(memory)
+    asked = frozenset(
+        (*(one for one, number in memory.said.items() if number == memory.number), *((position.response_id,) if position else ()))
+    )
+    plain = Evidence(message, locale, act_threshold=act_threshold, asked=asked)
+    if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
+        return replace(plain, question=open_question(policy, memory, locale), values=open_values(policy, memory), judge=judge())
+    agreed = next(filter(plain.agrees, options), None)
+    if agreed is None:
+        return plain
+    response = policy.catalog.responses.get(next(one for one in agreed.agrees_to if one in asked))
+    spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
+    question = f"{response.texts[spoken].source}\n{agreed.response.when}" if response is not None and spoken is not None else ""
+    return replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
 
 
 def open_question(policy: Policy, memory: Memory, locale: str) -> str:
-    """The text, with its slots open, of the question at which a procedure waits; empty where none does."""
+    """The question at which a procedure waits, as it is said, and on a line of its own what it answers; empty where none waits.
+
+    Values that cannot be said stay open slots.
+    """
     position = policy.serving(memory).procedures.position(memory)
     response = policy.catalog.responses.get(position.response_id) if position is not None else None
-    if response is None:
+    spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
+    if position is None or response is None or spoken is None:
         return ""
-    spoken = resolve_locale(response, locale, policy.catalog.locale)
-    return response.texts[spoken].source if spoken is not None else ""
+    try:
+        text = render(response, position.slots, spoken)
+    except SlotError:
+        text = response.texts[spoken].source
+    return f"{' '.join(text.split())}\n{response.when}"
+
+
+def open_values(policy: Policy, memory: Memory) -> tuple[object, ...]:
+    """The values that the open question shows; none where none is open."""
+    position = policy.serving(memory).procedures.position(memory)
+    return tuple(position.slots.values()) if position is not None else ()
 
 
 def choose_late(options: Sequence[Option], fallback: str, said: Any) -> Option:
@@ -150,6 +209,11 @@ def choose_late(options: Sequence[Option], fallback: str, said: Any) -> Option:
         return rest
     harmless = [option for option in options if not option.effects]
     return most_salient(harmless or options, said)
+
+
+def _is_answered(option: Option, answer: AnswerMeaning | None, evidence: Evidence) -> bool:
+    """Whether the message is the answer that the option is."""
+    return (answer in ("yes", "no") and option.answer == answer) or (answer == "yes" and not option.answer and evidence.agrees(option))
 
 
 def _reasons(
@@ -165,6 +229,8 @@ def _reasons(
 
 def _why_not(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> str:
     """Why the message is not enough for an act; empty where it is. No words of the message: it may be sealed."""
+    if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
+        return "" if answer == "yes" else "the message is a clear no"
     stance = "" if option.answer and option.answer == answer else stance_of(evidence.message, evidence.locale)
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:

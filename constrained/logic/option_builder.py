@@ -7,7 +7,7 @@ An obligation of the turn that may not be said stops the turn.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from threading import Lock
 from typing import Any, Protocol
@@ -117,7 +117,8 @@ class OptionBuilder:
         if offer.kind == "must":
             locale, text = self._rendered(response, offer.slots, offer.source)
             return Obligation(response, offer.slots, text, locale, offer.source, offer.is_after)
-        return self._option(response, offer.slots, offer.source, offer.effects, self._n_conditions(offer.source))
+        option = self._option(response, offer.slots, offer.source, offer.effects, self._n_conditions(offer.source))
+        return replace(option, agrees_to=offer.agrees_to) if offer.agrees_to else option
 
     def _of_procedure(self, offer: Offer, move: ProcedureMove, unsayable: str, state: State) -> Outcome:
         """What a procedure says as one option: its first response, and with it those that follow in the same turn."""
@@ -228,7 +229,7 @@ def with_obligations(option: Option, obligations: tuple[Obligation, ...], move: 
     after = option if move is None else move
     return Option(
         option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
-        obligations, after.running, after.is_no_match, after.is_assumed, after.answer,
+        obligations, after.running, after.is_no_match, after.is_assumed, after.answer, after.agrees_to or option.agrees_to,
     )  # fmt: skip
 
 

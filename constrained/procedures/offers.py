@@ -113,7 +113,8 @@ class ProcedureOfferBuilder:
         if is_answered:
             found.moves += self._moved(step, HEARD, weight=ANSWERED, means=_meaning_heard(step, run, self.heard))
         for label, _ in step.among:
-            found.moves += self._moved(step, PICKED + label, is_assumed=True, means=label.casefold())
+            agrees_to = (step.id,) if step.kind == "ask" and len(step.among) == 1 else ()
+            found.moves += self._moved(step, PICKED + label, is_assumed=True, means=label.casefold(), agrees_to=agrees_to)
         found.moves += [self._interrupting(offer, found.question) for offer in step.asides]
         found.no_match.append(self._given_up(step) if is_last else self._missed(step))
         return found
@@ -140,7 +141,9 @@ class ProcedureOfferBuilder:
         move = ProcedureMove(weight=ASKED if definition.name == self.procedures.main else 0)
         return self._forked(go_on, self.frames, move)
 
-    def _moved(self, step: Step, answer: str, *, is_assumed: bool = False, weight: int = 0, means: str = "") -> list[Offer]:
+    def _moved(
+        self, step: Step, answer: str, *, is_assumed: bool = False, weight: int = 0, means: str = "", agrees_to: tuple[str, ...] = ()
+    ) -> list[Offer]:
         """Its next words after an answer. ``means``: a label; those that read yes or no are the answer to a question."""
 
         def go_on(picks: tuple[str, ...]) -> tuple[Utterance, Frame]:
@@ -149,9 +152,9 @@ class ProcedureOfferBuilder:
             COROUTINES.keep(frame, run)
             return utterance, frame
 
-        return self._forked(
-            go_on, self.frames[:-1], ProcedureMove(is_assumed=is_assumed, weight=weight, answer=means if means in ("yes", "no") else "")
-        )
+        means = means if means in ("yes", "no") else ""
+        move = ProcedureMove(is_assumed=is_assumed, weight=weight, answer=means, agrees_to=() if means else agrees_to)
+        return self._forked(go_on, self.frames[:-1], move)
 
     def _forked(self, go_on: GoOn, under: tuple[Frame, ...], move: ProcedureMove, picks: tuple[str, ...] = ()) -> list[Offer]:
         """The offer of one way to go on; of several where something is to be chosen first."""

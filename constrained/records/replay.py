@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
-from constrained.logic.acts import ACT_THRESHOLD, Evidence, Ruling, choose_late, choose_option, open_question
+from constrained.logic.acts import ACT_THRESHOLD, Ruling, choose_late, choose_option, evidence_of
 from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
@@ -177,7 +177,7 @@ def ruled_then(policy: Policy, record: Record, options: Sequence[Option], probab
         probabilities,
         fallback=policy.catalog.fallback,
         threshold=threshold,
-        evidence=Evidence(record.message, record.locale, open_question(policy, memory, record.locale), act_threshold),
+        evidence=evidence_of(policy, memory, options, record.message, record.locale, act_threshold),
         ruled=ruled if is_other_judge and len(record.options) == len(options) else None,
     )
 

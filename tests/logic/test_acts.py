@@ -16,7 +16,7 @@ from constrained.dialogue.context import clean_message
 from constrained.errors import DeadlineError, PolicyError
 from constrained.records.replay import replay
 from constrained.testing import RandomEngine, ScriptedEngine
-from constrained.understanding.answer_phrases import PHRASES
+from constrained.understanding.answer_phrases import LANGUAGES, phrases_of
 from constrained.understanding.answers import read_answer
 from tests.logic.claims_desk import claims_desk
 from tests.logic.packs import make
@@ -164,7 +164,7 @@ words = st.sampled_from(
 messages = st.one_of(
     st.text(max_size=40),
     st.lists(words, max_size=7).map(" ".join),
-    st.sampled_from([" ".join(one.split()) for locale in PHRASES for one in PHRASES[locale].neither.split("|")]),
+    st.sampled_from([" ".join(one.split()) for locale in LANGUAGES for one in phrases_of(locale).neither]),
 )
 
 
