@@ -1,13 +1,15 @@
 """The second judge: fitted heads over sentence vectors, read on the whole message and on every sentence and clause.
 
-One logistic head a trigger on the vector of a text and its letters. The weights ship with the library, because fitting them at load
-would cost seconds: ``heads.en.json`` for the English encoder, ``heads.other.json`` for the multilingual one. ``tools/fit_protected.py``
-makes them of the train parts of ``data`` and chooses the thresholds; a test compares what they were made of with what is there.
+A support vector machine a trigger, on the vector of a text and its letters. They ship fitted, because to read and fit thousands of texts
+at load would cost seconds: ``heads.en.*`` for the English encoder, ``heads.other.*`` for the multilingual one, with vectors in place of
+texts. ``tools/fit_protected.py`` makes them of the train parts of ``data`` and chooses the thresholds; a test compares what they were
+made of with what is there.
+
+Source: Cortes and Vapnik, Support-Vector Networks, Machine Learning 1995.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -33,6 +35,9 @@ WINDOW, STEP = 16, 8
 SHORTEST = 2  # words of a clause that is read by itself
 NEAR, ALIKE = 0.66, 0.8  # cosine to an author's own message from which the trigger is likely, and is there
 STEEPNESS = 12.0  # logits for a cosine of 1
+SHARPNESS = 4.0  # logits for a score of 1
+GAMMA = 1.0  # of the kernel; with LETTERS chosen on dev
+PACKING = 400.0  # what a component of a feature is multiplied by in the file; the largest are about 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +50,37 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heads:
-    """Fitted weights of all triggers.
+    """Support vector machines of all triggers over one set of texts, with a Gaussian kernel.
 
     Attributes:
-        weights: [feature, trigger]. bias: [trigger]. likely, yes: [trigger] the logits from which a trigger is heard so.
+        texts: [row, feature] what they were fitted to. weights: [row, trigger]. bias: [trigger].
+        likely, yes: [trigger] the scores from which a trigger is heard so.
         made_of: hash of the messages and the encoder that they were fitted with.
     """
 
+    texts: NDArray[np.float32]
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     likely: NDArray[np.float32]
     yes: NDArray[np.float32]
     made_of: str
 
-    def logits(self, features: Vectors) -> NDArray[np.float32]:
-        """[piece, trigger]"""
-        return np.asarray(features @ self.weights + self.bias, dtype=np.float32)
+    def scores(self, features: Vectors) -> NDArray[np.float32]:
+        """[piece, trigger]; 0 lies midway between what is meant and what is not."""
+        return np.asarray(kernel(features, self.texts) @ self.weights + self.bias, dtype=np.float32)
+
+
+def kernel(features: Vectors, texts: Vectors) -> NDArray[np.float32]:
+    """[piece, row] exp(-GAMMA d^2), of the distance d of two features."""
+    squares = (features**2).sum(1)[:, None] + (texts**2).sum(1) - 2 * features @ texts.T
+    return np.asarray(np.exp(-GAMMA * np.maximum(squares, 0)), dtype=np.float32)
 
 
 def read(trigger: str, message: str, locale: str, more: tuple[str, ...] = (), unlike: tuple[str, ...] = ()) -> Reading:
     """How far a message says a trigger, by its most telling piece."""
     heads, at = load_heads(kind_of(locale)), tuple(TRIGGERS).index(trigger)
-    best = message_logits(message, locale)[at]
-    yes, likely = best - float(heads.yes[at]), best - float(heads.likely[at])
+    best = message_scores(message, locale)[at]
+    yes, likely = SHARPNESS * (best - float(heads.yes[at])), SHARPNESS * (best - float(heads.likely[at]))
     if more or unlike:
         vectors = _vectors(pieces_of(mended(message, locale)), locale)
         near = float((vectors @ _vectors(more, locale).T).max()) if more else -1.0
@@ -79,10 +92,10 @@ def read(trigger: str, message: str, locale: str, more: tuple[str, ...] = (), un
 
 
 @lru_cache(maxsize=256)
-def message_logits(message: str, locale: str) -> tuple[float, ...]:
-    """[trigger] the logit of the piece of a message that speaks most for it."""
+def message_scores(message: str, locale: str) -> tuple[float, ...]:
+    """[trigger] the score of the piece of a message that speaks most for it."""
     pieces = pieces_of(mended(message, locale))
-    found = load_heads(kind_of(locale)).logits(features_of(pieces, _vectors(pieces, locale)))
+    found = load_heads(kind_of(locale)).scores(features_of(pieces, _vectors(pieces, locale)))
     return tuple(float(one) for one in found.max(0))
 
 
@@ -121,11 +134,20 @@ def languages_of(kind: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=2)
 def load_heads(kind: str) -> Heads:
-    """The weights that ship."""
+    """The heads that ship."""
     kept = json.loads((FOLDER / f"heads.{kind}.json").read_text(encoding="utf-8"))
     likely, yes = (np.asarray([kept["thresholds"][trigger][name] for trigger in TRIGGERS], dtype=np.float32) for name in ("likely", "yes"))
-    weights = np.frombuffer(base64.b64decode(kept["weights"]), dtype="<f4").reshape(-1, len(TRIGGERS))
-    return Heads(weights, np.asarray(kept["bias"], dtype=np.float32), likely, yes, kept["made_of"])
+    with np.load(FOLDER / f"heads.{kind}.npz") as arrays:
+        return Heads(unpacked(arrays["texts"]), arrays["weights"], arrays["bias"], likely, yes, kept["made_of"])
+
+
+def packed(features: Vectors) -> NDArray[np.int8]:
+    """In 8 bits: the file would have four times the size."""
+    return np.asarray(np.clip(np.round(features * PACKING), -127, 127), dtype=np.int8)
+
+
+def unpacked(features: NDArray[np.int8]) -> NDArray[np.float32]:
+    return np.asarray(features, dtype=np.float32) / PACKING
 
 
 def judge_name(locale: str) -> str:
