@@ -773,6 +773,7 @@ def about(state: Desk, heard: Heard, payment: Transaction):
         before("proposal", "filing_terms"),
         before_commitment("filing_terms", file_dispute, earlier=True),
     ),
+    corrections=("transaction", "stated"),
 )
 def disputes_desk(state: Desk, heard: Heard):
     """First danger, mourning and the wish for a human; then what runs; then identity and the payment in view."""

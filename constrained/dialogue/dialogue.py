@@ -34,6 +34,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory, State
 from constrained.records.log import Log, MemoryLog, open_log
 from constrained.records.record import Outcome, OutcomeEntry, Record
+from constrained.understanding.corrections import follow_corrections
 from constrained.understanding.hearing import (
     AskedQuestion,
     Hearing,
@@ -303,10 +304,16 @@ class Dialogue:
         no_match, catalog, locale = rest_of(options, self.catalog.fallback), self.catalog, context.locale
         candidates = tuple(make_candidate(option, index, catalog, locale, option is no_match) for index, option in enumerate(options))
         try:
-            answer = self._choose([Choice("reply", "option", candidates)], context)[0]
+            answer = self._choose([Choice("reply", "option", candidates)], self._followed(context))[0]
         except DeadlineError:
             return self._in_time(options)
         return self._by_model(options, answer, context)
+
+    def _followed(self, context: TurnContext) -> TurnContext:
+        """The turn with the message as it stands after its own corrections; as it is where people told what it means."""
+        if getattr(self.engine, "is_scripted", False):
+            return context
+        return replace(context, message=follow_corrections(context.message, context.locale))
 
     def _by_model(self, options: tuple[Option, ...], answer: Distribution, context: TurnContext) -> Decision:
         """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""

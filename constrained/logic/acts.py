@@ -21,9 +21,12 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
+from constrained.understanding.corrections import follow_corrections
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
+CORRECTION_WORDS = 10  # a message with more words that names another value may be about something else
+_VALUES = {"heard": "the value that was asked for was heard", "corrected": "the message names another value"}
 MOMENT = "moment"  # tag of a response that asks for a moment: said when the time is over
 _UNSURE = "less than "  # how the reason begins where nothing but the probability is against an act
 _NUMBERS = frozenset(("integer", "decimal", "money"))
@@ -54,6 +57,11 @@ class Evidence:
     values: tuple[object, ...] = ()
     judge: AnswerJudge | None = None
     asked: frozenset[str] = frozenset()
+
+    @property
+    def followed(self) -> str:
+        """The message as it stands after its own corrections."""
+        return follow_corrections(self.message, self.locale)
 
     def agrees(self, option: Option) -> bool:
         """Whether a yes to what was asked chooses the option."""
@@ -115,6 +123,7 @@ def choose_option(
     withheld = ruled[1] if ruled else _reasons(options, probabilities, rest, answer, evidence)
     plain = rest if rest is not None and best is not rest and probability < threshold else best
     answers = [index for index, option in enumerate(options) if not withheld[index] and _is_answered(option, answer, evidence)]
+    answers = answers or _by_value(options, withheld, answer, evidence)
     eligible = answers or [index for index, reason in enumerate(withheld) if not reason]
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [index for index, reason in enumerate(withheld) if reason.startswith(_UNSURE)]
@@ -124,7 +133,9 @@ def choose_option(
             hint="let the policy offer something without an effect of high risk beside it; the fallback, as a rule",
         )
     chosen, share = likeliest([options[index] for index in eligible], [probabilities[index] for index in eligible])
-    why = f"the message is a clear {answer}" if answers else f"{chosen.id} has {share:.0%}"
+    why = f"{chosen.id} has {share:.0%}"
+    if answers:
+        why = _VALUES[chosen.value] if chosen.value and answer != "yes" else f"the message is a clear {answer}"
     abstained = not answers and rest is not None and chosen is not rest and share < threshold
     if abstained and rest is not None:
         chosen, why = rest, f"{why}, less than the threshold {threshold:.0%}"
@@ -216,6 +227,18 @@ def _is_answered(option: Option, answer: AnswerMeaning | None, evidence: Evidenc
     return (answer in ("yes", "no") and option.answer == answer) or (answer == "yes" and not option.answer and evidence.agrees(option))
 
 
+def _by_value(options: Sequence[Option], withheld: Sequence[str], answer: AnswerMeaning | None, evidence: Evidence) -> list[int]:
+    """The options that the message answers or corrects by a value: before topics, unless it asks something or orders the machine.
+
+    A long message that names another value may be about something else: then its meaning decides.
+    """
+    found = [index for index, option in enumerate(options) if option.value and not withheld[index]]
+    if not found or "?" in evidence.message or stance_of(evidence.message, evidence.locale) in ("question", "supposition", "instruction"):
+        return []
+    is_short = len(evidence.message.split()) <= CORRECTION_WORDS
+    return [index for index in found if options[index].value == "heard" or (is_short and answer in ("other", "not_now", None))]
+
+
 def _reasons(
     options: Sequence[Option], probabilities: Sequence[float], rest: Option | None, answer: AnswerMeaning | None, evidence: Evidence
 ) -> tuple[str, ...]:
@@ -231,7 +254,7 @@ def _why_not(option: Option, share: float, answer: AnswerMeaning | None, evidenc
     """Why the message is not enough for an act; empty where it is. No words of the message: it may be sealed."""
     if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
         return "" if answer == "yes" else "the message is a clear no"
-    stance = "" if option.answer and option.answer == answer else stance_of(evidence.message, evidence.locale)
+    stance = "" if option.answer and option.answer == answer else stance_of(evidence.followed, evidence.locale)
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:
         return "" if option.answer == answer else f"the message is no clear {option.answer}"
@@ -245,5 +268,5 @@ def _is_other_amount(option: Option, evidence: Evidence) -> bool:
     """Whether the message names another price than the option is about; a bid above it is none."""
     slots = option.response.slots
     own = {Decimal(str(value)) for name, value in option.slots.items() if name in slots and slots[name].kind in _NUMBERS}
-    other = prices_in(evidence.message, evidence.locale) - own if own else ()
-    return any(price < max(own) or not is_bid(evidence.message, evidence.locale) for price in other)
+    other = prices_in(evidence.followed, evidence.locale) - own if own else ()
+    return any(price < max(own) or not is_bid(evidence.followed, evidence.locale) for price in other)

@@ -229,7 +229,7 @@ def with_obligations(option: Option, obligations: tuple[Obligation, ...], move: 
     after = option if move is None else move
     return Option(
         option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
-        obligations, after.running, after.is_no_match, after.is_assumed, after.answer, after.agrees_to or option.agrees_to,
+        obligations, after.running, after.is_no_match, after.is_assumed, after.answer, after.agrees_to or option.agrees_to, after.value,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from constrained.logic.effects import Effect, EffectKind
 from constrained.logic.state import Frame
 
 OfferKind = Literal["say", "only", "must"]
+HeardValue = Literal["", "heard", "corrected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class ProcedureMove:
         weight: added to its specificity; what was heard to be an answer goes before all else.
         flaw: why it cannot be chosen. answer: ``yes`` or ``no``, where it is that answer to the open question.
         agrees_to: the question whose only answer it is.
+        value: ``heard``: the value that was asked for was heard. ``corrected``: the open question with a value that was heard now.
     """
 
     follows: tuple[Offer, ...] = ()
@@ -43,6 +45,7 @@ class ProcedureMove:
     flaw: str = ""
     answer: str = ""
     agrees_to: tuple[str, ...] = ()
+    value: HeardValue = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,7 @@ class Option:
             choose it only when nothing else is left.
         answer: ``yes`` or ``no``, where choosing it takes the message for that answer to an open question; empty else.
         agrees_to: what was asked or said before, where a clear yes to that chooses it; its meaning may choose it as well.
+        value: of the message, by which it answers or corrects the open question; see ``ProcedureMove``.
     """
 
     response: Response
@@ -207,6 +211,7 @@ class Option:
     is_assumed: bool = False
     answer: str = ""
     agrees_to: tuple[str, ...] = ()
+    value: HeardValue = ""
 
     @property
     def id(self) -> str:

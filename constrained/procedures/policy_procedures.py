@@ -49,6 +49,7 @@ class PolicyProcedures:
         older: those of the older versions that are kept. is_restarting: where the code of a running procedure changed
             under its version, it begins anew, and no error is raised.
         is_reminding: the open question is said again after each answer that leaves it open.
+        corrections: fields of Heard whose new value puts an open confirmation again.
     """
 
     script: Script
@@ -62,6 +63,7 @@ class PolicyProcedures:
     older: tuple[PolicyProcedures, ...] = ()
     is_restarting: bool = False
     is_reminding: bool = False
+    corrections: tuple[str, ...] = ()
 
     @property
     def main(self) -> str:
@@ -127,7 +129,7 @@ class PolicyProcedures:
         if not procedures.definitions or self.heard_type is None:
             return frozenset(self.heard_type.model_fields) if self.heard_type else frozenset()
         answers = COROUTINES.step(procedures.definitions[frames[-1].name], frames[-1]).fields if frames else ()
-        return procedures._read_fields | frozenset(answers)
+        return procedures._read_fields | frozenset(answers) | frozenset(procedures.corrections)
 
     def _defined(self, function: FunctionType) -> ProcedureDefinition:
         node = self.script.function_at(function.__code__.co_firstlineno, function.__name__)

@@ -144,12 +144,6 @@ def longest_at(words: Phrase, start: int, phrases: frozenset[Phrase]) -> int:
     return next((size for size in range(min(longest, len(words) - start), 0, -1) if words[start : start + size] in phrases), 0)
 
 
-def longest_before(words: Phrase, end: int, phrases: frozenset[Phrase]) -> int:
-    """The number of words of the longest phrase that ends there; 0 where none does."""
-    longest = max(map(len, phrases), default=0)
-    return next((size for size in range(min(longest, end), 0, -1) if words[end - size : end] in phrases), 0)
-
-
 def is_repeated(word: str, asked: Iterable[str]) -> bool:
     """Whether a word of the question comes back, in this form or another: they share all but three letters."""
     return len(word) >= STEM and any(word == one or _shared(word, one) >= max(STEM, min(len(word), len(one)) - 3) for one in asked)

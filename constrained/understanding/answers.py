@@ -24,7 +24,6 @@ from constrained.understanding.answer_table import (
     is_made_of,
     is_repeated,
     longest_at,
-    longest_before,
     words_of,
 )
 from constrained.understanding.answer_values import OTHER, mark_values
@@ -201,24 +200,25 @@ def _side(
         return "no" if is_no else None
     plain = table.without_reasons(text)
     said = table.words(plain)
-    if table.contains(said, table.neither | table.conditions | table.later | table.no) or not _says_yes(table, words, repeated):
+    if table.contains(said, table.neither | table.conditions | table.later | table.no) or not _says_yes(table, text, words, repeated):
         return None
     things = known - example_words
     clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(plain)]
     return "yes" if all(_changes_nothing(table, one, known, things) for one in clauses) else None
 
 
-def _says_yes(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bool:
-    """Whether the message begins with a yes that opens no other sentence or with the question's verb, or ends a statement with a yes."""
+def _says_yes(table: AnswerTable, text: str, words: Phrase, repeated: frozenset[Phrase]) -> bool:
+    """Whether the message begins with a yes that opens no other sentence or with the question's verb, or ends with a yes of its own."""
     start = _after_polite(table, words)
-    if any(longest_at(words, at, table.strong) for at in range(start + 1)):
+    if _begins_with(table, words, table.strong) or (words[start : start + 1] in repeated and words[start].startswith(table.verbs)):
         return True
-    if words[start : start + 1] in repeated and words[start].startswith(table.verbs):
-        return True
-    end = len(words)
-    while size := longest_before(words, end, table.polite):
-        end -= size
-    return bool(longest_before(words, end, table.strong)) and table.is_statement(words)
+    last = next((clause for part in reversed(_CLAUSE.split(text)) if (clause := table.words(part))), ())
+    return _begins_with(table, last, table.strong) and table.is_statement(words)
+
+
+def _begins_with(table: AnswerTable, words: Phrase, phrases: frozenset[Phrase]) -> bool:
+    """Whether one of the phrases stands at the beginning, or after politeness."""
+    return any(longest_at(words, start, phrases) for start in range(_after_polite(table, words) + 1))
 
 
 def _says_no(table: AnswerTable, words: Phrase) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.understanding.answer_phrases import LANGUAGES, phrases_of
+from constrained.understanding.answer_phrases import phrases_of
 from constrained.understanding.answers import read_answer
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
