@@ -233,14 +233,6 @@ class Heard(Understanding):
             "quisiera dejarlo para más adelante",
         ],
     )  # fmt: skip
-    wants_human: Protected = protected(
-        "human",
-        unlike=[
-            "can the doctor see me over video", "¿me puede atender la doctora por la pantalla?", "who is my doctor",
-            "I want to see a doctor", "quiero ver a un médico", "¿puedo hablar con el médico por video?",
-            "is a nurse reading this or a program", "do you have staff who speak Spanish",
-        ],
-    )  # fmt: skip
     bereavement: Protected = protected("bereavement")
     legal_threat: Protected = protected("legal_threat")
     for_child: bool = question(
@@ -391,9 +383,6 @@ def front_desk(state: Clinic, heard: Heard) -> Iterator[Offer]:
         yield from alarm(state, heard)
         return
     yield must("bot_notice", number=EMERGENCY_NUMBER).once()
-    if heard.wants_human:
-        yield only("human", phone=DESK_PHONE) if state.handed_over else only("human", phone=DESK_PHONE).then(hand_over)
-        return
     if heard.bereavement:
         yield only("condolence") if state.handed_over else only("condolence").then(hand_over)
         return

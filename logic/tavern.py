@@ -616,7 +616,7 @@ def below(state: Tavern):
 @policy("tavern")
 def innkeeper(state: Tavern, heard: Heard):
     """Brom serves and trades with the calm, brawls with those who threaten him, and forgives soon."""
-    if heard.self_harm:
+    if heard.self_harm and state.place is not Place.CELLAR:  # down there players talk of death as heroes do
         yield only("real_distress")
         return
     yield say("real_distress")

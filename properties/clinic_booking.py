@@ -24,7 +24,7 @@ SLEEP = {**GOOD, "id": "zolpidem", "controlled": True}
 OPEN = {**DIARY, "identified": True, "consent": "given"}
 TOPICS = ("welcome", "visit", "appointments", "medicines")
 
-PROTECTED = ("emergency", "crisis", "wants_human", "bereavement", "legal_threat")
+PROTECTED = ("emergency", "crisis", "bereavement", "legal_threat")
 
 EXPLORED = scope(
     starts=[
