@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from constrained import Dialogue, NotReleasedError, effect, load_policy
 from constrained.dialogue.context import clean_message
+from constrained.engines.loading import load_answer_judge
 from constrained.errors import DeadlineError, PolicyError
 from constrained.records.replay import replay
 from constrained.testing import RandomEngine, ScriptedEngine
-from constrained.understanding.answer_phrases import PHRASES
-from constrained.understanding.answers import read_answer
+from constrained.understanding.answer_phrases import LANGUAGES, phrases_of
+from constrained.understanding.answers import judge_answer, read_answer
 from tests.logic.claims_desk import claims_desk
 from tests.logic.packs import make
 
@@ -164,7 +165,7 @@ words = st.sampled_from(
 messages = st.one_of(
     st.text(max_size=40),
     st.lists(words, max_size=7).map(" ".join),
-    st.sampled_from([" ".join(one.split()) for locale in PHRASES for one in PHRASES[locale].neither.split("|")]),
+    st.sampled_from([" ".join(one.split()) for locale in LANGUAGES for one in phrases_of(locale).neither]),
 )
 
 
@@ -173,7 +174,8 @@ messages = st.one_of(
 def test_no_message_acts_unless_it_is_read_as_a_yes(claims, message):
     lead, state = at_confirm(claims)
     turn = lead.fork(Insisting("filing")).reply(message, state)
-    is_yes = read_answer(clean_message(message), "en", "Shall I file a claim of {sum}?") == "yes"
+    judge = load_answer_judge()
+    is_yes = judge_answer(clean_message(message), "en", "Shall I file a claim of 100?", (100,), judge).meaning == "yes"
     assert bool(turn.effects) is is_yes
 
 
@@ -187,7 +189,9 @@ def test_no_naughty_string_and_no_example_of_another_pack_acts(claims):
     for message in strings[::3]:
         if lead.fork(Insisting("filing")).reply(message, state).effects:
             acted.append(message)
-    assert [one for one in acted if read_answer(one, "en", "Shall I file a claim of {sum}?") != "yes"] == []
+    by_judge = [one for one in acted if read_answer(one, "en", "Shall I file a claim of 100?") != "yes"]
+    assert len(by_judge) <= len(strings) // 300
+    assert [one for one in by_judge if not one.casefold().startswith(("yes", "deal", "aye", "sure"))] == []
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Distribution, ExtractionField, PromptContext
 from constrained.engines.small import background, evidence, head, respell, store, words
-from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, MiniLM, SentenceEncoder, UniversalEncoder, Vectors, file_hash
+from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, SentenceEncoder, Vectors, file_hash, shared_encoder
 from constrained.engines.small.evidence import ChoiceHead
 from constrained.engines.small.head import Floats
 from constrained.engines.small.respell import Speller, make_speller
@@ -41,7 +41,7 @@ class SmallEngine:
 
     def __init__(self, folder: Path | str | None = CACHE, encoders: Callable[[str], SentenceEncoder] | None = None) -> None:
         self._folder = store.cache_folder() if folder == CACHE else None if folder is None else Path(folder)
-        self._make = encoders or _encoder_of
+        self._make = encoders or shared_encoder
         self._stores: dict[str, VectorStore] = {}
         self._heads: OrderedDict[tuple[object, ...], ChoiceHead] = OrderedDict()
         self._spellers: OrderedDict[tuple[str, ...], Speller] = OrderedDict()
@@ -155,10 +155,6 @@ def _answer(
     return Distribution(
         tuple(shares.tolist()), "exact", tuple(logits.tolist()), Decoding(reason, n_passes=1, n_nodes=n, n_expanded=n, n_exact=n)
     )
-
-
-def _encoder_of(language: str) -> SentenceEncoder:
-    return MiniLM() if language == "en" else UniversalEncoder()
 
 
 def _longest(pattern: str, message: str) -> str | None:
