@@ -26,18 +26,30 @@ def verify(
     today: date,
     standing: ApprovalSnapshot = NO_LEDGER,
     done: Collection[str] = (),
+    spoken: Collection[Option] = (),
 ) -> None:
-    """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``,
-    which is one of ``allowed.options``, with every obligation said, each in force by ``standing``, and
-    every event that one of them claims among ``done``."""
-    if not any(option is chosen for option in allowed.options):
-        raise VerificationError(f"{chosen.id!r} is not among the options allowed this turn", hint="nothing was sent; the engine is faulty")
+    """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``, or of all that is ``spoken`` with it,
+    each of it allowed, with every obligation said, each in force by ``standing``, and every event that one of them claims
+    among ``done``. Only an option has effects, and of those only the chosen one."""
+    spoken = tuple(spoken) or (chosen,)
+    if not any(one is chosen for one in spoken):
+        raise VerificationError(f"{chosen.id!r} is chosen and not said", hint="nothing was sent")
+    for one in spoken:
+        if not any(option is one for option in allowed.sayable):
+            raise VerificationError(f"{one.id!r} is not among the options allowed this turn", hint="nothing was sent; the engine is faulty")
+        is_option = one is chosen and any(option is one for option in allowed.options)
+        if not is_option and (one.effects or one.running is not None):
+            raise VerificationError(f"{one.id!r} is no option of this turn and has effects", hint="nothing was sent")
+        obliged = {added.id for added in (*chosen.obligations, *allowed.obligations)}
+        if not obliged.issuperset(added.id for added in one.obligations):
+            raise VerificationError(f"{one.id!r} would be said without its obligations", hint="nothing was sent")
     before: list[bytes] = []
     after: list[bytes] = []
     for obligation in [*chosen.obligations, *allowed.obligations]:
         (after if obligation.is_after else before).append(_approved_bytes(obligation, catalog, today, standing))
-    expected = SEPARATOR.encode().join([*before, _approved_bytes(chosen, catalog, today, standing), *after])
-    everything: list[Option | Obligation] = [chosen, *chosen.obligations, *allowed.obligations]
+    words = [_approved_bytes(one, catalog, today, standing) for one in spoken]
+    expected = SEPARATOR.encode().join([*before, *words, *after])
+    everything: list[Option | Obligation] = [*spoken, *chosen.obligations, *allowed.obligations]
     for said in everything:
         claims = catalog.responses[said.id].claims
         if claims and claims not in done:

@@ -62,12 +62,32 @@ def check(turn: Turn, may: Sayable) -> None:
     assert turn.record.text == turn.text
 
 
+def check_in_place(policy: Policy, turn: Turn, may: Sayable, locale: str) -> None:
+    """Asserts that what is said in place of an option, or beside one, is approved, is about options of the turn, and does nothing."""
+    catalog = policy.catalog
+    check_spelt(policy, turn, locale)
+    for one in turn.decision.spoken or (turn.decision.chosen,):
+        asked = catalog[one.id].offer_of
+        assert (asked or one.id) in may.options or one.id == catalog.way_out or one.response.tags & {"returned", "too_long"}
+        assert not asked or one.text != next(iter(may.options.get(asked, ())), None)
+        assert not one.effects or one is turn.decision.chosen
+    assert not (turn.effects and catalog[turn.response_id].offer_of)
+    assert [one for one in turn.said if one in dict(may.before) or one in dict(may.after)] == [one for one, _ in (*may.before, *may.after)]
+
+
 def check_spelt(policy: Policy, turn: Turn, locale: str) -> None:
     """Asserts that the turn says the approved texts of what it names, in that order, with something in their holes and nothing between."""
-    parts = [re.sub(r"\\\{\w+\\\}", r"[^{}]+?", re.escape(_source(policy, one, locale))) for one in turn.said]
+    parts = [_pattern(_source(policy, one, locale)) for one in turn.said]
     assert re.fullmatch("\n".join(parts), turn.text), f"{turn.text!r} is not what {turn.said} say"
     assert turn.response_id in turn.said
     assert turn.record.text == turn.text
+
+
+def _pattern(source: str) -> str:
+    """A regular expression for what a template says; doubled braces are braces."""
+    marked = re.escape(source.replace("{{", "\x01").replace("}}", "\x02"))
+    holes = re.sub(r"\\\{\w+\\\}", r"[^{}]+?", marked)
+    return re.sub("\\\\?\x01", r"\{", re.sub("\\\\?\x02", r"\}", holes))
 
 
 def _source(policy: Policy, response_id: str, locale: str) -> str:

@@ -178,8 +178,15 @@ def catalogs(draw: Any, name: str) -> dict[str, Any]:
         one["slots"] = {slot: _SLOTS[slot][0] for slot in slots}
         if draw(st.integers(0, 4)) == 0:
             one["approval"] = {"by": "us", "on": "2090-01-01"}  # not in force yet
+        if draw(st.booleans()):
+            used = draw(st.lists(st.sampled_from(slots), unique=True)) if slots else []
+            asked = draw(st.sets(st.sampled_from([*one["text"]]))) | {locales[0]}
+            one["offer"] = {locale: " ".join([f"offer of r{index} {locale}", *(f"{{{slot}}}" for slot in used), "?"]) for locale in asked}
+        one["tags"] += draw(st.sampled_from([[], [], ["returned"], ["too_long"]]))
         responses[f"r{index}"] = one
-    return {"catalog": name, "version": 1, "locale": locales[0], "fallback": "fallback", "responses": responses}
+    catalog = {"catalog": name, "version": 1, "locale": locales[0], "fallback": "fallback", "responses": responses}
+    plain = [one for one in responses if one != "fallback" and not responses[one]["slots"]]
+    return catalog | ({"way_out": draw(st.sampled_from(plain))} if plain and draw(st.booleans()) else {})
 
 
 def _texts(draw: Any, locales: list[str], response_id: str, slots: Any) -> dict[str, str]:
@@ -240,5 +247,6 @@ states = st.fixed_dictionaries(
 )
 messages = st.one_of(
     st.sampled_from(["hello", "fifty gold for the rope on 3 March", "I'll burn it down!", "100 or 200?", *HOSTILE[:-3]]),
+    st.sampled_from(["yes", "no", "the first", "good evening and a room please", "Good evening. I want it. How much?", "on and on " * 300]),
     st.text(max_size=60),
 )

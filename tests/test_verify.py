@@ -126,7 +126,7 @@ def nothing_is_said(dialogue):
 def test_a_broken_composer_gets_nothing_said(dialogue, monkeypatch):
     for broken in (
         lambda *_: "Anything the model likes.",
-        lambda chosen, obligations: chosen.text,
+        lambda chosen, *_: chosen.text,
         lambda *_: "",
         lambda *_: compose(*_) + " ",
     ):
@@ -147,8 +147,8 @@ def test_a_broken_renderer_gets_nothing_said(dialogue, monkeypatch):
 def test_a_decision_for_something_else_gets_nothing_said(dialogue, monkeypatch):
     decide = Dialogue._decide
 
-    def broken(self, taken, allowed, is_late):
-        decision = decide(self, taken, allowed, is_late)
+    def broken(self, taken, heard, allowed):
+        decision = decide(self, taken, heard, allowed)
         return replace(decision, chosen=replace(decision.chosen, response=self.catalog["quiet"], text="Quiet!"))
 
     monkeypatch.setattr(Dialogue, "_decide", broken)

@@ -20,7 +20,7 @@ from constrained.analysis.explore import Run, explore, offer_text, run_once
 from constrained.catalog.render import render
 from constrained.errors import PolicyError, Problem, SlotError
 from constrained.logic.allow import allow
-from constrained.logic.matching import RESERVE
+from constrained.logic.matching import is_yielded
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
 from constrained.logic.purity import impurities
@@ -152,7 +152,7 @@ def _check_reached(found: Examination) -> None:
     catalog = found.policy.catalog
     obliged = {clause.response_id for clause in found.policy.terms.obligations}
     for response in catalog.responses.values():
-        if response.id not in found.offered | obliged and response.id != catalog.fallback and RESERVE not in response.tags:
+        if response.id not in found.offered | obliged and is_yielded(catalog, response):
             found.remark(f"the response {response.id!r} was offered in none of {found.n_runs} runs", "show in a test that it can be said")
 
 

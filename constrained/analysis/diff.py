@@ -82,7 +82,7 @@ def _runs_of_backticks(text: str) -> list[str]:
 
 
 def _heads(old: Catalog, new: Catalog) -> Iterator[Change]:
-    for field in ("version", "locale", "speaker", "persona", "fallback", "is_approval_required"):
+    for field in ("version", "locale", "speaker", "persona", "fallback", "way_out", "is_approval_required"):
         yield from _head(field, str(getattr(old, field)), str(getattr(new, field)))
     for name in sorted(old.documents.keys() | new.documents.keys()):
         yield from _head(f"documents.{name}", _document(old, name), _document(new, name))

@@ -17,7 +17,7 @@ from constrained.approval.sheets import Texts
 from constrained.catalog.document import LOADER
 from constrained.catalog.load import load_catalog
 from constrained.catalog.locales import canonical_tag
-from constrained.catalog.response import Catalog
+from constrained.catalog.response import Catalog, Response
 from constrained.errors import CatalogError, Problem
 
 
@@ -51,14 +51,19 @@ def _edits(source: str, catalog: Catalog, texts: Texts) -> list[_Edit]:
     responses = _values(_values(root)["responses"])
     changes: dict[str, dict[str, str]] = {}
     for (response_id, locale), text in texts.items():
-        if response_id not in responses:
+        if response_id not in catalog:
             raise CatalogError(f"the catalog {catalog.name!r} has no response {response_id!r}", hint="a sheet adds texts, not responses")
         changes.setdefault(response_id, {})[locale] = text
     return [
         edit
         for response_id, by_locale in changes.items()
-        for edit in _text_edits(_values(responses[response_id])["text"], by_locale, catalog.locale)
+        for edit in _text_edits(_written(responses, catalog[response_id]), by_locale, catalog.locale)
     ]
+
+
+def _written(responses: Mapping[str, Any], response: Response) -> Any:
+    """The node that holds the texts of a response: an offer stands within the response that it asks about."""
+    return _values(responses[response.offer_of])["offer"] if response.offer_of else _values(responses[response.id])["text"]
 
 
 def _text_edits(node: Any, texts: Mapping[str, str], default: str) -> list[_Edit]:

@@ -15,9 +15,10 @@ _WORD = re.compile(r"\w+")
 
 def lint(catalog: Catalog) -> tuple[Problem, ...]:
     """Warnings about a catalog, each at the line of its response, in the order of the file."""
-    responses = tuple(catalog.responses.values())
+    every = tuple(catalog.responses.values())
+    responses = tuple(response for response in every if not response.offer_of)  # no model chooses an offer: nothing describes it
     found = [
-        *(problem for response in responses for problem in _alone(response, catalog)),
+        *(problem for response in every for problem in _alone(response, catalog)),
         *_shared_examples(responses),
         *_near_whens(responses),
         *_same_keys(responses),
@@ -28,7 +29,7 @@ def lint(catalog: Catalog) -> tuple[Problem, ...]:
 def _alone(response: Response, catalog: Catalog) -> Iterator[Problem]:
     """What one response shows by itself."""
     is_fallback = response.id == catalog.fallback
-    if not is_fallback and not any(response.examples.values()):
+    if not is_fallback and not response.offer_of and not any(response.examples.values()):
         yield response.source.problem(
             f"{response.id!r} has no examples", "write three to eight messages that it answers, each in other words"
         )

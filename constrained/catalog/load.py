@@ -64,15 +64,17 @@ def _catalog(data: Any, report: Report, today: date | None, *, path: str = "", f
         raise _refused(report)
     head = _head(shape)
     is_required = shape.approvals == "required"
+    options = ({"approvals": "required"} if is_required else {}) | ({"way_out": shape.way_out} if shape.way_out else {})
     return Catalog(
         **head,
         responses=freeze(responses),
-        hash=content_hash(head | ({"approvals": "required"} if is_required else {}), responses),
+        hash=content_hash(head | options, responses),
         path=path,
         is_approval_required=is_required,
         documents=read_documents(shape),
         review=review,
         file_hash=file_hash,
+        way_out=shape.way_out or "",
     )
 
 
@@ -129,7 +131,7 @@ def _add_clashes(responses: Mapping[str, Response], report: Report) -> None:
         for locale, template in response.texts.items():
             taken = _claim(first, response, locale, template)
             if taken is not None:
-                at = ("responses", response.id, "text", locale)
+                at = ("responses", response.offer_of or response.id, "offer" if response.offer_of else "text", locale)
                 line = responses[taken].source.line
                 other = f"{taken!r} (line {line})" if line else repr(taken)
                 report.add(

@@ -6,13 +6,24 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from constrained.catalog.document import Path, Report, named, nearest
 from constrained.catalog.locales import canonical_tag, nearest_tag
 from constrained.catalog.render import CURRENCIES, can_format
-from constrained.catalog.response import Approval, Citation, FrozenDict, PolicyDocument, Response, ReviewRules, Slot, Source, freeze
+from constrained.catalog.response import (
+    Approval,
+    Citation,
+    FrozenDict,
+    PolicyDocument,
+    Response,
+    ReviewRules,
+    Slot,
+    Source,
+    freeze,
+    offer_id,
+)
 from constrained.catalog.schema import (
     IDENTIFIER,
     ApprovalFile,
@@ -57,8 +68,14 @@ def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str,
         report.add(("responses",), "a catalog has at least one response", "write the fallback first")
     author = "" if shape.author is None else _said(shape.author, ("author",), report)
     context = _Context(report, locale, today, author, shape.documents)
-    responses = {response_id: _response(response_id, one, context) for response_id, one in shape.responses.items()}
+    responses: dict[str, Response] = {}
+    for response_id, one in shape.responses.items():
+        response = responses[response_id] = _response(response_id, one, context)
+        if one.offer is not None:
+            offer = _offer(response, one.offer, context)
+            responses[offer.id] = offer
     _fallback(shape, responses, context)
+    _way_out(shape, responses, report)
     return responses
 
 
@@ -87,13 +104,58 @@ def _response(response_id: str, shape: ResponseFile, context: _Context) -> Respo
     )
 
 
+def _offer(asked: Response, given: str | dict[str, str], context: _Context) -> Response:
+    """The response that asks whether another one is meant. It takes over who answers for that one, and is approved by itself."""
+    report, path = context.report, ("responses", asked.id, "offer")
+    written = _texts(path[:-1], given, context, "offer")
+    for locale, text in written.items():
+        if locale not in asked.texts and not report.has_bad((*path[:-1], "text")):
+            hint = f"write a text for {locale!r}, too"
+            report.add(text.path, f"{named(text.path)} asks in {locale!r} about what is not said in {locale!r}", hint)
+        elif unknown := sorted(text.template.slots - asked.slots.keys()):
+            hint = nearest(unknown[0], asked.slots) or "an offer uses slots of its response only"
+            report.add(text.path, f"{named(text.path)} has the slot {unknown[0]!r}, which is not declared", hint)
+    used = frozenset[str]().union(*(text.template.slots for text in written.values()))
+    for text in written.values():
+        if used - text.template.slots and not report.is_bad(text.path):
+            name = min(used - text.template.slots)
+            report.add(text.path, f"{named(text.path)} lacks the slot {name!r} of the other locales", f"write {{{name}}} in it")
+    place = report.place(path, at_key=True)
+    return replace(
+        asked,
+        id=offer_id(asked.id),
+        texts=freeze({locale: text.template for locale, text in written.items()}),
+        slots=freeze({name: slot for name, slot in asked.slots.items() if name in used}),
+        when=f"offer of: {asked.when}",
+        key=f"{asked.key}?",
+        examples=freeze({}),
+        voice=None if asked.voice is None else offer_id(asked.voice),
+        claims="",
+        source=Source(report.file, place.line, place.column),
+        offer_of=asked.id,
+    )
+
+
+def _way_out(shape: CatalogFile, responses: Mapping[str, Response], report: Report) -> None:
+    if shape.way_out is None or report.is_bad(("responses",)) or report.is_bad(("responses", shape.way_out)):
+        return
+    response, path = responses.get(shape.way_out), ("way_out",)
+    if response is None or response.offer_of:
+        report.add(path, f"the way out {shape.way_out!r} is not a response of this catalog", nearest(shape.way_out, shape.responses))
+    elif response.id == shape.fallback:
+        report.add(path, "the way out is the fallback", "name a response that says what else the user can do")
+    elif response.slots or response.claims:
+        hint = "it is said whatever the policy offers, so it cannot need a value or an event"
+        report.add_key(("responses", response.id), f"the way out {response.id!r} has {'slots' if response.slots else 'claims'}", hint)
+
+
 def _fallback(shape: CatalogFile, responses: Mapping[str, Response], context: _Context) -> None:
     report, path = context.report, ("fallback",)
     if report.is_bad(path) or report.is_bad(("responses", shape.fallback)) or report.is_bad(("responses",)):
         return
     response = responses.get(shape.fallback)
-    if response is None:
-        report.add(path, f"the fallback {shape.fallback!r} is not a response of this catalog", nearest(shape.fallback, responses))
+    if response is None or response.offer_of:
+        report.add(path, f"the fallback {shape.fallback!r} is not a response of this catalog", nearest(shape.fallback, shape.responses))
         return
     place, at = f"the fallback {response.id!r}", ("responses", response.id)
     if response.slots or any(template.slots for template in response.texts.values()):
@@ -119,8 +181,9 @@ class _Text:
     path: Path
 
 
-def _texts(path: Path, given: str | dict[str, str], context: _Context) -> dict[str, _Text]:
-    report, here = context.report, (*path, "text")
+def _texts(path: Path, given: str | dict[str, str], context: _Context, field: str = "text") -> dict[str, _Text]:
+    """Locale -> what is written under ``field`` of the response at ``path``."""
+    report, here = context.report, (*path, field)
     if isinstance(given, str):
         template = _template(given, here, report)
         return {context.locale: _Text(template, given, here)} if template else {}

@@ -159,6 +159,8 @@ class Response:
         cites: the passage of a policy document that it rests on.
         claims: the event (the name of an effect) that its text says has happened; it is said only once the host has told,
             in the same conversation, that it was done.
+        offer_of: id of the response that this one asks about ("Do you want me to block your card?"); empty where it is none.
+            Such a response stands in the file as ``offer`` of the other one, and no policy yields it.
     """
 
     id: str
@@ -175,6 +177,15 @@ class Response:
     cites: Citation | None = None
     claims: str = ""
     source: Source = Source()
+    offer_of: str = ""
+
+
+OFFER = ".offer"  # ends the id of an offer; authored ids hold no dot, so none can be taken for one
+
+
+def offer_id(response_id: str) -> str:
+    """The id of the text that asks whether this response is meant."""
+    return response_id + OFFER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,6 +195,7 @@ class Catalog:
     Attributes:
         locale: the locale that every response must have, and the default of a turn.
         fallback: id of the response that is said when nothing else fits; it has no slots.
+        way_out: id of the response that is said in place of a third fallback in a row; it has no slots. Empty: there is none.
         hash: ``sha256:`` and hex digits over the canonical JSON of the content.
         is_approval_required: nothing is said without a ledger of signed approvals.
         documents: name -> a document that responses cite. review: what texts are held against.
@@ -204,6 +216,7 @@ class Catalog:
     documents: Mapping[str, PolicyDocument] = FrozenDict()
     review: ReviewRules = ReviewRules()
     file_hash: str = ""
+    way_out: str = ""
 
     @classmethod
     def load(cls, path: str | Path, *, today: date | None = None) -> Catalog:
@@ -228,6 +241,10 @@ class Catalog:
             return sha256(Path(self.path).read_bytes()) == self.file_hash
         except OSError:
             return False
+
+    def offer(self, response_id: str) -> Response | None:
+        """What asks whether this response is meant; None where nobody wrote such a text."""
+        return self.responses.get(offer_id(response_id))
 
     def __getitem__(self, response_id: str) -> Response:
         return self.responses[response_id]
@@ -264,6 +281,8 @@ def _content(response: Response) -> dict[str, Any]:
         content["cites"] = _cites(response.cites)
     if response.claims:
         content["claims"] = response.claims
+    if response.offer_of:
+        content["offer_of"] = response.offer_of
     return content
 
 

@@ -171,6 +171,18 @@ class ResponseFile(_Shape):
         | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The text for each locale.")],
         Discriminator(_shape),
     ] = Field(description="What is said, word for word. {name} is a slot; {{ and }} are braces that are said.")
+    offer: Annotated[
+        Annotated[
+            Annotated[Text, Tag("<text>"), Field(description="The offer in the catalog's locale.")]
+            | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The offer for each locale.")],
+            Discriminator(_shape),
+        ]
+        | None,
+        _GIVEN,
+    ] = Field(
+        None,
+        description="A question, said when this is likely meant and not sure: its yes is needed first. It may use slots of the text.",
+    )
     slots: dict[str, SlotFile] = Field(
         default_factory=dict,
         description="The holes of the text, each with what may fill it; Python fills them, never the model.",
@@ -209,6 +221,11 @@ class CatalogFile(_Shape):
     persona: str = Field("", description="How the speaker is; read by the model, never said.")
     fallback: Annotated[str, Field(json_schema_extra={"pattern": IDENTIFIER})] = Field(
         description="Id of the response that is said when nothing else fits; it has no slots."
+    )
+    way_out: Annotated[str | None, _GIVEN] = Field(
+        None,
+        description="Id of the response that is said in place of a third fallback in a row; it has no slots.",
+        json_schema_extra={"pattern": IDENTIFIER},
     )
     author: Annotated[Text | None, _GIVEN] = Field(None, description="Who wrote the texts; an approver is somebody else.")
     approvals: Annotated[Literal["required"] | None, _GIVEN] = Field(

@@ -91,7 +91,7 @@ def _is_union(path: Path) -> bool:
     field = path[2] if len(path) > 2 and path[0] == "responses" else None
     if field == "slots":
         return len(path) == 4 or (len(path) in (5, 6) and path[4] == "of")
-    return len(path) == 3 and field in ("text", "examples")
+    return len(path) == 3 and field in ("text", "offer", "examples")
 
 
 def _take_out(data: Any, path: Path) -> None:
@@ -131,7 +131,9 @@ def _add_misfit(path: Path, detail: Any, report: Report) -> None:
         report.add(path, f"unknown key {named(path)}", nearest(path[-1], _known_keys(path, report)), at_key=True)
     elif value is None:
         hint = (
-            "a text that begins with { needs quotes" if path[2:3] == ("text",) and len(path) == 4 else "give a value, or take the line out"
+            "a text that begins with { needs quotes"
+            if path[2:3] in (("text",), ("offer",)) and len(path) == 4
+            else "give a value, or take the line out"
         )
         report.add(path, f"{named(path)} has no value", hint, at_key=True)
     elif len(path) == 4 and path[2] == "slots":
@@ -165,6 +167,7 @@ _EXPECTED: Mapping[str, tuple[str, str]] = {
 }
 _KEY_EXPECTED: Mapping[str, tuple[str, str]] = {
     "text": ("text, or a mapping of locale to text", _QUOTE),
+    "offer": ("text, or a mapping of locale to text", _QUOTE),
     "examples": ("a list of messages, or a mapping of locale to list", "write ['one message', 'another']"),
     "of": ("a list of words, or a mapping of value to word", "write of: [ale, stew]"),
 }

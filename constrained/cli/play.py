@@ -138,6 +138,8 @@ def show_why(turn: Turn) -> None:
     _section("obliged", [(one.id, "", "", _place(one.source), _obliged(one)) for one in with_it(turn.decision.chosen, allowed.obligations)])
     _section("blocked", [(one.response_id, "", "", _place(one.source), one.reason) for one in allowed.blocked])
     _fact("decided", _decision(turn))
+    if turn.offered or turn.pending:
+        _fact("open", ", ".join((*(f"{one} is offered" for one in turn.offered), *(f"{one} is pending" for one in turn.pending))))
     if turn.effects:
         _fact("effects", ", ".join(map(str, turn.effects)))
     _fact("time", ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in turn.trace.timings_ms.items()))

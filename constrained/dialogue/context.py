@@ -17,7 +17,7 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, State
 
-MESSAGE_LIMIT = 2_000  # characters; what is cut off is neither read by the model nor recorded
+MESSAGE_LIMIT = 2_000  # characters; of a longer message nothing is decided, and what is cut off is not recorded
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class TurnContext:
         now: the clock when the message came. deadline: None where the turn may take any time.
         approvals: the signed ones in force.
         timings_ms: stage -> milliseconds.
+        is_too_long: there was more than ``message`` holds.
     """
 
     id: str
@@ -39,6 +40,7 @@ class TurnContext:
     deadline: Deadline | None
     approvals: ApprovalSnapshot = NO_LEDGER
     timings_ms: dict[str, float] = field(default_factory=dict)
+    is_too_long: bool = False
 
     @property
     def today(self) -> date:
@@ -53,15 +55,23 @@ class TurnContext:
 
 def clean_message(message: str) -> str:
     """NFC, without control characters (line breaks become spaces), at most MESSAGE_LIMIT characters."""
+    return cut_message(message)[0]
+
+
+def cut_message(message: str) -> tuple[str, bool]:
+    """The message as ``clean_message`` gives it, and whether that is not all of it."""
     if not isinstance(message, str):
         raise MessageError(f"a message is text, not {type(message).__name__}", hint="decode bytes as UTF-8 first")
     if message.isascii() and message.isprintable():
-        return message[:MESSAGE_LIMIT].strip()
+        whole = message.strip()
+        return whole[:MESSAGE_LIMIT].strip(), len(whole) > MESSAGE_LIMIT
+    message = message.strip()
     head = message[: MESSAGE_LIMIT * 4]  # a bound on the work below; normalising 1 MB would cost more than the turn
     kept = "".join(
         " " if char.isspace() else char for char in head if char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cf")
     )
-    return unicodedata.normalize("NFC", kept)[:MESSAGE_LIMIT].strip()
+    whole = unicodedata.normalize("NFC", kept).strip()
+    return whole[:MESSAGE_LIMIT].strip(), len(whole) > MESSAGE_LIMIT or len(message) > len(head)
 
 
 def check_locale(catalog: Catalog, locale: str) -> str:
@@ -79,8 +89,9 @@ def check_locale(catalog: Catalog, locale: str) -> str:
 
 @lru_cache(maxsize=256)
 def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
-    """The responses that must be said in the exact locale and have no text in this one."""
-    return tuple(response.id for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
+    """The responses that must be said in the exact locale and have no text in this one. An offer need not be said."""
+    found = (response for response in catalog.responses.values() if resolve_locale(response, locale, catalog.locale) is None)
+    return tuple(response.id for response in found if not response.offer_of)
 
 
 def make_prompt_context(policy: Policy, context: TurnContext, memory: Memory) -> PromptContext:
@@ -91,7 +102,7 @@ def make_prompt_context(policy: Policy, context: TurnContext, memory: Memory) ->
         speaker=catalog.speaker,
         persona=catalog.persona,
         rules=policy.rules,
-        listing=tuple((response.id, response.when) for response in catalog.responses.values()),
+        listing=tuple((response.id, response.when) for response in catalog.responses.values() if not response.offer_of),
         background=tuple(example for response in catalog.responses.values() for example in examples(response, context.locale, catalog)),
         state=context.state.model_dump_json(),
         history=memory.history,

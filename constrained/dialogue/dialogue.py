@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,21 +20,24 @@ from typing import TypeVar
 
 from constrained.approval.in_force import Approvals
 from constrained.catalog.response import Catalog
-from constrained.dialogue.context import TurnContext, check_locale, clean_message, make_candidate, make_prompt_context
+from constrained.dialogue.context import TurnContext, check_locale, cut_message, make_prompt_context
+from constrained.dialogue.deciding import Decider, DecisionTerms, is_judged
+from constrained.dialogue.listening import HeardNow, engine_failing, heard_before
 from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
 from constrained.engines import loading
-from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, Told, checked
-from constrained.errors import AuditError, ConstrainedError, DeadlineError, EngineError, StateError
-from constrained.logic.acts import ACT_THRESHOLD, choose_late, choose_option, evidence_of
-from constrained.logic.allow import TurnOptions, likeliest, most_salient, rest_of, run, with_events, with_outcomes
+from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, checked
+from constrained.errors import AuditError, ConstrainedError, DeadlineError, StateError
+from constrained.logic.acts import ACT_THRESHOLD
+from constrained.logic.allow import TurnOptions, run, with_events, with_outcomes
+from constrained.logic.clarifying import OfferReading, opened, read_open_offers, resolve
 from constrained.logic.obligations import Audience
-from constrained.logic.options import Allowed, Option, compose
+from constrained.logic.options import Allowed, compose
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory, State
+from constrained.procedures.run import heard_text
 from constrained.records.log import Log, MemoryLog, open_log
 from constrained.records.record import Outcome, OutcomeEntry, Record
-from constrained.understanding.corrections import follow_corrections
 from constrained.understanding.hearing import (
     AskedQuestion,
     Hearing,
@@ -43,6 +46,7 @@ from constrained.understanding.hearing import (
     checked_readings,
     entity_fields,
     extraction_fields,
+    protected_fields,
     understand,
 )
 from constrained.verify import verify
@@ -133,17 +137,14 @@ class Dialogue:
             if claim.locked():
                 raise asyncio.CancelledError(_GIVEN_UP)
             context = self._take(message, state, within, locale)
-            with _timed(context, "hear"):
-                heard, hearings, is_late = self._hear(context)
-            with _timed(context, "allow"):
-                options = self._allow(context, heard)
+            heard, options = self._heard_and_allowed(context)
             with _timed(context, "decide"):
-                decision = self._decide(context, options.allowed, is_late)
+                decision = self._decide(context, heard, options.allowed)
             with _timed(context, "verify"):
                 text = self._verify(context, options.allowed, decision)
             if not claim.acquire(blocking=False):
                 raise asyncio.CancelledError(_GIVEN_UP)
-            return self._commit(context, heard, hearings, options, decision, text)
+            return self._commit(context, heard, options, decision, text)
 
     async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
         """``reply`` for asynchronous hosts; the model runs in a worker thread.
@@ -204,38 +205,66 @@ class Dialogue:
             )
         deadline = Deadline.after(within) if within is not None else None
         spoken = check_locale(self.catalog, locale) if locale else self.locale
-        return TurnContext(uuid.uuid4().hex, clean_message(message), state, spoken, self._now(), deadline, self._approvals.now())
+        cleaned, is_too_long = cut_message(message)
+        standing = self._approvals.now()
+        return TurnContext(uuid.uuid4().hex, cleaned, state, spoken, self._now(), deadline, standing, is_too_long=is_too_long)
+
+    def _heard_and_allowed(self, context: TurnContext) -> tuple[HeardNow, TurnOptions]:
+        """Stages 2 and 3: once more, where a yes to an offer comes when the policy does not allow any more what was offered."""
+        reading = read_open_offers(self._memory, context.message, context.locale) if is_judged(self.engine) else None
+        heard_type = self.policy.heard_type
+        if reading is not None and reading.meaning == "yes":
+            heard = HeardNow(reading=reading) if heard_type is None else heard_before(heard_type, reading, self._memory)
+            with _timed(context, "allow"):
+                options = self._allow(context, heard.value)
+            if resolve(options.allowed, self.catalog, reading, self._memory.open_offers) is not None:
+                return heard, options
+        with _timed(context, "hear"):
+            heard = self._hear(context, reading)
+        with _timed(context, "allow"):
+            return heard, self._allow(context, heard.value)
 
     # -- 2 hear ----------------------------------------------------------------------------------------------
 
-    def _hear(self, context: TurnContext) -> tuple[Understanding | None, tuple[Hearing, ...], bool]:
+    def _hear(self, context: TurnContext, reading: OfferReading | None) -> HeardNow:
         """What was understood, how each field was heard, and whether the deadline was over before an answer."""
         heard_type = self.policy.heard_type
         if heard_type is None:
-            return None, (), False
-        procedures, asked = self.policy.procedures, tuple[AskedQuestion, ...]()
-        fields = procedures.listened_fields(self._memory) if procedures.definitions else None
+            return HeardNow(reading=reading)
+        procedures, protected = self.policy.procedures, protected_fields(heard_type)
+        fields = procedures.listened_fields(self._memory) | protected if procedures.definitions else None
         if self.engine is None:
-            fields = entity_fields(heard_type, fields)  # what is heard without a model
+            fields = entity_fields(heard_type, fields) | protected  # what is heard without a model
+        asked = self._ask(heard_type, context, protected) if protected else ()  # before the engine has a say: also in a late turn
         try:
-            readings = self._read(heard_type, context)
-            asked = ask(
-                heard_type,
-                context.state,
-                context.message,
-                today=context.host_today,
-                locale=context.locale,
-                readings=readings,
-                fields=fields,
-                is_scripted=getattr(self.engine, "is_scripted", False),
-            )
+            asked = self._ask(heard_type, context, fields, self._read(heard_type, context))
             if self.engine is None:
-                return *understand(heard_type, [one for one in asked if one.answer], []), False
+                return HeardNow(*understand(heard_type, [one for one in asked if one.answer], []))
             choices = [one.choice for one in asked if one.answer is None]
             answers = self._choose(choices, context) if choices else []
         except DeadlineError:
-            return *understand(heard_type, [one for one in asked if one.answer], []), True
-        return *understand(heard_type, asked, answers), False
+            return HeardNow(*understand(heard_type, [one for one in asked if one.answer], []), is_late=True, reading=reading)
+        return HeardNow(*understand(heard_type, asked, answers), reading=reading)
+
+    def _ask(
+        self,
+        heard_type: type[Understanding],
+        context: TurnContext,
+        fields: Collection[str] | None,
+        readings: Mapping[str, str] | None = None,
+    ) -> tuple[AskedQuestion, ...]:
+        """The questions to this message about these fields, or about all of them."""
+        return ask(
+            heard_type,
+            context.state,
+            context.message,
+            today=context.host_today,
+            locale=context.locale,
+            readings=readings,
+            fields=fields,
+            is_scripted=getattr(self.engine, "is_scripted", False),
+            has_vectors=self.engine is not None,
+        )
 
     def _read(self, heard_type: type[Understanding], context: TurnContext) -> dict[str, str]:
         """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
@@ -244,7 +273,7 @@ class Dialogue:
             return {}
         if context.deadline:
             context.deadline.check()
-        with _engine_failing():
+        with engine_failing():
             read = self.engine.read(
                 [replace(blank) for blank in wanted], make_prompt_context(self.policy, context, self._memory), context.deadline
             )
@@ -258,7 +287,7 @@ class Dialogue:
             context.deadline.check()
         sizes = [len(choice.candidates) for choice in choices]
         copies = [replace(choice) for choice in choices]  # an engine cannot change what its answers are compared with
-        with _engine_failing():
+        with engine_failing():
             return checked(self.engine.choose(copies, make_prompt_context(self.policy, context, self._memory), context.deadline), sizes)
 
     # -- 3 allow ---------------------------------------------------------------------------------------------
@@ -279,108 +308,43 @@ class Dialogue:
 
     # -- 4 decide --------------------------------------------------------------------------------------------
 
-    def _decide(self, context: TurnContext, allowed: Allowed, is_late: bool) -> Decision:
-        """One of the options: by the model and what the message is evidence for, or by the rules where there is no choice or no model."""
-        options = allowed.options
-        if len(options) == 1:
-            self._check_sole(options[0], context)
-            return self._by_rules(options, "it is the only option")
-        if self.engine is None:
-            return self._by_rules(options, "no model; the most specific option, then the least recently said")
-        if is_late:
-            return self._in_time(options)
-        no_match, catalog, locale = rest_of(options, self.catalog.fallback), self.catalog, context.locale
-        candidates = tuple(make_candidate(option, index, catalog, locale, option is no_match) for index, option in enumerate(options))
-        try:
-            answer = self._choose([Choice("reply", "option", candidates)], self._followed(context))[0]
-        except DeadlineError:
-            return self._in_time(options)
-        return self._by_model(options, answer, context)
-
-    def _followed(self, context: TurnContext) -> TurnContext:
-        """The turn with the message as it stands after its own corrections; as it is where people told what it means."""
-        if getattr(self.engine, "is_scripted", False):
-            return context
-        return replace(context, message=follow_corrections(context.message, context.locale))
-
-    def _by_model(self, options: tuple[Option, ...], answer: Distribution, context: TurnContext) -> Decision:
-        """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""
-        if isinstance(self.engine, Told) and self.engine.is_told:
-            return self._as_told(options, answer)
-        message, locale, judge = context.message, context.locale, loading.load_answer_judge
-        evidence = evidence_of(self.policy, self._memory, options, message, locale, self.act_threshold, judge)
-        ruling = choose_option(options, answer.probabilities, fallback=self.catalog.fallback, threshold=self.threshold, evidence=evidence)
-        return Decision(
-            options,
-            answer.probabilities,
-            ruling.chosen,
-            answer.mode,
-            answer.margin,
-            ruling.abstained,
-            self.threshold,
-            ruling.why,
-            answer.decoding,
-            ruling,
-        )
-
-    def _as_told(self, options: tuple[Option, ...], answer: Distribution) -> Decision:
-        """The most probable option; the fallback where that is less probable than the threshold."""
-        best, probability = likeliest(options, answer.probabilities)
-        fallback = rest_of(options, self.catalog.fallback)
-        abstained = fallback is not None and best is not fallback and probability < self.threshold
-        chosen = fallback if abstained and fallback is not None else best
-        why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {self.threshold:.0%}" if abstained else "")
-        return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why, answer.decoding)
-
-    def _check_sole(self, option: Option, context: TurnContext) -> None:
-        """Raises ApprovalError for an act that would take the message for a yes or no that it is not."""
-        if self.engine is not None and option.answer:
-            self._by_model((option,), Distribution((1.0,), "exact"), context)
-
-    def _by_rules(self, options: tuple[Option, ...], why: str) -> Decision:
-        return Decision(options, (), most_salient(options, self._memory.said), "rules", 1.0, False, self.threshold, why)
-
-    def _in_time(self, options: tuple[Option, ...]) -> Decision:
-        """What a late turn says. Nobody chose it: so it is the fallback, or asks for a moment, and never an act."""
-        chosen, why = choose_late(options, self.catalog.fallback, self._memory.said), "the deadline was over"
-        return Decision(options, (), chosen, "rules", 1.0, False, self.threshold, why, is_late=True)
+    def _decide(self, context: TurnContext, heard: HeardNow, allowed: Allowed) -> Decision:
+        """One of the options, or what is said in place of one."""
+        terms = DecisionTerms(self.policy, self.threshold, self.act_threshold)
+        return Decider(terms, self.engine, self._memory, context, allowed, self._choose).decide(heard.reading, is_late=heard.is_late)
 
     # -- 5 verify --------------------------------------------------------------------------------------------
 
     def _verify(self, context: TurnContext, allowed: Allowed, decision: Decision) -> str:
         """The text to be released. Raises VerificationError unless it is the approved rendering of what was decided."""
-        text = compose(decision.chosen, allowed.obligations)
-        verify(text, decision.chosen, allowed, self.catalog, context.today, context.approvals, self._memory.done)
+        chosen, spoken = decision.chosen, decision.spoken
+        text = compose(chosen, allowed.obligations, spoken)
+        verify(text, chosen, allowed, self.catalog, context.today, context.approvals, self._memory.done, spoken)
         return text
 
     # -- 6 commit --------------------------------------------------------------------------------------------
 
-    def _commit(
-        self,
-        context: TurnContext,
-        heard: Understanding | None,
-        hearings: tuple[Hearing, ...],
-        options: TurnOptions,
-        decision: Decision,
-        text: str,
-    ) -> Turn:
+    def _commit(self, context: TurnContext, heard: HeardNow, options: TurnOptions, decision: Decision, text: str) -> Turn:
         """The turn, once its record is durable; the conversation remembers it from here on."""
-        said, after = options.said(decision.chosen), options.after(decision.chosen)
+        chosen, allowed = decision.chosen, options.allowed
+        open_offers = opened(allowed, chosen, decision.asks, heard_text(heard.value)) if decision.asks else ()
+        said = options.said(chosen, decision.spoken)
+        after = options.after(chosen, decision.spoken, open_offers, is_tried=decision.how == "tried")
         history = (*after.history, ("user", context.message), ("reply", text))
-        record = self._append_record(self._record(context, hearings, options.allowed, decision, text))
+        record = self._append_record(self._record(context, heard.hearings, allowed, decision, text))
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
         return Turn(
             id=context.id,
             text=text,
-            response_id=decision.chosen.id,
+            response_id=chosen.id,
             said=tuple(one.id for one in said),
             voices=tuple(one.response.voice for one in said if one.response.voice),
-            effects=decision.chosen.effects,
+            effects=chosen.effects,
             decision=decision,
-            heard=heard,
-            trace=Trace(hearings, options.allowed, dict(context.timings_ms)),
+            heard=heard.value,
+            trace=Trace(heard.hearings, allowed, dict(context.timings_ms)),
             record=record,
-            goes_on=options.is_performing(decision.chosen),
+            goes_on=options.is_performing(chosen),
             _tell=lambda outcomes: self._append_outcome(record, outcomes),
         )
 
@@ -437,17 +401,6 @@ def _engine(model: str | Path | None) -> Engine | None:
     if model is None:
         return None
     return loading.load_engine(model)
-
-
-@contextmanager
-def _engine_failing() -> Iterator[None]:
-    try:
-        yield
-    except ConstrainedError:
-        raise
-    except Exception as error:  # whatever torch or a server's client raises
-        hint = "nothing was said; without a model the rules alone choose"
-        raise EngineError(f"the engine failed: {type(error).__name__}: {error}", hint=hint) from error
 
 
 @contextmanager

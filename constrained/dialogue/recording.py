@@ -20,6 +20,7 @@ from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.records.record import (
+    ASKED_FORMAT,
     FORMAT,
     RULED_FORMAT,
     DecisionEntry,
@@ -53,9 +54,10 @@ def make_record(
 ) -> Record:
     """The record of a turn that is about to be released."""
     file, obligations = policy.file, with_it(decision.chosen, allowed.obligations)
-    offered: tuple[Option | Obligation, ...] = (*decision.options, *obligations)
+    offered: tuple[Option | Obligation, ...] = (*decision.options, *_besides(decision), *obligations)
+    number = _format(decision, memory)
     return Record(
-        format=RULED_FORMAT if _is_ruled(decision) else FORMAT,
+        format=number,
         turn_id=context.id,
         conversation=conversation,
         number=memory.number + 1,
@@ -68,8 +70,8 @@ def make_record(
         message=context.message,
         state=context.state.model_dump(mode="json"),
         said=dict(memory.said),
-        heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability) for one in hearings),
-        options=_options(decision, file),
+        heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability, judge=one.judge) for one in hearings),
+        options=_options(decision, file, number),
         obligations=tuple(
             ObligationEntry(id=one.id, slots=to_json(one.slots), line=portable(str(one.source), file), is_after=one.is_after, rule=one.rule)
             for one in obligations
@@ -78,7 +80,7 @@ def make_record(
             {"id": one.response_id, "line": portable(str(one.source), file), "reason": portable(one.reason, file)}
             for one in allowed.blocked
         ),
-        decision=_decision(decision),
+        decision=_decision(decision, allowed, number),
         text=text,
         effects=tuple(map(str, decision.chosen.effects)),
         timings_ms=dict(context.timings_ms),
@@ -126,10 +128,22 @@ def _procedure(policy: Policy, memory: Memory, chosen: Option) -> ProcedureEntry
     )
 
 
-def _options(decision: Decision, file: str) -> tuple[OptionEntry, ...]:
+def _besides(decision: Decision) -> tuple[Option, ...]:
+    """What is said and is no option."""
+    return tuple(one for one in decision.spoken or (decision.chosen,) if not any(one is option for option in decision.options))
+
+
+def _format(decision: Decision, memory: Memory) -> int:
+    """The oldest format that can tell of the turn."""
+    if decision.how or decision.pending or memory.open_offers or memory.n_missed:
+        return ASKED_FORMAT
+    return RULED_FORMAT if _is_ruled(decision) else FORMAT
+
+
+def _options(decision: Decision, file: str, number: int) -> tuple[OptionEntry, ...]:
     n = len(decision.options)
     probabilities = decision.probabilities or (None,) * n
-    is_ruled = _is_ruled(decision)
+    is_ruled = number >= RULED_FORMAT
     withheld = decision.ruling.withheld if decision.ruling is not None and is_ruled else ("",) * n
     return tuple(
         OptionEntry(
@@ -149,19 +163,25 @@ def _is_ruled(decision: Decision) -> bool:
     return decision.is_late or (decision.ruling is not None and decision.ruling.is_changed)
 
 
-def _decision(decision: Decision) -> DecisionEntry:
-    ruling = decision.ruling if _is_ruled(decision) else None
+def _decision(decision: Decision, allowed: Allowed, number: int) -> DecisionEntry:
+    ruling = decision.ruling if number >= RULED_FORMAT else None
+    places = {id(option): place for place, option in reversed(list(enumerate(allowed.sayable)))}
     return DecisionEntry(
         chosen=decision.chosen.id,
-        index=next(index for index, option in enumerate(decision.options) if option is decision.chosen),
+        index=places[id(decision.chosen)],
         mode=decision.mode,
         margin=decision.margin,
         abstained=decision.abstained,
         threshold=decision.threshold,
         decoding=decision.decoding.to_json() if decision.decoding else {},
-        answer=(ruling.answer or "") if ruling else "",
-        judge=ruling.judge if ruling else "",
+        answer=decision.answer or ((ruling.answer or "") if ruling else ""),
+        judge=decision.judge or (ruling.judge if ruling else ""),
         act_threshold=ruling.act_threshold if ruling else None,
+        how=decision.how,
+        spoken=tuple(places[id(one)] for one in decision.spoken),
+        asks=decision.asks,
+        pending=decision.pending,
+        wishes=tuple((wish.place, wish.probability) for wish in decision.wishes),
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from constrained.engines.protocol import Decoding, Mode
 from constrained.errors import ConstrainedError, EffectError, OutcomeError
 from constrained.logic.acts import Ruling
+from constrained.logic.clarifying import How
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.options import Allowed, Option
+from constrained.logic.wishes import Wish
 from constrained.records.record import OutcomeEntry, Record
 from constrained.understanding.hearing import Hearing, Understanding
 
@@ -82,6 +84,11 @@ class Decision:
         decoding: what the model's part of it cost; None when no model was asked.
         ruling: which acts the message was no evidence for, and how it was read as an answer; None when no model was asked.
         is_late: the time was over before the model had answered.
+        how: the reply is no choice among the options, but an offer, or what follows one; see ``logic.clarifying``.
+        spoken: all that is said, where that is more than the chosen one; the others have no effects.
+        asks: places of the options that the turn asks about.
+        answer: how the message was read as an answer to an offer; empty where none was open. judge: who read it.
+        pending: ids of the options that were wanted, too, and are not said in this turn. wishes: what parts of the message clearly want.
     """
 
     options: tuple[Option, ...]
@@ -95,6 +102,13 @@ class Decision:
     decoding: Decoding | None = None
     ruling: Ruling | None = None
     is_late: bool = False
+    how: How = ""
+    spoken: tuple[Option, ...] = ()
+    asks: tuple[int, ...] = ()
+    answer: str = ""
+    judge: str = ""
+    pending: tuple[str, ...] = ()
+    wishes: tuple[Wish, ...] = ()
 
     def ranked(self) -> list[tuple[Option, float | None]]:
         """Options with their probability (None when no model was asked), most probable first."""
@@ -149,6 +163,16 @@ class Turn:
     goes_on: bool = False
     _latch: _Latch = field(default_factory=_Latch, repr=False, compare=False)
     _tell: Callable[[tuple[OutcomeEntry, ...]], object] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Ids of the options that the turn asks about in place of choosing one; the next message answers."""
+        return tuple(self.decision.options[place].id for place in self.decision.asks)
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Ids of the options that the message wanted, too, and that were not said: the host may come back to them."""
+        return self.decision.pending
 
     def apply(self, state: Any) -> Any:
         """Runs the effects on ``state`` and returns the state after them; at most once, whatever thread asks.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from constrained.catalog.render import render, resolve_locale
 from constrained.errors import ApprovalError, SlotError
@@ -20,15 +20,19 @@ from constrained.logic.effects import risk_of
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
+from constrained.procedures.run import MISSED
 from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
 from constrained.understanding.corrections import follow_corrections
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
+OFFER_THRESHOLD = 0.35  # an act that is less probable is not even offered; just above what abstains by default
+CLOSE = 0.1  # of two candidates: both are offered
+CLOSE_THRESHOLD = 0.25  # of the second of two close ones: together they have half of all
+ASIDE_THRESHOLD = 0.5  # what interrupts an open question is meant for sure only where it has more than all else together
 CORRECTION_WORDS = 10  # a message with more words that names another value may be about something else
 _VALUES = {"heard": "the value that was asked for was heard", "corrected": "the message names another value"}
 MOMENT = "moment"  # tag of a response that asks for a moment: said when the time is over
-_UNSURE = "less than "  # how the reason begins where nothing but the probability is against an act
 _NUMBERS = frozenset(("integer", "decimal", "money"))
 _AGAINST = {
     "negation": "the message speaks against it",
@@ -45,18 +49,23 @@ class Evidence:
 
     Attributes:
         message: cleaned. locale: BCP 47. question: the open question as it was said; empty where none is open.
-        act_threshold: the least probability of an act that answers no question.
+        act_threshold: the least probability of an act that answers no question. offer_threshold: the least of one to be offered.
         values: those that the question shows. judge: of answers that the phrases leave open; None where there is none.
         asked: ids of what was said last, and of the step that waits: what an option may agree to.
+        is_spent: the message answered an offer, so it answers no other question.
+        counts_tries: a try of an open question is spent on an unclear aside; records before format 7 knew no such thing.
     """
 
     message: str
     locale: str
     question: str = ""
     act_threshold: float = ACT_THRESHOLD
+    offer_threshold: float = OFFER_THRESHOLD
     values: tuple[object, ...] = ()
     judge: AnswerJudge | None = None
     asked: frozenset[str] = frozenset()
+    is_spent: bool = False
+    counts_tries: bool = True
 
     @property
     def followed(self) -> str:
@@ -65,7 +74,21 @@ class Evidence:
 
     def agrees(self, option: Option) -> bool:
         """Whether a yes to what was asked chooses the option."""
-        return not self.asked.isdisjoint(option.agrees_to)
+        return not self.is_spent and not self.asked.isdisjoint(option.agrees_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What is against an act.
+
+    Attributes:
+        kind: ``answer`` (the message is no clear answer to the open question), ``stance`` (it speaks against the act), ``amount``
+            (it names another one) or ``probability`` (nothing but that is against it, so it may be offered).
+        text: for a reader; no words of the message, for it may be sealed.
+    """
+
+    kind: Literal["answer", "stance", "amount", "probability"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +98,10 @@ class Ruling:
     Attributes:
         best: what the probabilities alone choose; ``probability`` is that of its intent.
         abstained: the fallback is said because nothing that is eligible is likely enough.
-        withheld: for each option why it is not eligible; empty where it is.
+        objections: for each option why it is not eligible; None where it is.
+        is_tried: an open question was not answered, though something else than its own words for that may be said: see ``_is_unclear``.
+        asks: places of the options that the turn asks about: then ``chosen`` is the offer of the first.
+        spoken: all that is said, where that is more than the chosen one: the offers of both.
         answer: how the message was read as an answer; None where no option answers a question.
         judge: who read the message. is_changed: the choice is another than the probabilities and the threshold alone give.
     """
@@ -84,12 +110,20 @@ class Ruling:
     best: Option
     probability: float
     abstained: bool
-    withheld: tuple[str, ...]
+    objections: tuple[Objection | None, ...]
     answer: AnswerMeaning | None
     judge: str
     is_changed: bool
     act_threshold: float
     why: str
+    asks: tuple[int, ...] = ()
+    spoken: tuple[Option, ...] = ()
+    is_tried: bool = False
+
+    @property
+    def withheld(self) -> tuple[str, ...]:
+        """The objections as texts; empty where there is none."""
+        return tuple(one.text if one is not None else "" for one in self.objections)
 
 
 def is_act(option: Option) -> bool:
@@ -105,13 +139,16 @@ def choose_option(
     threshold: float,
     evidence: Evidence,
     ruled: tuple[AnswerMeaning | None, tuple[str, ...]] | None = None,
+    offers: Sequence[tuple[int, Option]] = (),
+    may_pair: Callable[[Sequence[Option]], bool] = lambda offers: True,
 ) -> Ruling:
-    """The option that is said.
+    """The option that is said, or the offers that are.
 
     Args:
         probabilities: of an engine, one per option. fallback: id of the catalog's fallback.
         threshold: the fallback is said where the best eligible option's intent is less probable.
         ruled: answer and reasons as another judge gave them, in place of what would be found now.
+        offers: (place of an option, what asks whether it is meant). may_pair: whether two of them may be said in one turn.
 
     Where a policy offers acts alone, the most probable one that the message does not speak against is said. Raises ApprovalError
     where it speaks against all of them.
@@ -120,37 +157,104 @@ def choose_option(
     rest = rest_of(options, fallback)
     reading = None if ruled else read_open_answer(options, evidence)
     answer = ruled[0] if ruled else reading.meaning if reading is not None else None
-    withheld = ruled[1] if ruled else _reasons(options, probabilities, rest, answer, evidence)
+    judge = reading.judge if reading is not None else JUDGE
+    objections = _read(ruled[1], evidence) if ruled else _objections(options, probabilities, rest, answer, evidence)
     plain = rest if rest is not None and best is not rest and probability < threshold else best
-    answers = [index for index, option in enumerate(options) if not withheld[index] and _is_answered(option, answer, evidence)]
-    answers = answers or _by_value(options, withheld, answer, evidence)
-    eligible = answers or [index for index, reason in enumerate(withheld) if not reason]
+    answers = [place for place, option in enumerate(options) if not objections[place] and _is_answered(option, answer, evidence)]
+    answers = answers or _by_value(options, objections, answer, evidence)
+    eligible = answers or [place for place, objection in enumerate(objections) if objection is None]
+    asks = () if answers or not eligible else _asked(options, probabilities, objections, evidence, [place for place, _ in offers])
+    if len(asks) > 1 and not may_pair([offer for place, offer in offers if place in asks]):
+        asks = tuple(place for place in asks if options[place] is best and _is_unsure(objections[place]))
+    if asks:
+        asked, why = [offer for place, offer in offers if place in asks], _why_asked(options, probabilities, asks, evidence)
+        return Ruling(asked[0], best, probability, False, objections, answer, judge, True, evidence.act_threshold, why, asks, tuple(asked))
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
-        eligible = [index for index, reason in enumerate(withheld) if reason.startswith(_UNSURE)]
+        eligible = [place for place, objection in enumerate(objections) if objection is not None and objection.kind == "probability"]
     if not eligible:
         raise ApprovalError(
             "nothing may be said: every option is an act that the message is no clear evidence for",
             hint="let the policy offer something without an effect of high risk beside it; the fallback, as a rule",
         )
-    chosen, share = likeliest([options[index] for index in eligible], [probabilities[index] for index in eligible])
+    chosen, share = likeliest([options[place] for place in eligible], [probabilities[place] for place in eligible])
     why = f"{chosen.id} has {share:.0%}"
     if answers:
         why = _VALUES[chosen.value] if chosen.value and answer != "yes" else f"the message is a clear {answer}"
     abstained = not answers and rest is not None and chosen is not rest and share < threshold
     if abstained and rest is not None:
         chosen, why = rest, f"{why}, less than the threshold {threshold:.0%}"
+    is_tried = evidence.counts_tries and rest is not None and not answers and _is_unclear(chosen, share, rest)
+    if is_tried and rest is not None and not is_missed(rest):
+        chosen, abstained, why = rest, True, f"{why}, less than {ASIDE_THRESHOLD:.0%}, and no try is left"
     abstained = abstained or (chosen is rest and plain is rest and best is not rest)  # as the probabilities alone would have
-    place = next(index for index, option in enumerate(options) if option is best)
-    if withheld[place] and chosen is not best:
-        why = f"{best.id} has {probability:.0%} and is an act: {withheld[place]}; {why}"
-    judge = reading.judge if reading is not None else JUDGE
-    return Ruling(chosen, best, probability, abstained, withheld, answer, judge, chosen is not plain, evidence.act_threshold, why)
+    against = next(objection for option, objection in zip(options, objections, strict=True) if option is best)
+    if against is not None and chosen is not best:
+        why = f"{best.id} has {probability:.0%} and is an act: {against.text}; {why}"
+    changed = chosen is not plain
+    return Ruling(chosen, best, probability, abstained, objections, answer, judge, changed, evidence.act_threshold, why, is_tried=is_tried)
+
+
+def is_missed(rest: Option) -> bool:
+    """Whether this is what a procedure says to a message that is no answer while tries are left: the question stays open."""
+    running = rest.running or ()
+    return rest.is_no_match and bool(running) and running[-1].events[-1].answer == MISSED
+
+
+def _is_unclear(chosen: Option, share: float, rest: Option) -> bool:
+    """Whether an interruption of an open question is said without clear evidence that it is meant: then a try is spent.
+
+    Otherwise a message that means nothing would be answered by the nearest interruption on and on, and the question never ends.
+    """
+    is_aside = rest.is_no_match and rest.running is not None and chosen is not rest and chosen.running is None
+    return is_aside and not chosen.effects and share < ASIDE_THRESHOLD
+
+
+def _asked(
+    options: Sequence[Option],
+    probabilities: Sequence[float],
+    objections: Sequence[Objection | None],
+    evidence: Evidence,
+    offered: Sequence[int],
+) -> tuple[int, ...]:
+    """Places, in their order, of the options that are asked about: of an act that is likely and not sure, or of two close candidates."""
+    if not offered:
+        return ()
+    intents = [intent_of(option) for option in options]
+    shares = intent_shares([option.id for option in options], intents, probabilities)
+    by_likelihood = sorted(range(len(options)), key=lambda place: (-shares[intents[place]], -probabilities[place], place))
+    likeliest_of: dict[str, int] = {}
+    for place in by_likelihood:
+        likeliest_of.setdefault(intents[place], place)
+    ranked = list(likeliest_of.values())
+    possible = [place for place in ranked[:2] if place in offered and (objections[place] is None or _is_unsure(objections[place]))]
+    if not possible or possible[0] != ranked[0]:
+        return ()
+    first, share = possible[0], shares[intents[possible[0]]]
+    if len(possible) > 1 and any(is_act(options[place]) for place in possible):
+        other = shares[intents[possible[1]]]
+        if other >= CLOSE_THRESHOLD and share - other <= CLOSE:
+            return tuple(sorted(possible))
+    return (first,) if _is_unsure(objections[first]) and share >= evidence.offer_threshold else ()
+
+
+def _is_unsure(objection: Objection | None) -> bool:
+    return objection is not None and objection.kind == "probability"
+
+
+def _why_asked(options: Sequence[Option], probabilities: Sequence[float], asks: Sequence[int], evidence: Evidence) -> str:
+    shares = intent_shares([one.id for one in options], [intent_of(one) for one in options], probabilities)
+    told = " and ".join(f"{options[place].id} has {shares[intent_of(options[place])]:.0%}" for place in asks)
+    if len(asks) > 1:
+        return f"{told}: too close to tell apart, so both are offered"
+    return f"{told}: less than {evidence.act_threshold:.0%} and at least {evidence.offer_threshold:.0%}, so it is offered"
 
 
 def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerReading | None:
     """The message as the answer to the open question; None where no option answers one."""
     if not any(option.answer or evidence.agrees(option) for option in options):
         return None
+    if evidence.is_spent:
+        return AnswerReading("other")
     agreeing = [option for option in options if not option.answer and evidence.agrees(option)]
     return judge_answer(
         evidence.message,
@@ -171,8 +275,12 @@ def evidence_of(
     locale: str,
     act_threshold: float = ACT_THRESHOLD,
     judge: Callable[[], AnswerJudge | None] = lambda: None,
+    *,
+    is_spent: bool = False,
 ) -> Evidence:
     """What a turn gives to judge acts by. ``judge`` is called where an option is the answer to something."""
+    if is_spent:
+        return Evidence(message, locale, act_threshold=act_threshold, is_spent=True)
     position = policy.serving(memory).procedures.position(memory)
     asked = frozenset(
         (*(one for one, number in memory.said.items() if number == memory.number), *((position.response_id,) if position else ()))
@@ -222,46 +330,60 @@ def choose_late(options: Sequence[Option], fallback: str, said: Any) -> Option:
     return most_salient(harmless or options, said)
 
 
+def _read(reasons: Sequence[str], evidence: Evidence) -> tuple[Objection | None, ...]:
+    """Objections as a record tells them: the text of the one kind that matters is known."""
+    unsure = _improbable(evidence)
+    return tuple((unsure if text == unsure.text else Objection("stance", text)) if text else None for text in reasons)
+
+
+def _improbable(evidence: Evidence) -> Objection:
+    return Objection("probability", f"less than {evidence.act_threshold:.0%}")
+
+
 def _is_answered(option: Option, answer: AnswerMeaning | None, evidence: Evidence) -> bool:
     """Whether the message is the answer that the option is."""
     return (answer in ("yes", "no") and option.answer == answer) or (answer == "yes" and not option.answer and evidence.agrees(option))
 
 
-def _by_value(options: Sequence[Option], withheld: Sequence[str], answer: AnswerMeaning | None, evidence: Evidence) -> list[int]:
+def _by_value(
+    options: Sequence[Option], objections: Sequence[Objection | None], answer: AnswerMeaning | None, evidence: Evidence
+) -> list[int]:
     """The options that the message answers or corrects by a value: before topics, unless it asks something or orders the machine.
 
     A long message that names another value may be about something else: then its meaning decides.
     """
-    found = [index for index, option in enumerate(options) if option.value and not withheld[index]]
+    found = [index for index, option in enumerate(options) if option.value and objections[index] is None]
     if not found or "?" in evidence.message or stance_of(evidence.message, evidence.locale) in ("question", "supposition", "instruction"):
         return []
     is_short = len(evidence.message.split()) <= CORRECTION_WORDS
     return [index for index in found if options[index].value == "heard" or (is_short and answer in ("other", "not_now", None))]
 
 
-def _reasons(
+def _objections(
     options: Sequence[Option], probabilities: Sequence[float], rest: Option | None, answer: AnswerMeaning | None, evidence: Evidence
-) -> tuple[str, ...]:
+) -> tuple[Objection | None, ...]:
     intents = [intent_of(option) for option in options]
     shares = intent_shares([option.id for option in options], intents, probabilities)
     return tuple(
-        "" if option is rest or not is_act(option) else _why_not(option, shares[intent], answer, evidence)
+        None if option is rest or not is_act(option) else _objection(option, shares[intent], answer, evidence)
         for option, intent in zip(options, intents, strict=True)
     )
 
 
-def _why_not(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> str:
-    """Why the message is not enough for an act; empty where it is. No words of the message: it may be sealed."""
+def _objection(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> Objection | None:
+    """Why the message is not enough for an act; None where it is."""
     if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
-        return "" if answer == "yes" else "the message is a clear no"
+        return None if answer == "yes" else Objection("answer", "the message is a clear no")
     stance = "" if option.answer and option.answer == answer else stance_of(evidence.followed, evidence.locale)
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:
-        return "" if option.answer == answer else f"the message is no clear {option.answer}"
+        return None if option.answer == answer else Objection("answer", f"the message is no clear {option.answer}")
     against = "" if is_refusal else _AGAINST.get(stance, "")
-    if not against and not is_refusal and _is_other_amount(option, evidence):
-        against = "the message names another amount"
-    return against or (f"{_UNSURE}{evidence.act_threshold:.0%}" if share < evidence.act_threshold else "")
+    if against:
+        return Objection("stance", against)
+    if not is_refusal and _is_other_amount(option, evidence):
+        return Objection("amount", "the message names another amount")
+    return _improbable(evidence) if share < evidence.act_threshold else None
 
 
 def _is_other_amount(option: Option, evidence: Evidence) -> bool:

@@ -22,7 +22,7 @@ from constrained.logic.obligations import Audience, Schedule
 from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
 from constrained.logic.policy import Policy
-from constrained.logic.state import Memory, State
+from constrained.logic.state import Memory, OpenOffer, State
 from constrained.understanding.hearing import Understanding
 
 
@@ -163,7 +163,15 @@ class _OfferSorter:
             options = last if schedule is None else self._scheduled(last, obligations, builder, schedule)
             if not options:
                 raise builder.nothing_left(self.blocked[-1])
-        return Allowed(tuple(options), obligations, tuple(self.blocked))
+        blocked = tuple(self.blocked)  # what may not be said in place of an option or of the fallback is no offer of the policy
+        offers, spare = builder.offers(options) if builder.offered else [], builder.spare
+        if spare and obligations:  # what is said anyway is not said in place of anything
+            spare = tuple(one for one in spare if one.id not in {obligation.id for obligation in obligations})
+        if schedule is not None and (offers or spare):
+            fitting = [(place, self._scheduled([offer], obligations, builder, schedule)) for place, offer in offers]
+            offers = [(place, found[0]) for place, found in fitting if found]
+            spare = tuple(self._scheduled(spare, obligations, builder, schedule))
+        return Allowed(tuple(options), obligations, blocked, tuple(offers), spare)
 
     def _scheduled(
         self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule
@@ -282,11 +290,11 @@ class TurnOptions:
     allowed: Allowed
     now: float | None
 
-    def said(self, option: Option) -> tuple[Option | Obligation, ...]:
-        """Everything that is said when the option is chosen, in order."""
+    def said(self, option: Option, spoken: tuple[Option, ...] = ()) -> tuple[Option | Obligation, ...]:
+        """Everything that is said when the option is chosen, in order. ``spoken``: as for ``compose``."""
         around = with_it(option, self.allowed.obligations)
         before = [one for one in around if not one.is_after]
-        return (*before, option, *around[len(before) :])
+        return (*before, *(spoken or (option,)), *around[len(before) :])
 
     def is_performing(self, option: Option) -> bool:
         """Whether a procedure goes on, without a message, once the host has told what became of the option's effects."""
@@ -295,16 +303,28 @@ class TurnOptions:
         position = self.policy.procedures.position(Memory(running=option.running))
         return position is not None and position.kind == "perform"
 
-    def after(self, option: Option) -> Memory:
-        """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``."""
+    def after(
+        self, option: Option, spoken: tuple[Option, ...] = (), open_offers: tuple[OpenOffer, ...] = (), *, is_tried: bool = False
+    ) -> Memory:
+        """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``.
+
+        Args:
+            spoken: as for ``compose``. open_offers: what the turn asked with that.
+            is_tried: the open question spends a try, though the option leaves it as it is.
+        """
         memory, number = self.memory, self.memory.number + 1
-        spoken = [one.id for one in self.said(option)]
-        changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(spoken, number)}
-        if option.running is not None:
-            changes["running"] = option.running
+        said = [one.id for one in self.said(option, spoken)]
+        changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(said, number), "open_offers": open_offers}
+        if self.policy.catalog.way_out:
+            is_missed = option.is_no_match or option.id == self.policy.catalog.fallback or bool(option.response.offer_of)
+            changes["n_missed"] = memory.n_missed + 1 if is_missed else 0
+        rest = rest_of(self.allowed.options, self.policy.catalog.fallback) if is_tried and option.running is None else None
+        running = rest.running if rest is not None else option.running
+        if running is not None:
+            changes["running"] = running
         timed = {clause.response_id for clause in self.policy.terms.obligations if clause.minutes}
         if timed and self.now is not None:
-            clock = {"": self.now} | dict(memory.clock) | {name: self.now for name in spoken if name in timed}
+            clock = {"": self.now} | dict(memory.clock) | {name: self.now for name in said if name in timed}
             changes["clock"] = tuple(sorted(clock.items()))
         return memory.model_copy(update=changes)
 

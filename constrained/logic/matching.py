@@ -21,6 +21,9 @@ from constrained.understanding.hearing import Understanding
 from constrained.understanding.questions import Entity
 
 RESERVE = "reserve"  # the tag of a response that no policy needs to reach
+RETURNED = "returned"  # tag of what is said after a no to an offer
+TOO_LONG = "too_long"  # tag of what is said to a message over the limit
+CATALOG_SAYS = frozenset({RETURNED, TOO_LONG})  # tags of responses that the turn itself may say, whatever a policy yields
 _FITS: dict[SlotKind, tuple[type, ...]] = {
     "integer": (int,),
     "decimal": (int, Decimal),
@@ -60,6 +63,8 @@ def _ids(script: Script, made: Made, catalog: Catalog) -> Iterator[Problem]:
         if response_id not in catalog:
             hint = closest(response_id, catalog.responses) or f"add it to {catalog.path or catalog.name}"
             yield script.problem(made.call, f"the catalog {catalog.name!r} has no response {response_id!r}", hint)
+        elif asked := catalog[response_id].offer_of:
+            yield script.problem(made.call, f"{response_id!r} is an offer; no policy yields it", f"yield {asked!r}: the turn offers it")
         elif made.kind == "must" and response_id == catalog.fallback:
             yield script.problem(made.call, f"the fallback {response_id!r} cannot be an obligation", "it is an option of every turn")
 
@@ -106,11 +111,23 @@ def _unreached(script: Script, offers: list[Made], catalog: Catalog, root: ast.A
     alive = [made for made in offers if not (made.is_dead or made.is_dropped)]
     reached = obliged | {response_id for made in alive for response_id in (*(made.ids or ()), *made.wordings)}
     for response in catalog.responses.values():
-        if response.id not in reached and response.id != catalog.fallback and RESERVE not in response.tags:
+        if response.id not in reached and is_yielded(catalog, response):
             place = f" (declared in {response.source})" if response.source.line else ""
             yield script.problem(
                 root, f"no yield can reach the response {response.id!r}{place}", f"yield it, remove it, or tag it {RESERVE!r}"
             )
+
+
+def is_said_by_catalog(response: Response, catalog: Catalog) -> bool:
+    """Whether a turn may say the response in place of the fallback, whatever a policy yields."""
+    is_own = response.id == catalog.way_out or bool(CATALOG_SAYS & response.tags)
+    return is_own and not (response.slots or response.claims or response.offer_of)
+
+
+def is_yielded(catalog: Catalog, response: Response) -> bool:
+    """Whether a policy must yield the response, so that it is ever said: all but the catalog's own, the offers and the reserve."""
+    is_own = response.id == catalog.fallback or is_said_by_catalog(response, catalog)
+    return not (is_own or response.offer_of or RESERVE in response.tags)
 
 
 def _entities(script: Script, parameters: dict[str, type], root: ast.AST) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ An obligation of the turn that may not be said stops the turn.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -18,6 +19,7 @@ from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
 from constrained.logic.effects import Effect, first_failing
+from constrained.logic.matching import is_said_by_catalog
 from constrained.logic.obligations import Clause
 from constrained.logic.options import Blocked, Obligation, Offer, Option, ProcedureMove
 from constrained.logic.policy import Policy
@@ -81,18 +83,38 @@ class OptionBuilder:
     known: dict[int, tuple[Offer, Outcome]] = field(default_factory=dict)
     fallback: Option | Blocked = field(init=False)
     is_claiming: bool = field(init=False)
+    offered: frozenset[str] = field(init=False)
+    spare: tuple[Option, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.is_claiming = any(response.claims for response in self.catalog.responses.values())
         response = self.catalog[self.catalog.fallback]
         reason = self._unsayable(response)
         self.fallback = Blocked(response.id, self.origin, reason) if reason else self._option(response, {}, self.origin, (), LAST)
+        self.offered = frozenset(one.offer_of for one in self.catalog.responses.values() if one.offer_of)
+        own = [one for one in self.catalog.responses.values() if is_said_by_catalog(one, self.catalog)]
+        self.spare = tuple(self._option(one, {}, self.origin, (), LAST) for one in own if not self._unsayable(one))
 
     def outcome(self, offer: Offer, state: State) -> Outcome:
         outcome = self._outcome(offer, state)
         if not (offer.slots or offer.effects or offer.is_end or offer.move) and len(self.known) < _MOST_OFFERS:
             self.known[id(offer)] = (offer, outcome)
         return outcome
+
+    def offers(self, options: Sequence[Option]) -> list[tuple[int, Option]]:
+        """For the options that have one, what asks whether they are meant: in the language in which they would be said.
+
+        Where two options would be asked about in the same words, neither is: nobody could tell to which of them a yes was given.
+        """
+        found: list[tuple[int, Option]] = []
+        for place, option in enumerate(options):
+            asks = self.catalog.offer(option.id) if option.id in self.offered else None
+            if asks is None or self._unsayable(asks) or resolve_locale(asks, self.locale, self.catalog.locale) != option.locale:
+                continue
+            slots = {name: option.slots[name] for name in asks.slots}
+            found.append((place, self._option(asks, slots, option.source, (), LAST)))
+        n_times = Counter(offer.text for _, offer in found)
+        return [(place, offer) for place, offer in found if n_times[offer.text] == 1]
 
     def last_resort(self) -> Option:
         """The fallback, when nothing else may be said. Raises ApprovalError or PolicyError when it may not be said either."""
@@ -162,6 +184,8 @@ class OptionBuilder:
         if response is None:
             hint = closest(str(offer.response_id), self.catalog.responses) or f"add it to the catalog {self.catalog.name!r}"
             raise stopped(offer.source, f"the catalog {self.catalog.name!r} has no response {offer.response_id!r}", hint)
+        if response.offer_of:
+            raise stopped(offer.source, f"{response.id!r} is an offer; no policy yields it", f"yield {response.offer_of!r}")
         return response
 
     def _option(self, response: Response, slots: Mapping[str, Any], source: Source, effects: Any, specificity: int) -> Option:

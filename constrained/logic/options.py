@@ -246,11 +246,31 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """All that a policy allows this turn. ``options`` is never empty."""
+    """All that a policy allows this turn.
+
+    Attributes:
+        options: among these an engine chooses; never empty.
+        offers: (place of an option, what asks whether it is meant), for the options that have such a text. Without effects.
+        spare: what the catalog itself may say in place of the fallback: its way out, what follows a no to an offer, what is said
+            to a message that is too long. Without effects.
+    """
 
     options: tuple[Option, ...]
     obligations: tuple[Obligation, ...] = ()
     blocked: tuple[Blocked, ...] = ()
+    offers: tuple[tuple[int, Option], ...] = ()
+    spare: tuple[Option, ...] = ()
+
+    @property
+    def sayable(self) -> tuple[Option, ...]:
+        """Everything that may be chosen, by the logic of the turn if not by an engine; the options first."""
+        if not (self.offers or self.spare):
+            return self.options
+        return (*self.options, *(offer for _, offer in self.offers), *self.spare)
+
+    def offer_of(self, option: Option) -> Option | None:
+        """What asks whether an option is meant; None where nothing may."""
+        return next((offer for place, offer in self.offers if self.options[place] is option), None)
 
 
 def with_it(chosen: Option, obligations: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
@@ -262,9 +282,12 @@ def with_it(chosen: Option, obligations: tuple[Obligation, ...]) -> tuple[Obliga
 SEPARATOR = "\n"
 
 
-def compose(chosen: Option, obligations: tuple[Obligation, ...]) -> str:
-    """The text of a turn: obligations before, the chosen option, obligations after, one a line; first the option's own."""
+def compose(chosen: Option, obligations: tuple[Obligation, ...], spoken: tuple[Option, ...] = ()) -> str:
+    """The text of a turn: obligations before, the chosen option, obligations after, one a line; first the option's own.
+
+    ``spoken``: where more than the chosen option is said, all of that, in order, the chosen one among them.
+    """
     around = with_it(chosen, obligations)
     before = [obligation.text for obligation in around if not obligation.is_after]
     after = [obligation.text for obligation in around if obligation.is_after]
-    return SEPARATOR.join([*before, chosen.text, *after])
+    return SEPARATOR.join([*before, *(one.text for one in spoken or (chosen,)), *after])

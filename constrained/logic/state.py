@@ -73,6 +73,20 @@ class Frame(_Value):
     events: tuple[Event, ...] = ()
 
 
+class OpenOffer(_Value):
+    """An offer that the last turn said: what its yes would choose. No policy sees it.
+
+    Attributes:
+        id, slots: of the option that was asked about; the slots as JSON. text: what was said.
+        heard: JSON of what was heard in that turn: the fields that differ from their defaults.
+    """
+
+    id: str
+    slots: str
+    text: str
+    heard: str = "{}"
+
+
 class Memory(_Value):
     """A conversation between two turns. Hashable, and JSON both ways.
 
@@ -85,6 +99,9 @@ class Memory(_Value):
         outcomes: (turn, ``done`` or ``failed``) of the last turns with effects.
         clock: (response id, when it was last said), for what is said every so many minutes; under an empty id when the
             conversation began. Seconds since the epoch.
+        open_offers: what the last turn asked, in the order in which it was said; the next turn answers it or drops it.
+        n_missed: turns in a row, up to the last, in which nothing fitted or something was offered; counted where the catalog has
+            a way out.
     """
 
     said: dict[str, int] = {}
@@ -94,11 +111,14 @@ class Memory(_Value):
     done: tuple[str, ...] = ()
     outcomes: tuple[tuple[int, str], ...] = ()
     clock: tuple[tuple[str, float], ...] = ()
+    open_offers: tuple[OpenOffer, ...] = ()
+    n_missed: int = 0
 
     def __hash__(self) -> int:
-        return hash((frozenset(self.said.items()), self.number, self.running, self.done, self.outcomes, self.clock, self.history))
+        logic = (self.number, self.running, self.done, self.outcomes, self.clock)
+        return hash((frozenset(self.said.items()), logic, self.history, self.open_offers, self.n_missed))
 
     def to_record(self) -> dict[str, object]:
-        """What logic reads of it besides ``said`` and ``number``, as JSON, without what is empty: for the record of a turn."""
-        kept: dict[str, object] = self.model_dump(mode="json", include={"running", "done", "outcomes", "clock"})
+        """What a turn reads of it besides ``said`` and ``number``, as JSON, without what is empty: for the record of a turn."""
+        kept: dict[str, object] = self.model_dump(mode="json", exclude={"said", "number", "history"})
         return {name: value for name, value in kept.items() if value}

@@ -161,7 +161,11 @@ def plain_rows(catalog: Catalog, more: Sequence[Row] = ()) -> tuple[tuple[Row, .
     What all descriptions begin with ("the user asks about ...") is left out of them: it tells nothing apart.
     """
     rows = rows_of(catalog, more)
-    texts = {response.when or response.key for response in catalog.responses.values() if response.id != catalog.fallback}
+    texts = {
+        response.when or response.key
+        for response in catalog.responses.values()
+        if response.id != catalog.fallback and not response.offer_of
+    }
     shared = shared_words(sorted(texts))
     plain = {text: " ".join(text.split()[shared:]) for text in texts}
     return tuple(replace(row, message=plain.get(row.message, row.message)) for row in rows), frozenset(plain.values())
@@ -184,7 +188,7 @@ def _candidates(catalog: Catalog) -> list[Candidate]:
             examples=examples_of(response, catalog.locale, catalog),
             no_match=response.id == catalog.fallback,
         )
-        for index, response in enumerate(catalog.responses.values())
+        for index, response in enumerate(one for one in catalog.responses.values() if not one.offer_of)
     ]
 
 
@@ -209,7 +213,7 @@ def _reader(policy: Policy, engine: TransformersEngine) -> Callable[[str, Sequen
         speaker=catalog.speaker,
         persona=catalog.persona,
         rules=policy.rules,
-        listing=tuple((response.id, response.when) for response in catalog.responses.values()),
+        listing=tuple((response.id, response.when) for response in catalog.responses.values() if not response.offer_of),
         background=tuple(one for response in catalog.responses.values() for one in examples_of(response, catalog.locale, catalog)),
         state="",
         history=(),

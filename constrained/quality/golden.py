@@ -26,7 +26,7 @@ from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
 from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, ExtractionField, PromptContext
 from constrained.errors import ConstrainedError, GoldenError
-from constrained.logic.matching import RESERVE
+from constrained.logic.matching import is_yielded
 from constrained.logic.options import Obligation, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.source_offers import find_offers
@@ -289,7 +289,7 @@ class Coverage:
     def of(cls, policy: Policy) -> Coverage:
         """Of a pack of which nothing was shown yet."""
         catalog = policy.catalog
-        responses = tuple(one.id for one in catalog.responses.values() if RESERVE not in one.tags)
+        responses = tuple(one.id for one in catalog.responses.values() if one.id == catalog.fallback or is_yielded(catalog, one))
         lines = {made.call.lineno for made in find_offers(policy.script, policy.functions) if not made.is_dead}
         locales = sorted({locale for one in catalog.responses.values() for locale in one.texts})
         return cls(policy.name, policy.file, responses, tuple(sorted(lines)), tuple(locales))

@@ -91,7 +91,12 @@ def rows_of(catalog: Catalog, more: Iterable[Row] = ()) -> tuple[Row, ...]:
     The fallback has rows only where somebody wrote messages that nothing answers: its ``when`` tells of none.
     Raises SampleError when fewer than two responses would be told apart.
     """
-    own = [row for response in catalog.responses.values() for row in _rows(response, is_fallback=response.id == catalog.fallback)]
+    own = [
+        row
+        for response in catalog.responses.values()
+        for row in _rows(response, is_fallback=response.id == catalog.fallback)
+        if not response.offer_of
+    ]
     found = tuple(dict.fromkeys((*own, *more)))
     if len({row.id for row in found if row.id != catalog.fallback}) < 2:
         hint = "a catalog of at least two responses beside the fallback is needed"

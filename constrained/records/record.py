@@ -15,7 +15,8 @@ from pydantic_core import to_jsonable_python
 
 FORMAT = 5
 RULED_FORMAT = 6  # of a turn whose choice rests on more than probabilities: on what the message is evidence for, or on the time
-READABLE = (1, 2, 3, 4, 5, 6)  # formats that this version reads
+ASKED_FORMAT = 7  # of a turn that offers something, follows an offer or a series of fallbacks, or was given too long a message
+READABLE = (1, 2, 3, 4, 5, 6, 7)  # formats that this version reads
 
 
 class _Entry(BaseModel):
@@ -42,17 +43,22 @@ class Chained(_Entry):
 
 
 class HeardEntry(_Entry):
-    """One question of Heard that was asked: the value understood, and how sure the model was of it."""
+    """One question of Heard that was asked: the value understood, how sure the model was of it; of a protected trigger, its judges."""
 
     name: str
     value: Any
     probability: float
+    judge: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), judge="")
 
 
 class OptionEntry(_Entry):
     """One allowed option: its slots, the line of logic that allowed it, its probability (None when not asked).
 
-    ``risk``: of its effects. ``withheld``: why an act could not be chosen. Both are told in format 6 only.
+    ``risk``: of its effects. ``withheld``: why an act could not be chosen. Both are told from format 6 on.
     """
 
     id: str
@@ -101,7 +107,12 @@ class DecisionEntry(_Entry):
     """What was chosen, how, and how surely. ``index`` is its place among the options, ``decoding`` what it cost.
 
     ``answer``: how the message was read as an answer to the open question, ``judge``: by whom, ``act_threshold``: the least
-    probability of an act; all three only where they changed the choice, in format 6.
+    probability of an act; all three only where they changed the choice, from format 6 on.
+
+    In format 7, ``index`` may be a place behind the options: among the offers, then the catalog's own responses. ``how`` says how
+    the reply came about (see ``logic.clarifying``); ``spoken`` are the places of all that was said, where that is more; ``asks`` those
+    of the options that were asked about; ``pending`` the ids of what was wanted, too; ``wishes`` what parts of the message were
+    clear wishes for: pairs of a place and its probability.
     """
 
     chosen: str
@@ -114,10 +125,16 @@ class DecisionEntry(_Entry):
     answer: str = ""
     judge: str = ""
     act_threshold: float | None = None
+    how: str = ""
+    spoken: tuple[int, ...] = ()
+    asks: tuple[int, ...] = ()
+    pending: tuple[str, ...] = ()
+    wishes: tuple[tuple[int, float], ...] = ()
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _left_out(serialize(self), answer="", judge="", act_threshold=None)
+        content = _left_out(serialize(self), answer="", judge="", act_threshold=None, how="")
+        return {name: value for name, value in content.items() if value or name not in ("spoken", "asks", "pending", "wishes")}
 
 
 class SealedEntry(_Entry):

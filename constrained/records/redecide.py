@@ -19,7 +19,7 @@ from constrained.logic.allow import likeliest, rest_of
 from constrained.logic.options import Allowed, Option, compose
 from constrained.logic.policy import Policy
 from constrained.records.record import RULED_FORMAT, OptionEntry, Record, to_json
-from constrained.records.replay import allowed_then, by_rules, ruled_then
+from constrained.records.replay import allowed_then, by_rules, expected_then, ruled_then
 from constrained.records.sealing import shown
 
 Change = Literal["same", "wording", "effects", "reply", "no reply"]
@@ -104,8 +104,8 @@ def redecide(
         try:
             if decide is None:
                 allowed = allowed_then(policy, record, standing(record))
-                chosen, unscored = _chosen(policy, record, allowed, record.decision.threshold if threshold is None else threshold)
-                now = Reply(chosen.id, compose(chosen, allowed.obligations), tuple(map(str, chosen.effects)))
+                chosen, spoken, unscored = _chosen(policy, record, allowed, record.decision.threshold if threshold is None else threshold)
+                now = Reply(chosen.id, compose(chosen, allowed.obligations, spoken), tuple(map(str, chosen.effects)))
             else:
                 now = decide(record)
         except (ConstrainedError, ValueError) as error:
@@ -131,23 +131,28 @@ def _change(record: Record, now: Reply) -> Change:
     return "same" if now.effects == record.effects else "effects"
 
 
-def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[str, ...]]:
-    """The option that the recorded answers choose now, and those that no answer speaks of."""
+def _chosen(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[Option, ...], tuple[str, ...]]:
+    """What the recorded answers choose now, all that is said where that is more, and the options that no answer speaks of."""
     options, fallback = allowed.options, policy.catalog.fallback
+    if record.decision.how:
+        found = expected_then(policy, record, allowed, threshold) if len(options) == len(record.options) else None
+        if found is not None:
+            return *found, ()
     if record.decision.mode == "rules":
         was_alone = len(record.options) == 1 and record.versions.get("engine") != "none" and len(options) > 1
-        return by_rules(record, options, fallback), tuple(option.id for option in options) if was_alone else ()
+        return by_rules(record, options, fallback), (), tuple(option.id for option in options) if was_alone else ()
     known = _recorded_probabilities(record.options, options)
     scored = [(probability, option) for option, probability in zip(options, known, strict=True) if probability is not None]
     unscored = tuple(option.id for option, probability in zip(options, known, strict=True) if probability is None)
     if not scored:
-        return by_rules(record, options, fallback), unscored
+        return by_rules(record, options, fallback), (), unscored
     shares, among = [share for share, _ in scored], [option for _, option in scored]
     if record.format >= RULED_FORMAT and not unscored:
-        return ruled_then(policy, record, among, shares, threshold).chosen, ()
+        ruling = ruled_then(policy, record, allowed, shares, threshold)
+        return ruling.chosen, ruling.spoken, ()
     best, probability = likeliest(among, shares)
     rest = rest_of(options, fallback)
-    return (rest if rest is not None and probability < threshold else best), unscored
+    return (rest if rest is not None and probability < threshold else best), (), unscored
 
 
 def _recorded_probabilities(entries: Sequence[OptionEntry], options: Sequence[Option]) -> list[float | None]:

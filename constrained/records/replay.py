@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any, cast
 
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
 from constrained.logic.acts import ACT_THRESHOLD, Ruling, choose_late, choose_option, evidence_of
 from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
+from constrained.logic.clarifying import (
+    OfferReading,
+    may_stand_together,
+    opened,
+    read_open_offers,
+    resolve,
+    resolve_too_long,
+    way_out_of,
+)
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory
-from constrained.records.record import RULED_FORMAT, Chained, Outcome, Record, portable, to_json, versions
+from constrained.logic.wishes import Wish, answer_wishes
+from constrained.procedures.run import heard_text
+from constrained.records.record import ASKED_FORMAT, RULED_FORMAT, Chained, Outcome, Record, portable, to_json, versions
 from constrained.understanding.answers import JUDGE, AnswerMeaning
 from constrained.verify import verify
 
@@ -90,10 +102,12 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
         standing = snapshot_at(policy.catalog, record.versions)
         allowed = allowed_then(policy, record, standing)
         differences += _differences_allowed(record, allowed, policy.file)
-        if 0 <= record.decision.index < len(allowed.options):
-            chosen = allowed.options[record.decision.index]
-            text = compose(chosen, allowed.obligations)
-            verify(text, chosen, allowed, policy.catalog, date.fromisoformat(record.today), standing, record.memory.get("done", ()))
+        said = said_then(record, allowed)
+        if said is not None:
+            chosen, spoken = said
+            text = compose(chosen, allowed.obligations, spoken)
+            today, done = date.fromisoformat(record.today), record.memory.get("done", ())
+            verify(text, chosen, allowed, policy.catalog, today, standing, done, spoken)
             differences += _differences_chosen(policy, record, allowed, chosen, text)
         else:
             differences.append(Difference("chosen", record.decision.chosen, None))
@@ -108,6 +122,14 @@ def allowed_then(policy: Policy, record: Record, standing: ApprovalSnapshot) -> 
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
     today, now = date.fromisoformat(record.today), datetime.fromisoformat(record.at).timestamp()
     return allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, approvals=standing, now=now)
+
+
+def said_then(record: Record, allowed: Allowed) -> tuple[Option, tuple[Option, ...]] | None:
+    """What was chosen, and all that was said where that was more; None where that is not allowed any more."""
+    sayable, places = allowed.sayable, (record.decision.index, *record.decision.spoken)
+    if any(not 0 <= place < len(sayable) for place in places):
+        return None
+    return sayable[places[0]], tuple(sayable[place] for place in places[1:])
 
 
 def memory_then(record: Record) -> Memory:
@@ -141,45 +163,97 @@ def _differences_chosen(policy: Policy, record: Record, allowed: Allowed, chosen
     yield from _difference("chosen", record.decision.chosen, chosen.id)
     yield from _difference("text", record.text, text)
     yield from _difference("effects", list(record.effects), [str(effect) for effect in chosen.effects])
+    if len(record.options) != len(allowed.options):
+        return  # told already: the options differ
+    if record.format >= RULED_FORMAT and record.decision.act_threshold is not None:
+        yield from _differences_ruled(policy, record, allowed)
+    elif record.decision.mode != "rules":
+        is_fallback = _by_probabilities(policy, record, allowed.options) is not _best(record, allowed.options)[0]
+        yield from _difference("abstained", record.decision.abstained, is_fallback)
+    expected = expected_then(policy, record, allowed, record.decision.threshold)
+    if expected is None:
+        yield Difference("choice", record.decision.chosen, None)
+    elif expected[0] is not chosen or expected != said_then(record, allowed):
+        yield Difference("choice", record.decision.chosen, expected[0].id)
+
+
+def expected_then(policy: Policy, record: Record, allowed: Allowed, threshold: float) -> tuple[Option, tuple[Option, ...]] | None:
+    """What is chosen, and all that is said where that is more, by what was recorded of the message and of the engine's answers.
+
+    None where the message would not be taken now for the answer, or for too long, as it was.
+    """
+    memory, catalog, how = memory_then(record), policy.catalog, record.decision.how
+    if how == "too_long":
+        found = resolve_too_long(allowed, catalog, record.said)
+        return (found.chosen, found.spoken) if found is not None else None
+    if how in ("agreed", "declined", "offered_again"):
+        found = resolve(allowed, catalog, _read_then(record, memory), memory.open_offers)
+        return (found.chosen, found.spoken) if found is not None else None
     if record.decision.mode == "rules":
-        expected = by_rules(record, allowed.options, policy.catalog.fallback)
+        chosen, spoken = by_rules(record, allowed.options, catalog.fallback), tuple[Option, ...]()
+    elif record.format >= RULED_FORMAT and record.decision.act_threshold is not None:
+        ruling = ruled_then(policy, record, allowed, _probabilities(record), threshold)
+        chosen, spoken = ruling.chosen, ruling.spoken
     else:
-        probabilities = [-1.0 if entry.probability is None else entry.probability for entry in record.options]
-        if len(probabilities) != len(allowed.options):
-            return  # told already: the options differ
-        if record.format >= RULED_FORMAT:
-            yield from _differences_ruled(policy, record, allowed.options, probabilities)
-            return
-        expected = _by_probabilities(policy, record, allowed.options, probabilities)
-        yield from _difference("abstained", record.decision.abstained, expected is not _best(record, allowed.options, probabilities)[0])
-    if expected is not chosen:
-        yield Difference("choice", record.decision.chosen, expected.id)
+        chosen, spoken = _by_probabilities(policy, record, allowed.options), ()
+    if how == "two_wishes":
+        wishes = [Wish(place, probability) for place, probability in record.decision.wishes if place < len(allowed.options)]
+        answered = answer_wishes(policy, memory, allowed, chosen, wishes, _time_of(record)) if wishes else None
+        return (chosen, answered[0].spoken) if answered is not None else None
+    way_out = way_out_of(allowed, catalog, chosen, memory) if how == "way_out" else None
+    return (way_out, ()) if way_out is not None else (chosen, spoken)
 
 
-def _differences_ruled(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Iterator[Difference]:
+def _read_then(record: Record, memory: Memory) -> OfferReading | None:
+    """The message as an answer to the open offers: as it is read now, or as another judge than the present one read it."""
+    reading = read_open_offers(memory, record.message, record.locale)
+    if record.decision.judge == JUDGE or reading is None or record.decision.how not in ("agreed", "declined", "offered_again"):
+        return reading
+    meant = memory.open_offers[0] if len(memory.open_offers) == 1 else reading.offer
+    offer = next((one for one in memory.open_offers if one.id == record.decision.chosen), meant)
+    answer = cast("AnswerMeaning", record.decision.answer)
+    return OfferReading(answer, offer if answer == "yes" and record.decision.how == "agreed" else None)
+
+
+def _probabilities(record: Record) -> list[float]:
+    return [-1.0 if entry.probability is None else entry.probability for entry in record.options]
+
+
+def _differences_ruled(policy: Policy, record: Record, allowed: Allowed) -> Iterator[Difference]:
     """What the message was evidence for is found anew; what another judge than the present one found is taken from the record."""
-    ruling = ruled_then(policy, record, options, probabilities, record.decision.threshold)
+    ruling = ruled_then(policy, record, allowed, _probabilities(record), record.decision.threshold)
     yield from _difference("withheld", [entry.withheld for entry in record.options], list(ruling.withheld))
     yield from _difference("answer", record.decision.answer, ruling.answer or "")
     yield from _difference("abstained", record.decision.abstained, ruling.abstained)
-    if options[record.decision.index] is not ruling.chosen:
-        yield Difference("choice", record.decision.chosen, ruling.chosen.id)
+    if record.decision.how not in ("two_wishes", "way_out"):  # then it is not the ruling's choice that was said
+        yield from _difference("asks", list(record.decision.asks), list(ruling.asks))
 
 
-def ruled_then(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float], threshold: float) -> Ruling:
-    """The choice by these probabilities and by what the recorded message was evidence for."""
+def ruled_then(policy: Policy, record: Record, allowed: Allowed, probabilities: Sequence[float], threshold: float) -> Ruling:
+    """The choice by these probabilities, one per option, and by what the recorded message was evidence for."""
+    options = allowed.options
     decision, memory = record.decision, memory_then(record)
+    is_spent = (reading := _read_then(record, memory)) is not None and reading.meaning == "yes"
     is_other_judge = decision.judge not in ("", JUDGE)
     ruled = (cast("AnswerMeaning | None", decision.answer or None), tuple(entry.withheld for entry in record.options))
     act_threshold = ACT_THRESHOLD if decision.act_threshold is None else decision.act_threshold
+    counts_tries = decision.how == "tried"  # where it was not, the rule may have been another one
+    evidence = evidence_of(policy, memory, options, record.message, record.locale, act_threshold, is_spent=is_spent)
+    evidence = replace(evidence, counts_tries=counts_tries)
     return choose_option(
         options,
         probabilities,
         fallback=policy.catalog.fallback,
         threshold=threshold,
-        evidence=evidence_of(policy, memory, options, record.message, record.locale, act_threshold),
+        evidence=evidence,
         ruled=ruled if is_other_judge and len(record.options) == len(options) else None,
+        offers=allowed.offers if record.format >= ASKED_FORMAT else (),
+        may_pair=partial(may_stand_together, policy, memory, allowed, _time_of(record)),
     )
+
+
+def _time_of(record: Record) -> float:
+    return datetime.fromisoformat(record.at).timestamp()
 
 
 def by_rules(record: Record, options: Sequence[Option], fallback: str) -> Option:
@@ -192,15 +266,16 @@ def by_rules(record: Record, options: Sequence[Option], fallback: str) -> Option
     return most_salient(harmless if is_late and harmless else options, record.said)
 
 
-def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> Option:
-    best, probability = _best(record, options, probabilities)
+def _by_probabilities(policy: Policy, record: Record, options: Sequence[Option]) -> Option:
+    best, probability = _best(record, options)
     fallback = rest_of(options, policy.catalog.fallback)
     if fallback is not None and best is not fallback and probability < record.decision.threshold:
         return fallback
     return best
 
 
-def _best(record: Record, options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
+def _best(record: Record, options: Sequence[Option]) -> tuple[Option, float]:
+    probabilities = _probabilities(record)
     if record.format >= POOLED:
         return likeliest(options, probabilities)
     best = max(range(len(options)), key=probabilities.__getitem__)
@@ -248,12 +323,15 @@ def memory_of(policy: Policy, entries: Iterable[Chained]) -> Memory:
 
 def memory_after(policy: Policy, record: Record, outcome: Outcome | None = None) -> Memory:
     """What logic remembers after a recorded turn, and after what the host told of its effects."""
-    allowed, index = allowed_then(policy, record, snapshot_at(policy.catalog, record.versions)), record.decision.index
-    if index >= len(allowed.options) or allowed.options[index].id != record.decision.chosen:
+    allowed = allowed_then(policy, record, snapshot_at(policy.catalog, record.versions))
+    said = said_then(record, allowed)
+    if said is None or said[0].id != record.decision.chosen:
         message = f"turn {record.turn_id} does not come out as recorded, so what came of it is not known"
         raise ReplayError(message, turn_id=record.turn_id, line=record.sequence, hint="resume with the catalog and the logic of that day")
     before, now = memory_then(record), datetime.fromisoformat(record.at).timestamp()
-    memory = TurnOptions(policy.serving(before), before, allowed, now).after(allowed.options[index])
+    heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
+    open_offers = opened(allowed, said[0], record.decision.asks, heard_text(heard))
+    memory = TurnOptions(policy.serving(before), before, allowed, now).after(*said, open_offers, is_tried=record.decision.how == "tried")
     if outcome is None:
         return memory
     done = [one.effect.partition("(")[0] for one in outcome.outcomes if one.status == "done"]

@@ -107,7 +107,8 @@ class LogTally:
             return
         self.records.append(entry)
         self.n_sealed += entry.sealed is not None
-        is_late = entry.decision.mode == "rules" and entry.versions.get("engine") != "none" and len(entry.options) > 1
+        is_rules = entry.decision.mode == "rules" and not entry.decision.how
+        is_late = is_rules and entry.versions.get("engine") != "none" and len(entry.options) > 1
         day = self.days[entry.at[:10]]
         day[0], day[1], day[2] = day[0] + 1, day[1] + entry.decision.abstained, day[2] + is_late
         self.modes[entry.decision.mode] += 1

@@ -24,8 +24,9 @@ from constrained.records.record import Chained, Outcome, Record
 from constrained.records.replay import allowed_then, replay
 from constrained.records.sealing import SealedLog, SubjectKeys
 from constrained.serve.packs import Packs
+from constrained.serve.replies import seal_of, with_effects_outcome
 from constrained.serve.sessions import DONE, STARTED, Sessions, StoredTurn, TenantStore
-from constrained.serve.wire import TurnReply, seal_of, with_effects_outcome
+from constrained.serve.wire import TurnReply
 
 T = TypeVar("T", bound=Chained)
 

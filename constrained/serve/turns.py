@@ -27,6 +27,7 @@ from constrained.serve.engines import RULES, DeadlineReserve, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal, TurnRecovery, finish_turn
 from constrained.serve.packs import Packs
+from constrained.serve.replies import make_reply, seal_of, with_effects_outcome, with_seal
 from constrained.serve.sessions import PREPARED, Sessions, StoredConversation, StoredTurn, TenantStore
 from constrained.serve.settings import LOCAL, ServerSettings
 from constrained.serve.wire import (
@@ -35,10 +36,6 @@ from constrained.serve.wire import (
     Settings,
     TurnReply,
     TurnRequest,
-    make_reply,
-    seal_of,
-    with_effects_outcome,
-    with_seal,
 )
 
 

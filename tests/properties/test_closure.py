@@ -55,8 +55,12 @@ def converse(dialogue, state, said_messages, locale=None):
         except expected:
             assert len(dialogue.log.records) == n_records
             continue
-        may = oracle.sayable(dialogue.policy, state, turn.heard, said=said, locale=locale or dialogue.locale, today=NOON.date())
-        oracle.check(turn, may)
+        spoken = locale or dialogue.locale
+        may = oracle.sayable(dialogue.policy, state, turn.heard, said=said, locale=spoken, today=NOON.date())
+        if turn.decision.how in ("", "agreed", "tried"):
+            oracle.check(turn, may)
+        else:
+            oracle.check_in_place(dialogue.policy, turn, may, spoken)
         assert state.model_dump_json() == before
         assert turn.record.said == said
         said |= dict.fromkeys(turn.said, turn.record.number)

@@ -197,7 +197,8 @@ class EveryTurn:
         for branch, (picks, outcome) in enumerate(turns.branches):
             if move not in outcome.moves:
                 continue
-            options = tuple(machine.moves[number].chosen for number in outcome.moves if not machine.moves[number].fails)
+            moves = [machine.moves[number] for number in outcome.moves]
+            options = tuple(one.chosen for one in moves if one.is_option and not one.fails)
             if any(known.is_like(dict(picks), options) for known in passed):
                 continue
             hearing = self._hearing = _Hearing(dict(picks), options)

@@ -10,7 +10,7 @@ from constrained.analysis.prover.graph import EveryTurn, Graph
 from constrained.analysis.prover.machine import Failure, Picks
 from constrained.analysis.prover.properties import Event, Property, Scope, TurnView
 from constrained.errors import ConstrainedError, PropertyError
-from constrained.logic.matching import RESERVE
+from constrained.logic.matching import is_yielded
 from constrained.logic.state import State
 
 HIT, STOP = -1, -2
@@ -145,14 +145,19 @@ class Judge:
         for point, turns in enumerate(graph.turns):
             is_near = known.get(turns.number) if is_by_name and not graph.failures else None
             if is_near is None:
-                is_near = known[turns.number] = any(wanted(point, move, target) for move, target in graph.steps(point))
+                is_near = known[turns.number] = any(wanted(point, move, target) for move, target in self._choosable(point))
             near[point] = is_near
         for _ in range(within - 1):
             before = bytes(near)
             for point in range(graph.n_explored):
                 if not near[point]:
-                    near[point] = any(before[target] for _, target in graph.steps(point))
+                    near[point] = any(before[target] for _, target in self._choosable(point))
         return near
+
+    def _choosable(self, point: int) -> Iterator[tuple[int, int]]:
+        """The steps from a point that a message can bring about: what is said in place of an option cannot be counted on."""
+        moves = self.machine.moves
+        return ((move, target) for move, target in self.graph.steps(point) if moves[move].is_option)
 
     # -- events --------------------------------------------------------------------------------------
 
@@ -178,7 +183,8 @@ class Judge:
         picks, outcome = turns.branches[turns.moves[move]]
         heard_type = self.machine.policy.heard_type
         heard = heard_type().replace(**dict(picks)) if heard_type else None
-        options = tuple(self.machine.moves[number].chosen for number in outcome.moves if not self.machine.moves[number].fails)
+        moves = [self.machine.moves[number] for number in outcome.moves]
+        options = tuple(one.chosen for one in moves if one.is_option and not one.fails)
         return TurnView(self._state(point), self._state(target), one.chosen, one.said, one.done, heard, lambda: options)
 
     def _state(self, point: int) -> State:
@@ -286,7 +292,7 @@ def _reached(graph: Graph, scope: Scope) -> Iterator[Finding]:
             for response_id, _, reason in outcome.blocked:
                 blocked.setdefault(response_id, (found.number, branch, reason))
     catalog = machine.policy.catalog
-    needed = [one.id for one in catalog.responses.values() if one.id != catalog.fallback and RESERVE not in one.tags]
+    needed = [one.id for one in catalog.responses.values() if is_yielded(catalog, one)]
     missing = [one for one in needed if one not in said and one not in scope.unreached]
     yield _dead([one for one in missing if one not in blocked])
     yield _shadowed(graph, {one: blocked[one] for one in missing if one in blocked})

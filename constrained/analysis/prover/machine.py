@@ -35,6 +35,7 @@ class Move:
         said: every response of the turn, in order; ``chosen`` at this ``place`` among them.
         is_forced: nothing but the fallback might be said.
         memory: number of the memory after it. fails: the host could not carry out the effects.
+        is_option: a message can choose it; False for an offer and for the catalog's own, which are said in place of an option.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Move:
     place: int
     memory: int = 0
     fails: bool = False
+    is_option: bool = True
 
     @property
     def events(self) -> frozenset[str]:
@@ -284,21 +286,26 @@ class Machine:
         fallback = self.policy.catalog.fallback
         is_forced = len(allowed.options) == 1 and allowed.options[0].id == fallback
         moves, number = [], self._point[self.memory_slot]
-        for option in allowed.options:
-            spoken = ran.said(option)
+        for index, option in enumerate(allowed.sayable):  # the offers and the catalog's own, too: words without an effect
+            spoken, is_option = ran.said(option), index < len(allowed.options)
             said, place = tuple(one.id for one in spoken), next(place for place, one in enumerate(spoken) if one is option)
             ends = self.memories.after(number, ran, option, heard)
-            moves += [self._move(option, said, place, is_forced, memory, fails) for memory, fails in ends]
+            moves += [
+                self._move(option, said, place, memory, is_forced=is_forced, fails=fails, is_option=is_option) for memory, fails in ends
+            ]
         obliged = tuple(one.id for one in allowed.obligations)
         return Outcome(tuple(moves), obliged, tuple((one.response_id, one.source.line, one.reason) for one in allowed.blocked))
 
-    def _move(self, option: Option, said: tuple[str, ...], place: int, is_forced: bool, memory: int, fails: bool) -> int:
+    def _move(
+        self, option: Option, said: tuple[str, ...], place: int, memory: int, *, is_forced: bool, fails: bool, is_option: bool
+    ) -> int:
         effects = tuple((one.name, repr(one.args), repr(sorted(one.kwargs.items()))) for one in option.effects)
-        key = (option.id, said, place, effects, is_forced, memory, fails)
+        key = (option.id, said, place, effects, is_forced, memory, fails, is_option)
         found = self._move_numbers.get(key)
         if found is None:
             found = self._move_numbers[key] = len(self.moves)
-            self.moves.append(Move(found, option.id, said, option.effects, is_forced, option.source.line, place, memory, fails))
+            line = option.source.line
+            self.moves.append(Move(found, option.id, said, option.effects, is_forced, line, place, memory, fails, is_option))
             self._changes_of.append(Memo())
         return found
 

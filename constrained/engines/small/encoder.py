@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import importlib.util
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from constrained.errors import EngineError
 Vectors = NDArray[np.float32]
 MAX_TOKENS = 96  # of a sentence; of longer ones the head
 BATCH = 32  # texts of like length in one pass
+MOST_REMEMBERED = 256  # texts whose vectors a process remembers
 VOCABULARY = Path(__file__).with_name("bert_uncased_vocabulary.txt.gz")
 
 
@@ -160,14 +162,38 @@ class UniversalEncoder:
             return unit(np.asarray(self._model.encode(list(texts)), dtype=np.float32))
 
 
-@lru_cache(maxsize=2)
-def _shared(kind: str) -> SentenceEncoder:
-    return MiniLM() if kind == "en" else UniversalEncoder()
+class RememberingEncoder:
+    """An encoder that remembers the vectors of the last texts: what reads a message after another reader has them at once."""
+
+    def __init__(self, encoder: SentenceEncoder) -> None:
+        self._encoder, self._lock = encoder, threading.Lock()
+        self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self.name, self.weights = encoder.name, encoder.weights
+
+    def vectors(self, texts: Sequence[str]) -> Vectors:
+        if len(texts) > MOST_REMEMBERED or not texts:
+            return self._encoder.vectors(texts)
+        with self._lock:
+            found = {text: self._known[text] for text in texts if text in self._known}
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new:
+            made = dict(zip(new, self._encoder.vectors(new), strict=True))
+            found |= made
+            with self._lock:
+                self._known.update(made)
+                while len(self._known) > MOST_REMEMBERED:
+                    self._known.popitem(last=False)
+        return np.stack([found[text] for text in texts])
 
 
 def shared_encoder(language: str) -> SentenceEncoder:
-    """The encoder of a language, one of each kind in the process. Raises EngineError when its package is missing."""
-    return _shared("en" if language == "en" else "other")
+    """The encoder of a language, one in a process. Raises EngineError when a package is missing."""
+    return _shared(language == "en")
+
+
+@lru_cache(maxsize=2)
+def _shared(is_english: bool) -> SentenceEncoder:
+    return RememberingEncoder(MiniLM() if is_english else UniversalEncoder())
 
 
 def unit(rows: NDArray[Any]) -> Vectors:
