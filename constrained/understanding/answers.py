@@ -33,6 +33,8 @@ JUDGE = "answers 2"  # name of this reader in records; another number where what
 
 _LONGEST = 60  # words; an answer that is longer is none of yes and no
 YES_SHARE, NO_SHARE = 0.7, 0.4  # the least probability of a judge; chosen on the dev part of its examples
+KNOWN_YES_SHARE = 0.3  # of a message that has no unknown word, and is no yes by its phrases alone
+_FEW_WORDS = 2  # of a clause that is no statement: all must be known
 _PLAIN_SIGNS = frozenset("\n\t.,;:!\u00a1\u2026'\"()*-\u2013\u2014\u00ab\u00bb\u201c\u201d\u201e")
 _IGNORED = re.compile("[\ufe0e\ufe0f\u200d\u2640\u2642\U0001f3fb-\U0001f3ff]")  # variation, joiner, sexes, skin tones
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'", "\u2010": "-", "\u2011": "-"})
@@ -125,7 +127,9 @@ def judge_answer(
     if side is None:
         return unclear
     yes, no = judge.shares(message, language)
-    is_sure = yes >= YES_SHARE if side == "yes" else no >= NO_SHARE
+    known = table.answering.union(judge.words(language), *repeated)
+    least = KNOWN_YES_SHARE if all(word in known for word in words) else YES_SHARE
+    is_sure = yes >= least if side == "yes" else no >= NO_SHARE
     return AnswerReading(side if is_sure else unclear.meaning, f"{JUDGE}; {judge.name}")
 
 
@@ -261,7 +265,7 @@ def _changes_nothing(table: AnswerTable, clause: Phrase, known: frozenset[str], 
     """Whether a clause beside a yes may be a reason, and asks for nothing and names nothing else.
 
     A statement may hold any words but wishes. Anything else may be an order, or another thing: its words must be known, and
-    what follows an article one of ``things``.
+    what follows an article one of ``things``. One word of several may be unknown.
     """
     if longest_at(clause, 0, table.questions) and not longest_at(clause, 0, table.subjects):
         return False
