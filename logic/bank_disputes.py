@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, entity, question
+from constrained.hear import Protected, amount, date, entity, protected, question
 from constrained.logic.options import Offer
 from constrained.obligations import at_start, before, before_commitment, once
 from constrained.steps import ask, choose, confirm, perform, start, tell
@@ -30,6 +30,8 @@ SMALL_AMOUNT = Decimal(50)  # up to here a dispute is credited at once
 SPECIALIST_AMOUNT = Decimal(1000)  # above this a specialist takes the case
 FEE_LIMIT = Decimal(25)  # the largest fee that this desk may give back
 CHECKS = 4  # how often the desk looks for the confirmation of an identity
+SHORTEST_NAME = 4  # letters of a word of a merchant's name that names the merchant by itself
+NO_NAMES = frozenset(("online", "store", "shop", "stores", "payment", "payments", "card", "bank", "transfer", "group", "limited"))
 READY = ("ready",)  # the one answer to a request: that it is done
 OPENED = dt.date(2026, 2, 9)  # the first day on which all its texts were approved; a state of an earlier day is refused
 
@@ -45,6 +47,12 @@ class Kind(Enum):
     SUBSCRIPTION = "subscription"
     CASH = "cash"
     FEE = "fee"
+
+
+CALLED = {
+    Kind.SUBSCRIPTION: ("subscription", "membership"),
+    Kind.CASH: ("cash machine", "ATM", "cashpoint", "withdrawal", "cash withdrawal", "hole in the wall"),
+}
 
 
 class Reason(Enum):
@@ -100,6 +108,12 @@ class Transaction(BaseModel):
     due: dt.date | None = None
     refunded_on: dt.date | None = None
 
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What a customer calls it, too: by a word of the merchant's name, or by its kind."""
+        words = (word for word in self.merchant.split() if len(word) >= SHORTEST_NAME and word.casefold() not in NO_NAMES)
+        return (*words, *CALLED.get(self.kind, ()))
+
 
 class Case(BaseModel):
     """One dispute that was filed."""
@@ -151,44 +165,78 @@ class Desk(State):
 class Heard(Understanding):
     """What the desk listens for in every message; all else is left to the choice among the allowed answers."""
 
-    wants_human: bool = question(
-        "Does the customer ask to be put through to a human member of staff?",
-        yes=[
+    self_harm: Protected = protected(
+        "self_harm",
+        unlike=[
+            "this fee is killing me", "I want to end my subscription", "please end this chat", "I want it to stop, block the merchant",
+            "I'm dying to get my money back", "I'd rather not go on with the dispute",
+        ],
+    )  # fmt: skip
+    emergency: Protected = protected(
+        "emergency",
+        more=[
+            "somebody is breaking into my house right now", "a man with a knife wants my card",
+        ],
+        unlike=[
+            "please block my card at once, it is urgent", "my card was stolen", "someone took my wallet",
+            "one moment, I am looking for my statement", "do nothing, my wife has sorted it out",
+            "the parcel was smashed when it came", "my phone is broken", "this is an emergency, I need my money",
+        ],
+    )  # fmt: skip
+    wants_human: Protected = protected(
+        "human",
+        more=[
             "I want to speak to a human", "can I talk to a real person please", "put me through to someone who works there",
             "get me an agent", "no more bot, give me a colleague", "is there anybody I could speak with instead of this chat?",
-            "let me talk to your manager",
-            "human please", "transfer me to one of your employees",
+            "let me talk to your manager", "human please", "transfer me to one of your employees",
             "I'd rather discuss this with somebody on the phone, can anyone ring me?", "Could you kindly connect me with an adviser?",
-            "I've had enough of this machine, is there no one real I can talk to", "operator", "I want to talk to the person in charge",
-            "let a member of staff take over from here",
+            "I've had enough of this machine, is there no one real I can talk to", "operator",
+            "I want to talk to the person in charge", "let a member of staff take over from here", "get me a proper person",
+            "can I speak to someone", "I want to talk to somebody", "let me chat with one of your staff", "give me your manager",
+            "a real person, now", "please pass me on to a colleague", "I need a person, not a program", "can someone call me",
+            "connect me to customer service", "I'd like to speak with a human being", "I won't talk to a machine",
         ],
-        no=[
+        unlike=[
             "they charged me twice", "my parcel never came", "are you a robot?", "somebody has used my card",
             "when do I get my money back?", "yes, go ahead", "thank you very much", "how do I prove who I am?",
-            "am I talking to a computer?", "a man phoned me and asked for my code", "I already spoke to the shop and they refuse to pay",
-            "the manager of the hotel promised me a refund", "I want to make a complaint", "can you block my card?",
-            "I can't use the app", "nobody answers my mails to the seller",
+            "am I talking to a computer?", "a man phoned me and asked for my code",
+            "I already spoke to the shop and they refuse to pay", "the manager of the hotel promised me a refund",
+            "I want to make a complaint", "can you block my card?", "I can't use the app", "nobody answers my mails to the seller",
+            "is there a person typing this?", "somebody has stolen my card", "a man from the shop told me to wait",
+            "I was talking to the merchant yesterday", "someone else used it", "the seller's staff were rude", "no, don't block it",
+            "how long does it take?", "what do you need from me?", "I don't recognise this payment",
         ],
-        at_least=0.7,
     )  # fmt: skip
-    hardship: bool = question(
-        "Does the customer say that they are short of money, ill, bereaved or cannot cope?",
-        yes=[
+    hardship: Protected = protected(
+        "hardship",
+        more=[
             "I can't pay my rent this month", "I lost my job and have nothing left", "now I can't buy food for the kids",
             "my husband died and it is all too much for me", "I'm in hospital and can't deal with this",
-            "we are living on our overdraft", "this has left me with no money until payday",
-            "I'm broke until the end of the month", "my mother passed away and I can't face any of this", "I was made redundant in spring",
+            "we are living on our overdraft", "this has left me with no money until payday", "I'm broke until the end of the month",
+            "my mother passed away and I can't face any of this", "I was made redundant in spring",
             "the heating gets cut off if I don't have that money", "I can't cope any more", "I have cancer and no strength for this",
-            "as a single parent on benefits I can't afford to lose 200 euros", "I don't know how to pay the bills, we are deep in debt",
+            "as a single parent on benefits I can't afford to lose 200 euros",
+            "I don't know how to pay the bills, we are deep in debt", "I have no money for food", "I'm skint and the kids are hungry",
+            "I can't make ends meet", "we can't pay the rent", "since my wife died I can't cope",
+            "I'm very ill and can't deal with this", "I'm unemployed and every euro counts", "I've got nothing left until payday",
+            "I'm going through a divorce and have no money", "they will cut off my electricity",
+            "my dad has died and I'm at the end of my tether", "I'm in debt up to my ears",
         ],
-        no=[
+        unlike=[
             "I want my money back", "the shoes are the wrong size", "they took 20 euros too much", "I cancelled that months ago",
-            "please block my card", "how long does a dispute take?", "yes please", "good morning",
-            "the cash machine gave me no money", "I paid and got nothing", "I've lost my card", "they won't give me the money back",
-            "the fee is far too high", "I can't open the app", "the concert was called off because the singer was ill",
-            "I want to make a complaint", "when is it credited to my account?", "the gym is too expensive, stop the payments",
+            "please block my card", "how long does a dispute take?", "yes please", "good morning", "the cash machine gave me no money",
+            "I paid and got nothing", "I've lost my card", "they won't give me the money back", "the fee is far too high",
+            "I can't open the app", "the concert was called off because the singer was ill", "I want to make a complaint",
+            "when is it credited to my account?", "the gym is too expensive, stop the payments", "when do I get my money?",
+            "they charged me double", "what came out of my case?", "I want to dispute a payment of 129 euros",
+            "see to it that they get nothing more from me", "the sofa never came", "how much can I get back?",
+            "I don't want to pay that fee", "the goods arrived broken", "I have cancelled my subscription", "has the refund come in?",
+            "the shop does not answer", "I can't find my card", "I'm not happy about one of the debits", "you incompetent clowns",
+            "please do nothing, it has been sorted out",
         ],
     )  # fmt: skip
+    bereavement: Protected = protected("bereavement")
+    legal_threat: Protected = protected("legal_threat", unlike=["please send the dispute off", "I want to dispute it", "file a dispute"])
     fraud: bool = question(
         "Does the customer say that somebody else used their card or that they did not make a payment?",
         yes=[
@@ -198,6 +246,10 @@ class Heard(Understanding):
             "I don't recognise this charge", "somebody bought a television in my name", "my wallet was stolen and now there are debits",
             "unauthorised transaction", "I fell for a fake website and typed in my card number", "that payment isn't mine, I was asleep",
             "I have never been to that shop in my life", "my card must have been cloned, I see purchases from Brazil",
+            "someone cloned my card", "I didn't make this payment", "it wasn't me", "my card has been nicked",
+            "somebody paid with my card", "I never bought that", "these are not my payments", "a thief used my card",
+            "I was tricked by a caller", "I gave a stranger my code", "a crook got my card number", "this is fraud",
+            "I don't know this shop, I have never bought anything there", "he talked me into paying",
         ],
         no=[
             "the order has not arrived", "I was charged twice for the same dinner", "the jacket is torn, I want a refund",
@@ -206,9 +258,14 @@ class Heard(Understanding):
             "the handbag is a fake", "the shop cheated me, it is not what I ordered", "the amount is wrong, they took too much",
             "I never received the parcel", "I don't understand this fee", "I've sent it back and they keep my money",
             "why is it still pending?", "when does my new card come?", "stop them from charging me again",
+            "I lost my card", "I can't find my card", "please block my card", "I was charged twice", "I sent it back and got nothing",
+            "what is this fee?", "the parcel never came", "I want to dispute the payment", "the lawnmower is broken",
+            "when do I have my money back?", "it should have been 40", "I cancelled the subscription", "no, don't block it",
+            "has anybody answered?", "they put more on my card than was agreed",
         ],
     )  # fmt: skip
     transaction: str | None = entity("Which payment does the customer talk about?", among="transactions", by="merchant")
+    paid_on: dt.date | None = date("On which day was the payment that the customer means?", prefer="past")
     stated: Decimal | None = amount("What amount does the customer say would have been right, or was really paid out?")
 
 
@@ -221,12 +278,29 @@ def case_of(state: Desk, transaction: str) -> Case | None:
 
 
 def in_focus(state: Desk, heard: Heard) -> Transaction | None:
-    """The payment named now, else the one talked about before. Of several to one merchant: a disputed, a posted, the latest."""
+    """The payment named now, else the one talked about before, else the only one of the amount or day that is said.
+
+    Of several to one merchant: the one of that amount or day, a disputed, a posted, the latest.
+    """
     picked = payment_by_id(state, state.picked)
+    if heard.transaction is None and picked is None:
+        fitting = [one for one in state.transactions if fits(one, heard)]
+        return fitting[0] if len(fitting) == 1 else None
     if heard.transaction is None or (picked is not None and picked.merchant == heard.transaction):
         return picked
     named = [one for one in state.transactions if one.merchant == heard.transaction]
-    return max(named, key=lambda one: (case_of(state, one.id) is not None, one.status is Status.POSTED, one.day), default=picked)
+    return max(named, key=lambda one: likeness(state, heard, one), default=picked)
+
+
+def likeness(state: Desk, heard: Heard, payment: Transaction) -> tuple[bool, bool, bool, dt.date]:
+    """What speaks for one of several payments to a merchant, the most telling first."""
+    return fits(payment, heard), case_of(state, payment.id) is not None, payment.status is Status.POSTED, payment.day
+
+
+def fits(payment: Transaction, heard: Heard) -> bool:
+    """Whether the amount or the day that is said is that of the payment, and neither is another's."""
+    said = ((heard.stated, payment.amount), (heard.paid_on, payment.day))
+    return any(value is not None for value, _ in said) and all(value in (None, own) for value, own in said)
 
 
 def last_day(payment: Transaction, reason: Reason | None = None) -> dt.date:
@@ -377,8 +451,17 @@ def always(state: Desk):
     """What a customer may reach from everywhere."""
     yield say("hand_over").then(hand_over).ends()
     yield say("hardship_support").then(note_support)
+    yield say("bereavement").then(note_support)
+    yield say("crisis_support").then(note_support)
+    yield say("emergency_number")
+    yield say("legal_steps")
     yield say("robot")
-    if state.identified and state.card_blocked:
+    yield say("moment")
+    yield say("way_out")
+    yield say("nothing_done")
+    if not state.card_blocked:
+        yield start(blocking)
+    elif state.identified:
         yield say("new_card")
 
 
@@ -386,7 +469,10 @@ def waiting(state: Desk):
     """A colleague has been called; the desk only keeps company."""
     yield say("wait_for_colleague")
     yield say("hardship_support").then(note_support)
+    yield say("crisis_support").then(note_support)
+    yield say("emergency_number")
     yield say("robot")
+    yield say("moment")
     yield say("thanks")
     yield say("goodbye")
     yield say("abuse")
@@ -438,8 +524,7 @@ def unidentified(state: Desk):
     else:
         yield say("identity_by_phone")
         yield say("why_identify")
-    if not state.card_blocked:
-        yield start(blocking)
+    yield say("complaint_unidentified")
     yield say("goodbye")
 
 
@@ -456,8 +541,6 @@ def unnamed(state: Desk):
         yield say("how_disputes_work")
         yield say("time_limits")
         yield say("out_of_scope")
-    if not state.card_blocked:
-        yield start(blocking)
     if state.card_blocked or state.cases:
         yield say("thanks")
     yield say("complaint").then(log_complaint)
@@ -603,8 +686,6 @@ def pending(state: Desk, payment: Transaction):
     yield say("pending_not_yet", merchant=merchant, amount=payment.amount).then(look_at, payment.id)
     yield say("pending_how_long", merchant=merchant).then(look_at, payment.id)
     yield say("pending_stop", merchant=merchant).then(look_at, payment.id)
-    if not state.card_blocked:
-        yield start(blocking)
     if state.picked == payment.id:
         yield say("no_dispute", merchant=merchant, until=last_day(payment)).then(drop)
     yield say("goodbye")
@@ -637,16 +718,9 @@ def fee(state: Desk, payment: Transaction):
     yield say("goodbye")
 
 
-def unrecognised(state: Desk):
-    """The customer may say that they did not make the payment: the card is blocked before a dispute is filed."""
-    if not state.card_blocked:
-        yield start(blocking)
-
-
 def late(state: Desk, heard: Heard, payment: Transaction):
     """The time limit for a dispute is over; only fraud has longer."""
     yield say("too_late", merchant=payment.merchant, until=last_day(payment)).then(look_at, payment.id)
-    yield from unrecognised(state)
     if grounds(state, heard, payment):
         yield start(dispute)
     yield say("another_payment").then(drop)
@@ -659,6 +733,7 @@ def disputable(state: Desk, heard: Heard, payment: Transaction):
     """The payment in view is posted and in time: what is wrong with it?"""
     merchant = payment.merchant
     yield start(dispute)
+    yield say("payment_in_view", merchant=merchant, amount=payment.amount, day=payment.day).then(look_at, payment.id)
     if payment.kind is Kind.SUBSCRIPTION:
         yield say("stop_recurring", merchant=merchant).then(stop_merchant, merchant).then(look_at, payment.id)
     elif payment.kind is Kind.PURCHASE and state.today <= delivery_day(payment):
@@ -667,7 +742,6 @@ def disputable(state: Desk, heard: Heard, payment: Transaction):
         yield say("duplicate_not_found", merchant=merchant, amount=payment.amount).then(look_at, payment.id)
     if difference(payment, heard) is None:
         yield say("ask_right_amount").then(look_at, payment.id)
-    yield from unrecognised(state)
     yield say("payment_deadline", merchant=merchant, until=last_day(payment)).then(look_at, payment.id)
     if state.picked == payment.id:
         yield say("no_dispute", merchant=merchant, until=last_day(payment)).then(drop)
@@ -699,12 +773,26 @@ def about(state: Desk, heard: Heard, payment: Transaction):
         before("proposal", "filing_terms"),
         before_commitment("filing_terms", file_dispute, earlier=True),
     ),
+    corrections=("transaction", "stated"),
 )
 def disputes_desk(state: Desk, heard: Heard):
-    """First a human for those who ask, then identity, then the payment in view; a procedure that runs goes before all."""
+    """First danger, mourning and the wish for a human; then what runs; then identity and the payment in view."""
+    if heard.self_harm:
+        yield only("crisis_support").then(note_support)
+        return
+    if heard.emergency:
+        yield only("emergency_number")
+        return
     yield from notices(state, heard)
     if state.with_colleague:
         yield from waiting(state)
+        return
+    if heard.legal_threat:
+        yield only("legal_steps")
+        return
+    if heard.bereavement:
+        yield only("bereavement").then(note_support)
+        yield only("hardship_support").then(note_support)
         return
     if heard.wants_human:
         yield only("hand_over").then(hand_over).ends()

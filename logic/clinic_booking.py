@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import NonNegativeInt, model_validator
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import date, entity, question
+from constrained.hear import Protected, date, entity, protected, question
 from constrained.logic.options import Offer
 from constrained.obligations import before_commitment
 from constrained.steps import ask, confirm, perform, start, tell
@@ -33,10 +33,23 @@ Topic = Literal["welcome", "visit", "appointments", "medicines"]
 Alert = Literal["emergency", "crisis"]
 
 
+SPECIALISTS = {  # what patients call a doctor of that specialty, in English and Spanish
+    "general": ("general practitioner", "GP", "family doctor", "médico de cabecera", "médico de familia", "medicina general"),
+    "pediatrics": ("pediatrician", "paediatrician", "children's doctor", "kids doctor", "pediatra", "pediatría"),
+    "skin": ("dermatologist", "skin doctor", "dermatólogo", "dermatóloga", "dermatología"),
+    "heart": ("cardiologist", "heart doctor", "cardiólogo", "cardióloga", "cardiología"),
+}
+
+
 class Doctor(State):
     id: str
     name: str
     specialty: Literal["general", "pediatrics", "skin", "heart"]
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What patients call the doctor, too."""
+        return SPECIALISTS[self.specialty]
 
 
 class FreeTime(State):
@@ -56,11 +69,16 @@ class Appointment(State):
 
 class Prescription(State):
     id: str
-    what_for: str
+    what_for: str  # what patients call it, too, with commas between
     refills_left: NonNegativeInt
     renew_by: dt.date
     controlled: bool = False
     ordered: bool = False
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What patients call the medicine, too."""
+        return tuple(one.strip() for one in self.what_for.split(","))
 
 
 DOCTORS = (
@@ -79,10 +97,21 @@ FREE_TIMES = (
 )
 APPOINTMENTS = (Appointment(id="a1", doctor="novak", start=dt.datetime(2026, 3, 5, 10, 30)),)
 PRESCRIPTIONS = (
-    Prescription(id="lisinopril", what_for="blood pressure, presión", refills_left=2, renew_by=dt.date(2026, 9, 30)),
-    Prescription(id="metformin", what_for="diabetes, sugar, azúcar", refills_left=0, renew_by=dt.date(2026, 7, 31)),
-    Prescription(id="thyroxine", what_for="thyroid, tiroides", refills_left=1, renew_by=dt.date(2026, 2, 15)),
-    Prescription(id="zolpidem", what_for="sleep, dormir", refills_left=3, renew_by=dt.date(2026, 8, 31), controlled=True),
+    Prescription(
+        id="lisinopril",
+        what_for="blood pressure, pressure pills, hypertension, presión, tensión, hipertensión",
+        refills_left=2,
+        renew_by=dt.date(2026, 9, 30),
+    ),
+    Prescription(id="metformin", what_for="diabetes, sugar, azúcar, metformina", refills_left=0, renew_by=dt.date(2026, 7, 31)),
+    Prescription(id="thyroxine", what_for="thyroid, thyroxin, tiroides, tiroxina", refills_left=1, renew_by=dt.date(2026, 2, 15)),
+    Prescription(
+        id="zolpidem",
+        what_for="sleep, sleeping pills, insomnia, dormir, sueño, insomnio",
+        refills_left=3,
+        renew_by=dt.date(2026, 8, 31),
+        controlled=True,
+    ),
 )
 
 
@@ -130,43 +159,82 @@ class Clinic(State):
 
 # fmt: off
 class Heard(Understanding):
-    emergency: bool = question(
-        "Does the patient describe a medical emergency that is happening now?",
-        at_least=0.25,  # a missed emergency is worse than one too many
-        yes=["I have a crushing pain in my chest", "she can't get any air and her lips are blue",
-             "half of his face has dropped and he talks gibberish", "the cut is deep and the blood won't stop",
-             "my dad collapsed and isn't answering", "her throat is swelling shut after a bee sting",
-             "me oprime el pecho y no aguanto el dolor", "se está ahogando, no le entra el aire",
-             "de pronto no puede mover un lado del cuerpo", "pierde mucha sangre y no se detiene",
-             "my chest is so tight I can hardly breathe", "my baby swallowed a battery", "he is having a fit and won't come round",
-             "I took far too many tablets and feel faint", "grandma fell on her head and won't wake up",
-             "suddenly her speech is slurred and her arm is limp", "call an ambulance", "mi hijo no respira",
-             "se ha desmayado y no reacciona", "se le hincha la garganta por una picadura"],
-        no=["I'd like to see the doctor next week", "my knee has been a bit sore lately", "can I get more of my tablets",
-            "what time do you close", "yes, that works for me", "which pills help against a cold?", "can I see the heart doctor in April",
-            "quiero cambiar mi cita", "llevo unos días con tos", "¿cuánto cuesta una consulta?", "the ambulance is already on its way",
-            "no, it's over, we are fine now", "I want a checkup for my heart", "my father had a stroke last year",
-            "I cut my finger on Sunday, can someone look at it", "my son has had a fever since yesterday",
-            "my chest cold won't go away, I need an appointment", "are my blood results back", "ya llamé, ¿qué hago mientras llegan?",
-            "me duele la garganta desde el lunes", "se me acaban las pastillas de la presión"],
-    )
-    crisis: bool = question(
-        "Does the patient speak of suicide or of hurting themselves?",
-        at_least=0.25,  # a missed emergency is worse than one too many
-        yes=["I don't want to be alive anymore", "I keep thinking about killing myself", "everybody would be better off without me",
-             "I'm going to cut myself again tonight", "there is no point in going on, I want it to end", "ya no quiero vivir",
-             "he pensado en quitarme la vida", "tengo ganas de hacerme daño", "I want to kill myself",
-             "I've got the pills ready and I won't wake up tomorrow", "I hate myself so much that I burn my arms",
-             "I can't see a way out and think about jumping", "sometimes I wish I was dead", "I feel suicidal again", "quiero morirme",
-             "me corto cuando estoy mal", "mi familia estaría mejor sin mí", "no encuentro salida, quiero desaparecer para siempre"],
-        no=["this wait is killing me", "I've been a bit down and would like an appointment", "no thanks, that's all",
+    emergency: Protected = protected(
+        "emergency",
+        more=[
+            "I have a crushing pain in my chest", "she can't get any air and her lips are blue",
+            "half of his face has dropped and he talks gibberish", "the cut is deep and the blood won't stop",
+            "my dad collapsed and isn't answering", "her throat is swelling shut after a bee sting",
+            "me oprime el pecho y no aguanto el dolor", "se está ahogando, no le entra el aire",
+            "de pronto no puede mover un lado del cuerpo", "pierde mucha sangre y no se detiene",
+            "my chest is so tight I can hardly breathe", "my baby swallowed a battery", "he is having a fit and won't come round",
+            "I took far too many tablets and feel faint", "grandma fell on her head and won't wake up",
+            "suddenly her speech is slurred and her arm is limp", "call an ambulance", "mi hijo no respira",
+            "se ha desmayado y no reacciona", "se le hincha la garganta por una picadura", "he's on the floor and doesn't respond",
+            "my husband isn't breathing", "I think it's a heart attack", "she's bleeding badly", "he collapsed", "I can't breathe",
+            "I was stung and my tongue is swelling", "she's choking", "he can't move his left side", "my child drank bleach",
+            "I'm having chest pains right now", "she's unconscious", "he was hit by a car and doesn't move",
+            "tiene medio cuerpo dormido", "le está dando un infarto", "no puede respirar", "se ahoga", "sangra mucho",
+            "mi marido no responde", "me duele mucho el pecho", "está inconsciente", "mi hijo ha bebido lejía",
+        ],
+        unlike=[
+            "I'd like to see the doctor next week", "my knee has been a bit sore lately", "can I get more of my tablets",
+            "what time do you close", "yes, that works for me", "which pills help against a cold?",
+            "can I see the heart doctor in April", "quiero cambiar mi cita", "llevo unos días con tos", "¿cuánto cuesta una consulta?",
+            "the ambulance is already on its way", "no, it's over, we are fine now", "I want a checkup for my heart",
+            "my father had a stroke last year", "I cut my finger on Sunday, can someone look at it",
+            "my son has had a fever since yesterday", "my chest cold won't go away, I need an appointment",
+            "are my blood results back", "ya llamé, ¿qué hago mientras llegan?", "me duele la garganta desde el lunes",
+            "se me acaban las pastillas de la presión", "cancel my appointment", "I'm on a plane that day, strike me out",
+            "where do I park", "how much is it without insurance", "your receptionist was rude to me",
+            "my grandmother speaks only Cantonese", "the paramedics looked me over and it was just a cramp",
+            "it's nothing, only a stiff back", "all is well again",
+            "our son tugs at his ear and cries at night, a doctor should look at it", "my daughter has a rash",
+            "my back hurts, I want somebody to look at it", "I can't come on Thursday", "I want to talk to a person",
+            "my blood pressure pills, please", "I can't pay for the visit", "I want a flu shot", "HR wants a certificate",
+            "I've been coughing for weeks", "what can I take for a headache", "hello", "who reads this", "gracias, adiós",
+            "ya respira con normalidad, quedó en un susto", "la abuela solo habla chino", "el jueves me es imposible ir",
+            "no me queda metformina", "quiero cita para mi hijo", "me duele la espalda", "¿dónde aparco?",
+            "quiero hablar con una persona", "no puedo pagar la consulta", "what's my appointment time",
+            "wait a tick, somebody is at the door", "al final no la anule", "my girl's throat is itchy, could a doctor see her",
+            "a mi hija le pica la garganta, ¿la podría ver un médico?", "a mi niño le ha salido un sarpullido",
+        ],
+    )  # fmt: skip
+    crisis: Protected = protected(
+        "self_harm",
+        more=[
+            "I don't want to be alive anymore", "I keep thinking about killing myself", "everybody would be better off without me",
+            "I'm going to cut myself again tonight", "there is no point in going on, I want it to end", "ya no quiero vivir",
+            "he pensado en quitarme la vida", "tengo ganas de hacerme daño", "I want to kill myself",
+            "I've got the pills ready and I won't wake up tomorrow", "I hate myself so much that I burn my arms",
+            "I can't see a way out and think about jumping", "sometimes I wish I was dead", "I feel suicidal again", "quiero morirme",
+            "me corto cuando estoy mal", "mi familia estaría mejor sin mí", "no encuentro salida, quiero desaparecer para siempre",
+            "I want to die", "I don't want to live", "I'm thinking of ending it", "I'd be better off dead", "I want to end my life",
+            "I might hurt myself tonight", "I'm suicidal", "what's the point of living", "nobody would miss me",
+            "I've been cutting myself", "no quiero vivir más", "quiero morir", "no le veo sentido a la vida", "quiero suicidarme",
+            "me voy a matar", "no encuentro motivos para seguir viva", "estaría mejor muerto",
+        ],
+        unlike=[
+            "this wait is killing me", "I've been a bit down and would like an appointment", "no thanks, that's all",
             "please cancel my visit, I don't need it anymore", "I want to talk to a real person", "my back hurts when I sit",
             "me muero de sueño por las mañanas, ¿me da una cita?", "ya no necesito la cita", "I'm dead tired and need a checkup",
             "I cut my finger while cooking", "I need my sleeping pills", "the pain in my knee is killing me",
             "I'd kill for an earlier time", "my uncle died of a heart attack, can I get checked", "my chest hurts and I can't breathe",
-            "no, you misunderstood me, I'm safe", "this is hopeless, nobody ever answers the phone", "me corté con un cuchillo de cocina",
-            "quiero acabar con este trámite"],
-    )
+            "no, you misunderstood me, I'm safe", "this is hopeless, nobody ever answers the phone",
+            "me corté con un cuchillo de cocina", "quiero acabar con este trámite", "I'm out of pills",
+            "I'm on a plane then, strike me out", "what's the meaning of life", "cancel it", "I don't want to come any more",
+            "I have run out of my medicine", "I lost my card with the date", "I can't do Thursday", "I'm ill and need a note for work",
+            "nobody told me my results", "I was treated badly last time", "I want an appointment for my child",
+            "I can't afford the visit", "my husband died last week", "I'm tired all the time", "no, that doesn't suit me",
+            "where are you", "hello", "I'm afraid of needles", "me atendieron fatal", "me he quedado sin pastillas",
+            "el jueves me resulta imposible, mejor más adelante", "quiero cita para mi hijo", "estoy harta de esperar", "no puedo ir",
+            "no quiero esa hora", "mi marido murió", "estoy muy cansado", "no me viene bien",
+            "me pierdo con facilidad y vivo sin nadie que me ayude", "what is life like as a nurse",
+            "quisiera dejarlo para más adelante",
+        ],
+    )  # fmt: skip
+    bereavement: Protected = protected("bereavement")
+    legal_threat: Protected = protected("legal_threat")
     for_child: bool = question(
         "Is the visit for the patient's child?",
         yes=["my son has had a rash since Monday, can someone look at him", "it's for our baby, she is due for her checkup",
@@ -174,12 +242,21 @@ class Heard(Understanding):
              "mi bebé necesita que la vea el pediatra", "my daughter has an earache", "the school asks for a checkup of my boy",
              "our little one has had a fever since last night", "can Dr. Okafor see my kid on Friday", "appointment for a three-year-old",
              "my teenage son hurt his ankle", "mi niña tiene tos y quiero que la vean", "¿puedo llevar a mi hijo mañana?",
-             "cita para mi bebé de seis meses"],
+             "cita para mi bebé de seis meses",
+             "my lad has a rash", "our boy keeps tugging at his ear, somebody should examine him", "my little girl is ill",
+             "our daughter needs to be seen", "for my kid", "our toddler has spots all over",
+             "my boy fell off his bike and his knee is swollen", "a doctor for my two-year-old", "cita para mi nene",
+             "quiero que vean a mi niña", "mi hijo está malo", "al niño le han salido granos", "el bebé tiene mocos",
+             "mi hija necesita un médico"],
         no=["I need a checkup", "can somebody look at my shoulder", "could my husband come in on Friday", "where do I park",
             "I need more tablets", "la cita es para mí", "quiero que me vea un médico", "my mother needs to see a doctor",
             "my wife has a rash", "can I bring my kids along to my visit", "my daughter will drive me to my appointment",
             "please cancel my appointment", "I'm pregnant and would like a checkup", "do you have anything on Tuesday for me",
-            "mi padre de ochenta años necesita cita", "¿a qué hora cierran?", "yes, that time is fine"],
+            "mi padre de ochenta años necesita cita", "¿a qué hora cierran?", "yes, that time is fine",
+             "my knee is playing up", "got anything on Friday?", "I need an appointment", "move my visit",
+             "I want to see the dermatologist", "my husband needs a doctor", "grandma needs an interpreter",
+             "my cough won't go away", "I need somebody to look at my back", "quiero cita para mí", "mi mujer necesita un médico",
+             "me duele el hombro", "necesito mis pastillas"],
     )
     day: dt.date | None = date("Which day does the patient ask for?")
     doctor: str | None = entity("Which doctor does the patient name?", among="doctors", by="id")
@@ -224,9 +301,16 @@ def sign_in(state: Clinic) -> Clinic:
     return state.replace(identified=True)
 
 
-@effect(requires=lambda state, given: state.identified)
-def record_consent(state: Clinic, given: bool) -> Clinic:
-    return state.replace(consent="given" if given else "refused")
+@effect(requires=lambda state: state.identified)
+def record_consent(state: Clinic) -> Clinic:
+    """The patient lets the desk read the record."""
+    return state.replace(consent="given")
+
+
+@effect(requires=lambda state: state.identified, risk="low")
+def record_refusal(state: Clinic) -> Clinic:
+    """The record stays closed; the patient is asked again at the next request that needs it."""
+    return state.replace(consent="refused")
 
 
 @effect(requires=lambda state, time_id: state.is_open and find(state.free_times, time_id))
@@ -299,7 +383,14 @@ def front_desk(state: Clinic, heard: Heard) -> Iterator[Offer]:
         yield from alarm(state, heard)
         return
     yield must("bot_notice", number=EMERGENCY_NUMBER).once()
+    if heard.bereavement:
+        yield only("condolence") if state.handed_over else only("condolence").then(hand_over)
+        return
+    if heard.legal_threat:
+        yield only("legal_notice")
+        return
     yield person(state)
+    yield from support(state)
     if not state.is_open:
         yield from for_visitor(state)
     else:
@@ -332,6 +423,17 @@ def complaint(state: Clinic) -> Offer:
     return say("complaint") if state.handed_over else say("complaint").then(hand_over)
 
 
+def support(state: Clinic) -> Iterator[Offer]:
+    """What a patient in trouble may reach from everywhere."""
+    yield say("cost_help") if state.handed_over else say("cost_help").then(hand_over)
+    yield say("condolence") if state.handed_over else say("condolence").then(hand_over)
+    yield say("extra_help") if state.handed_over else say("extra_help").then(hand_over)
+    yield say("legal_notice")
+    yield say("left_as_is")
+    yield say("moment")
+    yield say("way_out")
+
+
 async def access(state: Clinic):
     """The sign-in form, then the patient's word on the record: it stays closed until a clear yes."""
     for _ in range(MOST_SIGN_INS):
@@ -343,9 +445,9 @@ async def access(state: Clinic):
         return
     others = (person(state), say("privacy"), say("bot"), say("medical_advice", number=EMERGENCY_NUMBER))
     if await confirm("consent_ask", asides=others, alone=True):
-        await tell("consent_given").then(record_consent, True)
+        await tell("consent_given").then(record_consent)
     else:
-        await tell("consent_refused").then(record_consent, False)
+        await tell("consent_refused").then(record_refusal)
 
 
 def for_visitor(state: Clinic) -> Iterator[Offer]:

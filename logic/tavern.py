@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from constrained import State, Understanding, effect, must, only, policy, say
-from constrained.hear import amount, choice, entity, question
+from constrained.hear import Protected, amount, choice, entity, protected, question
 from constrained.steps import ask, perform, start, tell
 
 SUPPER_PRICE = 3  # gold, for an ale and for a bowl of stew
@@ -30,6 +30,19 @@ class Item(Enum):
     SILVER_RING = "silver ring"
     OLD_SWORD = "old sword"
 
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What players call it, too."""
+        return CALLED.get(self, ())
+
+
+CALLED = {
+    Item.CELLAR_KEY: ("key",),
+    Item.RAT_TAIL: ("tail", "rat's tail"),
+    Item.WOLF_PELT: ("pelt", "fur", "hide", "wolf skin", "wolf hide", "wolf fur"),
+    Item.SILVER_RING: ("ring", "silver band"),
+    Item.OLD_SWORD: ("sword", "blade", "rusty sword"),
+}
 
 WORTH = {Item.WOLF_PELT: 12, Item.SILVER_RING: 20, Item.OLD_SWORD: 15}  # gold; what is not here Brom does not buy
 
@@ -59,9 +72,9 @@ class Quest(Enum):
 class Tavern(State):
     """The player's purse and belt, where the player is, and what is between the player and Brom.
 
-    ``asking`` is the price that Brom last named for the key, 0 before he named one. ``rumours`` counts those
-    told. ``grudge`` (0 to 3) is Brom's, taken on ``grudge_day``: it is over on any other day. ``brawls`` counts
-    how often the player landed in the street on that day.
+    ``asking`` is the price that Brom last named for the key, 0 before he named one, and ``on_counter`` the thing of
+    the player that he last named a price for. ``rumours`` counts those told. ``grudge`` (0 to 3) is Brom's, taken on
+    ``grudge_day``: it is over on any other day. ``brawls`` counts how often the player landed in the street on that day.
     """
 
     gold: NonNegativeInt = 60
@@ -71,6 +84,7 @@ class Tavern(State):
     is_late: bool = False
     room: Room = Room.FREE
     asking: NonNegativeInt = 0
+    on_counter: Item | None = None
     quest: Quest = Quest.UNKNOWN
     rumours: NonNegativeInt = 0
     cudgel_drawn: bool = False
@@ -84,6 +98,19 @@ class Tavern(State):
 
 
 class Heard(Understanding):
+    self_harm: Protected = protected(
+        "self_harm",
+        more=[
+            "out of character, I want to die", "this is not the game, I'm thinking of killing myself",
+        ],
+        unlike=[
+            "what sort of life did you lead before this", "I'll kill the rat", "I'm dying of thirst",
+            "kill me with your stew, will you", "my feet are killing me", "I could murder a pint",
+            "I can hardly keep my eyes open, off to bed", "I'll cut its tail off", "that stew will be the death of me",
+            "I'm going down into the cellar, if I die, tell my mother", "let me jump down the stairs", "I stab the beast",
+            "I want to end this quest", "*falls on his knees* I surrender", "I'd rather die than pay fifty for a key",
+        ],
+    )  # fmt: skip
     threat: bool = question(
         "Does the player threaten or attack somebody here?",
         yes=[
@@ -101,6 +128,25 @@ class Heard(Understanding):
             "I'm going to beat you bloody, old man",
             "*kicks a stool at Brom and lunges*",
             "outside, now, I'll teach you with my fists",
+            "I'm going to cut your throat",
+            "I'll open your belly",
+            "I'll carve you like a roast",
+            "I'll skin you alive",
+            "I'll slit you from ear to ear",
+            "I'll strangle you with my own hands",
+            "open the till or I'll gut you",
+            "*stabs at Brom with a knife*",
+            "*kicks him in the belly*",
+            "*smashes a jug over his head*",
+            "you die tonight, innkeeper",
+            "everybody down, this is a robbery",
+            "I'll set fire to your roof",
+            "give me the key or I'll hurt you",
+            "I'll smash your skull in",
+            "one more word and you lose your teeth",
+            "*puts a blade to the barmaid's throat*",
+            "let's see how you bleed",
+            "I'll kill you",
         ],
         no=[
             "good evening, innkeeper",
@@ -123,6 +169,21 @@ class Heard(Understanding):
             "my feet are killing me after that march",
             "*leans his axe against the wall and sits down*",
             "sorry, I don't want to fight",
+            "I'll kill that thing in your cellar",
+            "*strikes at the rat*",
+            "I search behind the barrels",
+            "I surrender, put the cudgel away",
+            "can I have a room for the night?",
+            "your price is a joke",
+            "you're ugly and your beer is worse",
+            "I'd like to buy the cellar key",
+            "open the door, it's raining",
+            "let me think about it",
+            "here's the tail, the beast is dead",
+            "I want to die, and I mean me, the player",
+            "no thanks, I'll keep my sword",
+            "I'm freezing out here, Brom",
+            "what do I owe you for the broken stool?",
         ],
     )
     manners: Literal["polite", "rude"] | None = choice(
@@ -138,6 +199,14 @@ class Heard(Understanding):
             "that was delicious, my compliments to the cook",
             "if it isn't too much trouble, could you point me to the chapel?",
             "please, Brom, won't you let me in?",
+            "thank you kindly, Brom",
+            "if you please, a mug of ale",
+            "might I have a bed, sir?",
+            "many thanks, that is most kind",
+            "good day to you, sir, may I come in?",
+            "excuse me, good innkeeper",
+            "would you mind telling me the news?",
+            "I apologise, I was rude",
         ],
         rude=[
             "move it, you fat fool",
@@ -150,6 +219,18 @@ class Heard(Understanding):
             "this dump smells like a latrine",
             "fifty? choke on it, you greedy swine",
             "*snaps his fingers* you there, dog, over here",
+            "you stinking old pig",
+            "your ale tastes like piss",
+            "shut it, you ugly goat",
+            "you greedy old bastard",
+            "you worthless drunk",
+            "you flea-ridden swine",
+            "idiot",
+            "go to hell, fatty",
+            "your face makes me sick",
+            "you toothless toad",
+            "what a filthy hole, and you're the filthiest thing in it",
+            "you miserable dog",
         ],
     )
     offer: int | None = amount("How much gold does the player offer to pay Brom?")
@@ -177,7 +258,19 @@ def give(state: Tavern, item: Item) -> Tavern:
 @effect(requires=lambda state, item: item in state.belt)
 def take(state: Tavern, item: Item) -> Tavern:
     """Takes an item off the player's belt."""
-    return state.replace(belt=tuple(one for one in state.belt if one is not item))
+    return state.replace(belt=tuple(one for one in state.belt if one is not item), on_counter=None)
+
+
+@effect(requires=lambda state, item: item in state.belt, risk="low")
+def name_price(state: Tavern, item: Item) -> Tavern:
+    """Names a price for a thing; the player may say yes to it without naming the thing again."""
+    return state.replace(on_counter=item)
+
+
+@effect(risk="low")
+def hand_back(state: Tavern) -> Tavern:
+    """The thing goes back to the player."""
+    return state.replace(on_counter=None)
 
 
 @effect(risk="low")
@@ -196,6 +289,12 @@ def ask_price(state: Tavern, gold: int) -> Tavern:
 def offer_room(state: Tavern) -> Tavern:
     """Keeps the bed for the player to say yes to."""
     return state.replace(room=Room.OFFERED)
+
+
+@effect(risk="low")
+def withdraw_room(state: Tavern) -> Tavern:
+    """The bed is no longer kept for the player."""
+    return state.replace(room=Room.FREE)
 
 
 @effect(requires=lambda state: state.room is not Room.RENTED)
@@ -291,11 +390,16 @@ def throw_out(state: Tavern) -> Tavern:
     return state.replace(place=Place.STREET, cudgel_drawn=False, grudge=WORST_GRUDGE, grudge_day=state.day, brawls=brawls)
 
 
-def key_offer(heard: Heard) -> int | None:
+def key_offer(state: Tavern, heard: Heard) -> int | None:
     """The gold offered for the key: not the chalked price of supper or bed, not the price of something for sale."""
-    if heard.item in WORTH or heard.offer in (SUPPER_PRICE, ROOM_PRICE):
+    if heard.offer in (SUPPER_PRICE, ROOM_PRICE) or thing_for_sale(state, heard) in WORTH:
         return None
     return heard.offer
+
+
+def thing_for_sale(state: Tavern, heard: Heard) -> Item | None:
+    """The thing of the player that is talked about: the one named now, else the one that Brom named a price for."""
+    return heard.item or (state.on_counter if state.on_counter in state.belt else None)
 
 
 def threatened():
@@ -308,14 +412,16 @@ def brawling(state: Tavern):
     """The cudgel is in Brom's hand: blows, peace, or gold for the stools."""
     yield say("throw_out").then(throw_out)
     yield say("stand_down").then(put_cudgel_away)
-    yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace)
+    yield say("quote_damages", price=DAMAGES)
+    yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace).on_yes_to("quote_damages")
 
 
 def shut_out(state: Tavern, heard: Heard):
     """In the street: Brom opens when the grudge is over, for gold, and for an apology the first time."""
     if state.is_cross:
         yield say("door_shut").then(cool_down, calming(heard))
-        yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace)
+        yield say("quote_damages", price=DAMAGES)
+        yield say("settle", price=DAMAGES).then(pay, DAMAGES).then(make_peace).on_yes_to("quote_damages")
         if state.brawls <= 1 and not heard.threat:
             yield say("forgive").then(make_peace)
     elif not heard.threat:
@@ -359,6 +465,7 @@ def at_counter(state: Tavern, heard: Heard):
     yield say("greet").once()
     yield from drinks(state)
     yield say("take_a_seat").then(move, Place.TABLE)
+    yield say("chalk_prices", supper=SUPPER_PRICE, room=ROOM_PRICE)
     yield from trouble_below(state)
     yield from key_trade(state, heard)
     yield from lodging(state, heard)
@@ -373,6 +480,7 @@ def drinks(state: Tavern):
         yield say("serve_ale", price=SUPPER_PRICE).then(pay, SUPPER_PRICE)
     else:
         yield say("too_poor_supper", price=SUPPER_PRICE)
+    yield say("decline_drink")
 
 
 def gossip(state: Tavern):
@@ -396,22 +504,29 @@ def lodging(state: Tavern, heard: Heard):
         yield say("too_poor_room", price=ROOM_PRICE)
     else:
         yield say("quote_room", price=ROOM_PRICE).then(offer_room)
-    if is_agreed and state.gold >= ROOM_PRICE:
-        yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room)
+    if is_agreed and state.gold >= ROOM_PRICE and heard.offer in (None, ROOM_PRICE):
+        yield say("rent_room", price=ROOM_PRICE).then(pay, ROOM_PRICE).then(rent_room).on_yes_to("quote_room")
+    if state.room is Room.OFFERED:
+        yield say("decline_bed").then(withdraw_room)
 
 
 def barter_goods(state: Tavern, heard: Heard):
-    """Brom buys what he can name a price for."""
-    if heard.item in WORTH:
-        price = WORTH[heard.item]
-        yield say("buy_item", item=heard.item, price=price).then(take, heard.item).then(earn, price)
-    elif any(item in WORTH for item in state.belt):
+    """Brom buys what he can name a price for; the price is told before the thing changes hands, and it stands."""
+    item = thing_for_sale(state, heard)
+    if item in WORTH:
+        price = WORTH[item]
+        yield say("quote_item", item=item, price=price).then(name_price, item)
+        if heard.offer in (None, price):
+            yield say("buy_item", item=item, price=price).then(take, item).then(earn, price).on_yes_to("quote_item", "item_price_stands")
+        yield say("item_price_stands", item=item, price=price).then(name_price, item)
+        yield say("keep_item", item=item).then(hand_back)
+    if heard.item not in WORTH and any(item in WORTH for item in state.belt):
         yield say("what_i_buy")
 
 
 def key_trade(state: Tavern, heard: Heard):
-    """The cellar key: quoted to those who know of the trouble, sold to any fair offer."""
-    offer = key_offer(heard)
+    """The cellar key: quoted to whoever asks, sold to any fair offer."""
+    offer = key_offer(state, heard)
     price = state.asking or KEY_PRICE
     if Item.CELLAR_KEY in state.belt:
         if state.quest is not Quest.TAKEN:
@@ -421,8 +536,10 @@ def key_trade(state: Tavern, heard: Heard):
     elif offer is not None or state.asking:
         yield from key_sale(state, price)
         yield say("refuse_haggle", price=price)
-    elif state.quest is not Quest.UNKNOWN:
+    else:
         yield say("quote_key", price=price).then(ask_price, price)
+    if state.asking and Item.CELLAR_KEY not in state.belt:
+        yield say("decline_key")
 
 
 def haggling(state: Tavern, heard: Heard, offer: int, price: int):
@@ -441,7 +558,7 @@ def haggling(state: Tavern, heard: Heard, offer: int, price: int):
 def key_sale(state: Tavern, price: int):
     """The key for gold, to those who have it."""
     if state.gold >= price:
-        yield say("sell_key", price=price).then(pay, price).then(give, Item.CELLAR_KEY)
+        yield say("sell_key", price=price).then(pay, price).then(give, Item.CELLAR_KEY).on_yes_to("quote_key", "barter", "refuse_haggle")
     else:
         yield say("too_poor_key", price=price, gold=state.gold)
 
@@ -451,7 +568,9 @@ def trouble_below(state: Tavern):
     if state.quest is Quest.UNKNOWN:
         yield say("cellar_noise").then(hint_quest)
     elif state.quest is Quest.TOLD:
-        yield say("accept_quest", reward=REWARD).then(start_quest)
+        yield say("quest_reward", reward=REWARD)
+        yield say("accept_quest", reward=REWARD).then(start_quest).on_yes_to("cellar_noise", "quest_reward")
+        yield say("decline_quest")
     elif state.quest is Quest.TAKEN:
         yield from hunt(state)
     elif state.quest is Quest.DONE:
@@ -461,10 +580,12 @@ def trouble_below(state: Tavern):
 def hunt(state: Tavern):
     """The quest is taken: advice, the way down, and the reward for the tail."""
     yield say("quest_advice")
+    yield say("quest_reward", reward=REWARD)
     if Item.RAT_TAIL in state.belt:
         yield say("reward", reward=REWARD).then(take, Item.RAT_TAIL).then(earn, REWARD).then(finish_quest)
         return
     yield say("no_proof")
+    yield say("decline_quest")
     if Item.CELLAR_KEY in state.belt:
         yield start(descent)
 
@@ -495,6 +616,11 @@ def below(state: Tavern):
 @policy("tavern")
 def innkeeper(state: Tavern, heard: Heard):
     """Brom serves and trades with the calm, brawls with those who threaten him, and forgives soon."""
+    if heard.self_harm and state.place is not Place.CELLAR:  # down there players talk of death as heroes do
+        yield only("real_distress")
+        return
+    yield say("real_distress")
+    yield say("moment")
     if state.place is Place.STREET:
         yield from shut_out(state, heard)
     elif state.place is Place.CELLAR:
@@ -513,7 +639,10 @@ def innkeeper(state: Tavern, heard: Heard):
         if state.room is Room.RENTED:
             yield say("goodnight").then(sleep)
         yield say("parting")
+        yield say("way_out")
         yield say("insult_back").then(resent, 1)
+        if state.room is not Room.OFFERED and not state.asking and state.quest is not Quest.TOLD:
+            yield say("suit_yourself")
         if state.place is Place.TABLE:
             yield from at_table(state)
         else:

@@ -58,9 +58,11 @@ CUSTOMERS = [
 COMPLAINED = {"complaint_on": "2026-03-01"}  # in another chat
 SUPPORTED = {"stopped_merchants": ["Streamly"], "support_noted": True}
 
+PROTECTED = ("self_harm", "emergency", "wants_human", "hardship", "bereavement", "legal_threat")
+
 EXPLORED = scope(
     starts=[*CUSTOMERS, *({**one, **COMPLAINED} for one in CUSTOMERS), *({**one, **SUPPORTED} for one in CUSTOMERS[:5])],
-    heard={"stated": ["10.00"]},
+    heard={"stated": ["10.00"], "paid_on": [], **{one: ["yes"] for one in PROTECTED}},
     human=["hand_over", "wait_for_colleague"],
     within=2,  # of which one is the turn that tells what became of a filing or a block
 )
@@ -75,7 +77,8 @@ ANYONE = {
     *("automated", "identify_first", "identity_missing", "identity_taken", "identity_by_phone", "why_identify", "not_understood"),
     *("greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "goodbye", "thanks", "robot"),
     *("block_offer", "what_blocking_means", "blocking_now", "card_blocked", "block_failed", "block_declined"),
-    *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning"),
+    *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning", "bereavement", "crisis_support"),
+    *("emergency_number", "legal_steps", "complaint_unidentified", "nothing_done", "moment", "way_out", "too_long"),
 }
 
 
@@ -99,6 +102,10 @@ def fee_of(turn):
     return of(turn, turn.after.picked)
 
 
+def is_alarming(turn):
+    return turn.heard.self_harm or turn.heard.emergency
+
+
 def age(turn, payment):
     return (turn.before.today - payment.day).days
 
@@ -118,10 +125,11 @@ identity_is_confirmed = always(
 # -- what is said in addition ---------------------------------------------------------------------------
 
 fraud_is_warned_of = always(
-    lambda turn: not turn.heard.fraud or "fraud_warning" in turn.said, says="who speaks of fraud is warned, whatever else is said"
+    lambda turn: not turn.heard.fraud or is_alarming(turn) or "fraud_warning" in turn.said,
+    says="who speaks of fraud is warned, whatever else is said",
 )
 hardship_is_met = always(
-    lambda turn: not turn.heard.hardship or turn.before.support_noted or "hardship_notice" in turn.said,
+    lambda turn: not turn.heard.hardship or turn.before.support_noted or is_alarming(turn) or "hardship_notice" in turn.said,
     says="who speaks of hardship hears of support, until it is noted",
 )
 
@@ -186,8 +194,19 @@ block_is_answered = eventually(
     after=("block_offer", "block_first"),
     says="the question about the card can be answered, or left to a human",
 )
+alarm_comes_first = always(
+    lambda turn: not is_alarming(turn) or {"crisis_support", "emergency_number"}.issuperset(turn.options),
+    says="who is in danger hears where help is, and nothing else",
+)
 human_on_demand = always(
-    lambda turn: not turn.heard.wants_human or turn.before.with_colleague or set(turn.options) == {"hand_over"},
+    lambda turn: (
+        not turn.heard.wants_human
+        or turn.before.with_colleague
+        or is_alarming(turn)
+        or turn.heard.legal_threat
+        or turn.heard.bereavement
+        or set(turn.options) == {"hand_over"}
+    ),
     says="who asks for a human gets one, and nothing else",
 )
 left_to_the_colleague = never_after("hand_over", (*DONE, "block_card"), says="after the hand-over the desk does nothing more")

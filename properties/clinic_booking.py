@@ -24,6 +24,8 @@ SLEEP = {**GOOD, "id": "zolpidem", "controlled": True}
 OPEN = {**DIARY, "identified": True, "consent": "given"}
 TOPICS = ("welcome", "visit", "appointments", "medicines")
 
+PROTECTED = ("emergency", "crisis", "bereavement", "legal_threat")
+
 EXPLORED = scope(
     starts=[
         *({**DIARY, "topic": one} for one in TOPICS),
@@ -38,7 +40,7 @@ EXPLORED = scope(
         {**OPEN, "free_times": [DIARY["free_times"][0], AFTERNOON]},
         *({**OPEN, "appointments": [], "free_times": [], "prescriptions": list(some)} for some in ([GOOD], [GOOD, SPENT], [LATE, SLEEP])),
     ],
-    heard={"day": ["2026-03-06"]},
+    heard={"day": ["2026-03-06"], **{one: ["yes"] for one in PROTECTED}},
     human=["human", "hand_over", "route_emergency"],
     within=2,  # of which one is the turn that tells what became of a booking
 )
@@ -49,7 +51,7 @@ QUESTIONS = ("cancel_ask", "cancel_ask_late")
 RECORD = ("book", "cancel", "add_to_waiting_list", "set_reminders", "order_refill")
 OF_THE_RECORD = {
     *(*OFFERS, *QUESTIONS, "booking_now", "booked", "booking_failed", "cancelled", "my_appointment", "no_appointment"),
-    *("which_medicine", "refill_ordered", "refill_renewal", "refill_controlled", "waiting_list", "reminders", "none_free", "left_as_is"),
+    *("which_medicine", "refill_ordered", "refill_renewal", "refill_controlled", "waiting_list", "reminders", "none_free"),
 }
 
 

@@ -25,7 +25,8 @@ from constrained.logic.policy import Policy
 from constrained.logic.script import Script
 from constrained.logic.state import State
 from constrained.understanding.hearing import entities_in
-from constrained.understanding.questions import Amount, Entity, OneOf, PatternQuestion, Question, Score, YesNo
+from constrained.understanding.protected.values import Protected
+from constrained.understanding.questions import Amount, Entity, OneOf, PatternQuestion, ProtectedTrigger, Question, Score, YesNo
 
 MOST_VALUES = 40  # of one field
 MOST_INSTANCES = 24  # of one nested model
@@ -256,6 +257,8 @@ def _domain(policy: Policy, name: str, one: Question, declared: Sequence[Any] | 
         return Domain(name, one, (), "all")
     if isinstance(one, YesNo):
         return Domain(name, one, (False, True), "all")
+    if isinstance(one, ProtectedTrigger):
+        return Domain(name, one, tuple(Protected), "all")
     if isinstance(one, Score):
         return Domain(name, one, tuple(range(one.low, one.high + 1)), "all")
     found = pool.values(field.annotation)

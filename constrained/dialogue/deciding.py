@@ -8,9 +8,10 @@ from functools import partial
 
 from constrained.dialogue.context import TurnContext, make_candidate
 from constrained.dialogue.turn import Decision
+from constrained.engines import loading
 from constrained.engines.protocol import Choice, Distribution, Engine, Told
 from constrained.errors import DeadlineError
-from constrained.logic.acts import Evidence, choose_late, choose_option, open_question
+from constrained.logic.acts import Evidence, choose_late, choose_option, evidence_of
 from constrained.logic.allow import likeliest, most_salient, rest_of
 from constrained.logic.clarifying import OfferReading, Resolution, may_stand_together, resolve, resolve_too_long, way_out_of
 from constrained.logic.options import Allowed, Option
@@ -18,6 +19,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.logic.wishes import WISH_THRESHOLD, Wish, answer_wishes, split_wishes
 from constrained.understanding.answers import JUDGE
+from constrained.understanding.corrections import follow_corrections
 
 Ask = Callable[[list[Choice], TurnContext], list[Distribution]]
 """Puts choices to the engine. Raises DeadlineError when the time is over."""
@@ -78,7 +80,7 @@ class Decider:
         if is_late:
             return self._in_time()
         try:
-            answer = self.ask([self._choice()], self.context)[0]
+            answer = self.ask([self._choice()], self._followed(self.context))[0]
         except DeadlineError:
             return self._in_time()
         return self._by_model(options, answer, is_spent=is_spent) if is_judged(self.engine) else self._as_told(answer)
@@ -86,13 +88,14 @@ class Decider:
     def _by_model(self, options: tuple[Option, ...], answer: Distribution, *, is_spent: bool = False) -> Decision:
         """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""
         terms, context = self.terms, self.context
-        question = open_question(terms.policy, self.memory, context.locale) if any(option.answer for option in options) else ""
+        message, locale, judge = context.message, context.locale, loading.load_answer_judge
+        evidence = evidence_of(terms.policy, self.memory, options, message, locale, terms.act_threshold, judge, is_spent=is_spent)
         ruling = choose_option(
             options,
             answer.probabilities,
             fallback=terms.policy.catalog.fallback,
             threshold=terms.threshold,
-            evidence=Evidence(context.message, context.locale, question, terms.act_threshold, is_spent=is_spent),
+            evidence=evidence,
             offers=self.allowed.offers,
             may_pair=partial(may_stand_together, terms.policy, self.memory, self.allowed, context.now.timestamp()),
         )
@@ -133,7 +136,7 @@ class Decider:
         """What a part of the message clearly wants, and nothing in it speaks against; None where it does not, or the time is over."""
         options, terms = self.options, self.terms
         try:
-            answer = self.ask([self._choice()], part)[0]
+            answer = self.ask([self._choice()], self._followed(part))[0]
         except DeadlineError:
             return None
         best, share = likeliest(options, answer.probabilities)
@@ -144,6 +147,12 @@ class Decider:
         ruling = choose_option(options, answer.probabilities, fallback=fallback, threshold=terms.threshold, evidence=evidence)
         place = next(place for place, option in enumerate(options) if option is best)
         return Wish(place, share) if ruling.chosen is best and not ruling.abstained else None
+
+    def _followed(self, context: TurnContext) -> TurnContext:
+        """The turn with the message as it stands after its own corrections; as it is where people told what it means."""
+        if getattr(self.engine, "is_scripted", False):
+            return context
+        return replace(context, message=follow_corrections(context.message, context.locale))
 
     def _choice(self) -> Choice:
         """The choice among all options, as the engine sees it."""

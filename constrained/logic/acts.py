@@ -9,19 +9,20 @@ record replays.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from constrained.catalog.render import resolve_locale
-from constrained.errors import ApprovalError
+from constrained.catalog.render import render, resolve_locale
+from constrained.errors import ApprovalError, SlotError
 from constrained.logic.allow import intent_of, intent_shares, likeliest, most_salient, rest_of
 from constrained.logic.effects import risk_of
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.procedures.run import MISSED
-from constrained.understanding.answers import JUDGE, AnswerMeaning, read_answer
+from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
+from constrained.understanding.corrections import follow_corrections
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
@@ -29,6 +30,8 @@ OFFER_THRESHOLD = 0.35  # an act that is less probable is not even offered; just
 CLOSE = 0.1  # of two candidates: both are offered
 CLOSE_THRESHOLD = 0.25  # of the second of two close ones: together they have half of all
 ASIDE_THRESHOLD = 0.5  # what interrupts an open question is meant for sure only where it has more than all else together
+CORRECTION_WORDS = 10  # a message with more words that names another value may be about something else
+_VALUES = {"heard": "the value that was asked for was heard", "corrected": "the message names another value"}
 MOMENT = "moment"  # tag of a response that asks for a moment: said when the time is over
 _NUMBERS = frozenset(("integer", "decimal", "money"))
 _AGAINST = {
@@ -45,8 +48,10 @@ class Evidence:
     """What a turn gives to judge an act by.
 
     Attributes:
-        message: cleaned. locale: BCP 47. question: the text of the open question; empty where none is open.
+        message: cleaned. locale: BCP 47. question: the open question as it was said; empty where none is open.
         act_threshold: the least probability of an act that answers no question. offer_threshold: the least of one to be offered.
+        values: those that the question shows. judge: of answers that the phrases leave open; None where there is none.
+        asked: ids of what was said last, and of the step that waits: what an option may agree to.
         is_spent: the message answered an offer, so it answers no other question.
         counts_tries: a try of an open question is spent on an unclear aside; records before format 7 knew no such thing.
     """
@@ -56,8 +61,20 @@ class Evidence:
     question: str = ""
     act_threshold: float = ACT_THRESHOLD
     offer_threshold: float = OFFER_THRESHOLD
+    values: tuple[object, ...] = ()
+    judge: AnswerJudge | None = None
+    asked: frozenset[str] = frozenset()
     is_spent: bool = False
     counts_tries: bool = True
+
+    @property
+    def followed(self) -> str:
+        """The message as it stands after its own corrections."""
+        return follow_corrections(self.message, self.locale)
+
+    def agrees(self, option: Option) -> bool:
+        """Whether a yes to what was asked chooses the option."""
+        return not self.is_spent and not self.asked.isdisjoint(option.agrees_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +155,20 @@ def choose_option(
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
-    answer = ruled[0] if ruled else read_open_answer(options, evidence)
+    reading = None if ruled else read_open_answer(options, evidence)
+    answer = ruled[0] if ruled else reading.meaning if reading is not None else None
+    judge = reading.judge if reading is not None else JUDGE
     objections = _read(ruled[1], evidence) if ruled else _objections(options, probabilities, rest, answer, evidence)
     plain = rest if rest is not None and best is not rest and probability < threshold else best
-    answers = [
-        place for place, option in enumerate(options) if answer in ("yes", "no") and option.answer == answer and not objections[place]
-    ]
+    answers = [place for place, option in enumerate(options) if not objections[place] and _is_answered(option, answer, evidence)]
+    answers = answers or _by_value(options, objections, answer, evidence)
     eligible = answers or [place for place, objection in enumerate(objections) if objection is None]
     asks = () if answers or not eligible else _asked(options, probabilities, objections, evidence, [place for place, _ in offers])
     if len(asks) > 1 and not may_pair([offer for place, offer in offers if place in asks]):
         asks = tuple(place for place in asks if options[place] is best and _is_unsure(objections[place]))
     if asks:
         asked, why = [offer for place, offer in offers if place in asks], _why_asked(options, probabilities, asks, evidence)
-        return Ruling(asked[0], best, probability, False, objections, answer, JUDGE, True, evidence.act_threshold, why, asks, tuple(asked))
+        return Ruling(asked[0], best, probability, False, objections, answer, judge, True, evidence.act_threshold, why, asks, tuple(asked))
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [place for place, objection in enumerate(objections) if objection is not None and objection.kind == "probability"]
     if not eligible:
@@ -159,7 +177,9 @@ def choose_option(
             hint="let the policy offer something without an effect of high risk beside it; the fallback, as a rule",
         )
     chosen, share = likeliest([options[place] for place in eligible], [probabilities[place] for place in eligible])
-    why = f"the message is a clear {answer}" if answers else f"{chosen.id} has {share:.0%}"
+    why = f"{chosen.id} has {share:.0%}"
+    if answers:
+        why = _VALUES[chosen.value] if chosen.value and answer != "yes" else f"the message is a clear {answer}"
     abstained = not answers and rest is not None and chosen is not rest and share < threshold
     if abstained and rest is not None:
         chosen, why = rest, f"{why}, less than the threshold {threshold:.0%}"
@@ -171,7 +191,7 @@ def choose_option(
     if against is not None and chosen is not best:
         why = f"{best.id} has {probability:.0%} and is an act: {against.text}; {why}"
     changed = chosen is not plain
-    return Ruling(chosen, best, probability, abstained, objections, answer, JUDGE, changed, evidence.act_threshold, why, is_tried=is_tried)
+    return Ruling(chosen, best, probability, abstained, objections, answer, judge, changed, evidence.act_threshold, why, is_tried=is_tried)
 
 
 def is_missed(rest: Option) -> bool:
@@ -229,21 +249,75 @@ def _why_asked(options: Sequence[Option], probabilities: Sequence[float], asks: 
     return f"{told}: less than {evidence.act_threshold:.0%} and at least {evidence.offer_threshold:.0%}, so it is offered"
 
 
-def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerMeaning | None:
+def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerReading | None:
     """The message as the answer to the open question; None where no option answers one."""
-    if not any(option.answer for option in options):
+    if not any(option.answer or evidence.agrees(option) for option in options):
         return None
-    return "other" if evidence.is_spent else read_answer(evidence.message, evidence.locale, evidence.question)
+    if evidence.is_spent:
+        return AnswerReading("other")
+    agreeing = [option for option in options if not option.answer and evidence.agrees(option)]
+    return judge_answer(
+        evidence.message,
+        evidence.locale,
+        evidence.question,
+        evidence.values,
+        evidence.judge,
+        is_proposal=any(option.running is None for option in agreeing),
+        awaits_done=any(option.running is not None for option in agreeing),
+    )
+
+
+def evidence_of(
+    policy: Policy,
+    memory: Memory,
+    options: Sequence[Option],
+    message: str,
+    locale: str,
+    act_threshold: float = ACT_THRESHOLD,
+    judge: Callable[[], AnswerJudge | None] = lambda: None,
+    *,
+    is_spent: bool = False,
+) -> Evidence:
+    """What a turn gives to judge acts by. ``judge`` is called where an option is the answer to something."""
+    if is_spent:
+        return Evidence(message, locale, act_threshold=act_threshold, is_spent=True)
+    position = policy.serving(memory).procedures.position(memory)
+    asked = frozenset(
+        (*(one for one, number in memory.said.items() if number == memory.number), *((position.response_id,) if position else ()))
+    )
+    plain = Evidence(message, locale, act_threshold=act_threshold, asked=asked)
+    if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
+        return replace(plain, question=open_question(policy, memory, locale), values=open_values(policy, memory), judge=judge())
+    agreed = next(filter(plain.agrees, options), None)
+    if agreed is None:
+        return plain
+    response = policy.catalog.responses.get(next(one for one in agreed.agrees_to if one in asked))
+    spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
+    question = f"{response.texts[spoken].source}\n{agreed.response.when}" if response is not None and spoken is not None else ""
+    return replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
 
 
 def open_question(policy: Policy, memory: Memory, locale: str) -> str:
-    """The text, with its slots open, of the question at which a procedure waits; empty where none does."""
+    """The question at which a procedure waits, as it is said, and on a line of its own what it answers; empty where none waits.
+
+    Values that cannot be said stay open slots.
+    """
     position = policy.serving(memory).procedures.position(memory)
     response = policy.catalog.responses.get(position.response_id) if position is not None else None
-    if response is None:
+    spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
+    if position is None or response is None or spoken is None:
         return ""
-    spoken = resolve_locale(response, locale, policy.catalog.locale)
-    return response.texts[spoken].source if spoken is not None else ""
+    try:
+        text = render(response, position.slots, spoken)
+    except SlotError:
+        text = response.texts[spoken].source
+    return f"{' '.join(text.split())}\n{response.when}"
+
+
+def open_values(policy: Policy, memory: Memory) -> tuple[object, ...]:
+    """The values that the open question shows; none where none is open."""
+    position = policy.serving(memory).procedures.position(memory)
+    return tuple(position.slots.values()) if position is not None else ()
 
 
 def choose_late(options: Sequence[Option], fallback: str, said: Any) -> Option:
@@ -266,6 +340,25 @@ def _improbable(evidence: Evidence) -> Objection:
     return Objection("probability", f"less than {evidence.act_threshold:.0%}")
 
 
+def _is_answered(option: Option, answer: AnswerMeaning | None, evidence: Evidence) -> bool:
+    """Whether the message is the answer that the option is."""
+    return (answer in ("yes", "no") and option.answer == answer) or (answer == "yes" and not option.answer and evidence.agrees(option))
+
+
+def _by_value(
+    options: Sequence[Option], objections: Sequence[Objection | None], answer: AnswerMeaning | None, evidence: Evidence
+) -> list[int]:
+    """The options that the message answers or corrects by a value: before topics, unless it asks something or orders the machine.
+
+    A long message that names another value may be about something else: then its meaning decides.
+    """
+    found = [index for index, option in enumerate(options) if option.value and objections[index] is None]
+    if not found or "?" in evidence.message or stance_of(evidence.message, evidence.locale) in ("question", "supposition", "instruction"):
+        return []
+    is_short = len(evidence.message.split()) <= CORRECTION_WORDS
+    return [index for index in found if options[index].value == "heard" or (is_short and answer in ("other", "not_now", None))]
+
+
 def _objections(
     options: Sequence[Option], probabilities: Sequence[float], rest: Option | None, answer: AnswerMeaning | None, evidence: Evidence
 ) -> tuple[Objection | None, ...]:
@@ -279,7 +372,9 @@ def _objections(
 
 def _objection(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> Objection | None:
     """Why the message is not enough for an act; None where it is."""
-    stance = "" if option.answer and option.answer == answer else stance_of(evidence.message, evidence.locale)
+    if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
+        return None if answer == "yes" else Objection("answer", "the message is a clear no")
+    stance = "" if option.answer and option.answer == answer else stance_of(evidence.followed, evidence.locale)
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:
         return None if option.answer == answer else Objection("answer", f"the message is no clear {option.answer}")
@@ -295,5 +390,5 @@ def _is_other_amount(option: Option, evidence: Evidence) -> bool:
     """Whether the message names another price than the option is about; a bid above it is none."""
     slots = option.response.slots
     own = {Decimal(str(value)) for name, value in option.slots.items() if name in slots and slots[name].kind in _NUMBERS}
-    other = prices_in(evidence.message, evidence.locale) - own if own else ()
-    return any(price < max(own) or not is_bid(evidence.message, evidence.locale) for price in other)
+    other = prices_in(evidence.followed, evidence.locale) - own if own else ()
+    return any(price < max(own) or not is_bid(evidence.followed, evidence.locale) for price in other)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from threading import Lock
 from typing import Any, Protocol
@@ -139,7 +139,8 @@ class OptionBuilder:
         if offer.kind == "must":
             locale, text = self._rendered(response, offer.slots, offer.source)
             return Obligation(response, offer.slots, text, locale, offer.source, offer.is_after)
-        return self._option(response, offer.slots, offer.source, offer.effects, self._n_conditions(offer.source))
+        option = self._option(response, offer.slots, offer.source, offer.effects, self._n_conditions(offer.source))
+        return replace(option, agrees_to=offer.agrees_to) if offer.agrees_to else option
 
     def _of_procedure(self, offer: Offer, move: ProcedureMove, unsayable: str, state: State) -> Outcome:
         """What a procedure says as one option: its first response, and with it those that follow in the same turn."""
@@ -250,7 +251,7 @@ def with_obligations(option: Option, obligations: tuple[Obligation, ...], move: 
     after = option if move is None else move
     return Option(
         option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
-        obligations, after.running, after.is_no_match, after.is_assumed, after.answer,
+        obligations, after.running, after.is_no_match, after.is_assumed, after.answer, after.agrees_to or option.agrees_to, after.value,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from constrained.logic.effects import Effect, EffectKind
 from constrained.logic.state import Frame
 
 OfferKind = Literal["say", "only", "must"]
+HeardValue = Literal["", "heard", "corrected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class ProcedureMove:
         is_no_match: said when the model abstains. is_assumed: to choose it is to believe an answer.
         weight: added to its specificity; what was heard to be an answer goes before all else.
         flaw: why it cannot be chosen. answer: ``yes`` or ``no``, where it is that answer to the open question.
+        agrees_to: the question whose only answer it is.
+        value: ``heard``: the value that was asked for was heard. ``corrected``: the open question with a value that was heard now.
     """
 
     follows: tuple[Offer, ...] = ()
@@ -41,6 +44,8 @@ class ProcedureMove:
     weight: int = 0
     flaw: str = ""
     answer: str = ""
+    agrees_to: tuple[str, ...] = ()
+    value: HeardValue = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Offer:
         is_after: for ``must``: said after the chosen response instead of before it.
         is_end: the running procedures are over when it is chosen.
         move: what it means for a procedure; None for an offer of a policy that stands for itself.
+        agrees_to: responses to which a yes chooses it, in the turn after they were said.
     """
 
     kind: OfferKind
@@ -64,6 +70,7 @@ class Offer:
     is_after: bool = False
     is_end: bool = False
     move: ProcedureMove | None = None
+    agrees_to: tuple[str, ...] = ()
 
     def once(self) -> Offer:
         """At most once in a conversation."""
@@ -81,9 +88,29 @@ class Offer:
             raise self._misused(".ends() on must()", "put it on the option that is chosen")
         return replace(self, is_end=True)
 
+    def on_yes_to(self, *response_ids: str) -> Offer:
+        """A clear yes chooses it in the turn after one of these was said, and a clear no withholds it if it is an act.
+
+        ``say("rent_room", price=5).then(rent_room).on_yes_to("quote_room")``: what else is said is chosen by its meaning, as without it.
+        """
+        if self.kind == "must":
+            raise self._misused(".on_yes_to() on must()", "put it on the option that is chosen")
+        return replace(self, agrees_to=(*self.agrees_to, *response_ids))
+
     def with_move(self, move: ProcedureMove) -> Offer:
         """The same, with what it means for a procedure."""
-        return Offer(self.kind, self.response_id, self.slots, self.source, self.effects, self.is_once, self.is_after, self.is_end, move)
+        return Offer(
+            self.kind,
+            self.response_id,
+            self.slots,
+            self.source,
+            self.effects,
+            self.is_once,
+            self.is_after,
+            self.is_end,
+            move,
+            self.agrees_to,
+        )
 
     def then(self, effect: EffectKind, *args: Any, **kwargs: Any) -> Offer:
         """Adds an effect that the host runs, once, if this option is chosen and committed."""
@@ -95,7 +122,7 @@ class Offer:
 
     def _with(self, *, is_once: bool = False, is_after: bool = False) -> Offer:
         is_once, is_after = is_once or self.is_once, is_after or self.is_after
-        if self.slots or self.effects or self.is_end:
+        if self.slots or self.effects or self.is_end or self.agrees_to:
             return replace(self, is_once=is_once, is_after=is_after)
         return _plain(self.kind, self.response_id, self.source.file, self.source.line, is_once, is_after)
 
@@ -167,6 +194,8 @@ class Option:
         is_no_match: said when the model abstains. is_assumed: to choose it is to believe an answer, so the rules alone
             choose it only when nothing else is left.
         answer: ``yes`` or ``no``, where choosing it takes the message for that answer to an open question; empty else.
+        agrees_to: what was asked or said before, where a clear yes to that chooses it; its meaning may choose it as well.
+        value: of the message, by which it answers or corrects the open question; see ``ProcedureMove``.
     """
 
     response: Response
@@ -181,6 +210,8 @@ class Option:
     is_no_match: bool = False
     is_assumed: bool = False
     answer: str = ""
+    agrees_to: tuple[str, ...] = ()
+    value: HeardValue = ""
 
     @property
     def id(self) -> str:

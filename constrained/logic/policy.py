@@ -49,6 +49,7 @@ class PolicyTerms:
         version: of the procedures. keeps: policies of older versions, for conversations that began with them.
         changed: what becomes of a procedure that runs when its code is another under the same version.
         is_reminding: the open question is said again after each interruption that leaves it open.
+        corrections: fields of Heard whose new value puts an open confirmation again.
     """
 
     obligations: tuple[Clause, ...] = ()
@@ -57,6 +58,7 @@ class PolicyTerms:
     keeps: tuple[Policy, ...] = ()
     changed: OnChange = "refuse"
     is_reminding: bool = False
+    corrections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,9 @@ class Policy:
         self.hash = text_hash(script.text)
         self.terms = terms
         self.script, self.functions = script, written.functions
+        unknown = set(terms.corrections) - set(self.heard_type.model_fields if self.heard_type is not None else ())
+        if unknown:
+            raise PolicyError(f"corrections= names what is not heard: {', '.join(sorted(unknown))}", hint="name fields of Heard")
         self.procedures: PolicyProcedures = PolicyProcedures(
             script,
             written.functions,
@@ -121,6 +126,7 @@ class Policy:
             tuple(one.procedures for one in terms.keeps),
             terms.changed == "restart",
             terms.is_reminding,
+            terms.corrections,
         )
         self._policy_function = policy_function
         self.conditions_by_line: Mapping[int, int] = MappingProxyType(_specificity(written))
@@ -209,6 +215,7 @@ def policy(
     keeps: Sequence[Policy] = (),
     changed: OnChange = "refuse",
     remind: bool = False,
+    corrections: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Policy]:
     """Registers a function ``(state, heard)`` or ``(state)`` that yields offers, and matches it against its catalog.
 
@@ -218,13 +225,13 @@ def policy(
             in the working directory, then among the packs shipped with the package.
         obligations: what must be said, or never, over the whole conversation: ``at_start``, ``before``, ``after``...
         events: names that the host commits besides effects, for claims.
-        version, keeps, changed, remind: of the procedures that it starts; see ``procedure``.
+        version, keeps, changed, remind, corrections: of the procedures that it starts; see ``procedure``.
 
     Raises:
         PolicyError: the function and the catalog do not fit, or the function is not pure; every reason at once.
         CatalogError: the catalog may not be used. PackError: there is no such catalog.
     """
-    terms = PolicyTerms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
+    terms = PolicyTerms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind, tuple(corrections))
 
     def register(function: Callable[..., Any]) -> Policy:
         if not isinstance(function, FunctionType):

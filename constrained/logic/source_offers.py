@@ -26,7 +26,7 @@ _MAKERS: dict[Any, MadeKind] = {
 _WORDINGS = ("again", "otherwise")  # keywords of a step that name responses, and are no slots
 _SETTINGS = (*_WORDINGS, "tries", "asides", "alone")
 _COLLECTS = ("tuple", "list", "sorted", "reversed", "filter")  # builtins that only pass offers on
-_LINKS = ("once", "after", "then", "ends")
+_LINKS = ("once", "after", "then", "ends", "on_yes_to")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from constrained.catalog.response import Source
 from constrained.logic.options import Offer, ProcedureMove
 from constrained.logic.state import Event, Frame, Memory, State
+from constrained.procedures.amending import amend
 from constrained.procedures.policy_procedures import PolicyProcedures
 from constrained.procedures.run import (
     BEGAN,
@@ -35,7 +36,8 @@ def procedure_offers(
     procedures: PolicyProcedures, state: State, heard: Understanding | None, memory: Memory, interruptions: Sequence[Offer]
 ) -> tuple[Offer, ...]:
     """Everything that may be said now, the procedure's words first. ``interruptions``: what the policy function yielded."""
-    builder = ProcedureOfferBuilder(procedures, state, heard, memory, procedures.frames(memory))
+    begun = frozenset(one.response_id.removeprefix(STARTS) for one in interruptions if one.response_id.startswith(STARTS))
+    builder = ProcedureOfferBuilder(procedures, state, heard, memory, procedures.frames(memory), begun | {procedures.main})
     own = builder.of_procedure()
     return (*own.moves, *(one for offer in interruptions for one in builder.of_interruption(offer, own)), *own.no_match)
 
@@ -63,6 +65,7 @@ class ProcedureOfferBuilder:
 
     Attributes:
         frames: the procedures that run. spare: coroutines at the open step that nothing was tried with yet.
+        beginning: names of the procedures that may be begun in this turn.
         texts: JSON of what is true and heard, once for all events of the turn.
     """
 
@@ -71,6 +74,7 @@ class ProcedureOfferBuilder:
     heard: Understanding | None
     memory: Memory
     frames: tuple[Frame, ...]
+    beginning: frozenset[str]
     spare: list[ProcedureRun] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -111,9 +115,12 @@ class ProcedureOfferBuilder:
         is_answered = run.answer(self.heard) is not None
         self.spare.append(run)
         if is_answered:
-            found.moves += self._moved(step, HEARD, weight=ANSWERED, means=_meaning_heard(step, run, self.heard))
+            is_value = step.kind == "ask"
+            found.moves += self._moved(step, HEARD, weight=ANSWERED, means=_meaning_heard(step, run, self.heard), is_value=is_value)
         for label, _ in step.among:
-            found.moves += self._moved(step, PICKED + label, is_assumed=True, means=label.casefold())
+            agrees_to = (step.id,) if step.kind == "ask" and len(step.among) == 1 else ()
+            found.moves += self._moved(step, PICKED + label, is_assumed=True, means=label.casefold(), agrees_to=agrees_to)
+        found.moves += self._corrected(step)
         found.moves += [self._interrupting(offer, found.question) for offer in step.asides]
         found.no_match.append(self._given_up(step) if is_last else self._missed(step))
         return found
@@ -140,7 +147,17 @@ class ProcedureOfferBuilder:
         move = ProcedureMove(weight=ASKED if definition.name == self.procedures.main else 0)
         return self._forked(go_on, self.frames, move)
 
-    def _moved(self, step: Step, answer: str, *, is_assumed: bool = False, weight: int = 0, means: str = "") -> list[Offer]:
+    def _moved(
+        self,
+        step: Step,
+        answer: str,
+        *,
+        is_assumed: bool = False,
+        weight: int = 0,
+        means: str = "",
+        agrees_to: tuple[str, ...] = (),
+        is_value: bool = False,
+    ) -> list[Offer]:
         """Its next words after an answer. ``means``: a label; those that read yes or no are the answer to a question."""
 
         def go_on(picks: tuple[str, ...]) -> tuple[Utterance, Frame]:
@@ -149,9 +166,22 @@ class ProcedureOfferBuilder:
             COROUTINES.keep(frame, run)
             return utterance, frame
 
-        return self._forked(
-            go_on, self.frames[:-1], ProcedureMove(is_assumed=is_assumed, weight=weight, answer=means if means in ("yes", "no") else "")
-        )
+        means = means if means in ("yes", "no") else ""
+        move = ProcedureMove(is_assumed=is_assumed, weight=weight, answer=means, agrees_to=() if means else agrees_to)
+        move = replace(move, value="heard") if is_value else move
+        return self._forked(go_on, self.frames[:-1], move)
+
+    def _corrected(self, step: Step) -> list[Offer]:
+        """The open confirmation with a value that the message names in place of the one that it shows."""
+        frame, procedures = self.frames[-1], self.procedures
+        is_first = frame.name in self.beginning
+        found = amend(procedures.definitions[frame.name], frame, step, self.heard, procedures.corrections, may_begin=is_first)
+        if found is None or found[1].step is None:
+            return []
+        kept, amended = found
+        offer = found[1].step.offer
+        COROUTINES.keep(kept, amended)
+        return [offer.with_move(ProcedureMove(running=(*self.frames[:-1], kept), is_assumed=True, value="corrected"))]
 
     def _forked(self, go_on: GoOn, under: tuple[Frame, ...], move: ProcedureMove, picks: tuple[str, ...] = ()) -> list[Offer]:
         """The offer of one way to go on; of several where something is to be chosen first."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType, MappingProxyType
+from typing import Any
 
 from constrained.catalog.response import Source
 from constrained.errors import PolicyError, Problem, ProcedureError
@@ -24,6 +25,7 @@ class ProcedurePosition:
     Attributes:
         procedure: name of its function. response_id: what was said last of it; ``source``: the line of the step.
         kind: ``ask``, ``confirm`` or ``perform``. n_missed: how often it was put in vain.
+        slots: the values that the step says.
     """
 
     procedure: str
@@ -33,6 +35,7 @@ class ProcedurePosition:
     source: Source
     kind: str
     n_missed: int
+    slots: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class PolicyProcedures:
         older: those of the older versions that are kept. is_restarting: where the code of a running procedure changed
             under its version, it begins anew, and no error is raised.
         is_reminding: the open question is said again after each answer that leaves it open.
+        corrections: fields of Heard whose new value puts an open confirmation again.
     """
 
     script: Script
@@ -59,6 +63,7 @@ class PolicyProcedures:
     older: tuple[PolicyProcedures, ...] = ()
     is_restarting: bool = False
     is_reminding: bool = False
+    corrections: tuple[str, ...] = ()
 
     @property
     def main(self) -> str:
@@ -115,7 +120,7 @@ class PolicyProcedures:
         frame = frames[-1]
         step = COROUTINES.step(procedures.definitions[frame.name], frame)
         n_missed = next((number for number, event in enumerate(reversed(frame.events)) if event.answer != MISSED), 0)
-        return ProcedurePosition(frame.name, frame.version, frame.code, step.id, step.offer.source, step.kind, n_missed)
+        return ProcedurePosition(frame.name, frame.version, frame.code, step.id, step.offer.source, step.kind, n_missed, step.offer.slots)
 
     def listened_fields(self, memory: Memory) -> frozenset[str]:
         """The fields of what is heard that the next turn may depend on: all that are read, and those that answer the open step."""
@@ -124,7 +129,7 @@ class PolicyProcedures:
         if not procedures.definitions or self.heard_type is None:
             return frozenset(self.heard_type.model_fields) if self.heard_type else frozenset()
         answers = COROUTINES.step(procedures.definitions[frames[-1].name], frames[-1]).fields if frames else ()
-        return procedures._read_fields | frozenset(answers)
+        return procedures._read_fields | frozenset(answers) | frozenset(procedures.corrections)
 
     def _defined(self, function: FunctionType) -> ProcedureDefinition:
         node = self.script.function_at(function.__code__.co_firstlineno, function.__name__)

@@ -35,6 +35,7 @@ def procedure(
     keeps: Sequence[Policy] = (),
     changed: OnChange = "refuse",
     remind: bool = False,
+    corrections: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Policy]:
     """Registers an async function ``(state, heard)`` or ``(state)`` as the procedure of every conversation.
 
@@ -48,12 +49,14 @@ def procedure(
         changed: what to do with a conversation whose procedure has other code now under the same version, or a version
             that is not kept: ``refuse`` raises ProcedureError, ``restart`` begins anew.
         remind: after an interruption that leaves a question open, say the question again.
+        corrections: fields of Heard that may be corrected at a confirmation that shows them ("no, 78"): the question is put again
+            with the new value. What the host has done since the value was heard is never done again.
 
     Raises:
         PolicyError: the functions and the catalog do not fit, or they are not pure; every reason at once.
         CatalogError: the catalog may not be used. PackError: there is no such catalog.
     """
-    terms = PolicyTerms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind)
+    terms = PolicyTerms(tuple(obligations), tuple(events), version, tuple(keeps), changed, remind, tuple(corrections))
 
     def register(function: Callable[..., Any]) -> Policy:
         if not isinstance(function, FunctionType):

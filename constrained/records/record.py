@@ -43,11 +43,16 @@ class Chained(_Entry):
 
 
 class HeardEntry(_Entry):
-    """One question of Heard that was asked: the value understood, and how sure the model was of it."""
+    """One question of Heard that was asked: the value understood, how sure the model was of it; of a protected trigger, its judges."""
 
     name: str
     value: Any
     probability: float
+    judge: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), judge="")
 
 
 class OptionEntry(_Entry):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from typing import Any, cast
 
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
-from constrained.logic.acts import ACT_THRESHOLD, Evidence, Ruling, choose_late, choose_option, open_question
+from constrained.logic.acts import ACT_THRESHOLD, Ruling, choose_late, choose_option, evidence_of
 from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
 from constrained.logic.clarifying import (
     OfferReading,
@@ -237,9 +237,9 @@ def ruled_then(policy: Policy, record: Record, allowed: Allowed, probabilities: 
     is_other_judge = decision.judge not in ("", JUDGE)
     ruled = (cast("AnswerMeaning | None", decision.answer or None), tuple(entry.withheld for entry in record.options))
     act_threshold = ACT_THRESHOLD if decision.act_threshold is None else decision.act_threshold
-    question = open_question(policy, memory, record.locale)
     counts_tries = decision.how == "tried"  # where it was not, the rule may have been another one
-    evidence = Evidence(record.message, record.locale, question, act_threshold, is_spent=is_spent, counts_tries=counts_tries)
+    evidence = evidence_of(policy, memory, options, record.message, record.locale, act_threshold, is_spent=is_spent)
+    evidence = replace(evidence, counts_tries=counts_tries)
     return choose_option(
         options,
         probabilities,

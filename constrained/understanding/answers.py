@@ -1,202 +1,279 @@
-"""Reads a message as the answer to an open yes/no question, by authored phrases: whatever is not clearly a yes is none.
+"""Reads a message as the answer to an open yes/no question: whatever is not clearly a yes is none.
 
-A clear yes is a message that is wholly made of phrases that mean yes, of politeness, and of the question's own words ("yes please,
-cancel it"). It is never the nearest of several meanings: nothing here is scored, and a word that is not known makes it unclear.
+A clear yes is a message that is wholly made of phrases that mean yes, of politeness, and of the question's own words and values
+("yes please, cancel it", "yes, Tuesday"). It is never the nearest of several meanings. Where a message begins or ends with such a
+phrase and goes on in words that are not known ("yes, I lost it on the train"), and nothing in it takes the yes back, it is a yes only if a
+judge that was fitted on authored answers is sure of it, too; without a judge it is unclear.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, Protocol
 
-from constrained.understanding.answer_phrases import EMOJI_NO, EMOJI_POLITE, EMOJI_YES, PHRASES, AnswerPhrases
+from constrained.understanding.answer_phrases import EMOJI_NO, EMOJI_POLITE, EMOJI_YES
+from constrained.understanding.answer_table import (
+    STEM,
+    AnswerTable,
+    Phrase,
+    answer_table,
+    is_made_of,
+    is_repeated,
+    longest_at,
+    words_of,
+)
+from constrained.understanding.answer_values import OTHER, mark_values
 
 AnswerMeaning = Literal["yes", "no", "not_now", "conditional", "question_back", "other"]
-JUDGE = "answers 1"  # name of this reader in records; another number where what it reads changes
+JUDGE = "answers 2"  # name of this reader in records; another number where what it reads changes
 
 _LONGEST = 60  # words; an answer that is longer is none of yes and no
-_LETTERS = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+YES_SHARE, NO_SHARE = 0.7, 0.4  # the least probability of a judge; chosen on the dev part of its examples
+KNOWN_YES_SHARE = 0.3  # of a message that has no unknown word, and is no yes by its phrases alone
+_FEW_WORDS = 2  # of a clause that is no statement: all must be known
 _PLAIN_SIGNS = frozenset("\n\t.,;:!\u00a1\u2026'\"()*-\u2013\u2014\u00ab\u00bb\u201c\u201d\u201e")
-_RUNS = re.compile(r"(\w)\1+")
 _IGNORED = re.compile("[\ufe0e\ufe0f\u200d\u2640\u2642\U0001f3fb-\U0001f3ff]")  # variation, joiner, sexes, skin tones
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'", "\u2010": "-", "\u2011": "-"})
 _EMOJI = {
     char: f" {name} " for chars, name in ((EMOJI_YES, "emojiyes"), (EMOJI_NO, "emojino"), (EMOJI_POLITE, "emojipolite")) for char in chars
 }
-_STEM = 4  # letters that two forms of one word share at least: "cancel", "cancelled"
+_CLAUSE = re.compile(r"[.,;:!\u2026\n()\u2013\u2014*]+|\s-+\s")
+_OPENING_SI = re.compile(
+    r"^\W*si\b(?=\s*(?:[,.!;]|$|por favor\b|porfa\b|gracias\b|claro\b|quiero\b))"
+)  # "s\u00ed" written without its accent
 
 
-def read_answer(message: str, locale: str, question: str = "") -> AnswerMeaning:
+class AnswerJudge(Protocol):
+    """Tells how likely a message is a yes or a no, by authored answers.
+
+    Attributes:
+        name: with what decides its shares: versions and hashes.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def shares(self, message: str, language: str) -> tuple[float, float]:
+        """Probability that the message is a yes, and that it is a no."""
+        ...
+
+    def words(self, language: str) -> frozenset[str]:
+        """The words of its examples that are a yes, and of those that are a no, without case and accents."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReading:
+    """What a message is as an answer, and who read it so: ``JUDGE``, and the name of the judge where it was asked."""
+
+    meaning: AnswerMeaning
+    judge: str = JUDGE
+
+
+def read_answer(message: str, locale: str, question: str = "", values: Sequence[object] = ()) -> AnswerMeaning:
+    """What a message is as the answer to an open yes/no question, by the phrases alone; see ``judge_answer``."""
+    return judge_answer(message, locale, question, values).meaning
+
+
+def judge_answer(
+    message: str,
+    locale: str,
+    question: str = "",
+    values: Sequence[object] = (),
+    judge: AnswerJudge | None = None,
+    *,
+    is_proposal: bool = False,
+    awaits_done: bool = False,
+) -> AnswerReading:
     """What a message is as the answer to an open yes/no question.
 
     Args:
         message: any text. locale: BCP 47; of languages other than en, es, de and fr only emoji are read.
-        question: the text of the open question: its words may be repeated in the answer.
+        question: the open question as it was said: its words and values may be repeated in the answer. Further lines hold
+            other words for what it is about.
+        values: those of the question as they were given: dates, times, numbers, names. Another value makes the answer none.
+        judge: asked where phrases alone leave the answer open; None leaves it open.
+        is_proposal: what was said proposes something that may be taken.
+        awaits_done: the question waits for something to be done: "done" is a yes.
     """
-    table = _table(locale.split("-")[0])
-    marked = unicodedata.normalize("NFKC", _IGNORED.sub("", message).translate(_QUOTES)).translate(_QUOTES)
-    plain = "".join(_EMOJI.get(char, char) for char in marked)
-    words = tuple(table.known_form(word) for word in _LETTERS.findall(_bare(plain)))
-    if not words or len(words) > _LONGEST:
-        return "question_back" if _has_question_mark(plain) else "other"
-    is_plain = not _has_question_mark(plain) and not _has_unread_sign(plain)
-    if is_plain and not table.contains(words, table.neither | table.conditions):
-        is_if = "si" in _LETTERS.findall(plain.casefold())  # Spanish and French "if"; as a yes it stands alone
-        asked = () if is_if else tuple(word for word in _LETTERS.findall(_bare(question)) if len(word) >= _STEM)
-        if _is_no(table, words, asked):  # first: "I am good" is one
-            return "no"
-        if _is_yes(table, words, asked):
-            return "yes"
-    return _unclear(table, words, plain)
+    language = locale.split("-")[0]
+    table = answer_table(language)
+    signs = unicodedata.normalize("NFKC", _IGNORED.sub("", message).translate(_QUOTES)).translate(_QUOTES)
+    signs = "".join(_EMOJI.get(char, char) for char in signs)
+    asks, n_words = _has_question_mark(signs), len(words_of(signs))
+    if not n_words or n_words > _LONGEST:
+        return AnswerReading("question_back" if asks else "other")
+    marked = mark_values(signs, question, values, locale)
+    words = table.words(marked.text)
+    unclear = AnswerReading(_unclear(table, words, asks))
+    if asks or _has_unread_sign(marked.text):
+        return unclear
+    folded = marked.text.casefold()
+    has_if = "si" in _accented_words(_OPENING_SI.sub("", folded) if language == "es" else folded)  # as a yes it stands alone
+    repeated = frozenset[Phrase]() if has_if else _repeated(table, words, words_of(question), marked.words)
+    more = (table.taking if is_proposal or _offers(table, question) else frozenset()) | (table.done if awaits_done else frozenset())
+    if not table.contains(words, table.neither | table.conditions):
+        if _is_no(table, words, repeated):  # first: "I am good" is one
+            return AnswerReading("no")
+        if _is_yes(table, words, repeated, table.yes | more):
+            return AnswerReading("yes")
+    if judge is None or has_if or marked.has_other or OTHER in words:
+        return unclear
+    side = _side(table, marked.text, words, repeated, judge.words(language))
+    if side is None:
+        return unclear
+    yes, no = judge.shares(message, language)
+    known = table.answering.union(judge.words(language), *repeated)
+    least = KNOWN_YES_SHARE if all(word in known for word in words) else YES_SHARE
+    is_sure = yes >= least if side == "yes" else no >= NO_SHARE
+    return AnswerReading(side if is_sure else unclear.meaning, f"{JUDGE}; {judge.name}")
 
 
-def _unclear(table: _Table, words: tuple[str, ...], plain: str) -> AnswerMeaning:
-    if _has_question_mark(plain) or any(words[: len(one)] == one for one in table.questions):
+def _unclear(table: AnswerTable, words: Phrase, asks: bool) -> AnswerMeaning:
+    if asks or longest_at(words, 0, table.questions):
         return "question_back"
     if table.contains(words, table.conditions):
         return "conditional"
     return "not_now" if table.contains(words, table.later) else "other"
 
 
-_Phrase = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The phrases of one language as tuples of words without accents."""
-
-    yes: frozenset[_Phrase]
-    no: frozenset[_Phrase]
-    neither: frozenset[_Phrase]
-    later: frozenset[_Phrase]
-    conditions: frozenset[_Phrase]
-    polite: frozenset[_Phrase]
-    small: frozenset[_Phrase]
-    verbs: tuple[str, ...]
-    questions: frozenset[_Phrase]
-    vocabulary: frozenset[str]
-
-    def known_form(self, word: str) -> str:
-        """The word without drawn-out letters ("yesss"), where it is known only so."""
-        if word in self.vocabulary:
-            return word
-        for times in (r"\1", r"\1\1"):
-            short = _RUNS.sub(times, word)
-            if short in self.vocabulary:
-                return short
-        return word
-
-    def contains(self, words: _Phrase, phrases: frozenset[_Phrase]) -> bool:
-        """Whether one of the phrases stands in the message, and not as a part of a longer phrase that is an answer."""
-        covered = _covered(words, self.yes | self.no | self.later)
-        longest = max((len(one) for one in phrases), default=0)
-        return any(
-            words[start : start + size] in phrases and not any(a <= start and start + size <= b and b - a > size for a, b in covered)
-            for start in range(len(words))
-            for size in range(1, min(longest, len(words) - start) + 1)
-        )
-
-
-@lru_cache(maxsize=64)
-def _table(language: str) -> _Table:
-    source = PHRASES.get(language)
-    if source is None:
-        source = AnswerPhrases(*[""] * 9)
-    yes = _phrases(source.yes) | {("emojiyes",)}
-    no = (_phrases(source.no) | {("emojino",)}) - yes
-    polite = _phrases(source.polite) | {("emojipolite",)}
-    neither, later, conditions = _phrases(source.neither) - yes - no, _phrases(source.later), _phrases(source.conditions) - yes - no
-    small = frozenset((word,) for one in _phrases(source.small) for word in one)
-    every = (yes, no, neither, later, conditions, polite, small)
-    vocabulary = frozenset(word for phrases in every for one in phrases for word in one)
-    verbs = tuple(word for one in _phrases(source.verbs) for word in one)
-    return _Table(yes, no, neither, later, conditions, polite, small, verbs, _phrases(source.questions), vocabulary)
-
-
-def _phrases(listed: str) -> frozenset[_Phrase]:
-    return frozenset(words for one in listed.split("|") if (words := tuple(_LETTERS.findall(_bare(one)))))
-
-
-@lru_cache(maxsize=4096)
-def _bare(text: str) -> str:
-    """Without case and accents."""
-    letters = unicodedata.normalize("NFD", text.casefold())
-    return unicodedata.normalize("NFC", "".join(char for char in letters if unicodedata.category(char) != "Mn"))
+def _accented_words(text: str) -> list[str]:
+    """The words of a text with their accents: "s\u00ed" is not "si"."""
+    return re.findall(r"[^\W_]+", text)
 
 
 def _has_question_mark(text: str) -> bool:
-    return any(char in text for char in "?¿؟⁇❓❔")
+    return any(char in text for char in "?\u00bf\u061f\u2047\u2753\u2754")
 
 
 def _has_unread_sign(text: str) -> bool:
-    """Whether something stands there that is neither a word nor plain punctuation: an emoji of no known meaning, a number, a tag."""
+    """Whether something stands there that is neither a word nor plain punctuation: an emoji of no known meaning, a tag."""
     return any(unicodedata.category(char)[0] in "SNCP" and char not in _PLAIN_SIGNS for char in text)
 
 
-def _is_yes(table: _Table, words: _Phrase, asked: _Phrase) -> bool:
+# -- by the phrases alone --------------------------------------------------------------------------------------
+
+
+def _is_yes(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase], yes: frozenset[Phrase]) -> bool:
     """Wholly yes and politeness, joined by words of the question where it is known; or its verb as an order ("cancel it")."""
-    if _is_made_of(words, table.yes, (table.polite,)):
+    if is_made_of(words, yes, (table.polite,)):
         return True
-    repeated = _repeated(words, asked)
     joined = (table.polite, table.small, repeated)
     first = next((word for word in words if (word,) not in table.polite), "")
     is_order = (first,) in repeated and first.startswith(table.verbs)
-    return bool(repeated) and (_is_made_of(words, table.yes, joined) or (is_order and _is_made_of(words, repeated, joined)))
+    if not repeated or _names_another(table, words, repeated):
+        return False
+    return is_made_of(words, yes, joined) or (is_order and is_made_of(words, repeated, joined))
 
 
-def _is_no(table: _Table, words: _Phrase, asked: _Phrase) -> bool:
+def _names_another(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bool:
+    """Whether a word of address stands for somebody ("my wife's appointment", and not "yes, my friend")."""
+    return any(
+        first in table.articles and (second,) in table.polite - repeated and longest_at(words, place, table.polite) < 2
+        for place, (first, second) in enumerate(pairwise(words))
+    )
+
+
+def _is_no(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bool:
     """Wholly no, politeness and "not now", joined by words of the question; not "stop it" where the question is whether to stop."""
-    repeated = _repeated(words, asked)
     no = frozenset(one for one in table.no if not any((word,) in repeated for word in one))
     beside = (table.polite, table.later)
-    if _is_made_of(words, no, beside):
+    if is_made_of(words, no, beside):
         return True
-    return bool(repeated) and not table.contains(words, table.yes) and _is_made_of(words, no, (*beside, table.small, repeated))
+    return bool(repeated) and not table.contains(words, table.yes) and is_made_of(words, no, (*beside, table.small, repeated))
 
 
-def _repeated(words: _Phrase, asked: _Phrase) -> frozenset[_Phrase]:
-    return frozenset((word,) for word in words if _is_repeated(word, asked))
+def _offers(table: AnswerTable, question: str) -> bool:
+    """Whether the question offers something that may be taken: its last sentence decides, or a word for what is free before it."""
+    asked = " ".join(words_of(question.partition("\n")[0]))
+    return any(re.search(rf"\b{re.escape(one)}", asked) for one in table.offering)
 
 
-def _is_repeated(word: str, asked: Iterable[str]) -> bool:
-    """Whether a word of the question comes back, in this form or another: they share all but three letters."""
-    return len(word) >= _STEM and any(word == one or _shared(word, one) >= max(_STEM, min(len(word), len(one)) - 3) for one in asked)
+def _repeated(table: AnswerTable, words: Phrase, asked: Phrase, values: frozenset[str]) -> frozenset[Phrase]:
+    """The words of the answer that the question has, in one form or another or by a verb of the same meaning, and those for its values."""
+    long = tuple(word for word in asked if len(word) >= STEM)
+    alike = tuple(one for group in table.synonyms if any(word.startswith(group) for word in asked) for one in group)
+    return frozenset((word,) for word in words if word in values or is_repeated(word, long) or word.startswith(alike))
 
 
-def _shared(first: str, second: str) -> int:
-    n = 0
-    for one, other in zip(first, second, strict=False):
-        if one != other:
+# -- with a judge ----------------------------------------------------------------------------------------------
+
+
+def _side(
+    table: AnswerTable, text: str, words: Phrase, repeated: frozenset[Phrase], example_words: frozenset[str]
+) -> Literal["yes", "no"] | None:
+    """What the message would be if its unknown words change nothing; None where something in it speaks against both."""
+    known = table.answering | example_words | {word for one in repeated for word in one}
+    if not table.contains(words, table.hard | table.conditions) and _says_no(table, words):
+        clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(text)]
+        is_no = all(_is_known(one, known) or table.is_statement(one) or longest_at(one, 0, table.leaving) for one in clauses)
+        return "no" if is_no else None
+    plain = table.without_reasons(text)
+    said = table.words(plain)
+    if table.contains(said, table.neither | table.conditions | table.later | table.no) or not _says_yes(table, text, words, repeated):
+        return None
+    things = known - example_words
+    clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(plain)]
+    return "yes" if all(_changes_nothing(table, one, known, things) for one in clauses) else None
+
+
+def _says_yes(table: AnswerTable, text: str, words: Phrase, repeated: frozenset[Phrase]) -> bool:
+    """Whether the message begins with a yes that opens no other sentence or with the question's verb, or ends with a yes of its own."""
+    start = _after_polite(table, words)
+    if _begins_with(table, words, table.strong) or (words[start : start + 1] in repeated and words[start].startswith(table.verbs)):
+        return True
+    last = next((clause for part in reversed(_CLAUSE.split(text)) if (clause := table.words(part))), ())
+    return _begins_with(table, last, table.strong) and table.is_statement(words)
+
+
+def _begins_with(table: AnswerTable, words: Phrase, phrases: frozenset[Phrase]) -> bool:
+    """Whether one of the phrases stands at the beginning, or after politeness."""
+    return any(longest_at(words, start, phrases) for start in range(_after_polite(table, words) + 1))
+
+
+def _says_no(table: AnswerTable, words: Phrase) -> bool:
+    """Whether a no stands in the message, and no yes but one that also opens other sentences ("ok, no")."""
+    return table.contains(words, table.no) and not table.contains(words, table.strong)
+
+
+def _after_polite(table: AnswerTable, words: Phrase) -> int:
+    start = 0
+    while size := longest_at(words, start, table.polite):
+        start += size
+    return start
+
+
+def _rest(table: AnswerTable, words: Phrase) -> Phrase:
+    """A clause without the answers and the politeness that it begins with; whole from where a statement begins ("you may look at it")."""
+    start, opening = 0, table.yes | table.no | table.polite
+    while size := longest_at(words, start, opening):
+        if start + size < len(words) and longest_at(words, start, table.subjects):
             break
-        n += 1
-    return n
+        start += size
+    return words[start:]
 
 
-def _is_made_of(words: _Phrase, needed: frozenset[_Phrase], beside: tuple[frozenset[_Phrase], ...]) -> bool:
-    """Whether the words are phrases of ``needed``, one at least, and of ``beside``, and nothing else."""
-    every = needed.union(*beside)
-    longest = max(map(len, every), default=0)
-    reached = [(False, False)] * (len(words) + 1)  # for each place: reached at all, reached with one of those needed
-    reached[0] = (True, False)
-    for end in range(1, len(words) + 1):
-        for start in range(max(0, end - longest), end):
-            phrase = words[start:end]
-            if reached[start][0] and phrase in every:
-                has_needed = reached[start][1] or phrase in needed
-                reached[end] = (True, reached[end][1] or has_needed)
-    return reached[-1] == (True, True)
+def _is_known(clause: Phrase, known: frozenset[str]) -> bool:
+    return all(word in known for word in clause)
 
 
-def _covered(words: _Phrase, phrases: frozenset[_Phrase]) -> list[tuple[int, int]]:
-    """Start and end of every phrase of more than one word."""
-    longest = max((len(one) for one in phrases), default=0)
-    return [
-        (start, start + size)
-        for start in range(len(words))
-        for size in range(2, min(longest, len(words) - start) + 1)
-        if words[start : start + size] in phrases
-    ]
+def _changes_nothing(table: AnswerTable, clause: Phrase, known: frozenset[str], things: frozenset[str]) -> bool:
+    """Whether a clause beside a yes may be a reason, and asks for nothing and names nothing else.
+
+    A statement may hold any words but wishes. Anything else may be an order, or another thing: its words must be known, and
+    what follows an article one of ``things``. One word of several may be unknown.
+    """
+    if longest_at(clause, 0, table.questions) and not longest_at(clause, 0, table.subjects):
+        return False
+    wishes = table.wishes.intersection(clause)
+    if table.is_statement(clause):
+        return _is_known(clause, known) or not wishes
+    return (
+        not wishes
+        and _is_known(clause, known)
+        and not any(first in table.articles and second not in things for first, second in pairwise(clause))
+    )

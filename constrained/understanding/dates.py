@@ -54,12 +54,20 @@ def find_dates(text: str, locale: Locale, today: dt.date, prefer: Prefer) -> lis
     """``(start, end, day)`` of every day named in a text. A time, a week, a month or a duration is none."""
     from constrained.understanding.mentions import standing
 
-    at = _Today(today, prefer)
-    plain = text.translate(_WIDE_DIGITS)
-    written, taken = _written(plain, locale, at)
-    found: list[tuple[int, int, dt.date | None]] = sorted([*written, *_relative(plain, taken, locale, at)], key=lambda one: one[:2])
+    plain, found = text.translate(_WIDE_DIGITS), _named_days(text, locale, _Today(today, prefer))
     stands = standing(plain, [one[:2] for one in found], locale.language, of="day")
     return [(start, end, day) for (start, end, day), is_meant in zip(found, stands, strict=True) if is_meant and day is not None]
+
+
+def day_spans(text: str, locale: Locale, today: dt.date) -> list[tuple[int, int]]:
+    """``(start, end)`` of every day named in a text, also of those that it takes back."""
+    return [(start, end) for start, end, _ in _named_days(text, locale, _Today(today, "future"))]
+
+
+def _named_days(text: str, locale: Locale, at: _Today) -> list[tuple[int, int, dt.date | None]]:
+    plain = text.translate(_WIDE_DIGITS)
+    written, taken = _written(plain, locale, at)
+    return sorted([*written, *_relative(plain, taken, locale, at)], key=lambda one: one[:2])
 
 
 def written_days(text: str, locale: Locale) -> list[tuple[int, int]]:

@@ -27,6 +27,7 @@ from constrained.errors import EngineError, PolicyError, Problem
 from constrained.understanding.contrasts import contrasted
 from constrained.understanding.names import find_named
 from constrained.understanding.patterns import is_said
+from constrained.understanding.protected.values import TRIGGERS
 from constrained.understanding.questions import (
     Amount,
     Answer,
@@ -35,6 +36,7 @@ from constrained.understanding.questions import (
     OneOf,
     PatternQuestion,
     Prefer,
+    ProtectedTrigger,
     Question,
     Score,
     YesNo,
@@ -140,12 +142,12 @@ def _literal_spans(
 
 # -- questions to a message, and their answers --------------------------------------------------------------------
 
-_KINDS = "question, choice, score, entity, amount, date, pattern or grammar"
+_KINDS = "question, choice, score, entity, amount, date, pattern, grammar or protected"
 
 
 class Understanding(Values):
     """What was said: every field is made by ``question``, ``choice``, ``score``, ``entity``, ``amount``, ``date``,
-    ``pattern`` or ``grammar``.
+    ``pattern``, ``grammar`` or ``protected``.
 
     Every field has a default, so ``Heard()`` is what is understood when nothing was.
     """
@@ -179,6 +181,7 @@ class Hearing:
         probability: how sure ``value`` is, by the model; of its candidate.
         candidates: keys of all candidates; ``probabilities``: one each.
         how: why no model was asked; empty when one was.
+        judge: of a protected trigger, the judges that read it, with their versions.
     """
 
     name: str
@@ -187,6 +190,7 @@ class Hearing:
     candidates: tuple[str, ...]
     probabilities: tuple[float, ...]
     how: str = ""
+    judge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,7 @@ class AskedQuestion:
 
     Attributes:
         values: what each candidate of ``choice`` means.
-        answer: of the message itself, where it names one thing; then no model is asked. ``how``: the reason.
+        answer: of the message itself, where it names one thing; then no model is asked. ``how``: the reason. ``judge``: see Hearing.
     """
 
     name: str
@@ -203,6 +207,7 @@ class AskedQuestion:
     values: tuple[Any, ...]
     answer: Distribution | None = None
     how: str = ""
+    judge: str = ""
 
 
 def question(text: str, *, yes: Sequence[str] = (), no: Sequence[str] = (), at_least: float = 0.5) -> Any:
@@ -251,6 +256,14 @@ def grammar(form: str, text: str, *, examples: Sequence[str] = (), at_least: flo
     return PatternQuestion(text, at_least, form, "", messages(examples))
 
 
+def protected(trigger: str, *, more: Sequence[str] = (), unlike: Sequence[str] = ()) -> Any:
+    """A trigger that must be heard whatever else a message says (``Protected``): one of ``TRIGGERS``, read in every turn.
+
+    ``more``: messages of your own that are meant, one sentence each; ``unlike``: such that are not, though they look like it.
+    """
+    return ProtectedTrigger(TRIGGERS.get(trigger, trigger), 0.0, trigger, messages(more), messages(unlike))
+
+
 def extraction_fields(heard_type: type[Understanding], message: str) -> tuple[ExtractionField, ...]:
     """What an engine is to read out of this message. Nothing out of an empty one."""
     if not message.strip():
@@ -261,6 +274,11 @@ def extraction_fields(heard_type: type[Understanding], message: str) -> tuple[Ex
 def entity_fields(heard_type: type[Understanding], among: Collection[str] | None = None) -> frozenset[str]:
     """The fields that ask for an entity, of ``among`` or of all: those that a message can answer without a model."""
     return frozenset(name for name, one in heard_type.__questions__.items() if isinstance(one, Entity) and (among is None or name in among))
+
+
+def protected_fields(heard_type: type[Understanding]) -> frozenset[str]:
+    """The fields that ask for a protected trigger: they are read in every turn, with a model and without one."""
+    return frozenset(name for name, one in heard_type.__questions__.items() if isinstance(one, ProtectedTrigger))
 
 
 def checked_readings(
@@ -293,6 +311,7 @@ def ask(
     readings: Mapping[str, str] | None = None,
     fields: Collection[str] | None = None,
     is_scripted: bool = False,
+    has_vectors: bool = False,
 ) -> tuple[AskedQuestion, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
 
@@ -301,6 +320,7 @@ def ask(
 
     Args:
         is_scripted: every question is asked in full, since the answers are given.
+        has_vectors: protected triggers are read by sentence vectors besides phrases, where the extra ``small`` is installed.
         readings: field -> the text that was read for it, as ``checked_readings`` gives it.
         fields: those that anything depends on now; all of them when None.
 
@@ -322,6 +342,9 @@ def ask(
             kept, named = contrasted(one, heard_type.model_fields[name].annotation, readable(message), babel_locale(locale).language)
             if len(kept) > 1:
                 asked.append(_named(_asked(name, one, kept), *named) if named else _asked(name, one, kept))
+            continue
+        elif isinstance(one, ProtectedTrigger) and not is_scripted:
+            asked.append(_judged(name, one, message, locale, has_vectors))
             continue
         else:
             answers = _answers(one, heard_type.model_fields[name].annotation, state, message, today, locale)
@@ -359,6 +382,15 @@ def _named(asked: AskedQuestion, likeness: float, place: int) -> AskedQuestion:
     return replace(asked, answer=Distribution(probabilities, "rules"), how=how)
 
 
+def _judged(name: str, one: ProtectedTrigger, message: str, locale: str, has_vectors: bool) -> AskedQuestion:
+    """The question whether a trigger is there, answered by its judges."""
+    from constrained.understanding.protected.judges import judge
+
+    found = judge(one.trigger, message, locale, more=tuple(one.more), unlike=tuple(one.unlike), has_vectors=has_vectors)
+    answer = Distribution(found.probabilities, "rules")
+    return replace(_asked(name, one, one.answers()), answer=answer, how=f"protected: {found.why}", judge=found.judge)
+
+
 def understand(
     heard_type: type[Understanding], asked: Sequence[AskedQuestion], distributions: Sequence[Distribution]
 ) -> tuple[Understanding, tuple[Hearing, ...]]:
@@ -381,20 +413,22 @@ def _hearing(heard_type: type[Understanding], asked: AskedQuestion, answer: Dist
         )
     chosen = _chosen(heard_type.__questions__[asked.name], asked, answer)
     keys = tuple(candidate.key for candidate in asked.choice.candidates)
-    return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities, asked.how)
+    return Hearing(asked.name, asked.values[chosen], answer.probabilities[chosen], keys, answer.probabilities, asked.how, asked.judge)
 
 
 def _chosen(one: Question, asked: AskedQuestion, answer: Distribution) -> int:
     """Index of the candidate that is believed: the best, or the default one when the best is less probable than it must be."""
     if isinstance(one, YesNo):
         return 0 if answer.probabilities[0] >= one.at_least else 1
+    if isinstance(one, ProtectedTrigger):
+        return one.believed(answer.probabilities)
     if answer.probabilities[answer.best] >= one.at_least:
         return answer.best
     return next((index for index, candidate in enumerate(asked.choice.candidates) if candidate.no_match), 0)
 
 
 def _answers(one: Question, annotation: Any, state: Values, message: str, today: Date, locale: str) -> list[Answer]:
-    if isinstance(one, YesNo | Score):
+    if isinstance(one, YesNo | Score | ProtectedTrigger):
         return one.answers()
     if isinstance(one, OneOf):
         return one.answers(annotation)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from constrained.understanding.words import NEVER, Cues, cues
@@ -16,6 +17,7 @@ REACH = 60  # characters around a value in which a negation or a correction is l
 CURRENCY_SIGNS = "$¢£¤¥֏؋৲৳৻૱௹฿៛₠-₿"
 _PAUSE = r"[\s,.;:!?…—\u2013\-()\"]"
 _WORDLESS = re.compile(r"[\W\d_]*")
+_BARE_PAUSE = re.compile(r"[\s,.;:!…—\u2013\-]*(?:but|sino|sondern|mais)?[\s,]*", re.IGNORECASE)
 _BREAKS = re.compile(r"[.,;:!?…—\u2013()\n]")
 
 
@@ -83,6 +85,24 @@ def standing(text: str, spans: Sequence[tuple[int, int]], language: str, kinds: 
             for one in earlier[-1:] or [index - 1]:
                 stands[one] = False
     return stands
+
+
+def corrected_spans(text: str, spans: Sequence[tuple[int, int]], language: str) -> list[tuple[int, int]]:
+    """Where a value is replaced by the next one, from its beginning, or from the "not" before it, to that of the next: at most once a pair.
+
+    Args:
+        spans: where values of one kind stand, in the order of the text.
+    """
+    known = _patterns(language)
+    found = []
+    for (start, end), (following, _) in pairwise(spans):
+        before, gap = text[max(0, start - REACH) : start], text[end:following]
+        negated = known.not_this.search(before)
+        if negated is not None and _BARE_PAUSE.fullmatch(gap):
+            found.append((max(0, start - REACH) + negated.start(), following))
+        elif _is_correction(gap, known):
+            found.append((start, following))
+    return found
 
 
 def _is_correction(gap: str, known: _Patterns) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ SHORTEST_MISTYPED = 5  # letters of a name that may be mistyped; of a shorter on
 TWO_SLIPS = 12  # letters from which two slips are still the name
 SHORTEST_JOINED = 3  # letters of each of two words that are a name in one word too
 NAME_FIELDS = ("id", "key", "name", "title", "label", "alias", "aliases")
+ENUM_FIELDS = ("alias", "aliases")  # of a member, as properties of its class
 _WORD = re.compile(r"\w+(?:\+{2}|#)?")
 _NO_NAMES = frozenset(
     each(
@@ -77,10 +79,11 @@ def folded(text: str) -> str:
 
 
 def names_of(thing: object, readable: str) -> Iterator[str]:
-    """What a thing is called: its key, and its fields that hold a name; a person also without the title."""
+    """What a thing is called: its key, and its fields that hold a name; a person also without the title; an Enum member by its aliases."""
     yield readable
-    for name in NAME_FIELDS:
-        held = getattr(thing, name, None) if getattr(type(thing), "model_fields", None) else None
+    is_model = bool(getattr(type(thing), "model_fields", None))
+    for name in NAME_FIELDS if is_model else ENUM_FIELDS if isinstance(thing, enum.Enum) else ():
+        held = getattr(thing, name, None)
         for one in (held,) if isinstance(held, str) else held if isinstance(held, tuple) else ():
             if isinstance(one, str):
                 yield one

@@ -8,6 +8,7 @@ amount    a number said        int or Decimal | None
 date      a day said           dt.date | None
 pattern   a text of one form   str | None
 grammar   a text of a grammar  str | None
+protected a trigger            Protected
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, ClassVar, Literal
 from constrained.engines.protocol import Candidate, ExtractionField
 from constrained.understanding.names import names_of
 from constrained.understanding.patterns import fits, grammar_flaw, pattern_flaw
+from constrained.understanding.protected.values import TRIGGERS, Protected
 
 Prefer = Literal["future", "past"]
 Messages = tuple[str, ...] | str  # example messages; one text is refused by ``flaw``
@@ -268,6 +270,40 @@ class PatternQuestion(Question):
         """What was read, or nothing of the kind."""
         found = Answer(Candidate(reading, reading, f"{self.text} {reading}.", name=reading), reading)
         return [found, self.none([reading])]
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedTrigger(Question):
+    """Does the message say what must be heard whatever else it says? ``more``: messages of the author's own that do; ``unlike``: none."""
+
+    trigger: str = ""
+    more: Messages = ()
+    unlike: Messages = ()
+    annotations: ClassVar[str] = "Protected"
+
+    def flaw(self) -> Flaw | None:
+        if self.trigger not in TRIGGERS:
+            return f"there is no protected trigger {self.trigger!r}", f"the triggers are {', '.join(TRIGGERS)}"
+        return Question.flaw(self) or _loose("more", self.more) or _loose("unlike", self.unlike)
+
+    def mismatch(self, annotation: Any) -> str:
+        return "" if annotation is Protected else "a protected trigger is heard as no, likely or yes"
+
+    def default(self, annotation: Any) -> Protected:
+        return Protected.NO
+
+    def answers(self) -> list[Answer]:
+        """Yes, likely and no, in this order: ``believed`` counts on it."""
+        return [
+            Answer(Candidate("yes", "yes", f"{self.text} Yes.", tuple(self.more), name="yes"), Protected.YES),
+            Answer(Candidate("likely", "likely", f"{self.text} Likely.", name="likely"), Protected.LIKELY),
+            Answer(Candidate("no", "no", f"{self.text} No.", tuple(self.unlike), no_match=True, name="no"), Protected.NO),
+        ]
+
+    @staticmethod
+    def believed(probabilities: Sequence[float]) -> int:
+        """The first of yes, likely and no that is, together with those before it, at least as probable as not."""
+        return 0 if probabilities[0] >= 0.5 else 1 if probabilities[0] + probabilities[1] >= 0.5 else 2
 
 
 def messages(given: Sequence[str]) -> Messages:

@@ -55,3 +55,47 @@ def test_what_fits_nothing_spends_a_try(claims):
 def test_an_answer_after_an_unclear_interruption_still_counts(claims):
     replies = said(claims, NOISE | {"77": {"terms": 0.9}}, ["hello", "blue", "77"], heard={"77": {"number": 77}})
     assert replies == ["which", "hours", "terms"]
+
+
+CONFIRMING = """
+async def claim(state: Desk, heard: Heard):
+    if await confirm("shall_i", sum=state.limit):
+        await perform("filing").then(file_claim, 7)
+    await tell("terms")
+"""
+STOPPING = """
+def asides(state: Desk, heard: Heard):
+    yield say("hours")
+    if not state.stopped:
+        yield say("stopped").then(stop)
+"""
+
+
+@pytest.fixture(scope="module")
+def filing(tmp_path_factory):
+    kept = {name: RESPONSES[name] for name in ("shall_i", "filing", "terms", "hours", "stopped")}
+    kept["stopped"] = {"text": kept["stopped"], "offer": "Do you want me to stop the delivery?"}
+    decorator = '@procedure("shop", interruptions=asides)'
+    return claims_desk(tmp_path_factory.mktemp("filing"), CONFIRMING, decorator=decorator, responses=kept, interruptions=STOPPING)
+
+
+SAYS = {"hello": {"shall_i": 0.9}, "the delivery": {"stopped": 0.5, "hours": 0.2}, "yes": {"filing": 0.97}, "no": {"terms": 0.97}}
+
+
+def test_a_yes_to_an_offer_is_none_to_the_question_that_was_open_before(filing):
+    dialogue = talk(filing, SAYS)
+    assert dialogue.reply("hello").response_id == "shall_i"
+    assert dialogue.reply("the delivery").text == "Do you want me to stop the delivery?"
+    turn = dialogue.reply("yes", filing.state_type(stopped=True))  # it was stopped meanwhile: nothing is left to agree to
+    assert turn.effects == ()
+    assert [one.differences for one in replay(filing, dialogue.log.records)] == [()] * 3
+
+
+def test_an_answer_to_an_offer_leaves_the_open_question_open(filing):
+    for answer, said in (("yes", "stopped"), ("no", "pardon")):
+        dialogue = talk(filing, SAYS)
+        dialogue.reply("hello")
+        dialogue.reply("the delivery")
+        assert dialogue.reply(answer).response_id == said
+        assert [str(one) for one in dialogue.reply("yes").effects] == ["file_claim(7)"]
+        assert memory_of(filing, dialogue.log.records).running == dialogue.memory().running

@@ -84,6 +84,14 @@ def test_a_second_act_after_an_act_is_offered(desk):
     assert (turn.response_id, [str(one) for one in turn.effects], turn.offered) == ("close", ["close_account()"], ("block",))
 
 
+def test_nothing_is_said_beside_an_act(desk):
+    whole = "close my account and when are you open"
+    weights = {whole: CLOSE, "close my account": CLOSE, "when are you open": HOURS}
+    _, turn = said(desk, weights, whole)
+    assert turn.text == "Your account is closed.\nDo you want to know when we are open?"
+    assert turn.pending == ("hours",)
+
+
 def test_what_has_no_offer_is_kept(desk):
     whole = "when are you open and close my account"
     weights = {whole: HOURS, "when are you open": HOURS, "close my account": CLOSE}

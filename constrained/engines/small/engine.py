@@ -7,7 +7,6 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +24,7 @@ from constrained.engines.protocol import (
     PromptContext,
 )
 from constrained.engines.small import background, evidence, head, respell, store, words
-from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, English, SentenceEncoder, UniversalEncoder, Vectors, file_hash
+from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, SentenceEncoder, Vectors, file_hash, shared_pair
 from constrained.engines.small.evidence import ChoiceHead
 from constrained.engines.small.head import Floats
 from constrained.engines.small.respell import Speller, make_speller
@@ -51,7 +50,7 @@ class SmallEngine:
 
     def __init__(self, folder: Path | str | None = CACHE, encoders: Callable[[str], SentenceEncoder] | None = None) -> None:
         self._folder = store.cache_folder() if folder == CACHE else None if folder is None else Path(folder)
-        self._make = encoders or _encoder_of
+        self._make = encoders or shared_pair
         self._stores: dict[str, VectorStore] = {}
         self._heads: OrderedDict[tuple[object, ...], ChoiceHead] = OrderedDict()
         self._spellers: OrderedDict[tuple[str, ...], Speller] = OrderedDict()
@@ -169,16 +168,6 @@ def _answer(
     return Distribution(
         tuple(shares.tolist()), "exact", tuple(logits.tolist()), Decoding(reason, n_passes=1, n_nodes=n, n_expanded=n, n_exact=n)
     )
-
-
-def _encoder_of(language: str) -> SentenceEncoder:
-    return English(_universal()) if language == "en" else _universal()
-
-
-@lru_cache(maxsize=1)
-def _universal() -> UniversalEncoder:
-    """One of a process: it takes 40 MB, and English is read by it, too."""
-    return UniversalEncoder()
 
 
 def _longest(pattern: str, message: str) -> str | None:

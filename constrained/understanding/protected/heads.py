@@ -1,0 +1,191 @@
+"""The second judge: fitted heads over sentence vectors, read on the whole message and on every sentence and clause.
+
+A support vector machine a trigger, on the vector of a text and its letters. They ship fitted, because to read and fit thousands of texts
+at load would cost seconds: ``heads.en.*`` for the English encoder, ``heads.other.*`` for the multilingual one, with vectors in place of
+texts. ``tools/fit_protected.py`` makes them of the train parts of ``data`` and chooses the thresholds; a test compares what they were
+made of with what is there.
+
+Source: Cortes and Vapnik, Support-Vector Networks, Machine Learning 1995.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from constrained.engines.small.encoder import Vectors, shared_encoder
+from constrained.engines.small.respell import Speller, make_speller
+from constrained.engines.small.words import letter_vectors
+from constrained.understanding.protected import phrases
+from constrained.understanding.protected.values import TRIGGERS
+
+FOLDER = Path(__file__).parent
+FORMAT = 1  # of what a head reads: another number where features or pieces change
+LETTERS = 0.4  # length of the letters' part of a feature, against 1 for the vector
+MOST_PIECES = 64  # of a message; of more, neighbours are read together
+LONGEST = 24  # words of a piece that is read at once; a longer one is read in windows besides
+WINDOW, STEP = 16, 8
+SHORTEST = 2  # words of a clause that is read by itself
+NEAR, ALIKE = 0.66, 0.8  # cosine to an author's own message from which the trigger is likely, and is there
+STEEPNESS = 12.0  # logits for a cosine of 1
+SHARPNESS = 4.0  # logits for a score of 1
+GAMMA = 1.0  # of the kernel; with LETTERS chosen on dev
+PACKING = 400.0  # what a component of a feature is multiplied by in the file; the largest are about 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Logits that a trigger is there, and that it is likely at least; above 0 it is."""
+
+    yes: float
+    likely: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """Support vector machines of all triggers over one set of texts, with a Gaussian kernel.
+
+    Attributes:
+        texts: [row, feature] what they were fitted to. weights: [row, trigger]. bias: [trigger].
+        likely, yes: [trigger] the scores from which a trigger is heard so.
+        made_of: hash of the messages and the encoder that they were fitted with.
+    """
+
+    texts: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    likely: NDArray[np.float32]
+    yes: NDArray[np.float32]
+    made_of: str
+
+    def scores(self, features: Vectors) -> NDArray[np.float32]:
+        """[piece, trigger]; 0 lies midway between what is meant and what is not."""
+        return np.asarray(kernel(features, self.texts) @ self.weights + self.bias, dtype=np.float32)
+
+
+def kernel(features: Vectors, texts: Vectors) -> NDArray[np.float32]:
+    """[piece, row] exp(-GAMMA d^2), of the distance d of two features."""
+    squares = (features**2).sum(1)[:, None] + (texts**2).sum(1) - 2 * features @ texts.T
+    return np.asarray(np.exp(-GAMMA * np.maximum(squares, 0)), dtype=np.float32)
+
+
+def read(trigger: str, message: str, locale: str, more: tuple[str, ...] = (), unlike: tuple[str, ...] = ()) -> Reading:
+    """How far a message says a trigger, by its most telling piece."""
+    heads, at = load_heads(kind_of(locale)), tuple(TRIGGERS).index(trigger)
+    best = message_scores(message, locale)[at]
+    yes, likely = SHARPNESS * (best - float(heads.yes[at])), SHARPNESS * (best - float(heads.likely[at]))
+    if more or unlike:
+        vectors = _vectors(pieces_of(mended(message, locale)), locale)
+        near = float((vectors @ _vectors(more, locale).T).max()) if more else -1.0
+        yes, likely = max(yes, STEEPNESS * (near - ALIKE)), max(likely, STEEPNESS * (near - NEAR))
+        far = float((vectors[0] @ _vectors(unlike, locale).T).max()) if unlike else -1.0
+        if far >= ALIKE and far >= near:
+            yes, likely = min(yes, STEEPNESS * (near - far) - 1), min(likely, STEEPNESS * (near - far) - 1)
+    return Reading(yes, likely)
+
+
+@lru_cache(maxsize=256)
+def message_scores(message: str, locale: str) -> tuple[float, ...]:
+    """[trigger] the score of the piece of a message that speaks most for it."""
+    pieces = pieces_of(mended(message, locale))
+    found = load_heads(kind_of(locale)).scores(features_of(pieces, _vectors(pieces, locale)))
+    return tuple(float(one) for one in found.max(0))
+
+
+def pieces_of(message: str) -> tuple[str, ...]:
+    """The message whole, its sentences, their clauses, and windows over what has no punctuation: no word is left out."""
+    found = [message]
+    for sentence in phrases.split_sentences(message):
+        clauses = [one for one in phrases.split_clauses(sentence) if len(one.split()) >= SHORTEST]
+        for one in (sentence, *clauses):
+            words = one.split()
+            if len(words) > LONGEST:
+                found += [" ".join(words[at : at + WINDOW]) for at in range(0, len(words) - STEP, STEP)]
+            else:
+                found.append(one)
+    kept = list(dict.fromkeys(found))
+    if len(kept) <= MOST_PIECES:
+        return tuple(kept)
+    share = -(-(len(kept) - 1) // MOST_PIECES)
+    return (kept[0], *(" ".join(kept[at : at + share]) for at in range(1, len(kept), share)))
+
+
+def features_of(texts: Sequence[str], vectors: Vectors) -> Vectors:
+    """[text, feature] the vector, the letters beside it."""
+    return np.concatenate([vectors, LETTERS * letter_vectors([phrases.plain_words(text) for text in texts])], axis=1)
+
+
+def kind_of(locale: str) -> str:
+    """Which of the two encoders reads a locale."""
+    return "en" if locale.split("-")[0] == "en" else "other"
+
+
+def languages_of(kind: str) -> tuple[str, ...]:
+    """The languages whose messages the heads of an encoder learn from."""
+    return ("en",) if kind == "en" else phrases.LANGUAGES
+
+
+@lru_cache(maxsize=2)
+def load_heads(kind: str) -> Heads:
+    """The heads that ship."""
+    kept = json.loads((FOLDER / f"heads.{kind}.json").read_text(encoding="utf-8"))
+    likely, yes = (np.asarray([kept["thresholds"][trigger][name] for trigger in TRIGGERS], dtype=np.float32) for name in ("likely", "yes"))
+    with np.load(FOLDER / f"heads.{kind}.npz") as arrays:
+        return Heads(unpacked(arrays["texts"]), arrays["weights"], arrays["bias"], likely, yes, kept["made_of"])
+
+
+def packed(features: Vectors) -> NDArray[np.int8]:
+    """In 8 bits: the file would have four times the size."""
+    return np.asarray(np.clip(np.round(features * PACKING), -127, 127), dtype=np.int8)
+
+
+def unpacked(features: NDArray[np.int8]) -> NDArray[np.float32]:
+    return np.asarray(features, dtype=np.float32) / PACKING
+
+
+def judge_name(locale: str) -> str:
+    """The name of this judge in records."""
+    return f"vectors {FORMAT} {load_heads(kind_of(locale)).made_of[:12]}"
+
+
+def material_hash(kind: str) -> str:
+    """Of all messages that the heads of an encoder are fitted to, and of the encoder."""
+    digest = hashlib.sha256(f"{FORMAT} {shared_encoder('en' if kind == 'en' else 'es').weights}".encode())
+    for language in languages_of(kind):
+        for trigger in TRIGGERS:
+            known = phrases.load_phrases(trigger, language)
+            for is_meant in (True, False):
+                digest.update("\n".join(known.messages("train", is_meant=is_meant)).encode())
+        digest.update((phrases.FOLDER / f"ordinary.{language}.txt").read_bytes())
+    return digest.hexdigest()
+
+
+def mended(message: str, locale: str) -> str:
+    """The message with typing errors mended towards the words of the triggers."""
+    return _speller(locale.split("-")[0]).mend(message)
+
+
+@lru_cache(maxsize=4)
+def _speller(language: str) -> Speller:
+    known = language if language in phrases.LANGUAGES else "en"
+    meant = [text for _, _, text in phrases.every_phrase("train", is_meant=True, languages=(known,))]
+    other = [text for _, _, text in phrases.every_phrase("train", is_meant=False, languages=(known,))]
+    return make_speller([*meant, *other, *ordinary(known)], language)
+
+
+@lru_cache(maxsize=4)
+def ordinary(language: str) -> tuple[str, ...]:
+    """Messages of everyday desks that mean no trigger."""
+    text = (phrases.FOLDER / f"ordinary.{language}.txt").read_text(encoding="utf-8")
+    return tuple(line for line in text.splitlines() if line.strip())
+
+
+def _vectors(texts: Sequence[str], locale: str) -> Vectors:
+    return shared_encoder(locale.split("-")[0]).vectors(texts)
