@@ -17,7 +17,7 @@ from benchmarks.measure import BenchmarkError, NoDeviceError
 from benchmarks.options import Options, add_options, options_of
 
 SUITES = (
-    *("core", "decoding", "agreement", "choice", "small", "calibration", "rules", "fit", "tune", "procedures", "prove"),
+    *("core", "decoding", "agreement", "choice", "small", "calibration", "rules", "fit", "tune", "procedures", "prove", "protected"),
     *("audit", "serve", "gpu"),
 )
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted

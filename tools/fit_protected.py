@@ -36,9 +36,9 @@ RELATED = {  # what else a message that means a trigger may well mean: it is no 
     "legal_threat": ("complaint",),
     "complaint": ("legal_threat", "human", "vulnerability"),
 }
-ALARMS = {"yes": 0.002, "likely": 0.008}  # share of the ordinary messages that may lie over a threshold; some of them are right
+ALARMS = {"yes": 0.003, "likely": 0.012}  # share of the ordinary messages that may lie over a threshold; some of them are right
 NEAR_ALARMS = 0.13  # share of the near misses of dev that may be heard as yes
-LOWEST = {"yes": -0.1, "likely": -0.6}  # thresholds are no lower than this
+LOWEST = {"yes": -0.25, "likely": -0.6}  # thresholds are no lower than this
 GAP = 0.15  # between the two
 
 
@@ -111,7 +111,7 @@ def choose(kind: str, fitted: heads.Heads, given: Sequence[str]) -> dict[str, di
             max(value, 9.0 if phrases.says(trigger, text) else -9.0)
             for (_, text), value in zip(meant, scores(kind, fitted, meant)[:, at], strict=True)
         ]
-        counts = {name: sum(one >= level for one in heard) for name, level in found[trigger].items()}
+        counts = {name: int(sum(one >= level for one in heard)) for name, level in found[trigger].items()}
         print(f"{kind} {trigger}: {found[trigger]}, of {len(meant)} meant in dev {counts}, near misses {sum(of_near >= likely)} likely")
     return found
 
