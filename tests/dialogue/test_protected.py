@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 
 from constrained import Dialogue
-from constrained.errors import DeadlineError, PolicyError
+from constrained.errors import DeadlineError
 from constrained.hear import Protected
 from constrained.quality.golden import GoldenDialogue, run_golden
 from constrained.records.log import MemoryLog
@@ -144,24 +144,3 @@ def test_with_an_engine_what_no_phrase_says_is_read_by_vectors(desk):
     turn = Dialogue(desk, engine=RandomEngine()).reply(message)
     assert heard(turn).value.is_likely
     assert "vectors" in heard(turn).judge
-
-
-def test_an_unknown_trigger_is_refused_where_it_is_written():
-    from constrained import Understanding
-    from constrained.hear import protected
-
-    with pytest.raises(PolicyError, match="no protected trigger 'sadness'"):
-
-        class Heard(Understanding):
-            sad: Protected = protected("sadness")
-
-    with pytest.raises(PolicyError, match="heard as no, likely or yes"):
-
-        class Other(Understanding):
-            human: bool = protected("human")
-
-
-def test_only_a_yes_is_true():
-    assert [bool(one) for one in Protected] == [False, False, True]
-    assert [one.is_likely for one in Protected] == [False, True, True]
-    assert Protected(True) is Protected.YES
