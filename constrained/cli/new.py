@@ -1,4 +1,4 @@
-"""``constrained new``: writes a small pack that passes its check and its test, a gate guard of a game or a desk; to be changed from there."""
+"""``constrained new``: writes a small pack, a gate guard of a game or a desk, that passes its check and its test; to be changed then."""
 
 from __future__ import annotations
 

