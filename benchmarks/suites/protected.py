@@ -25,7 +25,7 @@ from constrained.understanding.protected.judges import judge
 from constrained.understanding.protected.values import TRIGGERS, Protected
 
 MOST_MISSED, MOST_ALARMS = 0.03, 0.01
-STEP = 3  # every third public message
+STEP = 6  # every sixth public message
 N_SMOKE = 3
 PACKS = ("bank_disputes", "clinic_booking", "tavern")
 VALUES = tuple(Protected)[::-1]  # yes, likely, no
@@ -116,7 +116,7 @@ def _packs() -> Iterator[tuple[str, str, list[str]]]:
         policy = load_policy(pack)
         for locale in sorted({locale for one in policy.catalog.responses.values() for locale in one.examples}):
             examples = [text for one in policy.catalog.responses.values() for text in one.examples.get(locale, ())]
-            yield f"examples of {pack} {locale}", locale, sorted(set(examples))
+            yield f"every fourth example of {pack} {locale}", locale, sorted(set(examples))[::4]  # half of them were fitted to
         golden = yaml.safe_load((Path("dialogues") / f"{pack}.yaml").read_text(encoding="utf-8"))["dialogues"]
         for locale in sorted({one.get("locale", "en") for one in golden}):
             says = [turn["says"] for one in golden if one.get("locale", "en") == locale for turn in one["turns"] if turn.get("says")]
