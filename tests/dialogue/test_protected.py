@@ -21,7 +21,7 @@ from tests.logic.packs import make
 
 HEADER = '''"""A desk of the tests."""
 from constrained import State, Understanding, only, policy, procedure, say
-from constrained.hear import Protected, amount, protected
+from constrained.hear import Protected, amount, pattern, protected
 from constrained.steps import ask, tell
 
 
@@ -33,6 +33,7 @@ class Heard(Understanding):
     self_harm: Protected = protected("self_harm", more=["the violet wolf walks with me"])
     human: Protected = protected("human")
     number: int | None = amount("Which parcel?")
+    reference: str | None = pattern(r"[A-Z]{2}-[0-9]{6}", "Which reference?")  # what an engine reads before it chooses
 '''
 CODE = """
 def interruptions(state: Desk, heard: Heard):
