@@ -31,6 +31,7 @@ SUITES = (
         "tune",
         "procedures",
         "prove",
+        "protected",
     ),
     *("audit", "serve", "gpu"),
 )

@@ -10,8 +10,10 @@ dev; what they miss of dev is printed. Needs scikit-learn.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from sklearn.svm import SVC
 
 from constrained.engines.small.background import chatter
 from constrained.engines.small.encoder import shared_encoder
+from constrained.packs import load_policy
 from constrained.understanding.protected import heads, phrases
 from constrained.understanding.protected.values import TRIGGERS
 
@@ -36,9 +39,14 @@ RELATED = {  # what else a message that means a trigger may well mean: it is no 
     "legal_threat": ("complaint",),
     "complaint": ("legal_threat", "human", "vulnerability"),
 }
-ALARMS = {"yes": 0.002, "likely": 0.008}  # share of the ordinary messages that may lie over a threshold; some of them are right
+PACKS = ("bank_disputes", "clinic_booking", "tavern")
+ABOUT = {  # responses of the packs that answer a trigger: their examples are no everyday messages
+    *("hand_over", "hardship_support", "hardship_notice", "abuse", "complaint", "wait_for_colleague", "emergency_call", "emergency_stay"),
+    *("emergency_over", "crisis_line", "crisis_stay", "human", "interpreter", "accessibility", "waiting_list", "no_credit", "insult_back"),
+}
+ALARMS = {"yes": 0.002, "likely": 0.01}  # share of the ordinary messages that may lie over a threshold; some of them are right
 NEAR_ALARMS = 0.13  # share of the near misses of dev that may be heard as yes
-LOWEST = {"yes": -0.1, "likely": -0.6}  # thresholds are no lower than this
+LOWEST = {"yes": -0.15, "likely": -0.6}  # thresholds are no lower than this
 GAP = 0.15  # between the two
 
 
@@ -67,7 +75,7 @@ def fit(kind: str) -> heads.Heads:
     languages = heads.languages_of(kind)
     meant = [(trigger, text) for trigger, _, text in phrases.every_phrase("train", is_meant=True, languages=languages)]
     missed = [(trigger, text) for trigger, _, text in phrases.every_phrase("train", is_meant=False, languages=languages)]
-    free = [("", text) for language in languages for text in heads.ordinary(language)]
+    free = [("", text) for language in languages for text in (*heads.ordinary(language), *of_packs(language, is_dev=False))]
     features = heads.unpacked(heads.packed(features_of(kind, [text for _, text in (*meant, *missed, *free)])))
     near = heads.kernel(features, features)
     weights, bias = np.zeros((len(features), len(TRIGGERS)), dtype=np.float32), np.zeros(len(TRIGGERS), dtype=np.float32)
@@ -88,6 +96,20 @@ def fit(kind: str) -> heads.Heads:
     return heads.Heads(features[is_used], weights[is_used], bias, nothing, nothing, "")
 
 
+@lru_cache(maxsize=16)
+def of_packs(language: str, *, is_dev: bool) -> tuple[str, ...]:
+    """Examples of the packs that no trigger is meant by: one half by their hash is fitted to, thresholds are chosen on the other."""
+    found = [
+        text
+        for pack in PACKS
+        for response in load_policy(pack).catalog.responses.values()
+        for locale, texts in response.examples.items()
+        for text in texts
+        if response.id not in ABOUT and locale.split("-")[0] == language and not any(phrases.says(one, text) for one in TRIGGERS)
+    ]
+    return tuple(text for text in sorted(set(found)) if hashlib.sha256(text.encode()).digest()[0] % 2 == is_dev)
+
+
 def features_of(kind: str, texts: Sequence[str]) -> NDArray[np.float32]:
     return heads.features_of(texts, shared_encoder("en" if kind == "en" else "es").vectors(texts))
 
@@ -95,7 +117,7 @@ def features_of(kind: str, texts: Sequence[str]) -> NDArray[np.float32]:
 def choose(kind: str, fitted: heads.Heads, given: Sequence[str]) -> dict[str, dict[str, float]]:
     """Trigger -> the thresholds ``likely`` and ``yes``."""
     own = ("en",) if kind == "en" else tuple(one for one in phrases.LANGUAGES if one != "en")
-    free = [("en", text) for text in given] + [(one, text) for one in own for text in chatter(one)]
+    free = [("en", text) for text in given] + [(one, text) for one in own for text in (*chatter(one), *of_packs(one, is_dev=True))]
     ordinary = scores(kind, fitted, free)
     found = {}
     for at, trigger in enumerate(TRIGGERS):
@@ -111,7 +133,7 @@ def choose(kind: str, fitted: heads.Heads, given: Sequence[str]) -> dict[str, di
             max(value, 9.0 if phrases.says(trigger, text) else -9.0)
             for (_, text), value in zip(meant, scores(kind, fitted, meant)[:, at], strict=True)
         ]
-        counts = {name: sum(one >= level for one in heard) for name, level in found[trigger].items()}
+        counts = {name: int(sum(one >= level for one in heard)) for name, level in found[trigger].items()}
         print(f"{kind} {trigger}: {found[trigger]}, of {len(meant)} meant in dev {counts}, near misses {sum(of_near >= likely)} likely")
     return found
 

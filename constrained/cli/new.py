@@ -1,4 +1,4 @@
-"""``constrained new``: writes a small pack, a gate guard of a game, that passes its check and its test; to be changed from there."""
+"""``constrained new``: writes a small pack, a gate guard of a game or a desk, that passes its check and its test; to be changed then."""
 
 from __future__ import annotations
 
@@ -20,26 +20,30 @@ FILES = {
 }
 
 
+DESK_FILES = {target: f"desk_{template}" for target, template in FILES.items()}
+
+
 def new(
     name: Annotated[str, typer.Argument(help="Name of the pack: lower-case letters, digits, underscores.")],
     directory: Annotated[Path, typer.Option("--dir", help="The folder to write into.")] = Path(),
+    desk: Annotated[bool, typer.Option("--desk", help="A desk that hears the protected triggers, in place of the guard.")] = False,
 ) -> None:
-    """Write a catalog, its logic and golden dialogues: a gate guard of a game, to be changed."""
+    """Write a catalog, its logic and golden dialogues: a gate guard of a game, or a desk, to be changed."""
     check_name(name)
-    targets = {directory / path.format(name=name): template for path, template in FILES.items()}
+    targets = {directory / path.format(name=name): template for path, template in (DESK_FILES if desk else FILES).items()}
     _refuse_to_overwrite(name, list(targets))
     for target, template in targets.items():
         _write(name, target, _filled(template, name))
         line(str(target))
-    _show_next_steps(name, directory)
+    _show_next_steps(name, directory, desk)
 
 
-def _show_next_steps(name: str, directory: Path) -> None:
+def _show_next_steps(name: str, directory: Path, is_desk: bool) -> None:
     steps = {
         f"constrained check {name}": "what is wrong with it: nothing, as it is",
         f"constrained test {name}": "do the dialogues go as written?",
         f"constrained play {name} --why": "talk with it, and see why it says what",
-        f"python logic/{name}.py": "talk with it as a game does",
+        f"python logic/{name}.py": f"talk with it as a {'host' if is_desk else 'game'} does",
     }
     line()
     line("next:")

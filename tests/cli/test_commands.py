@@ -78,6 +78,15 @@ def test_logic_that_does_not_fit_its_catalog_is_told_by_line(run: Run, here: Pat
         assert "'great'" in done.out
 
 
+def test_a_new_desk_hears_the_protected_triggers_and_passes_its_check_and_its_test(run: Run, here: Path) -> None:
+    run("new", "parcels", "--desk")
+    done = run("check", "parcels")
+    assert (done.status, "no problem" in done.out, "remark" in done.out) == (0, True, False), done.out
+    done = run("test", "parcels")
+    assert (done.status, "4 of 4 dialogues as written" in done.out) == (0, True), done.out
+    assert run("play", "parcels", "--rules", stdin="When do you open? I want to kill myself.\n").out.count("116 123") == 1
+
+
 def test_a_golden_dialogue_that_goes_otherwise_is_told(run: Run, here: Path) -> None:
     run("new", "desk")
     path = here / "dialogues" / "desk.yaml"

@@ -44,7 +44,8 @@ def judge(
 
     read = heads.read(trigger, message, locale, more, unlike)
     name = f"{phrases.JUDGE}; {heads.judge_name(locale)}"
-    is_said = is_said or phrases.says(trigger, heads.mended(message, locale), more)
+    mended = heads.mended(message, locale)
+    is_said = is_said or (mended != message and phrases.says(trigger, mended, more))
     if is_said:
         return Judged((SURE, 0.0, 1 - SURE), "a phrase", name)
     at_least_yes, at_least_likely = _logistic(read.yes), _logistic(read.likely)

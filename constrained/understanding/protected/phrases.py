@@ -25,14 +25,16 @@ CONTAINED = 4  # words from which an authored phrase is found inside a sentence;
 
 _SENTENCE_END = re.compile(r"[.!?…;\n]+|\s[-\u2013\u2014]+\s|[()\[\]\"\u201c\u201d\u00ab\u00bb¡¿]+")
 _CLAUSE_END = re.compile(
-    r"[,:]+|\b(?:and|but|because|so|though|also|anyway|y|e|pero|porque|aunque|adem[aá]s|und|aber|weil|denn|au[sß]erdem|et|mais|parce que|car|donc)\b",
+    r"[,:]+|\b(?:and|but|because|so|though|also|anyway|y|e|pero|porque|aunque|adem[aá]s"
+    r"|und|aber|weil|denn|au[sß]erdem|et|mais|parce que|car|donc)\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}")
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'"})
 _SHORT_FORMS = {
-    "i'm": "i am", "im": "i am", "i've": "i have", "ive": "i have", "i'd": "i would", "i'll": "i will", "can't": "can not", "cant": "can not",
+    "i'm": "i am", "im": "i am", "i've": "i have", "ive": "i have", "i'd": "i would", "i'll": "i will", "can't": "can not",
+    "cant": "can not",
     "cannot": "can not", "don't": "do not", "dont": "do not", "won't": "will not", "wont": "will not", "didn't": "did not",
     "didnt": "did not", "doesn't": "does not", "doesnt": "does not", "isn't": "is not", "isnt": "is not", "wasn't": "was not",
     "couldn't": "could not", "couldnt": "could not", "wouldn't": "would not", "haven't": "have not", "havent": "have not",
