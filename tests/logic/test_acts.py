@@ -191,7 +191,22 @@ def test_no_naughty_string_and_no_example_of_another_pack_acts(claims):
             acted.append(message)
     by_judge = [one for one in acted if read_answer(one, "en", "Shall I file a claim of 100?") != "yes"]
     assert len(by_judge) <= len(strings) // 200  # some examples of the packs are a yes: "yes, I will pay for the room"
-    agreeing = ("yes", "deal", "aye", "sure", "fine by me", "go on", "go ahead", "i accept", "ok", "all right", "good", "done", "agreed")
+    agreeing = (
+        "yes",
+        "deal",
+        "aye",
+        "sure",
+        "fine by me",
+        "go on",
+        "go ahead",
+        "i accept",
+        "ok",
+        "all right",
+        "good",
+        "done",
+        "agreed",
+        "confirm",
+    )
     assert [one for one in by_judge if not one.casefold().startswith(agreeing)] == []
 
 
