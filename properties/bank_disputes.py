@@ -58,11 +58,12 @@ CUSTOMERS = [
 COMPLAINED = {"complaint_on": "2026-03-01"}  # in another chat
 SUPPORTED = {"stopped_merchants": ["Streamly"], "support_noted": True}
 
-PROTECTED = ("self_harm", "emergency", "wants_human", "hardship", "bereavement", "legal_threat")
+PROTECTED = ("self_harm", "wants_human", "hardship", "bereavement")
+SAID_ALONE = ("emergency", "legal_threat")  # heard, each is answered by one text without an effect, and nothing else may be said
 
 EXPLORED = scope(
     starts=[*CUSTOMERS, *({**one, **COMPLAINED} for one in CUSTOMERS), *({**one, **SUPPORTED} for one in CUSTOMERS[:5])],
-    heard={"stated": ["10.00"], "paid_on": [], **{one: ["yes"] for one in PROTECTED}},
+    heard={"stated": ["10.00"], "paid_on": [], **{one: ["yes"] for one in PROTECTED}, **{one: [] for one in SAID_ALONE}},
     human=["hand_over", "wait_for_colleague"],
     within=2,  # of which one is the turn that tells what became of a filing or a block
 )

@@ -82,7 +82,7 @@ FAULTS = (
         "a blocked card is offered to be blocked",
         (
             ("@effect(requires=lambda state: not state.card_blocked)", "@effect"),
-            ('    if not state.card_blocked:\n        yield start(blocking)\n    if state.card_blocked or state.cases:', '    yield start(blocking)\n    if state.card_blocked or state.cases:'),
+            ('    if not state.card_blocked:\n        yield start(blocking)\n    elif state.identified:', '    yield start(blocking)\n    if state.identified:'),
         ),
         ("blocked_once",),
         9_000,
@@ -92,7 +92,7 @@ FAULTS = (
         (('    if payment is None:\n        is_wanted = await confirm("block_offer"', '    if not state.identified:\n        is_wanted = True\n    elif payment is None:\n        is_wanted = await confirm("block_offer"'),),
         ("asked_then_blocked_1",),
     ),
-    Fault("one rule offers what another one did", (('    yield say("robot")\n    yield say("thanks")\n', '    yield say("robot")\n    yield say("goodbye")\n    yield say("thanks")\n'),), ("no_conflicting_rules",)),
+    Fault("one rule offers what another one did", (('    yield say("moment")\n    yield say("thanks")\n', '    yield say("moment")\n    yield say("goodbye")\n    yield say("thanks")\n'),), ("no_conflicting_rules",)),
     Fault("goods without a day of delivery", (("return payment.due or payment.day + dt.timedelta(days=DELIVERY_DAYS)", "return payment.due"),), ("no_turn_fails",)),
     Fault("what was right is claimed on top", (("return payment.amount - heard.stated", "return payment.amount + heard.stated"),), ("claim_is_paid",)),
 )  # fmt: skip

