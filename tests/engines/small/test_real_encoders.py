@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from constrained import Dialogue
-from constrained.engines.small.encoder import MiniLM, UniversalEncoder
+from constrained.engines.small.encoder import UNIVERSAL_SHARE, English, MiniLM, UniversalEncoder
 from constrained.engines.small.engine import SmallEngine
 
 pytestmark = pytest.mark.model
@@ -24,7 +24,7 @@ def test_what_nobody_answers_goes_to_the_fallback(engine, pack, locale, message)
     assert dialogue.reply(message).response_id == dialogue.catalog.fallback
 
 
-@pytest.mark.parametrize("make", [MiniLM, UniversalEncoder])
+@pytest.mark.parametrize("make", [MiniLM, UniversalEncoder, English])
 def test_a_text_has_the_same_unit_vector_alone_and_in_a_batch(make):
     encoder = make()
     texts = ["cancel my card", "a much longer sentence about nothing that anybody at a desk would ever want to know", "?", ""]
@@ -32,6 +32,22 @@ def test_a_text_has_the_same_unit_vector_alone_and_in_a_batch(make):
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-3)
     for text, vector in zip(texts, together, strict=True):
         assert encoder.vectors([text])[0] @ vector == pytest.approx(1, abs=1e-3)
+
+
+def test_likeness_in_english_is_the_mean_of_both_encoders():
+    texts = ["cancel my card", "block the card please", "is there a chapel in town?"]
+    both, first, second = (make().vectors(texts) for make in (English, MiniLM, UniversalEncoder))
+    expected = (1 - UNIVERSAL_SHARE) * (first @ first.T) + UNIVERSAL_SHARE * (second @ second.T)
+    assert both @ both.T == pytest.approx(expected, abs=1e-3)
+
+
+def test_common_words_count_less_and_denials_in_full():
+    encoder = MiniLM()
+    plain, common = encoder.vectors(["cancel card", "I have to cancel the card and it is of the"])
+    assert plain @ common > 0.8
+    counts = encoder._counts
+    the, card, no = (encoder._tokenizer.token_to_id(word) for word in ("the", "card", "not"))
+    assert counts[the] < 0.1 < counts[card] < counts[no] == 1
 
 
 def test_languages_meet_in_the_multilingual_encoder():

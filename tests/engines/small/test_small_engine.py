@@ -27,10 +27,10 @@ from constrained.engines.protocol import (
 )
 from constrained.engines.small import encoder as encoders
 from constrained.engines.small.engine import SmallEngine
-from constrained.engines.small.head import Sample, fit_head
+from constrained.engines.small.head import OFFSETS, Sample, fit_head
 from constrained.engines.small.respell import make_speller
 from constrained.engines.small.store import MOST_FILES, VectorStore
-from constrained.engines.small.words import LETTERS, form_of, letter_vectors, mention, pieces
+from constrained.engines.small.words import DENIES, LETTERS, form_of, letter_vectors, mention, pieces
 from constrained.errors import DeadlineError, EngineError
 from tests.engines.asked import CHOICES, OPTIONS, SCENE, SPAN, THREAT
 
@@ -279,6 +279,43 @@ def test_the_same_samples_give_the_same_head():
     assert fit_head("heard", kernel, samples, 3, 2).hash == fit_head("heard", kernel, samples, 3, 2).hash
 
 
+@pytest.mark.parametrize("far", [False, True])
+def test_none_of_these_is_said_as_readily_as_left_out_messages_ask_for(far):
+    """Messages for "none of these" that stand among an option's own ask for less of it than such that stand apart."""
+    points = np.asarray([[1.0, 0, 0]] * 10 + [[0, 1.0, 0]] * 10 + [[0, 0, 1.0] if far else [0.7, 0.7, 0]] * 10)
+    points = points + 0.3 * np.random.default_rng(0).normal(size=points.shape)
+    samples = [Sample(row, row // 10, 1.0 if row < 20 else 0.3) for row in range(30)]
+    kernel = np.exp(2 * (points @ points.T / np.linalg.norm(points, axis=1)[:, None] / np.linalg.norm(points, axis=1) - 1))
+    found = fit_head("option", kernel, samples, 3, 2)
+    assert found.offset in OFFSETS["option"]
+    assert fit_head("heard", kernel, samples, 3, 2).offset == 0
+    right = found.logits(found.scores(kernel, np.zeros(30, dtype=np.int64)), np.zeros(30, dtype=np.int64)).argmax(1) == np.arange(30) // 10
+    assert right[:20].mean() >= (0.95 if far else 0.8)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 3), st.sampled_from([-0.2, 0.0, 0.1]), st.lists(st.floats(-1, 2), min_size=3, max_size=3))
+def test_a_denial_is_never_left_to_an_option_by_the_offset(form, offset, scores):
+    kernel, samples = _problem(0)
+    fitted = replace(fit_head("option", kernel, samples, 3, 2), offset=offset)
+    plain = replace(fitted, offset=0.0)
+    row, forms = np.asarray([scores]), np.asarray([form])
+    moved = fitted.logits(row, forms)[0, 2] - plain.logits(row, forms)[0, 2]
+    assert moved == pytest.approx(max(offset, 0) / fitted.temperature if form & DENIES else offset / fitted.temperature)
+
+
+def test_an_option_without_examples_is_chosen_by_its_name_and_when(engine):
+    """Names of options are no things to mention: one shared word must not outweigh what is meant."""
+    options = (
+        Candidate("0", "Sure.", "the user wants to open an account", name="new account"),
+        Candidate("1", "Gone.", "the user wants to close an account for good", name="close account"),
+        Candidate("2", "Pardon?", no_match=True, name="rest"),
+    )
+    choice = Choice("reply", "option", options)
+    assert best(choice, engine.choose([choice], scene("please close my account for good"))[0]) == "1"
+    assert best(choice, engine.choose([choice], scene("zzz qqq xxx"))[0]) == "2"
+
+
 # -- words -----------------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +352,7 @@ def test_a_plain_request_is_neither(text):
         ("blokc my crad pls", "block my card please"),
         ("wehre is my paymnet", "where is my payment"),
         ("block the bicycle", "block the bicycle"),
+        ("whats the fee atm", "what is the fee at the moment"),
     ],
 )
 def test_typing_errors_go_to_words_of_the_desk(written, meant):
