@@ -28,9 +28,9 @@ def verify(
     done: Collection[str] = (),
 ) -> None:
     """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``,
-    which is one of ``allowed.options``, with every obligation said, each in force by ``standing``, and
+    which is one of ``allowed.options`` or its last resort, with every obligation said, each in force by ``standing``, and
     every event that one of them claims among ``done``."""
-    if not any(option is chosen for option in allowed.options):
+    if chosen is not allowed.resort and not any(option is chosen for option in allowed.options):
         raise VerificationError(f"{chosen.id!r} is not among the options allowed this turn", hint="nothing was sent; the engine is faulty")
     before: list[bytes] = []
     after: list[bytes] = []

@@ -281,30 +281,33 @@ class Dialogue:
         """One of the options: by the model and what the message is evidence for, or by the rules where there is no choice or no model."""
         options = allowed.options
         if len(options) == 1:
-            self._check_sole(options[0], context)
-            return self._by_rules(options, "it is the only option")
+            return self._of_sole(allowed, context)
         if self.engine is None:
             return self._by_rules(options, "no model; the most specific option, then the least recently said")
         if is_late:
-            return self._in_time(options)
+            return self._in_time(allowed)
         no_match, catalog, locale = rest_of(options, self.catalog.fallback), self.catalog, context.locale
         candidates = tuple(make_candidate(option, index, catalog, locale, option is no_match) for index, option in enumerate(options))
         try:
             answer = self._choose([Choice("reply", "option", candidates)], context)[0]
         except DeadlineError:
-            return self._in_time(options)
-        return self._by_model(options, answer, context)
+            return self._in_time(allowed)
+        return self._by_model(allowed, answer, context)
 
-    def _by_model(self, options: tuple[Option, ...], answer: Distribution, context: TurnContext) -> Decision:
+    def _by_model(self, allowed: Allowed, answer: Distribution, context: TurnContext) -> Decision:
         """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""
+        options, probabilities = allowed.options, answer.probabilities
         if isinstance(self.engine, Told) and self.engine.is_told:
             return self._as_told(options, answer)
         question = open_question(self.policy, self._memory, context.locale) if any(option.answer for option in options) else ""
         evidence = Evidence(context.message, context.locale, question, self.act_threshold)
-        ruling = choose_option(options, answer.probabilities, fallback=self.catalog.fallback, threshold=self.threshold, evidence=evidence)
+        resort, fallback = allowed.resort, self.catalog.fallback
+        ruling = choose_option(options, probabilities, fallback=fallback, threshold=self.threshold, evidence=evidence, resort=resort)
+        if ruling.chosen is resort:
+            options, probabilities = allowed.with_resort().options, (*probabilities, 0.0)
         return Decision(
             options,
-            answer.probabilities,
+            probabilities,
             ruling.chosen,
             answer.mode,
             answer.margin,
@@ -324,16 +327,20 @@ class Dialogue:
         why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {self.threshold:.0%}" if abstained else "")
         return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, self.threshold, why, answer.decoding)
 
-    def _check_sole(self, option: Option, context: TurnContext) -> None:
-        """Raises ApprovalError for an act that would take the message for a yes or no that it is not."""
-        if self.engine is not None and option.answer:
-            self._by_model((option,), Distribution((1.0,), "exact"), context)
+    def _of_sole(self, allowed: Allowed, context: TurnContext) -> Decision:
+        """The only option; where it would take the message for a yes or no that it is not, the last resort, or ApprovalError."""
+        if self.engine is not None and allowed.options[0].answer:
+            decision = self._by_model(allowed, Distribution((1.0,), "exact"), context)
+            if decision.chosen is allowed.resort:
+                return decision
+        return self._by_rules(allowed.options, "it is the only option")
 
     def _by_rules(self, options: tuple[Option, ...], why: str) -> Decision:
         return Decision(options, (), most_salient(options, self._memory.said), "rules", 1.0, False, self.threshold, why)
 
-    def _in_time(self, options: tuple[Option, ...]) -> Decision:
+    def _in_time(self, allowed: Allowed) -> Decision:
         """What a late turn says. Nobody chose it: so it is the fallback, or asks for a moment, and never an act."""
+        options = allowed.with_resort().options
         chosen, why = choose_late(options, self.catalog.fallback, self._memory.said), "the deadline was over"
         return Decision(options, (), chosen, "rules", 1.0, False, self.threshold, why, is_late=True)
 

@@ -88,6 +88,7 @@ def choose_option(
     threshold: float,
     evidence: Evidence,
     ruled: tuple[AnswerMeaning | None, tuple[str, ...]] | None = None,
+    resort: Option | None = None,
 ) -> Ruling:
     """The option that is said.
 
@@ -95,9 +96,10 @@ def choose_option(
         probabilities: of an engine, one per option. fallback: id of the catalog's fallback.
         threshold: the fallback is said where the best eligible option's intent is less probable.
         ruled: answer and reasons as another judge gave them, in place of what would be found now.
+        resort: chosen where no option may be; see ``Allowed``.
 
-    Where a policy offers acts alone, the most probable one that the message does not speak against is said. Raises ApprovalError
-    where it speaks against all of them.
+    Where a policy offers acts alone, the most probable one that the message does not speak against is said. Where it speaks against
+    all of them, ``resort`` is, by the ruling over the options with it; without one that is an ApprovalError.
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
@@ -108,6 +110,8 @@ def choose_option(
     eligible = answers or [index for index, reason in enumerate(withheld) if not reason]
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [index for index, reason in enumerate(withheld) if reason.startswith(_UNSURE)]
+    if not eligible and resort is not None:
+        return choose_option((*options, resort), (*probabilities, 0.0), fallback=fallback, threshold=threshold, evidence=evidence)
     if not eligible:
         raise ApprovalError(
             "nothing may be said: every option is an act that the message is no clear evidence for",

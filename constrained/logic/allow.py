@@ -18,6 +18,7 @@ from datetime import date
 
 from constrained.catalog.response import Source
 from constrained.errors import PolicyError
+from constrained.logic.effects import risk_of
 from constrained.logic.obligations import Audience, Schedule
 from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
@@ -163,7 +164,21 @@ class _OfferSorter:
             options = last if schedule is None else self._scheduled(last, obligations, builder, schedule)
             if not options:
                 raise builder.nothing_left(self.blocked[-1])
-        return Allowed(tuple(options), obligations, tuple(self.blocked))
+        return Allowed(tuple(options), obligations, tuple(self.blocked), self._resort(options, obligations, builder, schedule))
+
+    def _resort(
+        self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule | None
+    ) -> Option | None:
+        """The fallback, where every option of a closed set is an act: so that a message which asks for none of them is answered."""
+        fallback = builder.fallback
+        if self.closed_by is None or isinstance(fallback, Blocked) or not all(risk_of(one.effects) == "high" for one in options):
+            return None
+        if any(one.text == fallback.text for one in options):
+            return None
+        n_blocked = len(self.blocked)
+        kept = [fallback] if schedule is None else self._scheduled([fallback], obligations, builder, schedule)
+        del self.blocked[n_blocked:]  # nobody offered it
+        return kept[0] if kept else None
 
     def _scheduled(
         self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule

@@ -215,11 +215,20 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """All that a policy allows this turn. ``options`` is never empty."""
+    """All that a policy allows this turn. ``options`` is never empty.
+
+    Attributes:
+        resort: the fallback, where the policy closed the set and left only acts in it: said where the message is evidence for none of them.
+    """
 
     options: tuple[Option, ...]
     obligations: tuple[Obligation, ...] = ()
     blocked: tuple[Blocked, ...] = ()
+    resort: Option | None = None
+
+    def with_resort(self) -> Allowed:
+        """The same with the last resort among the options, behind all others; itself where there is none."""
+        return self if self.resort is None else replace(self, options=(*self.options, self.resort), resort=None)
 
 
 def with_it(chosen: Option, obligations: tuple[Obligation, ...]) -> tuple[Obligation, ...]:

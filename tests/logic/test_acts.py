@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from constrained import Dialogue, NotReleasedError, effect, load_policy
 from constrained.dialogue.context import clean_message
 from constrained.errors import DeadlineError, PolicyError
-from constrained.records.replay import replay
+from constrained.records.replay import memory_after, replay
 from constrained.testing import RandomEngine, ScriptedEngine
 from constrained.understanding.answer_phrases import PHRASES
 from constrained.understanding.answers import read_answer
@@ -341,5 +341,30 @@ def test_where_a_policy_offers_acts_alone_one_is_done_unless_the_message_speaks_
     turn = Dialogue(closed, engine=Insisting("sold", probability=0.6)).reply("hm, well")
     assert turn.response_id == "sold"
     assert all(one.is_same for one in replay(closed, [turn.record]))
+
+
+@pytest.mark.parametrize(
+    "message", ["I don't want any of that", "never mind", "do not sell it and do not cancel it", "why was it cancelled?"]
+)
+def test_where_the_message_speaks_against_all_acts_the_fallback_is_said(tmp_path, message):
+    closed = make(tmp_path, CLOSED, **WORDS)
+    turn = Dialogue(closed, engine=Insisting("sold")).reply(message)
+    assert (turn.response_id, turn.effects) == (closed.catalog.fallback, ())
+    assert [one.id for one in turn.record.options] == ["card_cancelled", "sold", closed.catalog.fallback]
+    assert all(one.is_same for one in replay(closed, [turn.record]))
+    assert memory_after(closed, turn.record).number == 1
+
+
+def test_a_late_turn_does_no_act_of_a_closed_set(tmp_path):
+    closed = make(tmp_path, CLOSED, **WORDS)
+    turn = Dialogue(closed, engine=Late()).reply("sell it", within=1.0)
+    assert (turn.response_id, turn.effects) == (closed.catalog.fallback, ())
+    assert all(one.is_same for one in replay(closed, [turn.record]))
+
+
+def test_a_closed_set_of_acts_without_a_fallback_that_may_be_said_says_nothing(tmp_path):
+    ended = {"pardon": {"text": "Pardon?", "approval": {"by": "Ann", "on": "2020-01-01", "until": "2100-01-01"}}}
+    closed = make(tmp_path, CLOSED, **WORDS | ended)
+    dialogue = Dialogue(closed, engine=Insisting("sold"), now=lambda: datetime(2101, 1, 1, tzinfo=UTC))
     with pytest.raises(NotReleasedError):
-        Dialogue(closed, engine=Insisting("sold")).reply("I don't want any of that")
+        dialogue.reply("I don't want any of that")
