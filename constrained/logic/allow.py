@@ -1,9 +1,10 @@
 """Allowing: what a policy and its procedures put forward becomes options, obligations and blocked offers.
 
 The set of options is never empty. Whatever may not be said (not approved today, no text in this locale, an effect
-that could not run, a claim that nothing bears out, an obligation of the conversation that would be broken) is blocked
-with its reason; an obligation of the turn that may not be said stops the turn. ``run`` is one turn as a pure function: its
-options, and the memory after each of them.
+that could not run, a value that cannot be said, a claim that nothing bears out, an obligation of the conversation that would
+be broken) is blocked with its reason. An obligation of the turn that may not be said stops the turn; one with a value that
+cannot be said leaves nothing but the fallback, without it. ``run`` is one turn as a pure function: its options, and the memory
+after each of them.
 
     turn = run(policy, state, heard, memory)
     for option in turn.allowed.options:
@@ -51,7 +52,7 @@ def allow(
         PolicyError: the policy failed, named an unknown response, or obliges to say what may not be said.
         ProcedureError: a running procedure cannot go on.
         ApprovalError: nothing that may be said, or that must be said, is approved.
-        SlotError: a slot value that may not be said.
+        SlotError: a slot that is missing, or that the response does not have.
     """
     policy = policy.serving(memory)
     builder = builder_of(policy, locale, today, approvals)
@@ -133,6 +134,7 @@ class _OfferSorter:
     obligations: list[Obligation] = field(default_factory=list)
     blocked: list[Blocked] = field(default_factory=list)
     closed_by: Source | None = None
+    unsaid: Blocked | None = None
 
     def add(self, offer: Offer, outcome: Outcome) -> None:
         said = self.memory.said
@@ -148,10 +150,17 @@ class _OfferSorter:
             self.obligations.append(outcome)
         elif type(outcome) is Blocked:
             self.blocked.append(outcome)
+            if offer.kind == "must":
+                self.unsaid = self.unsaid or outcome
 
     def allowed(self, builder: OptionBuilder, schedule: Schedule | None = None) -> Allowed:
         obligations = tuple(self._distinct_obligations())
-        if self.closed_by is None:
+        if self.unsaid is not None:
+            reason = f"{self.unsaid.source} obliges to say {self.unsaid.response_id!r}, which {self.unsaid.reason}"
+            for one in (*obligations, *self.says, *self.onlys):
+                self._block(one, reason)
+            options, obligations = [builder.last_resort()], ()
+        elif self.closed_by is None:
             options = self._with_fallback(self.says, obligations, builder.fallback)
         else:
             reason = f"{self.closed_by} allows only what it names"
