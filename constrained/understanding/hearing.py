@@ -295,8 +295,8 @@ def ask(
 ) -> tuple[AskedQuestion, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
 
-    Of things of which the message names one, word for word, that one is the answer; where it names several, they are the candidates;
-    those that it rules out ("not the dagger") are none.
+    Of things of which the message names one, by its name or by a word of its own, that one is the answer; where it names several, they are
+    the candidates; those that it rules out ("not the dagger") are none.
 
     Args:
         is_scripted: every question is asked in full, since the answers are given.
@@ -346,7 +346,8 @@ def _entity(name: str, one: Entity, state: Values, message: str, locale: str) ->
     likeness = named.meant[meant[0].candidate.key]
     rest = (1.0 - likeness) / (len(answers) - 1)
     probabilities = tuple(likeness if answer is meant[0] else rest for answer in answers)
-    how = "the message names it" if likeness == 1.0 else "the message names it, with a typing error"
+    is_in_part = meant[0].candidate.key in named.in_part
+    how = "the message names it" + (", in part" if is_in_part else "" if likeness == 1.0 else ", with a typing error")
     return replace(asked, answer=Distribution(probabilities, "rules"), how=how)
 
 
