@@ -157,8 +157,10 @@ class _OfferSorter:
         obligations = tuple(self._distinct_obligations())
         if self.unsaid is not None:
             reason = f"{self.unsaid.source} obliges to say {self.unsaid.response_id!r}, which {self.unsaid.reason}"
-            for one in (*obligations, *self.says, *self.onlys):
+            for one in (*self.says, *self.onlys):
                 self._block(one, reason)
+            for obligation in obligations:
+                self._block(obligation, reason)
             options, obligations = [builder.last_resort()], ()
         elif self.closed_by is None:
             options = self._with_fallback(self.says, obligations, builder.fallback)

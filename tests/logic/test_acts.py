@@ -245,23 +245,44 @@ def test_an_act_binds_to_the_value_that_was_said(desk, message, sells):
     assert bool(reply(desk, message, "sold").effects) is sells
 
 
-@settings(max_examples=60, deadline=None)
+ASIDES = {
+    "en": ["The weather is nice.", "I had eggs for breakfast.", "My cat sleeps.", "Thank you.", "It rained all day.",
+           "My brother had his blocked.",
+           "There is a dog here.", "You are all so kind.", "I had it for years."],
+    "es": ["Hoy hace sol.", "Mi gato duerme.", "Gracias.", "La tuve muchos años.", "Tengo dos perros."],
+    "de": ["Das Wetter ist schön.", "Meine Katze schläft.", "Danke.", "Ich hatte sie lange.", "Es regnet."],
+    "fr": ["Il fait beau.", "Mon chat dort.", "Merci.", "Je l'avais depuis longtemps.", "La mer est belle."],
+}  # fmt: skip
+ASKED = {
+    "en": ["Can you block cards?", "Why was it blocked?", "What happens if I cancel my card?", "Is my card blocked?",
+           "I'd like to know why it was cancelled.",
+           *AGAINST],
+    "es": ["¿Por qué se canceló?", "¿Está bloqueada mi tarjeta?", "No quiero cancelarla.", "¿Se puede cancelar?",
+           "Mi hermano canceló su tarjeta."],
+    "de": ["Warum wurde sie gesperrt?", "Können Sie Karten sperren?", "Ich will sie nicht sperren.", "Kann man sie sperren?"],
+    "fr": ["Pourquoi a-t-elle été bloquée ?", "Peut-on la bloquer ?", "Je ne veux pas l'annuler.", "Pouvez-vous bloquer des cartes ?"],
+}  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
 @given(
-    asked=st.sampled_from(["maybe", "hello there", *AGAINST, "50?"]),
-    beside=st.sampled_from(["The weather is nice.", "I had eggs for breakfast.", "My cat sleeps.", "Thank you.", "It rained all day."]),
+    locale=st.sampled_from(sorted(ASKED)),
+    data=st.data(),
     is_first=st.booleans(),
 )
-def test_an_irrelevant_sentence_never_adds_an_act(claims, desk, asked, beside, is_first):
+def test_an_irrelevant_sentence_never_adds_an_act(claims, desk, locale, data, is_first):
+    asked, beside = data.draw(st.sampled_from(ASKED[locale])), " ".join(data.draw(st.lists(st.sampled_from(ASIDES[locale]), max_size=2)))
     both = f"{beside} {asked}" if is_first else f"{asked} {beside}"
-    if not reply(desk, asked, "card_cancelled").effects and asked not in (
-        "maybe",
-        "hello there",
-        "50?",
-        *[one for one in AGAINST if "?" in one],
-    ):
-        assert reply(desk, both, "card_cancelled").effects == ()
+    assert reply(desk, both, "card_cancelled", locale=locale).effects == ()
     lead, state = at_confirm(claims)
-    assert lead.fork(Insisting("filing")).reply(both, state).effects == ()
+    for message in (both, f"maybe. {beside}", f"hello there, {beside}", f"{beside} 50?"):
+        assert lead.fork(Insisting("filing")).reply(message, state).effects == ()
+
+
+@pytest.mark.parametrize("beside", [one for many in ASIDES.values() for one in many[:2]])
+def test_an_irrelevant_sentence_takes_no_request_away(desk, beside):
+    assert reply(desk, f"{beside} Please cancel my card.", "card_cancelled").effects
+    assert reply(desk, f"Why was it slow? {beside} I want to cancel my card.", "card_cancelled").effects
 
 
 @settings(max_examples=40, deadline=None)
