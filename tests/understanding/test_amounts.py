@@ -528,3 +528,23 @@ def test_a_message_full_of_numbers_is_read_up_to_a_bound() -> None:
 
 def test_the_request_at_the_end_of_a_long_message_is_read() -> None:
     assert keys("I have been with this bank for a while and I am content. " * 25 + "Send 45 to Ann.", "en") == ["45"]
+
+
+@pytest.mark.parametrize("form", ["{} gold", "send {} to Ann", "{},5 €", "number {}", "{} and a half", "twenty {}", "ng {}"])
+def test_a_message_of_many_sums_takes_time_by_its_length_alone(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted in looks at words of numbers, which is what takes time."""
+    from constrained.understanding import amounts as module
+
+    looks: list[int] = []
+    real = module._kind
+    monkeypatch.setattr(module, "_kind", lambda *given: looks.append(1) or real(*given))
+    text = ", ".join(form.format(number) for number in range(100, 700))
+    keys(text, "en")
+    few = len(looks)
+    looks.clear()
+    keys(text * 20, "en")
+    assert len(looks) <= max(few, 1) <= NUMBERS
+
+
+def test_sums_beyond_the_first_six_hundred_characters_are_read() -> None:
+    assert keys("I have been with this bank for quite some time and I like it here. " * 20 + "Please send 45 to Ann.", "en") == ["45"]
