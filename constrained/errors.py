@@ -5,7 +5,8 @@
     │   ├── MessageError         a message that is not text
     │   ├── StateError           a state of the wrong type or with a value out of range
     │   ├── LocaleError          a locale in which the catalog may not speak
-    │   ├── SlotError            a slot value that may not be said
+    │   ├── SlotError            slots that do not fit a response
+    │   │   └── SlotValueError        a slot value that may not be said; in a turn the response is blocked with that reason
     │   ├── PolicyError          a policy that does not fit its catalog, or is not a pure function
     │   │   └── ProcedureError        a procedure that cannot go on from where it stood: its code changed, or its version is gone
     │   ├── EngineError          a model that could not be loaded or could not answer
@@ -107,11 +108,15 @@ class ProcedureError(PolicyError):
 
 
 class SlotError(NotReleasedError):
-    """A slot value that may not be said: ``response``, ``slot`` and ``value`` tell which."""
+    """A slot that is missing, surplus or not declared, or its value: ``response``, ``slot`` and ``value`` tell which."""
 
     def __init__(self, message: str, *, response: str, slot: str, value: object, hint: str = "") -> None:
         self.response, self.slot, self.value = response, slot, value
         super().__init__(message, hint=hint)
+
+
+class SlotValueError(SlotError):
+    """A slot value that may not be said: of another type, out of range, or with characters that no reply may hold."""
 
 
 class StateError(NotReleasedError):

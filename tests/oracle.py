@@ -32,16 +32,20 @@ class Sayable:
 
 def sayable(policy: Policy, state: Any, heard: Any, *, said: Mapping[str, int], locale: str, today: dt.date) -> Sayable:
     says, onlys, obliged, is_closed = [], [], {}, False
+    fallback = (policy.catalog.fallback, filled(policy, policy.catalog.fallback, {}, locale))
     for offer in policy(state, heard):
         is_closed |= offer.kind == "only"
         if not _may(policy, offer, state, said, locale, today):
+            continue
+        if not _can_be_said(policy, offer):
+            if offer.kind == "must":
+                return Sayable({fallback[0]: {fallback[1]}}, (), ())
             continue
         text = filled(policy, offer.response_id, offer.slots, locale)
         if offer.kind == "must":
             obliged.setdefault(text, (offer.response_id, text, offer.is_after))
         else:
             (onlys if offer.kind == "only" else says).append((offer.response_id, text))
-    fallback = (policy.catalog.fallback, filled(policy, policy.catalog.fallback, {}, locale))
     options: dict[str, set[str]] = {}
     for response_id, text in onlys if is_closed else [*says, fallback]:
         if response_id not in {one for one, _, _ in obliged.values()}:
@@ -124,6 +128,13 @@ def _words(slot: Any, value: Any, locale: str) -> str:
         decimals = max(0, -value.as_tuple().exponent) if hasattr(value, "as_tuple") else 0
         return format_decimal(value, "#,##0." + "0" * decimals if decimals else "#,##0", locale=known)
     return format_decimal(value, "#,##0", locale=known) if slot.kind == "integer" else str(value)
+
+
+def _can_be_said(policy: Policy, offer: Offer) -> bool:
+    """Whether every text in the slots is one line of visible characters, of the length that the slot allows, and no chat marker."""
+    slots = policy.catalog[offer.response_id].slots
+    texts = [(slots[name], value.strip()) for name, value in offer.slots.items() if slots[name].kind == "text"]
+    return all(0 < len(text) <= slot.max_length and text.isprintable() and "<|" not in text for slot, text in texts)
 
 
 def _may(policy: Policy, offer: Offer, state: Any, said: Mapping[str, int], locale: str, today: dt.date) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from constrained.catalog.invisible import look
 from constrained.catalog.response import Catalog, Response
 from constrained.errors import Problem
 
@@ -22,6 +23,7 @@ def lint(catalog: Catalog) -> tuple[Problem, ...]:
         *_shared_examples(responses),
         *_near_whens(responses),
         *_same_keys(responses),
+        *_alike_texts(responses),
     ]
     return tuple(sorted(found))
 
@@ -75,6 +77,13 @@ def _near_whens(responses: tuple[Response, ...]) -> Iterator[Problem]:
 
 def _same_keys(responses: tuple[Response, ...]) -> Iterator[Problem]:
     yield from _repeated([(response, _folded(response.key)) for response in responses], "'key'", "give each its own key")
+
+
+def _alike_texts(responses: tuple[Response, ...]) -> Iterator[Problem]:
+    """Texts that a reader takes for one: equal but for case, quotes, dashes, and letters of another script that look the same."""
+    for locale in sorted({locale for response in responses for locale in response.texts}):
+        traits = [(one, look(one.texts[locale].source)) for one in responses if locale in one.texts]
+        yield from _repeated(traits, f"the text in {locale!r}", "say them in other words, or use one response for both")
 
 
 def _repeated(traits: Iterable[tuple[Response, object]], what: str, hint: str) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from constrained._canonical_json import sha256
 from constrained.catalog.document import Report, SourceLocation, plain_data, read_document
+from constrained.catalog.invisible import without_invisible
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.read import read_documents, read_responses, read_review
 from constrained.catalog.response import Catalog, Response, Slot, content_hash, freeze
@@ -183,5 +184,5 @@ def _words(slot: Slot | None, locale: str) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """Texts are in NFC since they were read, so white space is all that is left to fold."""
-    return " ".join(text.split())
+    """What a reader tells texts apart by: they are in NFC since they were read, so white space is left to fold, and what is not seen."""
+    return " ".join(without_invisible(text).split())

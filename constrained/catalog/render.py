@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from constrained.catalog.locales import nearest_tag
 from constrained.catalog.response import Response, Slot, SlotKind
 from constrained.catalog.template import Template, find_marker, refused_in_value
-from constrained.errors import CatalogError, SlotError
+from constrained.errors import CatalogError, SlotError, SlotValueError
 
 # ISO 4217, active codes of countries and unions.
 _CODES = (
@@ -51,7 +51,7 @@ def render(response: Response, slots: Mapping[str, Any], locale: str) -> str:
     """The text of ``response`` with its slots filled, formatted for the locale of that text.
 
     Raises:
-        SlotError: a slot is missing, surplus, or has a value that may not be said.
+        SlotError: a slot is missing or surplus; SlotValueError: it has a value that may not be said.
         CatalogError: the response has no text for ``locale`` or its parents; ``resolve_locale`` finds one.
     """
     template = response.texts.get(locale)
@@ -79,7 +79,7 @@ def _filled(response: Response, template: Template, slots: Mapping[str, Any], lo
     free = [name for name in template.slots if response.slots[name].kind in ("text", "choice")]
     marker = find_marker(text) if free else None
     if marker:
-        raise SlotError(
+        raise SlotValueError(
             f"the value makes the chat marker {marker!r} in the text of {response.id!r}",
             response=response.id,
             slot=free[0],
@@ -109,7 +109,7 @@ def _refuse(response: Response, slot: str, value: object, message: str, hint: st
 
 
 class _RefusedValue(Exception):
-    """Why a value may not be said, and what to do; becomes a SlotError that names the slot."""
+    """Why a value may not be said, and what to do; becomes a SlotValueError that names the slot."""
 
     def __init__(self, reason: str, hint: str) -> None:
         self.reason, self.hint = reason, hint
@@ -120,12 +120,12 @@ def spoken(response_id: str, slot: Slot, value: Any, locale: str) -> str:
     """The words for ``value`` in ``slot`` of a response, in ``locale``.
 
     Raises:
-        SlotError: the value is not of the slot's kind, out of range, or unsafe.
+        SlotValueError: the value is not of the slot's kind, out of range, or unsafe.
     """
     try:
         return _SPEAK[slot.kind](slot, value, locale)
     except _RefusedValue as refused:
-        raise SlotError(
+        raise SlotValueError(
             f"the slot {slot.name!r} of {response_id!r} {refused.reason}",
             response=response_id,
             slot=slot.name,

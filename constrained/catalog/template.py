@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from constrained.catalog.invisible import misplaced
 from constrained.errors import ConstrainedError
 
 if TYPE_CHECKING:
@@ -30,15 +31,12 @@ _MARKER = re.compile(
     rf"<[|\uff5c][^<>]{{0,80}}>|<[^<>\s]{{1,80}}[|\uff5c]>|</?(?:{_NAMED})>|<</?SYS>>|\[/?{_BRACKETED}\]|\[/?INST\]", re.IGNORECASE
 )
 
-# Never in an authored text. Marks that right-to-left scripts and emoji need (U+200C to U+200F) are allowed.
-_REFUSED = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_UNSEEN = "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"
+# Never in an authored text. The marks of right-to-left scripts (U+061C, U+200E, U+200F) are allowed; joiners and the variation
+# selectors of emoji are where they belong, see ``invisible``.
+_REFUSED = re.compile(rf"[\x00-\x09\x0b-\x1f\x7f-\x9f{_UNSEEN}\U000e0000-\U000e0fff]")
 # Never in a value that fills a text slot: all that is not seen, or that breaks the line.
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ufeff\uffa0\ufff0-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
-)
+_HIDDEN = re.compile(rf"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f{_UNSEEN}\U000e0000-\U000e0fff]")
 
 
 def find_marker(text: str) -> str | None:
@@ -51,14 +49,14 @@ def find_marker(text: str) -> str | None:
 
 def refused_in_text(text: str) -> str | None:
     """Why an authored text may not be said, as a noun phrase; None when it may."""
-    return _named(_REFUSED.search(text)) or _marker(text)
+    return _named(_REFUSED.search(text) or misplaced(text)) or _marker(text)
 
 
 def refused_in_value(text: str) -> str | None:
     """Why a value may not fill a text slot, as a noun phrase; None when it may."""
     if text and unicodedata.category(text[0]).startswith("M"):
         return f"a combining mark at its beginning ({_name(text[0])})"
-    return _named(_HIDDEN.search(text)) or _marker(text)
+    return _named(_HIDDEN.search(text) or misplaced(text)) or _marker(text)
 
 
 def _marker(text: str) -> str | None:

@@ -43,6 +43,11 @@ class TurnContext:
     is_too_long: bool = False
 
     @property
+    def plain(self) -> str:
+        """The message in the form in which it is understood; the record keeps it as it was written."""
+        return plain_letters(self.message)
+
+    @property
     def today(self) -> date:
         return self.now.date()
 
@@ -72,6 +77,29 @@ def cut_message(message: str) -> tuple[str, bool]:
     )
     whole = unicodedata.normalize("NFC", kept).strip()
     return whole[:MESSAGE_LIMIT].strip(), len(whole) > MESSAGE_LIMIT or len(message) > len(head)
+
+
+def plain_letters(message: str) -> str:
+    """Full-width, half-width and mathematical letters and digits, ligatures and circled letters as the plain ones that they stand for.
+
+    That is NFKC but for fractions, powers and numbers in circles: "2½" is not "21/2", and "5²" not "52".
+    """
+    if message.isascii():
+        return message
+    return unicodedata.normalize("NFC", "".join(map(_plain_letter, message)))
+
+
+def _plain_letter(char: str) -> str:
+    form = unicodedata.decomposition(char).partition(" ")[0]
+    if form not in _PLAIN_FORMS:
+        return char
+    plain = unicodedata.normalize("NFKC", char)
+    is_letter = form == "<circle>" or unicodedata.category(char).startswith("L")
+    return plain if form in _SAME_CHARACTER or (is_letter and plain.isalpha()) else char
+
+
+_SAME_CHARACTER = ("<wide>", "<narrow>", "<font>")
+_PLAIN_FORMS = (*_SAME_CHARACTER, "<compat>", "<circle>")
 
 
 def check_locale(catalog: Catalog, locale: str) -> str:
@@ -106,7 +134,7 @@ def make_prompt_context(policy: Policy, context: TurnContext, memory: Memory) ->
         background=tuple(example for response in catalog.responses.values() for example in examples(response, context.locale, catalog)),
         state=context.state.model_dump_json(),
         history=memory.history,
-        message=context.message,
+        message=context.plain,
         locale=context.locale,
     )
 

@@ -73,8 +73,7 @@ class Decider:
         """One of the options: by the model and what the message is evidence for, or by the rules where there is no choice or no model."""
         options = self.options
         if len(options) == 1:
-            self._check_sole(options[0])
-            return self._by_rules("it is the only option")
+            return self._of_sole(options[0])
         if self.engine is None:
             return self._by_rules("no model; the most specific option, then the least recently said")
         if is_late:
@@ -171,10 +170,13 @@ class Decider:
         why = f"{best.id} has {probability:.0%}" + (f", less than the threshold {threshold:.0%}" if abstained else "")
         return Decision(options, answer.probabilities, chosen, answer.mode, answer.margin, abstained, threshold, why, answer.decoding)
 
-    def _check_sole(self, option: Option) -> None:
-        """Raises ApprovalError for an act that would take the message for a yes or no that it is not."""
+    def _of_sole(self, option: Option) -> Decision:
+        """The only option; where it would take the message for a yes or no that it is not, the last resort, or ApprovalError."""
         if option.answer and is_judged(self.engine):
-            self._by_model((option,), Distribution((1.0,), "exact"))
+            decision = self._by_model((option,), Distribution((1.0,), "exact"))
+            if decision.chosen is self.allowed.resort:
+                return decision
+        return self._by_rules("it is the only option")
 
     def _by_rules(self, why: str) -> Decision:
         options = self.options
@@ -182,8 +184,9 @@ class Decider:
 
     def _in_time(self) -> Decision:
         """What a late turn says. Nobody chose it: so it is the fallback, or asks for a moment, and never an act."""
-        chosen, why = choose_late(self.options, self.terms.policy.catalog.fallback, self.memory.said), "the deadline was over"
-        return Decision(self.options, (), chosen, "rules", 1.0, False, self.terms.threshold, why, is_late=True)
+        options = self.allowed.with_resort().options
+        chosen, why = choose_late(options, self.terms.policy.catalog.fallback, self.memory.said), "the deadline was over"
+        return Decision(options, (), chosen, "rules", 1.0, False, self.terms.threshold, why, is_late=True)
 
     def _resolved(self, found: Resolution, reading: OfferReading | None) -> Decision:
         answer, judge = (reading.meaning, JUDGE) if reading is not None else ("", "")

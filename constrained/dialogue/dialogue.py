@@ -258,7 +258,7 @@ class Dialogue:
         return ask(
             heard_type,
             context.state,
-            context.message,
+            context.plain,
             today=context.host_today,
             locale=context.locale,
             readings=readings,
@@ -269,7 +269,7 @@ class Dialogue:
 
     def _read(self, heard_type: type[Understanding], context: TurnContext) -> dict[str, str]:
         """What the engine reads out of the message, as far as it is believed. Nothing by an engine that only chooses."""
-        wanted = extraction_fields(heard_type, context.message)
+        wanted = extraction_fields(heard_type, context.plain)
         if not wanted or not isinstance(self.engine, Extractor):
             return {}
         if context.deadline:
@@ -278,7 +278,7 @@ class Dialogue:
             read = self.engine.read(
                 [replace(blank) for blank in wanted], make_prompt_context(self.policy, context, self._memory), context.deadline
             )
-            return checked_readings(heard_type, wanted, read, context.message)
+            return checked_readings(heard_type, wanted, read, context.plain)
 
     def _choose(self, choices: list[Choice], context: TurnContext) -> list[Distribution]:
         """The engine's answers, one a choice, checked. Raises DeadlineError when the time is over, EngineError for anything else."""

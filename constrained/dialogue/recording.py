@@ -103,7 +103,7 @@ def _versions(policy: Policy, engine: Engine | None) -> dict[str, str]:
 
 def _prompt(policy: Policy, context: TurnContext, memory: Memory) -> str:
     """The hash of what the model was given to read."""
-    return prompt_hash(static_id(policy, context.locale), context.state.model_dump_json(), memory.history, context.message)
+    return prompt_hash(static_id(policy, context.locale), context.state.model_dump_json(), memory.history, context.plain)
 
 
 def _procedure(policy: Policy, memory: Memory, chosen: Option) -> ProcedureEntry | None:

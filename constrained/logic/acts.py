@@ -141,6 +141,7 @@ def choose_option(
     ruled: tuple[AnswerMeaning | None, tuple[str, ...]] | None = None,
     offers: Sequence[tuple[int, Option]] = (),
     may_pair: Callable[[Sequence[Option]], bool] = lambda offers: True,
+    resort: Option | None = None,
 ) -> Ruling:
     """The option that is said, or the offers that are.
 
@@ -149,9 +150,10 @@ def choose_option(
         threshold: the fallback is said where the best eligible option's intent is less probable.
         ruled: answer and reasons as another judge gave them, in place of what would be found now.
         offers: (place of an option, what asks whether it is meant). may_pair: whether two of them may be said in one turn.
+        resort: chosen where no option may be; see ``Allowed``.
 
-    Where a policy offers acts alone, the most probable one that the message does not speak against is said. Raises ApprovalError
-    where it speaks against all of them.
+    Where a policy offers acts alone, the most probable one that the message does not speak against is said. Where it speaks against
+    all of them, ``resort`` is, by the ruling over the options with it; without one that is an ApprovalError.
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
@@ -171,6 +173,8 @@ def choose_option(
         return Ruling(asked[0], best, probability, False, objections, answer, judge, True, evidence.act_threshold, why, asks, tuple(asked))
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [place for place, objection in enumerate(objections) if objection is not None and objection.kind == "probability"]
+    if not eligible and resort is not None:
+        return choose_option((*options, resort), (*probabilities, 0.0), fallback=fallback, threshold=threshold, evidence=evidence)
     if not eligible:
         raise ApprovalError(
             "nothing may be said: every option is an act that the message is no clear evidence for",

@@ -1,9 +1,10 @@
 """Allowing: what a policy and its procedures put forward becomes options, obligations and blocked offers.
 
 The set of options is never empty. Whatever may not be said (not approved today, no text in this locale, an effect
-that could not run, a claim that nothing bears out, an obligation of the conversation that would be broken) is blocked
-with its reason; an obligation of the turn that may not be said stops the turn. ``run`` is one turn as a pure function: its
-options, and the memory after each of them.
+that could not run, a value that cannot be said, a claim that nothing bears out, an obligation of the conversation that would
+be broken) is blocked with its reason. An obligation of the turn that may not be said stops the turn; one with a value that
+cannot be said leaves nothing but the fallback, without it. ``run`` is one turn as a pure function: its options, and the memory
+after each of them.
 
     turn = run(policy, state, heard, memory)
     for option in turn.allowed.options:
@@ -18,6 +19,7 @@ from datetime import date
 
 from constrained.catalog.response import Source
 from constrained.errors import PolicyError
+from constrained.logic.effects import risk_of
 from constrained.logic.obligations import Audience, Schedule
 from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
@@ -50,7 +52,7 @@ def allow(
         PolicyError: the policy failed, named an unknown response, or obliges to say what may not be said.
         ProcedureError: a running procedure cannot go on.
         ApprovalError: nothing that may be said, or that must be said, is approved.
-        SlotError: a slot value that may not be said.
+        SlotError: a slot that is missing, or that the response does not have.
     """
     policy = policy.serving(memory)
     builder = builder_of(policy, locale, today, approvals)
@@ -132,6 +134,7 @@ class _OfferSorter:
     obligations: list[Obligation] = field(default_factory=list)
     blocked: list[Blocked] = field(default_factory=list)
     closed_by: Source | None = None
+    unsaid: Blocked | None = None
 
     def add(self, offer: Offer, outcome: Outcome) -> None:
         said = self.memory.said
@@ -147,10 +150,19 @@ class _OfferSorter:
             self.obligations.append(outcome)
         elif type(outcome) is Blocked:
             self.blocked.append(outcome)
+            if offer.kind == "must":
+                self.unsaid = self.unsaid or outcome
 
     def allowed(self, builder: OptionBuilder, schedule: Schedule | None = None) -> Allowed:
         obligations = tuple(self._distinct_obligations())
-        if self.closed_by is None:
+        if self.unsaid is not None:
+            reason = f"{self.unsaid.source} obliges to say {self.unsaid.response_id!r}, which {self.unsaid.reason}"
+            for one in (*self.says, *self.onlys):
+                self._block(one, reason)
+            for obligation in obligations:
+                self._block(obligation, reason)
+            options, obligations = [builder.last_resort()], ()
+        elif self.closed_by is None:
             options = self._with_fallback(self.says, obligations, builder.fallback)
         else:
             reason = f"{self.closed_by} allows only what it names"
@@ -171,7 +183,22 @@ class _OfferSorter:
             fitting = [(place, self._scheduled([offer], obligations, builder, schedule)) for place, offer in offers]
             offers = [(place, found[0]) for place, found in fitting if found]
             spare = tuple(self._scheduled(spare, obligations, builder, schedule))
-        return Allowed(tuple(options), obligations, blocked, tuple(offers), spare)
+        resort = self._resort(options, obligations, builder, schedule)
+        return Allowed(tuple(options), obligations, blocked, tuple(offers), spare, resort)
+
+    def _resort(
+        self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule | None
+    ) -> Option | None:
+        """The fallback, where every option of a closed set is an act: so that a message which asks for none of them is answered."""
+        fallback = builder.fallback
+        if self.closed_by is None or isinstance(fallback, Blocked) or not all(risk_of(one.effects) == "high" for one in options):
+            return None
+        if any(one.text == fallback.text for one in options):
+            return None
+        n_blocked = len(self.blocked)
+        kept = [fallback] if schedule is None else self._scheduled([fallback], obligations, builder, schedule)
+        del self.blocked[n_blocked:]  # nobody offered it
+        return kept[0] if kept else None
 
     def _scheduled(
         self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule

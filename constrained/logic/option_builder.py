@@ -1,7 +1,7 @@
 """Builds options, obligations and blocked offers out of what a policy yields: each is checked, and its text rendered.
 
-Whatever may not be said is blocked with its reason: not approved today, no text in this locale, an effect that could not run.
-An obligation of the turn that may not be said stops the turn.
+Whatever may not be said is blocked with its reason: not approved today, no text in this locale, an effect that could not run, a value of
+the host that cannot be said. An obligation of the turn that may not be said stops the turn.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from constrained._values import closest
 from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
-from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError
+from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError, SlotValueError
 from constrained.logic.effects import Effect, first_failing
 from constrained.logic.matching import is_said_by_catalog
 from constrained.logic.obligations import Clause
@@ -125,6 +125,12 @@ class OptionBuilder:
         return self.fallback
 
     def _outcome(self, offer: Offer, state: State) -> Outcome:
+        try:
+            return self._of_offer(offer, state)
+        except SlotValueError as error:
+            return Blocked(offer.response_id, offer.source, self._refused_value(error))
+
+    def _of_offer(self, offer: Offer, state: State) -> Outcome:
         response = self._response(offer)
         unsayable = self._unsayable(response)
         if offer.kind == "must" and response.id == self.catalog.fallback:
@@ -167,7 +173,10 @@ class OptionBuilder:
         reason = self._unsayable(response)
         if reason:
             return Blocked(response.id, clause.source, reason)
-        locale, text = self._rendered(response, slots, clause.source)
+        try:
+            locale, text = self._rendered(response, slots, clause.source)
+        except SlotValueError as error:
+            return Blocked(response.id, clause.source, self._refused_value(error))
         return Obligation(response, slots, text, locale, clause.source, is_after, str(clause))
 
     def nothing_left(self, blocked: Blocked) -> ConstrainedError:
@@ -197,9 +206,17 @@ class OptionBuilder:
         try:
             return locale or "", render(response, slots, locale or "")
         except SlotError as error:
+            if isinstance(error, SlotValueError):
+                raise
             raise SlotError(
                 f"{source}: {error.message}", response=error.response, slot=error.slot, value=error.value, hint=error.hint
             ) from error
+
+    def _refused_value(self, error: SlotValueError) -> str:
+        """Why a response with such a value is blocked, as the end of a sentence. What is sensitive is not told."""
+        if self.catalog[error.response].slots[error.slot].is_sensitive:
+            return f"cannot be said: the slot {error.slot!r} of {error.response!r} has a value that may not be said"
+        return f"cannot be said: {error.message}"
 
     def _unsayable(self, response: Response) -> str:
         locale = resolve_locale(response, self.locale, self.catalog.locale)

@@ -253,6 +253,7 @@ class Allowed:
         offers: (place of an option, what asks whether it is meant), for the options that have such a text. Without effects.
         spare: what the catalog itself may say in place of the fallback: its way out, what follows a no to an offer, what is said
             to a message that is too long. Without effects.
+        resort: the fallback, where the policy closed the set and left only acts in it: said where the message is evidence for none of them.
     """
 
     options: tuple[Option, ...]
@@ -260,17 +261,22 @@ class Allowed:
     blocked: tuple[Blocked, ...] = ()
     offers: tuple[tuple[int, Option], ...] = ()
     spare: tuple[Option, ...] = ()
+    resort: Option | None = None
 
     @property
     def sayable(self) -> tuple[Option, ...]:
         """Everything that may be chosen, by the logic of the turn if not by an engine; the options first."""
-        if not (self.offers or self.spare):
+        if not (self.offers or self.spare or self.resort):
             return self.options
-        return (*self.options, *(offer for _, offer in self.offers), *self.spare)
+        return (*self.options, *(offer for _, offer in self.offers), *self.spare, *([self.resort] if self.resort else []))
 
     def offer_of(self, option: Option) -> Option | None:
         """What asks whether an option is meant; None where nothing may."""
         return next((offer for place, offer in self.offers if self.options[place] is option), None)
+
+    def with_resort(self) -> Allowed:
+        """The same with the last resort among the options, behind all others; itself where there is none."""
+        return self if self.resort is None else replace(self, options=(*self.options, self.resort), resort=None)
 
 
 def with_it(chosen: Option, obligations: tuple[Obligation, ...]) -> tuple[Obligation, ...]:

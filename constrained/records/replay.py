@@ -121,7 +121,10 @@ def allowed_then(policy: Policy, record: Record, standing: ApprovalSnapshot) -> 
     state = policy.state_type.from_json(record.state)
     heard = policy.heard_type.from_json({entry.name: entry.value for entry in record.heard}) if policy.heard_type else None
     today, now = date.fromisoformat(record.today), datetime.fromisoformat(record.at).timestamp()
-    return allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, approvals=standing, now=now)
+    allowed = allow(policy, state, heard, memory_then(record), locale=record.locale, today=today, approvals=standing, now=now)
+    resort = allowed.resort
+    is_resorted = resort is not None and len(record.options) == len(allowed.options) + 1 and record.options[-1].id == resort.id
+    return allowed.with_resort() if is_resorted else allowed
 
 
 def said_then(record: Record, allowed: Allowed) -> tuple[Option, tuple[Option, ...]] | None:

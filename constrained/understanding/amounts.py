@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from constrained.catalog.render import CURRENCIES
 from constrained.understanding.mentions import CURRENCY_SIGNS
 from constrained.understanding.words import Cues, Words, cues, each, words
 
@@ -66,6 +67,15 @@ _NO_SUFFIXES = frozenset(
     each("st nd rd th am pm h hr hrs min mins s sec kg km cm mm m l ml mg er re e ème eme nd º ª a o x c° f b t d ° p.m")
 )
 _MINOR_SUFFIXES = frozenset(("c", "p", "ct", "cts"))
+_CODE = re.compile(rf"[A-Za-z]{{1,4}}-?([0-9]{{3,{DIGITS}}})")  # NG-123456
+_LETTERS = re.compile(r"(?<![\w'\u2019.@-])([A-Za-z]{1,4})\s+$")
+_NO_LETTERS = frozenset(  # words of two letters, and others without a vowel
+    each(
+        "ok no so to at is by in on up us uk eu am pm hi go do we me my it if an as or of be he oh pls plz thx txt mr mrs ms dr "
+        "st nr vs gp sp cr hmm tbh btw brb fyi svp stp psst shh de la el un al su es yo si se te le lo mi tu ya va zu um im du "
+        "er wo da ja je il et ne ce au ma sa ta ca hrs rs kr kg km cm mm ml mg lb"
+    )
+)
 _GROUPED = re.compile(rf"(?<![\w.,])[0-9]{{1,3}}(?:[{_SPACES}][0-9]{{3}})+(?![0-9])(?:[.,][0-9]+)?(?![0-9])")
 _GERMAN_HALF = re.compile(r"(?<!\w)(?:anderthalb|(\w{2,30}?)einhalb)(?:e[nrsm]?)?(?!\w)", re.IGNORECASE)
 _WORDLESS = re.compile(r"[\W\d_]*")
@@ -200,7 +210,9 @@ def _numerals(text: str, locale: Locale) -> Iterator[_Number]:
             yield _Number(start, start + len(bare), None, True, part=_PARTS[bare])
             continue
         match = _WRITTEN.fullmatch(chunk.group())
-        if match is None:
+        if match is None and (code := _CODE.fullmatch(bare)):
+            yield _Number(chunk.start(), chunk.end(), Decimal(code[1]), True, kind="reference", is_code=True)
+        elif match is None:
             yield _Number(chunk.start(), chunk.end(), None, True, is_code=not re.match(r"[-+\u2212\u2013]?[0-9]", bare))
         else:
             yield _numeral(chunk.start(), match, decimal, locale.language)
@@ -209,6 +221,9 @@ def _numerals(text: str, locale: Locale) -> Iterator[_Number]:
 def _numeral(offset: int, match: re.Match[str], decimal: str, language: str) -> _Number:
     """A numeral with what is written right beside it: sign, currency, fraction, suffix."""
     value = _value(match["numeral"], decimal)
+    if match["before"].endswith((".", ",")):  # ".50" is a part of one, and not fifty
+        is_part = match["before"].endswith(".") and match["numeral"].isdecimal() and not match["before"].endswith("..")
+        value = Decimal(f"0.{match['numeral']}") if is_part and len(match["numeral"]) <= DIGITS else None
     suffix = (match["suffix"] or "").rstrip(CURRENCY_SIGNS).lower()
     is_money = bool(match["money"] or match["money2"] or suffix != (match["suffix"] or "").lower())
     end = offset + match.end("part" if match["part"] else "numeral")
@@ -455,6 +470,8 @@ def _with_minor(text: str, numbers: list[_Number], around: _Around, known: Words
 
 
 def _in_money(text: str, one: _Number, around: _Around) -> _Number:
+    if one.is_code:
+        return one
     before = text[max(0, one.start - _REACH) : one.start]
     if around.minor.match(text, one.end):
         return replace(one, value=None if one.value is None or (one.is_money and not one.is_written) else one.value / 100, is_money=True)
@@ -562,6 +579,9 @@ def _kind(text: str, one: _Number, before: str, around: _Around) -> str:
     if around.clock_before.search(before) or around.clock_after.match(text, one.end):
         return "time"
     has_words = not _WORDLESS.fullmatch(before)
+    letters = _LETTERS.search(before) if one.is_written else None
+    if letters and _is_code(text, letters[1], text[one.start : one.end], before[: letters.start()], around):
+        return "reference"
     found = (around.identifier.search(before) if has_words or "#" in before else None) or around.unit.match(text, one.end)
     if found:
         return str(found.lastgroup)
@@ -575,6 +595,22 @@ def _kind(text: str, one: _Number, before: str, around: _Around) -> str:
     ):
         return "year"
     return "phone" if digits.isdecimal() and len(digits) >= PHONE_DIGITS else ""
+
+
+def _is_code(text: str, letters: str, digits: str, before: str, around: _Around) -> bool:
+    """Whether letters before a number are of one code with it: "ng 123456", "flight BA 117"; not "PAY 500", "EUR 500" and "of 500"."""
+    word = letters.lower()
+    if not digits.isdecimal() or len(digits) < 3 or word in _NO_LETTERS or letters.upper() in CURRENCIES:
+        return False
+    if re.fullmatch(around.currency, word, re.IGNORECASE):
+        return False
+    has_vowel = re.search(r"[aeiouy]", word) is not None
+    if around.identifier.search(before) and (len(word) <= 2 or not has_vowel):
+        return True
+    is_shouted = letters.isupper() and not re.search(r"[a-z]", text) and len(re.findall(r"[A-Z]+", text)) > 1
+    if letters.isupper() and not is_shouted:
+        return len(word) == 2 or not has_vowel
+    return len(digits) >= 4 and len(word) > 1 and not has_vowel
 
 
 def wanted_kinds(question: str) -> frozenset[str]:

@@ -24,6 +24,8 @@ DayReader = Callable[[re.Match[str]], dt.date | object | None]
 NO_DAY = object()  # what a pattern matched is no day at all; another pattern may read it
 _ANY_DAY = dt.date(2024, 2, 1)  # for where a day stands, not which one it is
 
+NEAR_YEARS = 10  # a year of two digits that is asked for ahead is at most so far away
+HOURS = 24  # a number up to here behind a day may tell an hour
 TOKENS = 100  # words that dateparser may read in one message; it needs about half a millisecond each
 _LOCK = threading.Lock()  # dateparser's search keeps the language of the running call in a module global
 _VERBS = frozenset(("may", "march", "mar"))
@@ -33,6 +35,7 @@ _ISO = re.compile(
 _EAST_ASIAN = re.compile(r"(?:(?<!\d)(?P<year>\d{4})\s?年\s?)?(?<!\d)(?P<month>\d{1,2})\s?月\s?(?P<day>\d{1,2})\s?[日号號]")
 _DOTTED = re.compile(r"(?<![\w./-])(\d{1,2})\.\s?(\d{1,2})\.(?![\d/-])")
 _WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)} | {0xFF0F: "/", 0xFF0D: "-"}
+_BESIDE = re.compile(r"\s*[,(]?\s*(?:(?:the|on|el|der|den|dem|le)\s+){0,2}", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|\S")
 _NUMERIC = re.compile(r"(?<![\w./-])(\d{1,2})([-./])(\d{1,2})(?:\2(\d{4}|\d{2}))?(?![\w/-]|\.\d)")
 
@@ -54,7 +57,8 @@ def find_dates(text: str, locale: Locale, today: dt.date, prefer: Prefer) -> lis
     """``(start, end, day)`` of every day named in a text. A time, a week, a month or a duration is none."""
     from constrained.understanding.mentions import standing
 
-    plain, found = text.translate(_WIDE_DIGITS), _named_days(text, locale, _Today(today, prefer))
+    found = _with_weekdays(text.translate(_WIDE_DIGITS), _named_days(text, locale, _Today(today, prefer)), _names(locale))
+    plain = text.translate(_WIDE_DIGITS)
     stands = standing(plain, [one[:2] for one in found], locale.language, of="day")
     return [(start, end, day) for (start, end, day), is_meant in zip(found, stands, strict=True) if is_meant and day is not None]
 
@@ -68,6 +72,27 @@ def _named_days(text: str, locale: Locale, at: _Today) -> list[tuple[int, int, d
     plain = text.translate(_WIDE_DIGITS)
     written, taken = _written(plain, locale, at)
     return sorted([*written, *_relative(plain, taken, locale, at)], key=lambda one: one[:2])
+
+
+def _with_weekdays(text: str, found: list[tuple[int, int, dt.date | None]], names: _Names) -> list[tuple[int, int, dt.date | None]]:
+    """A weekday right beside a date ("Tuesday, 1 December") as one day; as none where they contradict each other."""
+    kept: list[tuple[int, int, dt.date | None]] = []
+    for start, end, day in found:
+        before = kept[-1] if kept else None
+        if before is None or not _BESIDE.fullmatch(text[before[1] : start]):
+            kept.append((start, end, day))
+            continue
+        named = [names.weekday.fullmatch(text[first:last]) for first, last, _ in (before, (start, end, day))]
+        if (named[0] is None) == (named[1] is None) or day is None or before[2] is None:
+            kept.append((start, end, day))
+            continue
+        weekday, date = (named[0], day) if named[0] else (named[1], before[2])
+        is_same = weekday is not None and names.weekdays[_folded(weekday["weekday"])] == date.weekday()
+        if is_same or "," not in text[before[1] : start]:  # else a list of days
+            kept[-1] = (before[0], end, date if is_same else None)
+        else:
+            kept.append((start, end, day))
+    return kept
 
 
 def written_days(text: str, locale: Locale) -> list[tuple[int, int]]:
@@ -126,12 +151,12 @@ def _rules_of_dates(locale: Locale, at: _Today) -> Iterator[tuple[re.Pattern[str
     yield _NUMERIC, lambda match: _numeric(match, names.is_month_first, known, at)
     if known.dotted:
         yield _DOTTED, lambda match: _named(int(match[1]), int(match[2]), None, at) if 1 <= int(match[2]) <= 12 else None
-    yield names.day_month, lambda match: _day_month(match, names, at)
+    yield names.day_month, lambda match: _day_month(match, names, known, at)
     yield names.month_day, lambda match: _month_day(match, names, known, at)
     if names.spoken_day:
-        yield names.spoken_day, lambda match: _named(names.spoken(match), names.month(match), match["year"], at)
+        yield names.spoken_day, lambda match: _in_year(match, names.spoken(match), names.month(match), known, at)
     if names.spoken_month_day:
-        yield names.spoken_month_day, lambda match: _named(names.spoken(match), names.month(match), match["year"], at)
+        yield names.spoken_month_day, lambda match: _in_year(match, names.spoken(match), names.month(match), known, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +184,7 @@ class _Names:
 @lru_cache(maxsize=64)
 def _names(locale: Locale) -> _Names:
     known = words(locale.language)
-    months, weekdays = _forms(locale.months), _forms(locale.days)
+    months, weekdays = _forms(locale.months), {**known.weekdays, **_forms(locale.days)}
     month, weekday, of, last = _any(months), _any(weekdays), known.of, known.last
     day = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.|º|ª)?"
     year = rf"(?:,?\s+(?:(?:{of})\s+)?(?P<year>\d{{4}}))?"
@@ -218,6 +243,38 @@ def _shifted(day: dt.date, days: int, match: object = None) -> dt.date | None:
         return None
 
 
+def _in_year(match: re.Match[str], day: int, month: int, known: Words, at: _Today) -> dt.date | None:
+    """A day and month with the year that the match gives, or that is said right behind it: "80", "'80", "nineteen eighty"."""
+    short = None if match["year"] else _short_year(known.of).match(match.string, match.end())
+    year = _full_year(short[1], day, month, at) if short else None
+    if year and at.prefer == "future" and not 0 <= int(year) - at.date.year <= NEAR_YEARS:
+        if int(year[2:]) > HOURS:
+            return None  # "3 May 80"
+        year = None  # "3 May 10" may tell an hour
+    return _named(day, month, match["year"] or year or _spoken_year(match, known), at)
+
+
+@lru_cache(maxsize=64)
+def _short_year(of: str) -> re.Pattern[str]:
+    """Two digits right behind a day, with nothing behind them."""
+    return re.compile(rf",?\s+(?:(?:{of})\s+)?['\u2019]?(\d{{2}})(?=\s*(?:[.,;!?)]|$))(?![.,:]\d)", re.IGNORECASE)
+
+
+def _spoken_year(match: re.Match[str], known: Words) -> str | None:
+    """A year in words right behind a day: one number, or two as in "nineteen eighty"."""
+    behind = re.compile(rf"(?:,?\s+(?:(?:{known.of})\s+)?)(?=[^\W\d_])", re.IGNORECASE).match(match.string, match.end())
+    said = match.string[behind.end() : behind.end() + 48] if behind else ""
+    numbers = list(spoken_numbers(said, known.language)) if said else []
+    if not numbers or numbers[0][0] != 0:
+        return None
+    first = int(numbers[0][2])
+    if 1900 <= first <= 2100:
+        return str(first)
+    is_two = len(numbers) > 1 and re.fullmatch(r"[\s-]+", said[numbers[0][1] : numbers[1][0]]) is not None
+    second = int(numbers[1][2]) if is_two else -1
+    return str(first * 100 + second) if first in (19, 20) and 10 <= second <= 99 else None
+
+
 def _named(day: int, month: int, year: str | None, at: _Today) -> dt.date | None:
     """A day and month, in the year given or in the one that the preference asks for (29 February looks further)."""
     if year:
@@ -264,11 +321,11 @@ def _full_year(year: str | None, day: int, month: int, at: _Today) -> str | None
     return f"{full:04d}"
 
 
-def _day_month(match: re.Match[str], names: _Names, at: _Today) -> dt.date | object | None:
+def _day_month(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | object | None:
     """ "5 May"; but "I have 30. May I?" is no day."""
     if _folded(match["month"]) in _VERBS and re.match(r"\d+\.\s", match.group()):
         return NO_DAY
-    return _named(int(match["day"]), names.month(match), match["year"], at)
+    return _in_year(match, int(match["day"]), names.month(match), known, at)
 
 
 def _month_day(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | object | None:
@@ -281,7 +338,7 @@ def _month_day(match: re.Match[str], names: _Names, known: Words, at: _Today) ->
         )
         if not is_free or is_noun_next:
             return NO_DAY
-    return _named(int(match["day"]), names.month(match), match["year"], at)
+    return _in_year(match, int(match["day"]), names.month(match), known, at)
 
 
 def _weekday_named(match: re.Match[str], names: _Names, known: Words, at: _Today) -> dt.date | object | None:

@@ -315,8 +315,8 @@ def ask(
 ) -> tuple[AskedQuestion, ...]:
     """The questions of ``heard_type`` for this message, those that leave a choice. None for an empty message.
 
-    Of things of which the message names one, word for word, that one is the answer; where it names several, they are the candidates;
-    those that it rules out ("not the dagger") are none.
+    Of things of which the message names one, by its name or by a word of its own, that one is the answer; where it names several, they are
+    the candidates; those that it rules out ("not the dagger") are none.
 
     Args:
         is_scripted: every question is asked in full, since the answers are given.
@@ -371,14 +371,15 @@ def _entity(name: str, one: Entity, state: Values, message: str, locale: str) ->
         return _asked(name, one, answers) if not named.ruled_out else None
     if len(meant) > 1:
         return _asked(name, one, [*meant, answers[-1]])
-    return _named(_asked(name, one, answers), named.meant[meant[0].candidate.key], answers.index(meant[0]))
+    likeness, is_in_part = named.meant[meant[0].candidate.key], meant[0].candidate.key in named.in_part
+    return _named(_asked(name, one, answers), likeness, answers.index(meant[0]), is_in_part=is_in_part)
 
 
-def _named(asked: AskedQuestion, likeness: float, place: int) -> AskedQuestion:
+def _named(asked: AskedQuestion, likeness: float, place: int, *, is_in_part: bool = False) -> AskedQuestion:
     """The question, answered by the candidate at ``place``, which the message names."""
     n = len(asked.values)
     probabilities = tuple(likeness if at == place else (1.0 - likeness) / (n - 1) for at in range(n))
-    how = "the message names it" if likeness == 1.0 else "the message names it, with a typing error"
+    how = "the message names it" + (", in part" if is_in_part else "" if likeness == 1.0 else ", with a typing error")
     return replace(asked, answer=Distribution(probabilities, "rules"), how=how)
 
 

@@ -18,6 +18,7 @@ CURRENCY_SIGNS = "$¢£¤¥֏؋৲৳৻૱௹฿៛₠-₿"
 _PAUSE = r"[\s,.;:!?…—\u2013\-()\"]"
 _WORDLESS = re.compile(r"[\W\d_]*")
 _BARE_PAUSE = re.compile(r"[\s,.;:!…—\u2013\-]*(?:but|sino|sondern|mais)?[\s,]*", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"(?:\s+\w+)?\s*(?:[.,;:!?…\n]|$)")
 _BREAKS = re.compile(r"[.,;:!?…—\u2013()\n]")
 
 
@@ -31,6 +32,8 @@ class _Patterns:
     withdrawn: re.Pattern[str]
     not_this: re.Pattern[str]
     instead: re.Pattern[str]
+    join: re.Pattern[str]
+    join_and: re.Pattern[str]
     not_verb: re.Pattern[str]
     exception: re.Pattern[str]
     not_after: re.Pattern[str]
@@ -53,6 +56,8 @@ def _patterns(language: str) -> _Patterns:
         compiled(rf"(?:\W+\w+){{0,2}}?{_PAUSE}+(?:{known.withdrawn})(?!\w)\W*"),
         compiled(rf"(?<!\w)(?:{known.not_this})\s+{skipped}{sign}$"),
         compiled(rf"(?<!\w)(?:{known.instead})\s+{skipped}{sign}$"),
+        compiled(rf"\s+(?:{known.join})\s+{skipped}{sign}"),
+        compiled(rf"\s+(?:{known.join_and})\s+{skipped}{sign}"),
         compiled(rf"(?<!\w)(?:{known.not_verb})(?P<between>(?:\s+[\w'\u2019]+){{0,4}})\s+{sign}$"),
         compiled(rf"(?<!\w)(?:{known.not_verb_except}|{known.but})(?!\w)"),
         compiled(rf"\s*(?:\w+\s+){{0,2}}?(?:{known.not_after})(?!\w)"),
@@ -71,6 +76,11 @@ def standing(text: str, spans: Sequence[tuple[int, int]], language: str, kinds: 
     """
     known = _patterns(language)
     is_negated = [_is_negated(text, start, end, known, of) for start, end in spans]
+    for index in range(1, len(spans)):
+        if is_negated[index - 1] and not is_negated[index]:
+            gap, rest = text[spans[index - 1][1] : spans[index][0]], text[spans[index][1] : spans[index][1] + REACH]
+            is_end = _CLAUSE_END.match(rest) is not None
+            is_negated[index] = known.join.fullmatch(gap) is not None or (is_end and known.join_and.fullmatch(gap) is not None)
     stands = [not negated for negated in is_negated]
     for index, (start, end) in enumerate(spans):
         following = spans[index + 1][0] if index + 1 < len(spans) else len(text)

@@ -1,4 +1,4 @@
-"""Which of several things a message names, word for word or with a slip of the keyboard."""
+"""Which of several things a message names: word for word, with a slip of the keyboard, or by a word that is its own ("the Kestrel")."""
 
 from __future__ import annotations
 
@@ -26,6 +26,25 @@ _NO_NAMES = frozenset(
 _TITLES = re.compile(
     r"^(?:dr|mr|mrs|ms|prof|sir|lady|herr|frau|don|doña|sr|sra|señor|señora|mme|m|monsieur|madame|doctor|doctora)\b\.?\s+", re.I
 )
+IN_PART = 0.9  # how sure a part of a name is that name
+SHORTEST_PART = 3  # letters of a word of a name that may stand for all of it
+# Words of names that are everyday words too: alone they name nothing.
+_EVERYDAY = frozenset(
+    each(
+        "new old big small little long short good bad best great high low left right first last next other same red blue green "
+        "white black golden silver dark light hot cold day night time way thing place part end house home room test check look "
+        "help work back front side open free full half nueva nuevo vieja viejo grande pequeña pequeño larga largo corta corto "
+        "buena bueno rojo roja azul verde blanco blanca negro negra primera primero otra otro día noche casa neue neuer neues "
+        "neuen alte alter altes alten große großer kleine kleiner lange langer kurze kurzer gute guter rote blaue grüne weiße "
+        "schwarze erste letzte tag nacht haus nouveau nouvelle vieux vieille grand grande petit petite long longue court courte "
+        "bon bonne rouge bleu verte blanc noir premier dernière jour nuit maison"
+    )
+)
+_DEFINITE = r"the|that|this|your|el|la|los|las|ese|esa|este|esta|al|del|der|die|das|dem|den|diesen|diese|zum|zur|le|les|ce|cette|au|du|l'"
+_BESIDE = rf"{_DEFINITE}|with|at|from|called|named|con|mit|bei|von|avec|chez"
+_BEFORE_PART = re.compile(rf"(?:^|[^\w])(?:{_BESIDE})\s*$", re.IGNORECASE)
+_POLITE = r"a|an|please|pls|ok|okay|yes|and|then|i|mean|meant|it|is|it's|por|favor|sí|bitte|ja|s'il|te|vous|plaît|plait|oui"
+_ALONE = re.compile(rf"(?:\W|\b(?:{_BESIDE}|{_POLITE})\b)*", re.IGNORECASE)
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 _KEYBOARDS = ("qwertyuiop asdfghjkl zxcvbnm", "qwertzuiop asdfghjkl yxcvbnm", "azertyuiop qsdfghjklm wxcvbn")
 
@@ -46,10 +65,14 @@ class NamedThing:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What a message names: keys of the things that it means, and of those that it names only to rule them out."""
+    """What a message names: keys of the things that it means, and how surely; those that it names only to rule them out.
+
+    ``in_part``: of those that are meant the ones of which it says a part.
+    """
 
     meant: Mapping[str, float]
     ruled_out: frozenset[str]
+    in_part: frozenset[str] = frozenset()
 
 
 def find_named(message: str, names: Mapping[str, Iterable[str]], language: str) -> Naming:
@@ -62,14 +85,15 @@ def find_named(message: str, names: Mapping[str, Iterable[str]], language: str) 
     tokens = list(_WORD.finditer(text))
     words = [folded(token.group()) for token in tokens]
     wanted = _wanted(names)
-    found = _longest([*_exact(words, wanted), *_mistyped(words, wanted)])
+    named = _longest([*_exact(words, wanted), *_mistyped(words, wanted)])
+    found = _with_parts(named, list(_parts(text, tokens, words, wanted)))
     spans = [(tokens[one.start].start(), tokens[one.end - 1].end()) for one in found]
     stands = standing(text, spans, language, of="thing")
     meant: dict[str, float] = {}
     for one, is_meant in zip(found, stands, strict=True):
         if is_meant:
             meant[one.key] = max(one.likeness, meant.get(one.key, 0.0))
-    return Naming(meant, frozenset(one.key for one in found) - set(meant))
+    return Naming(meant, frozenset(one.key for one in found) - set(meant), frozenset(meant) - {one.key for one in named})
 
 
 def folded(text: str) -> str:
@@ -90,6 +114,9 @@ def names_of(thing: object, readable: str) -> Iterator[str]:
                 yield _TITLES.sub("", one)
 
 
+_FOLDED_EVERYDAY = frozenset(map(folded, _EVERYDAY))
+
+
 def _wanted(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], set[str]]:
     """Name, as its words -> keys of the things that are called so. Numbers, letters and everyday words name nothing."""
     wanted: dict[tuple[str, ...], set[str]] = {}
@@ -104,11 +131,13 @@ def _wanted(names: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], set[str
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """A name, also with umlauts as two letters, and in one word."""
+    """A name, also with umlauts as two letters, without its article, and in one word."""
     yield name
     if any(letter in name for letter in "äöüÄÖÜ"):
         yield name.translate(_UMLAUTS)
     words = name.split()
+    if len(words) > 2 and words[0].lower() in _NO_NAMES:
+        yield " ".join(words[1:])
     if len(words) == 2 and all(len(word) >= SHORTEST_JOINED and word.isalpha() for word in words):
         yield "".join(words)
 
@@ -145,6 +174,8 @@ def _mistyped(words: Sequence[str], wanted: Mapping[tuple[str, ...], set[str]]) 
         most = 2 if len(text) >= TWO_SLIPS else 1
         for start in range(len(words) - len(name) + 1):
             said = " ".join(words[start : start + len(name)])
+            if len(name) > 1 and not _are_like(name, words[start : start + len(name)]):
+                continue
             if (
                 said[0] != text[0]
                 or abs(len(said) - len(text)) > most
@@ -155,6 +186,43 @@ def _mistyped(words: Sequence[str], wanted: Mapping[tuple[str, ...], set[str]]) 
             slips = OSA.distance(text, said, score_cutoff=most)
             if slips <= most and _is_slip(text, said):
                 yield from (NamedThing(key, start, start + len(name), OSA.normalized_similarity(text, said)) for key in sorted(keys))
+
+
+def _are_like(name: Sequence[str], said: Sequence[str]) -> bool:
+    """Whether each word is the one of the name, or long enough to be mistyped and near it: "the kestrel no" is no "The Kestrel Inn"."""
+    from rapidfuzz.distance import OSA
+
+    return all(one == other or (len(one) > SHORTEST_PART and OSA.distance(one, other) <= 2) for one, other in zip(name, said, strict=True))
+
+
+def _parts(
+    text: str, tokens: Sequence[re.Match[str]], words: Sequence[str], wanted: Mapping[tuple[str, ...], set[str]]
+) -> Iterator[NamedThing]:
+    """Words that belong to the names of one thing alone, where the message means a thing by them.
+
+    That is after an article or the like, in capitals inside a sentence, or where the message says nothing else.
+    """
+    owners: dict[str, set[str]] = {}
+    for name, keys in wanted.items():
+        for word in name if len(name) > 1 else ():
+            if len(word) >= SHORTEST_PART and word not in _NO_NAMES and word not in _FOLDED_EVERYDAY and not word.isdecimal():
+                for form in _forms(word):
+                    owners.setdefault(form, set()).update(keys)
+    for at, word in enumerate(words):
+        if len(owners.get(word, ())) != 1:
+            continue
+        before, after = text[: tokens[at].start()], text[tokens[at].end() :]
+        is_capital = tokens[at].group()[0].isupper() and re.search(r"[\w,]\s*$", before) is not None and not text.isupper()
+        is_alone = _ALONE.fullmatch(before) is not None and _ALONE.fullmatch(after) is not None
+        if is_alone or _BEFORE_PART.search(before) or is_capital:
+            yield NamedThing(next(iter(owners[word])), at, at + 1, IN_PART)
+
+
+def _with_parts(named: Sequence[NamedThing], parts: Sequence[NamedThing]) -> list[NamedThing]:
+    """Both in the order of the message; what lies in a name, or names a thing that is named anyway, is no part."""
+    keys = {one.key for one in named}
+    free = [one for one in parts if one.key not in keys and not any(other.start < one.end and one.start < other.end for other in named)]
+    return sorted([*named, *free], key=lambda one: (one.start, one.end, one.key))
 
 
 def _is_slip(name: str, said: str) -> bool:

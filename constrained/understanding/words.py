@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 
 def each(text: str) -> tuple[str, ...]:
@@ -19,6 +20,7 @@ class Words:
     """Regular expressions (case-insensitive, matched at word borders) and words of one language.
 
     Attributes:
+        language: ISO 639.
         days: phrase -> days from today, for phrases that the date library misreads.
         synonyms: phrase -> one that the date library reads.
         relative: what every relative day has in it ("tomorrow", "in two weeks"); the date library, which is slow, reads nothing else.
@@ -27,6 +29,7 @@ class Words:
         ordinal: a day of the month without its month; the group is its number.
         of: what may stand between day, month and year.
         week_later: what before or after a weekday makes it the one a week later ("the Friday after next"); ``week_earlier`` likewise.
+        weekdays: abbreviations of weekdays that the locale data does not list -> 0 (Monday) to 6.
         on: words before a day: after them an abbreviated weekday ("sat"), and a day and month with a slash, are a day.
         abbreviations: abbreviated weekdays that are other words too.
         days_in_words: the first to the thirty-first of a month in words, each a regular expression.
@@ -36,6 +39,7 @@ class Words:
         is_one_article: the word for one is also the article, so alone it is no amount.
     """
 
+    language: str = ""
     days: Mapping[str, int] = field(default_factory=dict)
     synonyms: Mapping[str, str] = field(default_factory=dict)
     relative: str = r"\w+"
@@ -46,6 +50,7 @@ class Words:
     week_later: str = r"(?!)"
     week_earlier: str = r"(?!)"
     on: str = r"(?!)"
+    weekdays: Mapping[str, int] = field(default_factory=dict)
     abbreviations: frozenset[str] = frozenset()
     days_in_words: tuple[str, ...] = ()
     dotted: bool = False
@@ -100,12 +105,14 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
             r"tonight": 0,
             r"this\s+(?:morning|afternoon|evening)": 0,
             r"last\s+night": -1,
+            r"tmrw|tmr|tmrrw|2moro|2morrow|tomorow|tommorow|tommorrow|tomoz": 1,
         },
         periods=r"(?:this|next|last|past|coming|every|each)\s+(?:week|month|year|hour|minute|second|fortnight|quarter|time|day)s?",
         last=r"last|past|previous",
         ordinal=r"(?:on\s+)?the\s+(\d{1,2})(?:st|nd|rd|th)|(?:on\s+)(\d{1,2})(?:st|nd|rd|th)",
         of=r"of|of\s+the|the",
-        week_later=r"after\s+next|week|after\s+the\s+next(?:\s+one)?",
+        week_later=r"after\s+next|week|after\s+the\s+next(?:\s+one)?|(?<!next\s)(?<!this\s)(?:a|one)\s+week\s+on",
+        weekdays={"tues": 1, "weds": 2, "thur": 3, "thurs": 3},
         week_earlier=r"before\s+last",
         on=r"on|by|until|till|since|from|before|after|for|next|this|last|past|every|coming|date|born|or|and",
         abbreviations=frozenset(("sat", "sun", "wed", "mon", "fri", "tue", "thu")),
@@ -133,7 +140,7 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
             r"|(?:próxim[oa]s?|pasad[oa]s?)\s+(?:semana|mes|año)s?|(?:por|de|en)\s+la\s+mañana|(?:una|la|primera\s+hora\s+de\s+la)\s+mañana"
         ),
         last=r"pasad[oa]|último",
-        ordinal=r"(?:el|para\s+el)\s+(?:día\s+)?(\d{1,2})(?!\s*(?:%|€|euros?|de\b))",
+        ordinal=r"(?:el|para\s+el)\s+(?:día\s+)?(\d{1,2})(?!\s*(?:%|€|euros?|de\b)|[.,:/-]\d)",
         of=r"de|del",
         week_later=r"que\s+viene\s+no\s*,?\s+(?:el|al)\s+(?:otro|siguiente)|de\s+la\s+semana\s+siguiente\s+a\s+la\s+próxima",
         on=r"el|al|este|próximo|para\s+el|del?|desde|hasta|antes\s+del?|o|y|día",
@@ -148,9 +155,12 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
             r"heute|morgen|gestern|übermorgen|vorgestern|jetzt|(?:sekunde|minute|stunde|woche)n?|(?:tag|monat|jahr)(?:e|en|n)?"
             r"|jahrzehnte?n?"
         ),
-        periods=r"(?:diese|nächste|letzte|kommende|jede)[nrs]?\s+(?:Woche|Monat|Jahr)",
+        periods=(
+            r"(?:diese|nächste|letzte|kommende|jede)[nrs]?\s+(?:Woche|Monat|Jahr)"
+            r"|(?:am|gegen|guten|jeden|frühen|späten)\s+(?:frühen\s+|späten\s+)?Morgen"
+        ),
         last=r"letzte[nrs]?|vergangene[nrs]?",
-        ordinal=r"(?:am|den)\s+(\d{1,2})\.",
+        ordinal=r"(?:am|den)\s+(\d{1,2})\.(?!\d)",
         of=r"des",
         week_later=r"übernächste[nrsm]?|in\s+(?:einer\s+Woche|acht\s+Tagen)",
         week_earlier=r"vorletzte[nrsm]?",
@@ -172,7 +182,7 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
             r"|l'année\s+(?:prochaine|dernière)"
         ),
         last=r"dernier|passé",
-        ordinal=r"le\s+(\d{1,2})(?:er)?(?!\s*(?:%|€|euros?))",
+        ordinal=r"le\s+(\d{1,2})(?:er)?(?!\s*(?:%|€|euros?)|[.,:/-]\d)",
         of=r"de|du",
         week_later=r"en\s+huit|d'après|dans\s+(?:une\s+semaine|huit\s+jours)",
         on=r"le|ce|du|au|depuis|dès|avant|après|jusqu'au|ou|et",
@@ -220,9 +230,10 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
 }
 
 
+@lru_cache(maxsize=64)
 def words(language: str) -> Words:
     """The words of a language (ISO 639); none for a language that is not listed."""
-    return _WORD_LANGUAGES.get(language, Words())
+    return replace(_WORD_LANGUAGES.get(language, Words()), language=language)
 
 
 # -- what is said around a value ---------------------------------------------------------------------
@@ -250,6 +261,8 @@ class Cues:
         correction: words by which a speaker takes a value back and names another. ``correction_fill``: words that may stand beside them.
         no: the word that corrects only between pauses. ``withdrawn``: words that take a value back and name no other.
         not_this: words right before a value that is not meant. ``but``: "not 78 but 77".
+        join: what stands between two values that are both not meant ("any day but Monday or Tuesday"). ``join_and``: likewise, where
+            the clause ends behind them ("not Monday and Tuesday", but "not Monday and Tuesday is fine").
         instead: words before a day or thing that is not meant; of sums both stay open ("they took 45 instead of 40").
         not_verb: the beginning of a clause whose value is not meant ("I can't come on"). ``not_verb_except``: not so with these.
         not_after: words after a value that is not meant ("Monday does not work").
@@ -281,6 +294,8 @@ class Cues:
     withdrawn: str = NEVER
     not_this: str = NEVER
     instead: str = NEVER
+    join: str = NEVER
+    join_and: str = NEVER
     but: str = NEVER
     not_verb: str = NEVER
     not_verb_except: str = NEVER
@@ -300,7 +315,10 @@ _CUES: Mapping[str, Cues] = {
         percent=r"per\s?cent|percent|pct|percentage\s+points?",
         half_after=r"and\s+(?:a|one)\s+half|and\s+1/2",
         half_before=r"half\s+(?:a|an|one)|half",
-        fraction=r"half|halves|quarters?|thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|hundredths?|thousandths?",
+        fraction=(
+            r"half|halves|quarters?|thirds?|fourths?|fifths?|sixths?|eighths?|tenths?|hundredths?|thousandths?"
+            r"|tens|twenties|fifties|hundreds|twice|double|triple"
+        ),
         negative=r"minus|negative",
         point=r"point|dot|comma",
         vague=r"few|several|couple(?:\s+of)?|many|some|countless|score|scores",
@@ -312,6 +330,7 @@ _CUES: Mapping[str, Cues] = {
             "mln": 10**6,
             "mill": 10**6,
             "bn": 10**9,
+            "mn": 10**6,
             "trillion": 10**12,
         },
         units={
@@ -369,6 +388,8 @@ _CUES: Mapping[str, Cues] = {
             r"|isn't|is\s+not|ain't|wasn't"
         ),
         instead=r"rather\s+than|instead\s+of",
+        join=r"or|nor",
+        join_and=r"and|&",
         but=r"but",
         not_verb=(
             r"(?:do|does|can|could|will|would|should|ca|wo|is|are|am)(?:\s+not|n't|nt)|cannot|can't|cant|won't|wont|dont|don't"
@@ -382,7 +403,7 @@ _CUES: Mapping[str, Cues] = {
         not_after=(
             r"(?:does\s+not|doesn't|doesnt|do\s+not|don't|won't|will\s+not|can't|cannot)\s+(?:work|suit|fit|do|be)"
             r"|is\s+(?:no\s+good|not\s+(?:good|possible|ok|okay|free)|bad|out|wrong|impossible)"
-            r"|isn't\s+(?:good|possible|ok|right)|is\s+too\s+(?:much|late|early)"
+            r"|isn't\s+(?:good|possible|ok|right)|is\s+too\s+(?:much|late|early)|no(?=\s*(?:[,.;!]|$))"
         ),
         wish=r"want|need|like|mean|take|buy|get|choose|pick|meant|to|go|travel|see|have",
         skipped=(
@@ -400,7 +421,7 @@ _CUES: Mapping[str, Cues] = {
         percent=r"por\s?ciento|por\s+cien",
         half_after=r"y\s+medi[oa]",
         half_before=r"medi[oa]",
-        fraction=r"medi[oa]s?|mitad|tercios?|cuartos?|quintos?|sextos?|octavos?|décimos?|décimas?|centésimas?",
+        fraction=r"medi[oa]s?|mitad|tercios?|cuartos?|quintos?|sextos?|octavos?|décimos?|décimas?|centésimas?|doble|triple|billetes\s+de",
         negative=r"(?<!al\s)(?<!lo\s)(?<!o\s)menos|negativos?",
         point=r"punto|coma",
         vague=r"unos\s+cuantos|varios|varias|algunos|algunas|pocos|muchos|par\s+de|cientos\s+de|unos\s+pocos",
@@ -461,13 +482,15 @@ _CUES: Mapping[str, Cues] = {
             r"|nunca|ni"
         ),
         instead=r"en\s+vez\s+de|en\s+lugar\s+de",
+        join=r"o|u|ni",
+        join_and=r"y|e",
         but=r"sino|sino\s+que",
         not_verb=(
             r"no\s+(?:puedo|quiero|pago|pagaré|voy|doy|daré|tengo|quisiera|podré|envíes?|mandes?|pagues?|transfieras?|vengo"
             r"|me\s+viene|necesito|cuesta|vale|vendo)|nunca|jamás"
         ),
         not_verb_except=r"más|mas|menos|solo|sólo|sé|si|importa|hasta|antes|después|sino|que",
-        not_after=r"no\s+(?:puedo|me\s+viene|me\s+va|funciona|es\s+posible|vale|sirve|me\s+sirve)|es\s+demasiado",
+        not_after=r"no(?=\s*(?:[,.;!]|$))|no\s+(?:puedo|me\s+viene|me\s+va|funciona|es\s+posible|vale|sirve|me\s+sirve)|es\s+demasiado",
         wish=r"querer|llevar|comprar|tomar|elegir|ir|digo",
         skipped=r"el|la|los|las|un|una|mi|este|esta|ese|esa|a|al|en|de|del|por|para|con|es|son|cuenta|paquete|número|próximo",
     ),
@@ -481,7 +504,7 @@ _CUES: Mapping[str, Cues] = {
         percent=r"prozent(?:punkte?)?|v\.\s?h\.",
         half_after=r"und\s+(?:ein(?:e|en)?\s+)?halb(?:e[nsr]?)?",
         half_before=r"(?:eine?[nrsm]?\s+)?halbe?[nrsm]?",
-        fraction=r"halb(?:e[nrsm]?)?|hälfte|drittel|viertel|fünftel|sechstel|achtel|zehntel|hundertstel|dreiviertel",
+        fraction=r"halb(?:e[nrsm]?)?|hälfte|drittel|viertel|fünftel|sechstel|achtel|zehntel|hundertstel|dreiviertel|doppelt|dreifach",
         negative=r"minus|negativ",
         point=r"komma|punkt",
         vague=r"paar|mehrere|einige|viele|wenige|etliche|zig",
@@ -544,6 +567,8 @@ _CUES: Mapping[str, Cues] = {
             r"|ausser|bis\s+auf)|außer|ausser|ohne|niemals|weder|noch"
         ),
         instead=r"anstatt|statt|anstelle",
+        join=r"oder|noch",
+        join_and=r"und",
         but=r"sondern",
         not_verb=(
             r"(?:kann|will|möchte|werde|zahle|gebe|überweise|schicke|sende|überweisen\s+sie|senden\s+sie|habe|brauche|biete"
@@ -567,7 +592,7 @@ _CUES: Mapping[str, Cues] = {
         percent=r"pour\s?cents?|pourcents?",
         half_after=r"et\s+demie?",
         half_before=r"(?:une?\s+)?demi(?:e)?",
-        fraction=r"demie?s?|moitié|tiers|quarts?|cinquièmes?|sixièmes?|huitièmes?|dixièmes?|centièmes?",
+        fraction=r"demie?s?|moitié|tiers|quarts?|cinquièmes?|sixièmes?|huitièmes?|dixièmes?|centièmes?|double|triple",
         negative=r"(?<!au\s)(?<!du\s)moins|négatif",
         point=r"virgule|point",
         vague=r"quelques|plusieurs|beaucoup\s+de|certains|centaines\s+de|milliers\s+de",
@@ -616,10 +641,12 @@ _CUES: Mapping[str, Cues] = {
             r"|excepté|hormis|sans|jamais|ni|non"
         ),
         instead=r"au\s+lieu\s+de|plutôt\s+que",
+        join=r"ou|ni",
+        join_and=r"et",
         but=r"mais",
         not_verb=r"(?:ne\s+|n')\w+(?:\s+\w+)?\s+(?:pas|jamais|rien|plus)|(?:peux|veux|paie|paye|donne|vais)\s+pas",
         not_verb_except=r"plus\s+de|moins|seulement|si|que|avant|après|jusqu",
-        not_after=r"(?:ne\s+|n')(?:me\s+)?\w+\s+pas|est\s+(?:impossible|trop)",
+        not_after=r"non(?=\s*(?:[,.;!]|$))|(?:ne\s+|n')(?:me\s+)?\w+\s+pas|est\s+(?:impossible|trop)",
         wish=r"prendre|acheter|vouloir|aller|choisir",
         skipped=r"le|la|les|l'|un|une|des|mon|ma|ce|cette|à|au|en|de|du|d'|pour|avec|est|c'est|colis|compte|numéro",
     ),

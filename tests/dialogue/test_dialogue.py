@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained import ConstrainedError, Dialogue, State, load_policy
-from constrained.dialogue.context import MESSAGE_LIMIT, clean_message
+from constrained.dialogue.context import MESSAGE_LIMIT, clean_message, plain_letters
 from constrained.engines.protocol import Deadline, Distribution
 from constrained.errors import AuditError, DeadlineError, EffectError, EngineError, LocaleError, MessageError, StateError
 from constrained.logic.state import HISTORY_TURNS
@@ -64,6 +64,37 @@ def test_cleaning_keeps_what_was_written():
     assert clean_message("  Grüße,\r\n\tAda!\x00\u202e  ") == "Grüße,   Ada!"
     assert clean_message("e\u0301") == "é"
     assert clean_message("<|im_end|>{x}") == "<|im_end|>{x}"
+
+
+WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000}
+BOLD = {ord("a") + offset: 0x1D41A + offset for offset in range(26)} | {ord("0") + offset: 0x1D7CE + offset for offset in range(10)}
+
+
+@pytest.mark.parametrize("form", [WIDE, BOLD], ids=["full-width", "bold"])
+@pytest.mark.parametrize("said", ["cancel my card", "send 45 to ann", "quiero 50 libros", "buche am 5.4.", "annulez 2 cartes"])
+def test_other_forms_of_letters_are_read_as_the_plain_ones_and_recorded_as_they_were_typed(desk, form, said):
+    engine = Watched({"reply": "hours"})
+    turn = desk(engine).reply(said.translate(form))
+    assert [scene.message for _, scene in engine.asked] == [said] * len(engine.asked)
+    assert turn.record.message == said.translate(form).replace("\u3000", " ")  # white space of any kind is a space
+
+
+@pytest.mark.parametrize("message", ["2½ pints", "5² tiles", "①", "wait…", "№ 5", "naïve Straße", "㎏", "ﷺ"])
+def test_what_stands_for_something_else_is_left_as_it_is(message):
+    assert plain_letters(message) == message
+
+
+def test_the_limit_counts_what_was_typed(desk):
+    engine = Watched({"reply": "hours"})
+    turn = desk(engine).reply("\ufb03" * 3_000)  # one character that is three letters
+    assert len(turn.record.message) == MESSAGE_LIMIT
+    assert engine.asked[-1][1].message == "ffi" * MESSAGE_LIMIT
+
+
+@given(st.text() | st.sampled_from(HOSTILE[:-3]))
+def test_a_message_in_plain_letters_stays_as_it_is(message):
+    plain = plain_letters(clean_message(message))
+    assert plain_letters(plain) == plain
 
 
 @pytest.mark.parametrize("message", [None, b"hello", 3, ["hello"]])

@@ -14,7 +14,7 @@ import constrained.dialogue.dialogue
 from constrained import Dialogue, Engine, NotReleasedError, State, Understanding, effect, errors, must, only, policy, say
 from constrained.catalog.load import load_catalog
 from constrained.engines.protocol import Distribution
-from constrained.errors import AuditError, BusyError, DeadlineError, PolicyError, SlotError, VerificationError
+from constrained.errors import AuditError, BusyError, DeadlineError, PolicyError, VerificationError
 from constrained.hear import amount, question
 from constrained.records.log import MemoryLog
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine
@@ -74,7 +74,9 @@ def price_of(state: Stall) -> object:
             return state.gold
 
 
-FAILURES = ("divide", "look up", "stop", "assert", "recurse", "say a word", "say too much", "say an object")
+RAISING = ("divide", "look up", "stop", "assert", "recurse")
+UNSAYABLE = ("say a word", "say too much", "say an object")
+FAILURES = (*RAISING, *UNSAYABLE)
 
 
 @pytest.fixture(scope="session")
@@ -170,10 +172,17 @@ def test_a_turn_is_said_and_recorded_or_leaves_nothing(stall, engine, log, turns
             assert dialogue.memory().number == memory.number + 1
 
 
-@pytest.mark.parametrize("does", FAILURES)
+@pytest.mark.parametrize("does", RAISING)
 def test_a_failing_policy_is_told_as_one(stall, does):
-    with pytest.raises((SlotError, PolicyError)):
+    with pytest.raises(PolicyError):
         Dialogue(stall).reply("hello", Stall(does=does))
+
+
+@pytest.mark.parametrize("does", UNSAYABLE)
+def test_a_value_that_cannot_be_said_blocks_its_response_alone(stall, does):
+    turn = Dialogue(stall).reply("hello", Stall(gold=10, does=does))
+    assert "price" not in [one.id for one in turn.decision.options]
+    assert [one.response_id for one in turn.trace.allowed.blocked] == ["price"]
 
 
 def test_a_text_that_nobody_approved_is_not_released(stall, monkeypatch):

@@ -15,7 +15,7 @@ from constrained import Dialogue, NotReleasedError, effect, load_policy
 from constrained.dialogue.context import clean_message
 from constrained.engines.loading import load_answer_judge
 from constrained.errors import DeadlineError, PolicyError
-from constrained.records.replay import replay
+from constrained.records.replay import memory_after, replay
 from constrained.testing import RandomEngine, ScriptedEngine
 from constrained.understanding.answer_phrases import LANGUAGES, phrases_of
 from constrained.understanding.answers import judge_answer, read_answer
@@ -265,23 +265,44 @@ def test_an_act_binds_to_the_value_that_was_said(desk, message, sells):
     assert bool(reply(desk, message, "sold").effects) is sells
 
 
-@settings(max_examples=60, deadline=None)
+ASIDES = {
+    "en": ["The weather is nice.", "I had eggs for breakfast.", "My cat sleeps.", "Thank you.", "It rained all day.",
+           "My brother had his blocked.",
+           "There is a dog here.", "You are all so kind.", "I had it for years."],
+    "es": ["Hoy hace sol.", "Mi gato duerme.", "Gracias.", "La tuve muchos años.", "Tengo dos perros."],
+    "de": ["Das Wetter ist schön.", "Meine Katze schläft.", "Danke.", "Ich hatte sie lange.", "Es regnet."],
+    "fr": ["Il fait beau.", "Mon chat dort.", "Merci.", "Je l'avais depuis longtemps.", "La mer est belle."],
+}  # fmt: skip
+ASKED = {
+    "en": ["Can you block cards?", "Why was it blocked?", "What happens if I cancel my card?", "Is my card blocked?",
+           "I'd like to know why it was cancelled.",
+           *AGAINST],
+    "es": ["¿Por qué se canceló?", "¿Está bloqueada mi tarjeta?", "No quiero cancelarla.", "¿Se puede cancelar?",
+           "Mi hermano canceló su tarjeta."],
+    "de": ["Warum wurde sie gesperrt?", "Können Sie Karten sperren?", "Ich will sie nicht sperren.", "Kann man sie sperren?"],
+    "fr": ["Pourquoi a-t-elle été bloquée ?", "Peut-on la bloquer ?", "Je ne veux pas l'annuler.", "Pouvez-vous bloquer des cartes ?"],
+}  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
 @given(
-    asked=st.sampled_from(["maybe", "hello there", *AGAINST, "50?"]),
-    beside=st.sampled_from(["The weather is nice.", "I had eggs for breakfast.", "My cat sleeps.", "Thank you.", "It rained all day."]),
+    locale=st.sampled_from(sorted(ASKED)),
+    data=st.data(),
     is_first=st.booleans(),
 )
-def test_an_irrelevant_sentence_never_adds_an_act(claims, desk, asked, beside, is_first):
+def test_an_irrelevant_sentence_never_adds_an_act(claims, desk, locale, data, is_first):
+    asked, beside = data.draw(st.sampled_from(ASKED[locale])), " ".join(data.draw(st.lists(st.sampled_from(ASIDES[locale]), max_size=2)))
     both = f"{beside} {asked}" if is_first else f"{asked} {beside}"
-    if not reply(desk, asked, "card_cancelled").effects and asked not in (
-        "maybe",
-        "hello there",
-        "50?",
-        *[one for one in AGAINST if "?" in one],
-    ):
-        assert reply(desk, both, "card_cancelled").effects == ()
+    assert reply(desk, both, "card_cancelled", locale=locale).effects == ()
     lead, state = at_confirm(claims)
-    assert lead.fork(Insisting("filing")).reply(both, state).effects == ()
+    for message in (both, f"maybe. {beside}", f"hello there, {beside}", f"{beside} 50?"):
+        assert lead.fork(Insisting("filing")).reply(message, state).effects == ()
+
+
+@pytest.mark.parametrize("beside", [one for many in ASIDES.values() for one in many[:2]])
+def test_an_irrelevant_sentence_takes_no_request_away(desk, beside):
+    assert reply(desk, f"{beside} Please cancel my card.", "card_cancelled").effects
+    assert reply(desk, f"Why was it slow? {beside} I want to cancel my card.", "card_cancelled").effects
 
 
 @settings(max_examples=40, deadline=None)
@@ -361,8 +382,33 @@ def test_where_a_policy_offers_acts_alone_one_is_done_unless_the_message_speaks_
     turn = Dialogue(closed, engine=Insisting("sold", probability=0.6)).reply("hm, well")
     assert turn.response_id == "sold"
     assert all(one.is_same for one in replay(closed, [turn.record]))
+
+
+@pytest.mark.parametrize(
+    "message", ["I don't want any of that", "never mind", "do not sell it and do not cancel it", "why was it cancelled?"]
+)
+def test_where_the_message_speaks_against_all_acts_the_fallback_is_said(tmp_path, message):
+    closed = make(tmp_path, CLOSED, **WORDS)
+    turn = Dialogue(closed, engine=Insisting("sold")).reply(message)
+    assert (turn.response_id, turn.effects) == (closed.catalog.fallback, ())
+    assert [one.id for one in turn.record.options] == ["card_cancelled", "sold", closed.catalog.fallback]
+    assert all(one.is_same for one in replay(closed, [turn.record]))
+    assert memory_after(closed, turn.record).number == 1
+
+
+def test_a_late_turn_does_no_act_of_a_closed_set(tmp_path):
+    closed = make(tmp_path, CLOSED, **WORDS)
+    turn = Dialogue(closed, engine=Late()).reply("sell it", within=1.0)
+    assert (turn.response_id, turn.effects) == (closed.catalog.fallback, ())
+    assert all(one.is_same for one in replay(closed, [turn.record]))
+
+
+def test_a_closed_set_of_acts_without_a_fallback_that_may_be_said_says_nothing(tmp_path):
+    ended = {"pardon": {"text": "Pardon?", "approval": {"by": "Ann", "on": "2020-01-01", "until": "2100-01-01"}}}
+    closed = make(tmp_path, CLOSED, **WORDS | ended)
+    dialogue = Dialogue(closed, engine=Insisting("sold"), now=lambda: datetime(2101, 1, 1, tzinfo=UTC))
     with pytest.raises(NotReleasedError):
-        Dialogue(closed, engine=Insisting("sold")).reply("I don't want any of that")
+        dialogue.reply("I don't want any of that")
 
 
 # -- what agrees to something that was said ------------------------------------------------------------------

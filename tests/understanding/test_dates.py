@@ -22,6 +22,17 @@ RIGHT = [
     ("en", "the Friday after next", "2026-12-11"),
     ("en", "Monday after next", "2026-12-07"),
     ("en", "Friday week", "2026-12-11"),
+    ("en", "a week on Friday", "2026-12-11"),
+    ("en", "next week on Monday", "2026-11-30"),
+    ("en", "tmrw", "2026-11-28"),
+    ("en", "Thurs 5pm", "2026-12-03"),
+    ("en", "Tuesday, 1 December", "2026-12-01"),
+    ("en", "Tuesday the 1st of December", "2026-12-01"),
+    ("en", "April 5 (Monday)", "2027-04-05"),
+    ("en", "on Monday the 30th", "2026-11-30"),
+    ("en", "third of May twenty twenty-eight", "2028-05-03"),
+    ("en", "3 May 28", "2028-05-03"),
+    ("en", "3 May 10", "2027-05-03"),
     ("en", "the Friday before last", "2026-11-13"),
     ("en", "first of December", "2026-12-01"),
     ("en", "December first", "2026-12-01"),
@@ -42,6 +53,7 @@ RIGHT = [
     ("es", "el uno de diciembre", "2026-12-01"),
     ("es", "cinco de abril", "2027-04-05"),
     ("es", "5/4", "2027-04-05"),
+    ("es", "martes 1 de diciembre", "2026-12-01"),
     ("de", "am 5.4.", "2027-04-05"),
     ("de", "am 5.4. um 10", "2027-04-05"),
     ("de", "am 05. 04.", "2027-04-05"),
@@ -49,9 +61,11 @@ RIGHT = [
     ("de", "am ersten Mai", "2027-05-01"),
     ("de", "am dritten Dezember", "2026-12-03"),
     ("de", "am So", "2026-11-29"),
+    ("de", "Dienstag, den 1. Dezember", "2026-12-01"),
     ("fr", "vendredi en huit", "2026-12-11"),
     ("fr", "le premier mai", "2027-05-01"),
     ("fr", "le cinq avril", "2027-04-05"),
+    ("fr", "mardi 1er décembre", "2026-12-01"),
 ]
 
 NO_DAY = [
@@ -71,6 +85,14 @@ NO_DAY = [
     ("en", "may 5 people come"),
     ("en", "we march 5 miles"),
     ("en", "I have 30. May I?"),
+    ("en", "Tuesday 5 April"),
+    ("en", "tuesday the 5th"),
+    ("en", "3 May 80"),
+    ("es", "el 5.4"),
+    ("es", "el 5,5"),
+    ("de", "am Morgen"),
+    ("de", "guten Morgen"),
+    ("fr", "le 5.4."),
     ("es", "el mar está lejos"),
     ("es", "24/7"),
     ("es", "sin sol"),
@@ -133,6 +155,13 @@ WEEKDAYS = {
 
 WITHDRAWN = [
     ("en", "any day but Monday"),
+    ("en", "any day but Monday or Tuesday"),
+    ("en", "any day except Monday and Tuesday"),
+    ("en", "neither Monday nor Tuesday"),
+    ("es", "ni el lunes ni el martes"),
+    ("es", "el lunes no"),
+    ("de", "weder Montag noch Dienstag"),
+    ("fr", "ni lundi ni mardi"),
     ("en", "not Monday"),
     ("en", "every day except Monday"),
     ("en", "I can't come on Monday"),
@@ -185,6 +214,12 @@ def test_a_day_that_is_ruled_out_is_none(locale: str, message: str) -> None:
         ("es", "3/5/80", "1980-05-03", "2080-05-03"),
         ("fr", "03/05/80", "1980-05-03", "2080-05-03"),
         ("de", "03.05.26", "2026-05-03", "2026-05-03"),
+        ("en", "third of May nineteen eighty", "1980-05-03", "1980-05-03"),
+        ("en", "May third, nineteen eighty-five", "1985-05-03", "1985-05-03"),
+        ("es", "3 de mayo de mil novecientos ochenta", "1980-05-03", "1980-05-03"),
+        ("de", "3. Mai neunzehnhundertachtzig", "1980-05-03", "1980-05-03"),
+        ("fr", "le trois mai mille neuf cent quatre-vingts", "1980-05-03", "1980-05-03"),
+        ("en", "3 May 27", "1927-05-03", "2027-05-03"),
         ("en", "12/24/26", "1926-12-24", "2026-12-24"),
         ("en", "I was born on 03/05/1980", "1980-03-05", "1980-03-05"),
         ("en", "I was born on 29/02/80", "1980-02-29", "2080-02-29"),
@@ -193,6 +228,17 @@ def test_a_day_that_is_ruled_out_is_none(locale: str, message: str) -> None:
 def test_a_year_of_two_digits_is_past_where_a_past_day_is_asked_for(locale: str, message: str, past: str, future: str) -> None:
     assert days(message, locale, "past") == [past]
     assert days(message, locale) == [future]
+
+
+@pytest.mark.parametrize(("locale", "message"), [("en", "3 May 80"), ("en", "3 May '80"), ("es", "3 de mayo del 80"), ("de", "3. Mai 80"),
+                                                 ("fr", "3 mai 80")])  # fmt: skip
+def test_a_short_year_in_words_is_part_of_the_birthday(locale: str, message: str) -> None:
+    assert days(message, locale, "past") == ["1980-05-03"]
+
+
+def test_of_a_list_of_days_each_is_one() -> None:
+    assert days("Tuesday, 5 April", "en") == ["2026-12-01", "2027-04-05"]
+    assert days("not Monday and Tuesday is fine", "en") == ["2026-12-01"]
 
 
 @given(st.dates(dt.date(1927, 1, 1), TODAY), st.sampled_from(["en", "es", "de", "fr"]))

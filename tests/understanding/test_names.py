@@ -15,7 +15,7 @@ from constrained.engines.protocol import Distribution
 from constrained.errors import EngineError
 from constrained.hear import Hearing, entity
 from constrained.understanding.hearing import ask, understand
-from constrained.understanding.names import find_named
+from constrained.understanding.names import Naming, find_named
 
 TODAY = dt.date(2026, 3, 18)
 CITIES = ("York", "New York", "München", "St John's", "Newark", "東京", "C++ [lab]", "Zürich", "A Coruña")
@@ -218,6 +218,64 @@ def test_things_are_called_by_key_and_name_and_a_person_without_the_title() -> N
 
 def test_numbers_letters_and_articles_name_nothing() -> None:
     assert hear(Number, "50 for the lamp, a lot") == ("50", "60", "a", "the", "none")
+
+
+INNS = ("The Kestrel Inn", "Blue Anchor", "The Old Mill", "Kestrel Hall")
+QUESTS = ("Rat quest", "Key quest", "Wolf quest")
+IN_PART = {
+    "en": [("at the Anchor please", "Blue Anchor"), ("anchor", "Blue Anchor"), ("the mill", "The Old Mill"), ("old mill", "The Old Mill"),
+           ("the inn", "The Kestrel Inn"), ("I liked Anchor best", "Blue Anchor"), ("the Anchor, no, the mill", "The Old Mill"),
+           ("the rats", "Rat quest"), ("the wolf one", "Wolf quest"), ("not the wolf, the rats", "Rat quest")],
+    "es": [("el molino", "El Molino Viejo"), ("molino viejo", "El Molino Viejo"), ("la espada", "espada larga"),
+           ("espada", "espada larga")],
+    "de": [("der Adler", "Gasthof Adler"), ("Adler bitte", "Gasthof Adler"), ("die Mühle", "Alte Mühle")],
+    "fr": [("le lac", "Auberge du Lac"), ("moulin", "Vieux Moulin"), ("au moulin", "Vieux Moulin")],
+}  # fmt: skip
+PLACES = (*INNS, *QUESTS, "El Molino Viejo", "espada larga", "Gasthof Adler", "Alte Mühle", "Auberge du Lac", "Vieux Moulin")
+
+
+def naming(message: str, locale: str = "en", names: tuple[str, ...] = PLACES) -> Naming:
+    return find_named(message, {name: [name] for name in names}, locale)
+
+
+@pytest.mark.parametrize(("locale", "message", "meant"), [(locale, *one) for locale, many in IN_PART.items() for one in many])
+def test_a_word_that_is_of_one_name_alone_names_it(locale: str, message: str, meant: str) -> None:
+    assert set(naming(message, locale).meant) == {meant}
+
+
+@pytest.mark.parametrize("message", ["the Kestrel, please", "Kestrel", "the quest", "quest", "which quest?"])
+def test_a_word_of_several_names_is_none_of_them(message: str) -> None:
+    assert naming(message).meant == {}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the old one",
+        "something blue",
+        "an old friend",
+        "ring the bell",
+        "a rat ate it",
+        "I mill about",
+        "the weather",
+        "my key broke",
+        "no anchors",
+    ],
+)
+def test_an_everyday_word_and_a_word_in_a_story_name_nothing(message: str) -> None:
+    assert naming(message, names=(*PLACES, "silver ring")).meant == {}
+
+
+def test_what_is_named_in_part_is_less_sure_and_ruled_out_like_the_rest() -> None:
+    found = naming("the anchor")
+    assert (found.meant["Blue Anchor"] < 1.0, found.in_part) == (True, {"Blue Anchor"})
+    assert naming("not the anchor").ruled_out == {"Blue Anchor"}
+    assert naming("the Blue Anchor").in_part == frozenset()
+
+
+def test_several_words_are_mistyped_one_by_one() -> None:
+    assert naming("the kestrel no").meant == {}
+    assert set(naming("the kestral inn").meant) == {"The Kestrel Inn"}
 
 
 def test_a_scripted_engine_is_asked_everything() -> None:
