@@ -268,7 +268,7 @@ class Allowed:
         """Everything that may be chosen, by the logic of the turn if not by an engine; the options first."""
         if not (self.offers or self.spare or self.resort):
             return self.options
-        return (*self.options, *(offer for _, offer in self.offers), *self.spare, *([self.resort] if self.resort else []))
+        return (*self.options, *([self.resort] if self.resort else []), *(offer for _, offer in self.offers), *self.spare)
 
     def offer_of(self, option: Option) -> Option | None:
         """What asks whether an option is meant; None where nothing may."""
