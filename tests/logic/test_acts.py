@@ -191,7 +191,9 @@ def test_no_naughty_string_and_no_example_of_another_pack_acts(claims):
             acted.append(message)
     by_judge = [one for one in acted if read_answer(one, "en", "Shall I file a claim of 100?") != "yes"]
     assert len(by_judge) <= len(strings) // 300
-    assert [one for one in by_judge if not one.casefold().startswith(("yes", "deal", "aye", "sure"))] == []
+    assert [
+        one for one in by_judge if not one.casefold().startswith(("yes", "deal", "aye", "sure", "fine by me", "go on", "please do", "file"))
+    ] == []
 
 
 @pytest.mark.parametrize(
