@@ -218,7 +218,14 @@ def _side(
         return None
     things = known - example_words
     clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(plain)]
+    if any(not table.is_statement(one) and _orders_another(table, one, repeated) for one in clauses):
+        return None
     return "yes" if all(_changes_nothing(table, one, known, things) for one in clauses) else None
+
+
+def _orders_another(table: AnswerTable, clause: Phrase, repeated: frozenset[Phrase]) -> bool:
+    """Whether a clause holds the verb of an act that the question is not about ("go ahead and cancel" to "Shall I file it?")."""
+    return any(word.startswith(table.verbs) and (word,) not in repeated for word in clause)
 
 
 def _says_yes(table: AnswerTable, text: str, words: Phrase, repeated: frozenset[Phrase]) -> bool:

@@ -18,6 +18,7 @@ from constrained.errors import DeadlineError, PolicyError
 from constrained.records.replay import memory_after, replay
 from constrained.testing import RandomEngine, ScriptedEngine
 from constrained.understanding.answer_phrases import LANGUAGES, phrases_of
+from constrained.understanding.answer_table import answer_table, longest_at
 from constrained.understanding.answers import judge_answer, read_answer
 from tests.logic.claims_desk import claims_desk
 from tests.logic.packs import make
@@ -191,23 +192,8 @@ def test_no_naughty_string_and_no_example_of_another_pack_acts(claims):
             acted.append(message)
     by_judge = [one for one in acted if read_answer(one, "en", "Shall I file a claim of 100?") != "yes"]
     assert len(by_judge) <= len(strings) // 200  # some examples of the packs are a yes: "yes, I will pay for the room"
-    agreeing = (
-        "yes",
-        "deal",
-        "aye",
-        "sure",
-        "fine by me",
-        "go on",
-        "go ahead",
-        "i accept",
-        "ok",
-        "all right",
-        "good",
-        "done",
-        "agreed",
-        "confirm",
-    )
-    assert [one for one in by_judge if not one.casefold().startswith(agreeing)] == []
+    table = answer_table("en")
+    assert [one for one in by_judge if not any(longest_at(table.words(one), at, table.strong) for at in (0, 1, 2))] == []
 
 
 @pytest.mark.parametrize(

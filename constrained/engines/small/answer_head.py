@@ -28,7 +28,8 @@ class _Fitted:
 class AnswerHead:
     """English answers by all-MiniLM-L6-v2, those of other languages by the multilingual encoder. Safe from any thread.
 
-    Each head is fitted when it is first asked. Nothing depends on what was asked before. Raises EngineError when a package is missing.
+    Each head is fitted when it is first asked, on all authored answers but those of the part ``test``. Nothing depends on what was asked
+    before. Raises EngineError when a package is missing.
 
     Args:
         encoder: makes the encoder of a language.
@@ -66,7 +67,7 @@ class AnswerHead:
 
 def _fit(encoder: SentenceEncoder, languages: tuple[str, ...]) -> _Fitted:
     store = VectorStore(encoder, cache_folder())
-    given = [one for language in languages for one in answers(language) if one.part == "train"]
+    given = [one for language in languages for one in answers(language) if one.part != "test"]
     rows = store.add([one.text for one in given])
     forms = store.forms(rows)
     samples = [Sample(int(row), CLASSES.index(one.meaning), form=int(form)) for row, form, one in zip(rows, forms, given, strict=True)]
@@ -77,5 +78,5 @@ def _fit(encoder: SentenceEncoder, languages: tuple[str, ...]) -> _Fitted:
 def _words(language: str) -> frozenset[str]:
     if language not in LANGUAGES:
         return frozenset()
-    texts = [one.text for one in answers(language) if one.part == "train" and one.meaning != "neither"]
+    texts = [one.text for one in answers(language) if one.part != "test" and one.meaning != "neither"]
     return frozenset(word for text in texts for word in plain(text).split())

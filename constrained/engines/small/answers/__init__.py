@@ -1,4 +1,4 @@
-"""Authored answers to yes/no questions in four languages, in fixed parts: fitted on, chosen by, measured on."""
+"""Authored answers to yes/no questions in four languages, in fixed parts: ``test`` alone is not fitted on."""
 
 from __future__ import annotations
 
