@@ -28,7 +28,7 @@ NOTHING_NEAR = {
     "option": 0.1,
     "heard": -5.0,
 }  # the score that "none of these" has where nothing is near; chosen on CLINC150's training part (benchmarks/LOG.md)
-OFFSETS = {"option": np.linspace(-0.3, 0.04, 18), "heard": np.zeros(1)}  # that "none of these" may be moved by, in scores
+OFFSETS = {"option": np.linspace(-0.3, 0.2, 21), "heard": np.zeros(1)}  # that "none of these" may be moved by, in scores
 NONE_SHARE = {"option": 0.2, "heard": 0.5}  # of the messages a head is calibrated for, that none of its candidates answers
 
 
