@@ -20,7 +20,7 @@ from constrained.engines.small.words import DENIES, NEUTRAL, mention, plain
 BACKGROUND = {"option": 0.07, "heard": 0.3}  # what a message that nobody answers counts, against 1 for an example
 REST_OF_DESK = {"option": 0.02, "heard": 0.15}  # what a message of the desk counts that none of the candidates answers now
 NEAR = 0.6  # cosine from which such a message may belong to one of the candidates after all: it is left out
-DENIED, MOST_DENIED = 0.02, 5  # what a candidate's example counts when it is denied, for "none of these", and how many of each
+DENIED, MOST_DENIED = 0.025, 5  # what a candidate's example counts when it is denied, for "none of these", and how many of each
 MOST_BACKGROUND, MOST_REST = 120, 120
 MOST_SAMPLES = 1_500  # examples of a choice, evenly many of each candidate: more would take longer than two seconds to fit
 FEWEST_EACH = 5
