@@ -89,18 +89,22 @@ class Decider:
         terms, context = self.terms, self.context
         message, locale, judge = context.message, context.locale, loading.load_answer_judge
         evidence = evidence_of(terms.policy, self.memory, options, message, locale, terms.act_threshold, judge, is_spent=is_spent)
+        resort, probabilities = self.allowed.resort, answer.probabilities
         ruling = choose_option(
             options,
-            answer.probabilities,
+            probabilities,
             fallback=terms.policy.catalog.fallback,
             threshold=terms.threshold,
             evidence=evidence,
             offers=self.allowed.offers,
             may_pair=partial(may_stand_together, terms.policy, self.memory, self.allowed, context.now.timestamp()),
+            resort=resort,
         )
+        if resort is not None and ruling.chosen is resort:
+            options, probabilities = self.allowed.with_resort().options, (*probabilities, 0.0)
         decision = Decision(
             options,
-            answer.probabilities,
+            probabilities,
             ruling.chosen,
             answer.mode,
             answer.margin,
