@@ -79,7 +79,7 @@ ANYONE = {
     *("greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "goodbye", "thanks", "robot"),
     *("block_offer", "what_blocking_means", "blocking_now", "card_blocked", "block_failed", "block_declined"),
     *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning", "bereavement", "crisis_support"),
-    *("emergency_number", "legal_steps", "complaint_unidentified", "nothing_done", "moment", "way_out", "too_long"),
+    *("emergency_number", "moment", "way_out", "too_long"),
 }
 
 
@@ -204,7 +204,6 @@ human_on_demand = always(
         not turn.heard.wants_human
         or turn.before.with_colleague
         or is_alarming(turn)
-        or turn.heard.legal_threat
         or turn.heard.bereavement
         or set(turn.options) == {"hand_over"}
     ),
