@@ -79,7 +79,7 @@ ANYONE = {
     *("greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "goodbye", "thanks", "robot"),
     *("block_offer", "what_blocking_means", "blocking_now", "card_blocked", "block_failed", "block_declined"),
     *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning", "bereavement", "crisis_support"),
-    *("emergency_number", "moment", "way_out", "too_long"),
+    *("emergency_number", "moment", "way_out", "too_long", "hand_over.offer"),
 }
 
 
