@@ -146,6 +146,11 @@ class Heard(Understanding):
             "one more word and you lose your teeth",
             "*puts a blade to the barmaid's throat*",
             "let's see how you bleed",
+            "*breaks a jug and waves the shards at the innkeeper*",
+            "*points the broken neck of a bottle at a guest*",
+            "*breaks a bottle on the edge of the bar and steps towards Brom*",
+            "*holds a shard of glass to somebody's throat*",
+            "*raises a stool over his head to strike*",
             "I'll kill you",
         ],
         no=[

@@ -79,7 +79,7 @@ ANYONE = {
     *("greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "goodbye", "thanks", "robot"),
     *("block_offer", "what_blocking_means", "blocking_now", "card_blocked", "block_failed", "block_declined"),
     *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning", "bereavement", "crisis_support"),
-    *("emergency_number", "moment", "way_out", "too_long", "hand_over.offer"),
+    *("emergency_number", "moment", "way_out", "too_long"),
 }
 
 
@@ -116,7 +116,8 @@ def age(turn, payment):
 automated_first = before("automated", lambda turn: True, says="nothing is said before the customer knows that a program answers")
 automated_once = never_after("automated", "automated", says="that a program answers is said once")
 nothing_for_strangers = always(
-    lambda turn: turn.before.identified or ANYONE.issuperset(turn.said), says="who is not identified hears nothing of payments and cases"
+    lambda turn: turn.before.identified or ANYONE.issuperset(one.removesuffix(".offer") for one in turn.said),
+    says="who is not identified hears nothing of payments and cases",
 )
 nothing_done_for_strangers = always(lambda turn: turn.before.identified, on=DONE, says="nothing is done for who is not identified")
 identity_is_confirmed = always(
