@@ -175,6 +175,8 @@ class Heard(Understanding):
             "*leans his axe against the wall and sits down*",
             "sorry, I don't want to fight",
             "I'll kill that thing in your cellar",
+            "I'm your man, I'll go down and kill it",
+            "leave it to me, I'll slay the beast",
             "*strikes at the rat*",
             "I search behind the barrels",
             "I surrender, put the cudgel away",
