@@ -787,7 +787,10 @@ def disputes_desk(state: Desk, heard: Heard):
         yield only("bereavement").then(note_support)
         yield only("hardship_support").then(note_support)
         return
-    if heard.wants_human or heard.legal_threat:
+    if heard.legal_threat:
+        yield only("hand_over").then(hand_over).ends()
+        return
+    if heard.wants_human:
         yield only("hand_over").then(hand_over).ends()
         return
     yield from always(state)

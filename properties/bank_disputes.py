@@ -58,8 +58,8 @@ CUSTOMERS = [
 COMPLAINED = {"complaint_on": "2026-03-01"}  # in another chat
 SUPPORTED = {"stopped_merchants": ["Streamly"], "support_noted": True}
 
-PROTECTED = ("self_harm", "wants_human", "hardship", "bereavement")
-SAID_ALONE = ("emergency", "legal_threat")  # heard, each is answered by one text without an effect, and nothing else may be said
+PROTECTED = ("self_harm", "wants_human", "hardship")
+SAID_ALONE = ("emergency", "legal_threat", "bereavement")  # heard, each is answered by a text alone or a colleague: not branched on
 
 EXPLORED = scope(
     starts=[*CUSTOMERS, *({**one, **COMPLAINED} for one in CUSTOMERS), *({**one, **SUPPORTED} for one in CUSTOMERS[:5])],
