@@ -21,7 +21,7 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.procedures.run import MISSED
-from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
+from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer, leads_with_no
 from constrained.understanding.corrections import follow_corrections
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
@@ -157,7 +157,7 @@ def choose_option(
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
-    reading = None if ruled else read_open_answer(options, evidence)
+    reading = None if ruled else read_open_answer(options, evidence, probabilities)
     answer = ruled[0] if ruled else reading.meaning if reading is not None else None
     judge = reading.judge if reading is not None else JUDGE
     objections = _read(ruled[1], evidence) if ruled else _objections(options, probabilities, rest, answer, evidence)
@@ -253,12 +253,15 @@ def _why_asked(options: Sequence[Option], probabilities: Sequence[float], asks: 
     return f"{told}: less than {evidence.act_threshold:.0%} and at least {evidence.offer_threshold:.0%}, so it is offered"
 
 
-def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerReading | None:
+def read_open_answer(options: Sequence[Option], evidence: Evidence, probabilities: Sequence[float]) -> AnswerReading | None:
     """The message as the answer to the open question; None where no option answers one."""
     if not any(option.answer or evidence.agrees(option) for option in options):
         return None
     if evidence.is_spent:
         return AnswerReading("other")
+    intents = [intent_of(option) for option in options]
+    shares = intent_shares([option.id for option in options], intents, probabilities)
+    affirming = [shares[intent] for option, intent in zip(options, intents, strict=True) if option.answer == "yes" or evidence.agrees(option)]
     agreeing = [option for option in options if not option.answer and evidence.agrees(option)]
     return judge_answer(
         evidence.message,
@@ -268,6 +271,7 @@ def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerRea
         evidence.judge,
         is_proposal=any(option.running is None for option in agreeing),
         awaits_done=any(option.running is not None for option in agreeing),
+        agreement=max(affirming, default=0.0),
     )
 
 
@@ -368,14 +372,17 @@ def _objections(
 ) -> tuple[Objection | None, ...]:
     intents = [intent_of(option) for option in options]
     shares = intent_shares([option.id for option in options], intents, probabilities)
+    undecided = Objection("answer", "the message is neither yes nor no") if answer in ("undecided", "conditional") else None
     return tuple(
-        None if option is rest or not is_act(option) else _objection(option, shares[intent], answer, evidence)
+        None if option is rest else _objection(option, shares[intent], answer, evidence) if is_act(option) else undecided if option.answer else None
         for option, intent in zip(options, intents, strict=True)
     )
 
 
 def _objection(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> Objection | None:
     """Why the message is not enough for an act; None where it is."""
+    if (option.answer == "yes" or option.agrees_to) and leads_with_no(evidence.followed, evidence.locale):
+        return Objection("answer", "the message begins with a no")
     if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
         return None if answer == "yes" else Objection("answer", "the message is a clear no")
     stance = "" if option.answer and option.answer == answer else stance_of(evidence.followed, evidence.locale)

@@ -135,7 +135,7 @@ def test_what_is_withheld_is_told(claims):
     assert "is an act: the message is no clear yes" in turn.decision.why
     place = [one.id for one in turn.decision.options].index("filing")
     assert turn.decision.ruling.withheld[place] == turn.record.options[place].withheld == "the message is no clear yes"
-    assert (turn.record.format, turn.record.decision.answer, turn.record.options[place].risk) == (6, "other", "high")
+    assert (turn.record.format, turn.record.decision.answer, turn.record.options[place].risk) == (6, "undecided", "high")
     assert turn.record.decision.judge
 
 
