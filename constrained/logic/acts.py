@@ -364,7 +364,7 @@ def _by_value(
     if not found or "?" in evidence.message or stance_of(evidence.message, evidence.locale) in ("question", "supposition", "instruction"):
         return []
     is_short = len(evidence.message.split()) <= CORRECTION_WORDS
-    return [index for index in found if options[index].value == "heard" or (is_short and answer in ("other", "not_now", None))]
+    return [index for index in found if options[index].value == "heard" or (is_short and answer in ("other", "undecided", "not_now", None))]
 
 
 def _objections(

@@ -39,6 +39,7 @@ AGREED = 0.9  # the least probability of the yes among all options, by which an 
 UNDOUBTED = 0.1  # the least probability of a judge for it
 UNOPPOSED = 0.5  # the least probability of the yes among all options, where a judge alone is sure of it
 _INDEFINITE = frozenset(("a", "an", "un", "una", "ein", "eine", "einen", "une"))  # within an order, of an idiom: "have a look"
+_JOINING = frozenset("with in at on to for from by about del al con para por sobre desde mit f\u00fcr zu um am im von avec pour du au sur".split())
 _PLAIN_SIGNS = frozenset("\n\t.,;:!\u00a1\u2026'\"()*-\u2013\u2014\u00ab\u00bb\u201c\u201d\u201e")
 _IGNORED = re.compile("[\ufe0e\ufe0f\u200d\u2640\u2642\U0001f3fb-\U0001f3ff]")  # variation, joiner, sexes, skin tones
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'", "\u2010": "-", "\u2011": "-"})
@@ -215,7 +216,8 @@ def _is_no(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bo
 
 def _denials(table: AnswerTable, repeated: frozenset[Phrase]) -> frozenset[Phrase]:
     """The phrases that are a no to this question: "stop it" is none where it asks whether to stop."""
-    return frozenset(one for one in table.no if not any((word,) in repeated for word in one))
+    asked = repeated - table.small
+    return frozenset(one for one in table.no if not any((word,) in asked for word in one))
 
 
 def _offers(table: AnswerTable, question: str) -> bool:
@@ -229,7 +231,7 @@ def _repeated(table: AnswerTable, words: Phrase, asked: Phrase, values: frozense
     long = tuple(word for word in asked if len(word) >= STEM)
     alike = tuple(one for group in table.synonyms if any(word.startswith(group) for word in asked) for one in group)
     found = frozenset((word,) for word in words if word in values or is_repeated(word, long) or word.startswith(alike))
-    return found - table.questions - table.neither
+    return found - table.questions - table.neither - table.later - table.conditions
 
 
 # -- with a judge ----------------------------------------------------------------------------------------------
@@ -274,16 +276,20 @@ def _may_agree(table: AnswerTable, text: str, repeated: frozenset[Phrase]) -> bo
 
 def _asks_for_more(table: AnswerTable, clause: Phrase, repeated: frozenset[Phrase]) -> bool:
     """Whether a clause beside a yes asks, wishes, orders another act, or names a thing that the question does not."""
-    is_statement = table.is_statement(clause)
     if longest_at(clause, 0, table.questions) and not longest_at(clause, 0, table.subjects):
         return True
     if table.wishes.intersection(clause):
         return True
-    known = table.answering.union(*repeated)
-    return not is_statement and (
-        _orders_another(table, clause, repeated)
-        or not _INDEFINITE.isdisjoint(clause[:1])
-        or any(first in table.articles - _INDEFINITE and second not in known for first, second in pairwise(clause))
+    if table.is_statement(clause):
+        return False
+    known = table.small | table.polite | repeated
+    has_unknown = any((word,) not in known for word in clause)
+    return _orders_another(table, clause, repeated) or (
+        has_unknown
+        and (
+            not (_INDEFINITE | _JOINING).isdisjoint(clause[:1])
+            or any(first in (table.articles | _JOINING) - _INDEFINITE and (second,) not in known for first, second in pairwise(clause))
+        )
     )
 
 
