@@ -39,7 +39,11 @@ AGREED = 0.9  # the least probability of the yes among all options, by which an 
 UNDOUBTED = 0.1  # the least probability of a judge for it
 UNOPPOSED = 0.5  # the least probability of the yes among all options, where a judge alone is sure of it
 _INDEFINITE = frozenset(("a", "an", "un", "una", "ein", "eine", "einen", "une"))  # within an order, of an idiom: "have a look"
-_JOINING = frozenset("with in at on to for from by about del al con para por sobre desde mit f\u00fcr zu um am im von avec pour du au sur".split())
+_JOINING = frozenset(
+    re.findall(
+        r"\w+", "with in at on to for from by about del al con para por sobre desde mit f\u00fcr zu um am im von avec pour du au sur"
+    )
+)
 _PLAIN_SIGNS = frozenset("\n\t.,;:!\u00a1\u2026'\"()*-\u2013\u2014\u00ab\u00bb\u201c\u201d\u201e")
 _IGNORED = re.compile("[\ufe0e\ufe0f\u200d\u2640\u2642\U0001f3fb-\U0001f3ff]")  # variation, joiner, sexes, skin tones
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'", "\u2010": "-", "\u2011": "-"})
@@ -188,7 +192,7 @@ def _is_yes(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase], yes:
     if is_made_of(words, yes, (table.polite,)):
         return True
     joined = (table.polite, table.small, repeated)
-    if longest_at(words, 0, table.questions):
+    if longest_at(words, 0, table.questions) or table.contains(words, _denials(table, repeated)):
         return False
     first = next((word for word in words if (word,) not in table.polite), "")
     is_order = (first,) in repeated and first.startswith(table.verbs)
@@ -215,9 +219,9 @@ def _is_no(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bo
 
 
 def _denials(table: AnswerTable, repeated: frozenset[Phrase]) -> frozenset[Phrase]:
-    """The phrases that are a no to this question: "stop it" is none where it asks whether to stop."""
+    """The phrases that are a no to this question: "stop it" is none where it asks whether to stop, and "stop" is one."""
     asked = repeated - table.small
-    return frozenset(one for one in table.no if not any((word,) in asked for word in one))
+    return frozenset(one for one in table.no if len(one) == 1 or not any((word,) in asked for word in one))
 
 
 def _offers(table: AnswerTable, question: str) -> bool:
@@ -231,7 +235,8 @@ def _repeated(table: AnswerTable, words: Phrase, asked: Phrase, values: frozense
     long = tuple(word for word in asked if len(word) >= STEM)
     alike = tuple(one for group in table.synonyms if any(word.startswith(group) for word in asked) for one in group)
     found = frozenset((word,) for word in words if word in values or is_repeated(word, long) or word.startswith(alike))
-    return found - table.questions - table.neither - table.later - table.conditions
+    denied = frozenset(one for one in table.no if not one[0].startswith(table.verbs))
+    return found - table.questions - table.neither - table.later - table.conditions - denied
 
 
 # -- with a judge ----------------------------------------------------------------------------------------------

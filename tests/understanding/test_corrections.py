@@ -29,6 +29,12 @@ from constrained.understanding.corrections import follow_corrections
         ("de", "Montag, nein, Dienstag", "Dienstag"),
         ("fr", "lundi, non, mardi", "mardi"),
         ("fr", "40, non, 50", "50"),
+        ("en", "I'll give you thirty. no, hang it all, no, forty", "I'll give you thirty. no, hang it all, no, forty"),
+        ("en", "thirty for the lot. no, blast it, thirty-five", "thirty-five"),
+        ("en", "a pie for me - no, scratch that, a soup", "a soup"),
+        ("en", "pie please. no wait, I'm not hungry at all", "I'm not hungry at all"),
+        ("en", "book it, hold on, no, leave it open", "leave it open"),
+        ("es", "una sopa. no, espera, quiero pan", "quiero pan"),
     ],
 )
 def test_what_is_taken_back_is_left_out(locale, message, followed):
@@ -60,7 +66,8 @@ VALUES = (dt.date(2026, 3, 10), dt.time(15, 30))
     ("message", "meaning"),
     [
         ("yes, Tuesday", "yes"), ("yes, the 10th", "yes"), ("yes, 3:30 pm", "yes"), ("yes, March 10", "yes"), ("yes at 15:30", "yes"),
-        ("yes, Tuesday the 10th at 3:30", "yes"), ("yes, Wednesday", "undecided"), ("yes, the 11th", "undecided"), ("yes, 3:30 am", "undecided"),
+        ("yes, Tuesday the 10th at 3:30", "yes"), ("yes, Wednesday", "undecided"),
+        ("yes, the 11th", "undecided"), ("yes, 3:30 am", "undecided"),
         ("yes, 4 pm", "undecided"), ("yes, April 10", "undecided"), ("yes 10:30", "undecided"),
     ],
 )  # fmt: skip
@@ -89,7 +96,8 @@ def test_another_number_is_never_a_yes(asked, said):
 
 @pytest.mark.parametrize(
     ("locale", "message", "meaning"),
-    [("es", "sí, el martes", "yes"), ("es", "sí, el jueves", "undecided"), ("de", "ja, Dienstag", "yes"), ("de", "ja, Freitag", "undecided"),
+    [("es", "sí, el martes", "yes"), ("es", "sí, el jueves", "undecided"), ("de", "ja, Dienstag", "yes"),
+     ("de", "ja, Freitag", "undecided"),
      ("fr", "oui, mardi", "yes"), ("fr", "oui, jeudi", "undecided")],
 )  # fmt: skip
 def test_days_in_other_languages(locale, message, meaning):
