@@ -37,7 +37,7 @@ YES_SHARE, NO_SHARE = 0.7, 0.4  # the least probability of a judge; chosen on th
 KNOWN_YES_SHARE = 0.3  # of a message that has no unknown word, and is no yes by its phrases alone
 AGREED = 0.9  # the least probability of the yes among all options, by which an engine agrees to a yes that the judge is not sure of
 UNDOUBTED = 0.1  # the least probability of a judge for it
-UNOPPOSED = 0.5  # the least probability of the yes among all options, where a judge alone is sure of it
+UNOPPOSED = 0.2  # the least probability of the yes among all options, where a judge alone is sure of it
 _INDEFINITE = frozenset(("a", "an", "un", "una", "ein", "eine", "einen", "une"))  # within an order, of an idiom: "have a look"
 _JOINING = frozenset(
     re.findall(
@@ -248,10 +248,8 @@ def _side(
     """What the message would be if its unknown words change nothing; None where something in it speaks against both."""
     known = table.answering | example_words | {word for one in repeated for word in one}
     if not table.contains(words, table.hard | table.conditions) and _says_no(table, words):
-        said = [table.words(part) for part in _CLAUSE.split(text)]
-        is_left = [longest_at(one, 0, table.leaving) or longest_at(_rest(table, one), 0, table.leaving) for one in said]
-        rests = [_rest(table, one) for one in said]
-        is_no = all(left or _is_known(one, known) or table.is_statement(one) for one, left in zip(rests, is_left, strict=True))
+        clauses = [table.words(part) for part in _CLAUSE.split(text)]
+        is_no = all(_is_beside_no(table, one, known) for one in clauses)
         return "no" if is_no else None
     plain = table.without_reasons(text)
     said = table.words(plain)
@@ -263,6 +261,13 @@ def _side(
     if any(not table.is_statement(one) and _orders_another(table, one, repeated) for one in clauses):
         return None
     return "yes" if all(_changes_nothing(table, one, known, things) for one in clauses) else None
+
+
+def _is_beside_no(table: AnswerTable, clause: Phrase, known: frozenset[str]) -> bool:
+    """Whether a clause of a no asks for nothing else: it states something, or says what is to stay as it is ("keep your key")."""
+    rest = _rest(table, clause)
+    is_left = longest_at(clause, 0, table.leaving) or longest_at(rest, 0, table.leaving)
+    return bool(is_left) or _is_known(rest, known) or table.is_statement(rest)
 
 
 def _may_agree(table: AnswerTable, text: str, repeated: frozenset[Phrase]) -> bool:
@@ -292,7 +297,8 @@ def _asks_for_more(table: AnswerTable, clause: Phrase, repeated: frozenset[Phras
     return _orders_another(table, clause, repeated) or (
         has_unknown
         and (
-            not (_INDEFINITE | _JOINING).isdisjoint(clause[:1])
+            len(clause) == 1
+            or not (_INDEFINITE | _JOINING).isdisjoint(clause[:1])
             or any(first in (table.articles | _JOINING) - _INDEFINITE and (second,) not in known for first, second in pairwise(clause))
         )
     )
