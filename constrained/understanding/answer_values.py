@@ -97,6 +97,11 @@ def _in_words(text: str, numbers: frozenset[Number], locale: str) -> tuple[str, 
     return text, has_other
 
 
+def names_span(text: str) -> bool:
+    """Whether a text holds a word for a length of time, or for a number of times."""
+    return _SPAN.search(text) is not None
+
+
 def _is_span(text: str, start: int, end: int) -> bool:
     """Whether a number counts the time that passed."""
     return _SPAN.match(text, end) is not None and not _TO_COME.search(text[:start])

@@ -27,7 +27,7 @@ from constrained.understanding.answer_table import (
     longest_at,
     words_of,
 )
-from constrained.understanding.answer_values import OTHER, mark_values
+from constrained.understanding.answer_values import OTHER, mark_values, names_span
 
 AnswerMeaning = Literal["yes", "no", "not_now", "conditional", "question_back", "undecided", "other"]
 JUDGE = "answers 3"  # name of this reader in records; another number where what it reads changes
@@ -37,13 +37,14 @@ YES_SHARE, NO_SHARE = 0.7, 0.4  # the least probability of a judge; chosen on th
 KNOWN_YES_SHARE = 0.3  # of a message that has no unknown word, and is no yes by its phrases alone
 AGREED = 0.9  # the least probability of the yes among all options, by which an engine agrees to a yes that the judge is not sure of
 UNDOUBTED = 0.1  # the least probability of a judge for it
-UNOPPOSED = 0.2  # the least probability of the yes among all options, where a judge alone is sure of it
+UNOPPOSED = 0.35  # the least probability of the yes among all options, where a judge alone is sure of it
 _INDEFINITE = frozenset(("a", "an", "un", "una", "ein", "eine", "einen", "une"))  # within an order, of an idiom: "have a look"
 _JOINING = frozenset(
     re.findall(
         r"\w+", "with in at on to for from by about del al con para por sobre desde mit f\u00fcr zu um am im von avec pour du au sur"
     )
 )
+_BARE = 3  # words of a clause that is a length of time and little else
 _PLAIN_SIGNS = frozenset("\n\t.,;:!\u00a1\u2026'\"()*-\u2013\u2014\u00ab\u00bb\u201c\u201d\u201e")
 _IGNORED = re.compile("[\ufe0e\ufe0f\u200d\u2640\u2642\U0001f3fb-\U0001f3ff]")  # variation, joiner, sexes, skin tones
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'", "\u2010": "-", "\u2011": "-"})
@@ -132,7 +133,7 @@ def judge_answer(
             return AnswerReading("no")
         if _is_yes(table, words, repeated, table.yes | more):
             return AnswerReading("yes")
-    if judge is None or has_if or marked.has_other or OTHER in words:
+    if judge is None or has_if or marked.has_other or OTHER in words or any(_is_bare_span(table, one) for one in _CLAUSE.split(signs)):
         return unclear
     side = _side(table, marked.text, words, repeated, judge.words(language))
     is_agreed = agreement is not None and agreement >= AGREED and side != "no" and _may_agree(table, marked.text, repeated)
@@ -268,6 +269,12 @@ def _is_beside_no(table: AnswerTable, clause: Phrase, known: frozenset[str]) -> 
     rest = _rest(table, clause)
     is_left = longest_at(clause, 0, table.leaving) or longest_at(rest, 0, table.leaving)
     return bool(is_left) or _is_known(rest, known) or table.is_statement(rest)
+
+
+def _is_bare_span(table: AnswerTable, clause: str) -> bool:
+    """Whether a clause is a length of time and little else: another value ("yes, three nights"), and no reason ("I waited three weeks")."""
+    rest = _rest(table, table.words(clause))
+    return len(rest) <= _BARE and not table.is_statement(rest) and names_span(clause)
 
 
 def _may_agree(table: AnswerTable, text: str, repeated: frozenset[Phrase]) -> bool:

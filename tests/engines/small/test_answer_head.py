@@ -124,7 +124,7 @@ def test_neither_judge_nor_engine_makes_a_yes_of_what_takes_it_back(message):
     [
         "yes, that's what they all say", "yes, I'm just looking around", "yes, never", "absolutely. never", "yes, call me",
         "yes, with the other doctor", "yes, a bowl of soup", "yes, the gym", "yes, cancel my account", "yes, later", "yes, you fool",
-        "yes, and a pie", "yes, withdraw my consent", "yes, who is asking", "yes, it's about the hotel", "are you sure about that",
+        "yes, and a pie", "yes, three nights", "yes, withdraw my consent", "yes, who is asking", "yes, it's about the hotel", "are you sure about that",
     ],
 )  # fmt: skip
 def test_an_engine_that_chooses_the_yes_is_not_enough(message):
@@ -145,8 +145,8 @@ def test_a_yes_that_the_judge_does_not_doubt_needs_an_engine(language, message):
 
 def test_an_engine_has_a_veto():
     message = "yes, somebody took it out of my bag"
-    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=0.3).meaning == "yes"
-    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=0.1).meaning != "yes"
+    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=0.4).meaning == "yes"
+    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=0.3).meaning != "yes"
 
 
 @pytest.mark.parametrize(
