@@ -124,7 +124,8 @@ def test_neither_judge_nor_engine_makes_a_yes_of_what_takes_it_back(message):
     [
         "yes, that's what they all say", "yes, I'm just looking around", "yes, never", "absolutely. never", "yes, call me",
         "yes, with the other doctor", "yes, a bowl of soup", "yes, the gym", "yes, cancel my account", "yes, later", "yes, you fool",
-        "yes, and a pie", "yes, three nights", "yes, withdraw my consent", "yes, who is asking", "yes, it's about the hotel", "are you sure about that",
+        "yes, and a pie", "yes, three nights", "yes, withdraw my consent", "yes, who is asking",
+        "yes, it's about the hotel", "are you sure about that",
     ],
 )  # fmt: skip
 def test_an_engine_that_chooses_the_yes_is_not_enough(message):
