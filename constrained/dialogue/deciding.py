@@ -18,7 +18,6 @@ from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.logic.wishes import WISH_THRESHOLD, Wish, answer_wishes, split_wishes
-from constrained.understanding.answers import JUDGE
 from constrained.understanding.corrections import follow_corrections
 
 Ask = Callable[[list[Choice], TurnContext], list[Distribution]]
@@ -193,7 +192,7 @@ class Decider:
         return Decision(options, (), chosen, "rules", 1.0, False, self.terms.threshold, why, is_late=True)
 
     def _resolved(self, found: Resolution, reading: OfferReading | None) -> Decision:
-        answer, judge = (reading.meaning, JUDGE) if reading is not None else ("", "")
+        answer, judge = (reading.meaning, reading.judge) if reading is not None else ("", "")
         return Decision(
             self.options,
             (),
