@@ -49,13 +49,17 @@ _PATTERNS: Mapping[str, CourtesyPatterns] = {
         aside=(
             rf"(?:i )?(?:do )?hope (?:you|this|all|that you|everything|your|the day){_REST}|how are (?:you|things|we)(?: doing| keeping)?(?: today)?"
             rf"|how(?:'s| is) (?:it going|business|life|your day|everything|things){_REST}|how do you do|long time no see"
-            rf"|(?:it(?:'s| is) )?(?:so |very )?(?:good|nice|lovely|great) to (?:see|meet|hear|be back){_REST}"
+            rf"|(?:it(?:'s| is) )?(?:so |very )?(?:good|nice|lovely|great|glad|happy) to (?:see|meet|hear|find|be back|be here){_REST}"
             rf"|(?:i(?:'m| am) )?(?:so |very )?sorry (?:to|for) (?:bother|disturb|trouble|the (?:long|late|trouble|bother|disturbance)){_REST}"
             rf"|(?:please )?(?:excuse|pardon|forgive) (?:me|the long){_REST}|lovely (?:weather|day|evening|place){_REST}"
             r"|that(?:'s| was| is)(?: so| very| really| most)? (?:kind|decent|nice|sweet|good|helpful|generous)(?: of you)?"
             rf"|you(?:'ve| have| were| are|'re)(?: been)?(?: so| very| really| a| an)*"
             rf" (?:help|helpful|kind|great|lovely|star|lifesaver|wonderful){_REST}"
             rf"|(?:i )?(?:really )?appreciate (?:it|that|your|the){_REST}|right(?: then)?|well(?: then)?|now then|listen|look|anyway"
+            rf"|(?:is )?(?:there )?any(?:one|body) (?:about|there|here|home|around|in|listening|at){_REST}|(?:it(?:'s| is) )?(?:only |just )?me again"
+            r"|(?:can|could|would|will) (?:you|someone|anyone|anybody) (?:please )?help(?: me| us)?(?: out)?(?: please)?"
+            r"|i (?:have|had|'ve got|got) (?:a|one|another|two) (?:quick |small |little |short )?(?:questions?|things?|requests?)"
+            r"|(?:just |only )?(?:a )?(?:quick |small |little |short )(?:question|one|thing)|i(?:'m| am) new here"
         ),
         thanks=(
             r"(?:many |so many |great,? |ok(?:ay)?,? )?(?:thanks|thank you|ta|cheers|much obliged)(?: so much| very much| a lot| a bunch| again"
@@ -77,7 +81,9 @@ _PATTERNS: Mapping[str, CourtesyPatterns] = {
         aside=(
             rf"(?:espero|deseo) que (?:est[eé]|se encuentr|todo|tenga|le vaya){_REST}|c[oó]mo (?:est[aá]s?|le va|va todo|anda){_REST}"
             rf"|qu[eé] tal(?: est[aá]s?| todo| va)?(?: usted)?|(?:perdon[ea]|perd[oó]n|disculp[ea]n?)(?: (?:la molestia|por|que|el rollo){_REST})?"
-            rf"|encantad[oa]|un placer|muy amable|bueno|pues|mire"
+            rf"|encantad[oa]|un placer|muy amable|bueno|pues|mire|soy yo (?:de nuevo|otra vez)"
+            rf"|(?:hay|est[aá]|me (?:lee|oye|escucha|atiende)|anda) (?:alguien|usted){_REST}"
+            r"|(?:a ver si )?(?:me )?(?:pueden?|podr[ií]an?) (?:ustedes )?(?:ayudar|atender)(?:me)?|(?:tengo |quer[ií]a hacer )?una (?:pregunta|duda|consulta)"
         ),
         thanks=rf"(?:muchas |mil |muchísimas )?gracias(?: de nuevo| otra vez)?(?: por {_REST})?",
         turn=r"ahora|y|pero|entonces|pues|bueno",
@@ -95,7 +101,7 @@ _PATTERNS: Mapping[str, CourtesyPatterns] = {
         spoken_to=r"alter|kumpel",
         aside=(
             rf"wie geht(?:'?s| es){_REST}|ich hoffe,? (?:es|dir|ihnen|sie|dass){_REST}|entschuldig\w+(?: (?:bitte|die störung)){{0,2}}"
-            rf"|verzeih\w+|schön,? (?:sie|dich) zu {_REST}|sehr nett(?: von (?:ihnen|dir))?|tja|na gut|also gut"
+            rf"|verzeih\w+|(?:ist )?(?:da )?jemand (?:da|hier|zu hause){_REST}|(?:kannst du|können sie) mir helfen|(?:ich habe )?(?:nur )?eine (?:kurze )?frage|schön,? (?:sie|dich) zu {_REST}|sehr nett(?: von (?:ihnen|dir))?|tja|na gut|also gut"
         ),
         thanks=rf"(?:vielen |herzlichen |besten |schönen )?danke?(?: schön| sehr| vielmals| dir| ihnen| euch)*(?: für {_REST})?",
         turn=r"jetzt|nun|und|aber|also|dann",
@@ -107,7 +113,7 @@ _PATTERNS: Mapping[str, CourtesyPatterns] = {
         spoken_to=r"mec",
         aside=(
             rf"comment (?:allez[- ]vous|ça va|vas[- ]tu){_REST}|ça va|j'espère que (?:vous|tu|tout){_REST}|(?:excusez|pardonnez)[- ]moi{_REST}"
-            rf"|désolée? (?:de|pour) {_REST}|enchantée?|c'est (?:très )?gentil|bon|eh bien"
+            rf"|(?:il )?y a(?:-t-il)? quelqu'un{_REST}|(?:pouvez-vous|peux-tu) m'aider|(?:j'ai )?une (?:petite )?question|désolée? (?:de|pour) {_REST}|enchantée?|c'est (?:très )?gentil|bon|eh bien"
         ),
         thanks=rf"merci(?: beaucoup| bien| encore| infiniment)*(?: pour {_REST})?",
         turn=r"maintenant|et|mais|alors|donc|bon",

@@ -35,6 +35,7 @@ from constrained.engines.small.store import VectorStore
 MOST_HEADS = 256
 MOST_SPELLERS = 32
 MOST_READ = 600  # characters that a pattern is looked for in
+CLEAR = 0.5  # of the likeliest candidate, for a message without its courtesies: below, they are all that it is about
 CACHE: Final = "cache"  # the default folder of vectors
 
 
@@ -147,40 +148,58 @@ class Reading:
 
     Attributes:
         pieces: the whole first. vectors: [piece, hidden]. near: [piece, row of the store]. forms: [piece].
+        whole: with the courtesies that this one is read without; None where there are none.
     """
 
     pieces: Sequence[str]
     vectors: Vectors
     near: Floats
     forms: NDArray[np.int64]
+    whole: Reading | None = None
 
 
 def _read(kind: str, mended: str, scene: PromptContext, texts: VectorStore) -> Reading:
     """What is asked is read without its courtesies; what is heard (manners, say) may lie in them."""
-    found = words.pieces(without_courtesies(mended, scene.speaker) if kind == "option" else mended)
+    asked = without_courtesies(mended, scene.speaker) if kind == "option" else mended
+    return _reading(kind, asked, texts, None if asked == mended else _reading(kind, mended, texts))
+
+
+def _reading(kind: str, message: str, texts: VectorStore, whole: Reading | None = None) -> Reading:
+    found = words.pieces(message)
     vectors = texts.read(found)
     near = texts.near(kind, found, vectors) if kind != "span" else np.zeros((len(found), 0))
-    return Reading(found, vectors, near, words.forms_of(found))
+    return Reading(found, vectors, near, words.forms_of(found), whole)
 
 
 def _answer(choice: Choice, fitted: ChoiceHead | None, message: str, reading: Reading, texts: VectorStore) -> Distribution:
     if fitted is not None:
         needs_texts = any(len(group.candidates) > 1 for group in fitted.groups)
-        meanings = reading.vectors[0] @ texts.read([one.text for one in choice.candidates]).T if needs_texts else None
-        logits = evidence.head_logits(fitted, choice, reading.near, reading.forms, message, meanings)
+        logits = _by_head(choice, fitted, message, reading, texts)
+        if reading.whole is not None and _shares(logits).max() < CLEAR:
+            logits = _by_head(choice, fitted, message, reading.whole, texts)
         reason = "vectors and letters against the examples" + (", then the words of the replies" if needs_texts else "")
     elif choice.kind == "span":
         logits, reason = evidence.span_logits(choice, message), "the span that was found, and whether it was corrected"
     else:
         logits = evidence.described_logits(choice, message, evidence.meanings_of(choice, reading.vectors, texts))
         reason = "literal mention, and likeness to the description; there are no examples"
-    scores = logits - np.logaddexp.reduce(logits)
-    n = len(choice.candidates)
-    shares = np.exp(scores)
-    shares /= shares.sum()
+    shares, n = _shares(logits), len(choice.candidates)
     return Distribution(
         tuple(shares.tolist()), "exact", tuple(logits.tolist()), Decoding(reason, n_passes=1, n_nodes=n, n_expanded=n, n_exact=n)
     )
+
+
+def _by_head(choice: Choice, fitted: ChoiceHead, message: str, reading: Reading, texts: VectorStore) -> Floats:
+    """[candidate] nats."""
+    needs_texts = any(len(group.candidates) > 1 for group in fitted.groups)
+    meanings = reading.vectors[0] @ texts.read([one.text for one in choice.candidates]).T if needs_texts else None
+    return evidence.head_logits(fitted, choice, reading.near, reading.forms, message, meanings)
+
+
+def _shares(logits: Floats) -> Floats:
+    """[candidate] probabilities."""
+    shares = np.exp(logits - np.logaddexp.reduce(logits))
+    return np.asarray(shares / shares.sum(), dtype=np.float64)
 
 
 def _longest(pattern: str, message: str) -> str | None:
