@@ -24,6 +24,7 @@ from constrained.logic.state import Memory
 from constrained.procedures.run import MISSED
 from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
 from constrained.understanding.corrections import follow_corrections
+from constrained.understanding.denied_wishes import denies_wish
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 ACT_THRESHOLD = 0.75  # on golden and dev messages no right act of the small engine has between 0.65 and it; see docs/decisions.md
@@ -394,14 +395,15 @@ def _plain_objection(
 ) -> Objection | None:
     """Why an option that is no act is not said; None where it may be, and always where the policy closed the set or it is an answer.
 
-    A denied wish begins no procedure and has no effect, unless denials are what the option answers; and no effect is an accident.
+    A denied wish begins no procedure and has no effect, unless denials are what the option answers. An effect needs EFFECT_THRESHOLD;
+    a procedure that begins asks further.
     """
     is_begun = bool(evidence.is_free and option.running)
     if is_closed or option.answer or option.value or not (option.effects or is_begun) or _is_answered(option, answer, evidence):
         return None
-    if stance_of(evidence.followed, evidence.locale) == "negation" and not _answers_denials(option):
+    if denies_wish(evidence.followed, evidence.locale) and not _answers_denials(option):
         return Objection("stance", _AGAINST["negation"])
-    return _improbable(EFFECT_THRESHOLD) if option.effects and share < EFFECT_THRESHOLD else None
+    return _improbable(EFFECT_THRESHOLD) if not is_begun and share < EFFECT_THRESHOLD else None
 
 
 def _objection(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> Objection | None:
