@@ -25,9 +25,12 @@ from constrained.procedures.run import MISSED
 from constrained.understanding.answer_values import OTHER, SAME, mark_values
 from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer, leads_with_no
 from constrained.understanding.corrections import follow_corrections
+from constrained.understanding.denied_wishes import denies_wish
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
-ACT_THRESHOLD = 0.65  # of the acts that the default model chose on the golden dialogues, all 27 right ones have more; see docs/decisions.md
+ACT_THRESHOLD = 0.75  # on golden and dev messages no right act of the small engine has between 0.65 and it; see docs/decisions.md
+EFFECT_THRESHOLD = 0.5  # of an option with an effect of low risk: it is said where it has more than all else together
+FEW_DENIALS = 5  # one example in as many that denies something makes an option one that answers denials
 OFFER_THRESHOLD = 0.35  # an act that is less probable is not even offered; just above what abstains by default
 CLOSE = 0.1  # of two candidates: both are offered
 CLOSE_THRESHOLD = 0.25  # of the second of two close ones: together they have half of all
@@ -56,6 +59,7 @@ class Evidence:
         asked: ids of what was said last, and of the step that waits: what an option may agree to.
         is_spent: the message answered an offer, so it answers no other question.
         counts_tries: a try of an open question is spent on an unclear aside; records before format 7 knew no such thing.
+        is_free: no procedure is running, so one may begin.
     """
 
     message: str
@@ -68,6 +72,7 @@ class Evidence:
     asked: frozenset[str] = frozenset()
     is_spent: bool = False
     counts_tries: bool = True
+    is_free: bool = False
 
     @property
     def followed(self) -> str:
@@ -173,6 +178,8 @@ def choose_option(
     if asks:
         asked, why = [offer for place, offer in offers if place in asks], _why_asked(options, probabilities, asks, evidence)
         return Ruling(asked[0], best, probability, False, objections, answer, judge, True, evidence.act_threshold, why, asks, tuple(asked))
+    if rest is not None and not answers and _is_unsure(objections[options.index(best)]) and not is_act(best):
+        eligible = [options.index(rest)]  # what is less likely than an option that is not likely enough is no better answer
     if not eligible:  # the policy closed the set (``only``): one of its acts is due, unless the message speaks against all of them
         eligible = [place for place, objection in enumerate(objections) if objection is not None and objection.kind == "probability"]
     if not eligible and resort is not None:
@@ -195,7 +202,7 @@ def choose_option(
     abstained = abstained or (chosen is rest and plain is rest and best is not rest)  # as the probabilities alone would have
     against = next(objection for option, objection in zip(options, objections, strict=True) if option is best)
     if against is not None and chosen is not best:
-        why = f"{best.id} has {probability:.0%} and is an act: {against.text}; {why}"
+        why = f"{best.id} has {probability:.0%} and {'is an act' if is_act(best) else 'does something'}: {against.text}; {why}"
     changed = chosen is not plain
     return Ruling(chosen, best, probability, abstained, objections, answer, judge, changed, evidence.act_threshold, why, is_tried=is_tried)
 
@@ -252,7 +259,8 @@ def _why_asked(options: Sequence[Option], probabilities: Sequence[float], asks: 
     told = " and ".join(f"{options[place].id} has {shares[intent_of(options[place])]:.0%}" for place in asks)
     if len(asks) > 1:
         return f"{told}: too close to tell apart, so both are offered"
-    return f"{told}: less than {evidence.act_threshold:.0%} and at least {evidence.offer_threshold:.0%}, so it is offered"
+    least = evidence.act_threshold if is_act(options[asks[0]]) else EFFECT_THRESHOLD
+    return f"{told}: less than {least:.0%} and at least {evidence.offer_threshold:.0%}, so it is offered"
 
 
 def read_open_answer(options: Sequence[Option], evidence: Evidence, probabilities: Sequence[float]) -> AnswerReading | None:
@@ -291,12 +299,12 @@ def evidence_of(
 ) -> Evidence:
     """What a turn gives to judge acts by. ``judge`` is called where an option is the answer to something."""
     if is_spent:
-        return Evidence(message, locale, act_threshold=act_threshold, is_spent=True)
+        return Evidence(message, locale, act_threshold=act_threshold, is_spent=True, is_free=not memory.running)
     position = policy.serving(memory).procedures.position(memory)
     asked = frozenset(
         (*(one for one, number in memory.said.items() if number == memory.number), *((position.response_id,) if position else ()))
     )
-    plain = Evidence(message, locale, act_threshold=act_threshold, asked=asked)
+    plain = Evidence(message, locale, act_threshold=act_threshold, asked=asked, is_free=not memory.running)
     if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
         return replace(plain, question=open_question(policy, memory, locale), values=open_values(policy, memory), judge=judge())
     agreed = next(filter(plain.agrees, options), None)
@@ -343,12 +351,18 @@ def choose_late(options: Sequence[Option], fallback: str, said: Any) -> Option:
 
 def _read(reasons: Sequence[str], evidence: Evidence) -> tuple[Objection | None, ...]:
     """Objections as a record tells them: the text of the one kind that matters is known."""
-    unsure = _improbable(evidence)
-    return tuple((unsure if text == unsure.text else Objection("stance", text)) if text else None for text in reasons)
+    unsure = {one.text: one for one in map(_improbable, (evidence.act_threshold, EFFECT_THRESHOLD))}
+    return tuple(unsure.get(text, Objection("stance", text)) if text else None for text in reasons)
 
 
-def _improbable(evidence: Evidence) -> Objection:
-    return Objection("probability", f"less than {evidence.act_threshold:.0%}")
+def _improbable(least: float) -> Objection:
+    return Objection("probability", f"less than {least:.0%}")
+
+
+def _answers_denials(option: Option) -> bool:
+    """Whether users who deny something are among those that the option answers ("I won't need it after all")."""
+    stances = [stance_of(example, locale) for locale, examples in option.response.examples.items() for example in examples]
+    return stances.count("negation") * FEW_DENIALS >= max(len(stances), 1)
 
 
 def _is_answered(option: Option, answer: AnswerMeaning | None, evidence: Evidence) -> bool:
@@ -393,9 +407,27 @@ def _objections(
             return None
         if is_act(option):
             return _objection(option, share, answer, evidence)
-        return Objection("answer", "the message is neither yes nor no") if option.answer and is_undecided else None
+        if option.answer and is_undecided:
+            return Objection("answer", "the message is neither yes nor no")
+        return _plain_objection(option, share, answer, evidence, is_closed=rest is None)
 
     return tuple(found(option, shares[intent]) for option, intent in zip(options, intents, strict=True))
+
+
+def _plain_objection(
+    option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence, *, is_closed: bool
+) -> Objection | None:
+    """Why an option that is no act is not said; None where it may be, and always where the policy closed the set or it is an answer.
+
+    A denied wish begins no procedure and has no effect, unless denials are what the option answers. An effect needs EFFECT_THRESHOLD;
+    a procedure that begins asks further.
+    """
+    is_begun = bool(evidence.is_free and option.running)
+    if is_closed or option.answer or option.value or not (option.effects or is_begun) or _is_answered(option, answer, evidence):
+        return None
+    if denies_wish(evidence.followed, evidence.locale) and not _answers_denials(option):
+        return Objection("stance", _AGAINST["negation"])
+    return _improbable(EFFECT_THRESHOLD) if not is_begun and share < EFFECT_THRESHOLD else None
 
 
 def _objection(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> Objection | None:
@@ -413,7 +445,7 @@ def _objection(option: Option, share: float, answer: AnswerMeaning | None, evide
         return Objection("stance", against)
     if not is_refusal and _is_other_amount(option, evidence):
         return Objection("amount", "the message names another amount")
-    return _improbable(evidence) if share < evidence.act_threshold else None
+    return _improbable(evidence.act_threshold) if share < evidence.act_threshold else None
 
 
 def _is_other_amount(option: Option, evidence: Evidence) -> bool:

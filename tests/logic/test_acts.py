@@ -242,11 +242,24 @@ def test_what_asks_for_an_act_gets_it(desk, message):
     assert [one.name for one in reply(desk, message, "card_cancelled").effects] == ["cancel_card"]
 
 
-@pytest.mark.parametrize(("probability", "acts"), [(0.5, False), (0.6, False), (0.7, True)])
+@pytest.mark.parametrize(("probability", "acts"), [(0.5, False), (0.7, False), (0.8, True)])
 def test_an_act_needs_a_probability_of_its_own(desk, probability, acts):
     assert bool(reply(desk, "cancel my card", "card_cancelled", probability=probability).effects) is acts
     assert reply(desk, "cards", "topic", probability=probability).response_id == "topic"
     assert reply(desk, "cancel my card", "card_cancelled", probability=probability, act_threshold=0.5).effects
+
+
+@pytest.mark.parametrize(("probability", "acts"), [(0.35, False), (0.45, False), (0.55, True)])
+def test_an_effect_of_low_risk_is_no_accident(desk, probability, acts):
+    turn = reply(desk, "cards", "topic", probability=probability)
+    assert bool(turn.effects) is acts
+    assert turn.response_id in ("topic", "pardon")  # not what is less likely still
+
+
+@pytest.mark.parametrize("message", ["I do not want to talk about cards", "please don't open that", "I no longer want a card topic"])
+def test_a_denied_wish_has_no_effect(desk, message):
+    assert reply(desk, message, "topic").effects == ()
+    assert reply(desk, "nothing came and nobody told me, cards?", "topic").effects
 
 
 @pytest.mark.parametrize(

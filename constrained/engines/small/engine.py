@@ -7,6 +7,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,8 @@ from constrained.engines.protocol import (
     LeftOut,
     PromptContext,
 )
-from constrained.engines.small import background, evidence, head, respell, store, words
+from constrained.engines.small import background, courtesies, evidence, head, respell, store, words
+from constrained.engines.small.courtesies import without_courtesies
 from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, SentenceEncoder, Vectors, file_hash, shared_pair
 from constrained.engines.small.evidence import ChoiceHead
 from constrained.engines.small.head import Floats
@@ -33,6 +35,7 @@ from constrained.engines.small.store import VectorStore
 MOST_HEADS = 256
 MOST_SPELLERS = 32
 MOST_READ = 600  # characters that a pattern is looked for in
+CLEAR = 0.5  # of the likeliest candidate, for a message without its courtesies: below, they are all that it is about
 CACHE: Final = "cache"  # the default folder of vectors
 
 
@@ -75,21 +78,18 @@ class SmallEngine:
         if deadline is not None:
             deadline.check()
         texts = self._store_of(scene)
-        message = words.pieces(self._speller_of(scene).mend(scene.message))
-        vectors = texts.read(message)
         heads = []
         for choice in choices:
             if deadline is not None:
                 deadline.check()
             heads.append(self._head_of(choice, scene, texts) if evidence.has_examples(choice) else None)
-        kinds: set[str] = {choice.kind for choice, fitted in zip(choices, heads, strict=True) if fitted}
-        near = {kind: texts.near(kind, message, vectors) for kind in kinds}
-        forms = words.forms_of(message)
+        mended = self._speller_of(scene).mend(scene.message)
+        readings = {kind: _read(kind, mended, scene, texts) for kind in dict.fromkeys(choice.kind for choice in choices)}
         found = []
         for choice, fitted in zip(choices, heads, strict=True):
             if deadline is not None:
                 deadline.check()
-            found.append(_answer(choice, fitted, scene.message, vectors, near, forms, texts))
+            found.append(_answer(choice, fitted, scene.message, readings[choice.kind], texts))
         return found
 
     def decide_many(self, asks: Sequence[ChoiceRequest], deadline: Deadline | None = None) -> list[list[Distribution]]:
@@ -119,10 +119,10 @@ class SmallEngine:
         return found
 
     def _speller_of(self, scene: PromptContext) -> Speller:
-        key = ("spelling", scene.static_id, scene.locale)
+        key = ("spelling", scene.static_id, scene.locale, scene.speaker)
         with self._lock:
             if key not in self._spellers:
-                texts = (*scene.background, *(text for _, text in scene.listing))
+                texts = (*scene.background, *(text for _, text in scene.listing), scene.speaker)
                 self._spellers[key] = make_speller(texts, scene.locale.split("-")[0])
                 while len(self._spellers) > MOST_SPELLERS:
                     self._spellers.popitem(last=False)
@@ -142,32 +142,64 @@ class SmallEngine:
         return made
 
 
-def _answer(
-    choice: Choice,
-    fitted: ChoiceHead | None,
-    message: str,
-    vectors: Vectors,
-    near: Mapping[str, Floats],
-    forms: NDArray[np.int64],
-    texts: VectorStore,
-) -> Distribution:
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """A message as one kind of choice reads it.
+
+    Attributes:
+        pieces: the whole first. vectors: [piece, hidden]. near: [piece, row of the store]. forms: [piece].
+        whole: with the courtesies that this one is read without; None where there are none.
+    """
+
+    pieces: Sequence[str]
+    vectors: Vectors
+    near: Floats
+    forms: NDArray[np.int64]
+    whole: Reading | None = None
+
+
+def _read(kind: str, mended: str, scene: PromptContext, texts: VectorStore) -> Reading:
+    """What is asked is read without its courtesies; what is heard (manners, say) may lie in them."""
+    asked = without_courtesies(mended, scene.speaker) if kind == "option" else mended
+    return _reading(kind, asked, texts, None if asked == mended else _reading(kind, mended, texts))
+
+
+def _reading(kind: str, message: str, texts: VectorStore, whole: Reading | None = None) -> Reading:
+    found = words.pieces(message)
+    vectors = texts.read(found)
+    near = texts.near(kind, found, vectors) if kind != "span" else np.zeros((len(found), 0))
+    return Reading(found, vectors, near, words.forms_of(found), whole)
+
+
+def _answer(choice: Choice, fitted: ChoiceHead | None, message: str, reading: Reading, texts: VectorStore) -> Distribution:
     if fitted is not None:
         needs_texts = any(len(group.candidates) > 1 for group in fitted.groups)
-        meanings = vectors[0] @ texts.read([one.text for one in choice.candidates]).T if needs_texts else None
-        logits = evidence.head_logits(fitted, choice, near[choice.kind], forms, message, meanings)
+        logits = _by_head(choice, fitted, message, reading, texts)
+        if reading.whole is not None and _shares(logits).max() < CLEAR:
+            logits = _by_head(choice, fitted, message, reading.whole, texts)
         reason = "vectors and letters against the examples" + (", then the words of the replies" if needs_texts else "")
     elif choice.kind == "span":
         logits, reason = evidence.span_logits(choice, message), "the span that was found, and whether it was corrected"
     else:
-        logits = evidence.described_logits(choice, message, evidence.meanings_of(choice, vectors, texts))
+        logits = evidence.described_logits(choice, message, evidence.meanings_of(choice, reading.vectors, texts))
         reason = "literal mention, and likeness to the description; there are no examples"
-    scores = logits - np.logaddexp.reduce(logits)
-    n = len(choice.candidates)
-    shares = np.exp(scores)
-    shares /= shares.sum()
+    shares, n = _shares(logits), len(choice.candidates)
     return Distribution(
         tuple(shares.tolist()), "exact", tuple(logits.tolist()), Decoding(reason, n_passes=1, n_nodes=n, n_expanded=n, n_exact=n)
     )
+
+
+def _by_head(choice: Choice, fitted: ChoiceHead, message: str, reading: Reading, texts: VectorStore) -> Floats:
+    """[candidate] nats."""
+    needs_texts = any(len(group.candidates) > 1 for group in fitted.groups)
+    meanings = reading.vectors[0] @ texts.read([one.text for one in choice.candidates]).T if needs_texts else None
+    return evidence.head_logits(fitted, choice, reading.near, reading.forms, message, meanings)
+
+
+def _shares(logits: Floats) -> Floats:
+    """[candidate] probabilities."""
+    shares = np.exp(logits - np.logaddexp.reduce(logits))
+    return np.asarray(shares / shares.sum(), dtype=np.float64)
 
 
 def _longest(pattern: str, message: str) -> str | None:
@@ -184,7 +216,7 @@ def _is_whole(message: str, start: int, end: int) -> bool:
 def _version() -> str:
     """Of the code that makes heads, and of the texts that they learn from besides a desk's own."""
     digest = hashlib.sha256()
-    files = [Path(str(module.__file__)) for module in (evidence, head, store, words)]
+    files = [Path(str(module.__file__)) for module in (courtesies, evidence, head, store, words)]
     for file in (*files, *sorted(background.FOLDER.glob("*.txt")), *sorted(respell.FOLDER.glob("*.txt")), background.PACKS):
         digest.update(file_hash(file).encode())
     return digest.hexdigest()

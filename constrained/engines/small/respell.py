@@ -14,6 +14,9 @@ from constrained.engines.small.encoder import VOCABULARY
 
 FOLDER = Path(__file__).with_name("spelling")
 SHORTEST = 3
+MOST_DROPPED = 2.5  # letters of a word to each that is left of it
+_LEET = str.maketrans("013457", "oieast")
+_VOWELS = re.compile(r"[aeiouáéíóúüäöàâèêëîïôûyæœ]")
 _TOKEN = re.compile(r"[^\W_]+(?:['\u2019][^\W\d_]+)*")
 
 
@@ -39,9 +42,29 @@ class Speller:
         word = token.lower()
         if word in self.short and word not in self.words:
             return self.short[word]
-        if len(word) < SHORTEST or not word.isalpha() or word in self.words or word in self.language:
+        if not word.isalpha():
+            return self._spelled_out(word) or token
+        if len(word) < SHORTEST or word in self.words or word in self.language:
             return token
-        return self._nearest(word) or token
+        return self._nearest(word) or self._with_vowels(word) or token
+
+    def _spelled_out(self, word: str) -> str | None:
+        """The desk's word that is written with digits for letters ("c4ncel"); None for a number, a time, and what is no such word."""
+        plain = word.translate(_LEET)
+        return plain if len(plain) >= SHORTEST and word[0].isalpha() and plain.isalpha() and plain in self.words else None
+
+    def _with_vowels(self, word: str) -> str | None:
+        """The desk's most frequent word of which nothing but vowels is missing ("appntmnt"); None where there is none."""
+        if not self.language and _VOWELS.search(word):  # where right words are not known, one with vowels may be one
+            return None
+        bare = _VOWELS.sub("", word)
+        found = [
+            (-count, known)
+            for known, count in self.words.items()
+            if known[:1] == word[0] and len(word) < len(known) <= MOST_DROPPED * len(word) and _VOWELS.sub("", known) == bare
+        ]
+        fitting = [one for one in sorted(found) if _is_within(word, one[1])]
+        return fitting[0][1] if fitting else None
 
     def _nearest(self, word: str) -> str | None:
         """The desk's word at the least distance, the most frequent one of equals; None where all are too far."""
@@ -57,6 +80,12 @@ class Speller:
             if distance <= most and (len(word) > SHORTEST or is_swap) and (best is None or (distance, -count, known) < best):
                 best = (distance, -count, known)
         return best[2] if best else None
+
+
+def _is_within(word: str, known: str) -> bool:
+    """Whether the letters of a word stand in the other one in this order."""
+    letters = iter(known)
+    return all(letter in letters for letter in word)
 
 
 def make_speller(texts: Iterable[str], language: str) -> Speller:
