@@ -454,11 +454,9 @@ def always(state: Desk):
     yield say("bereavement").then(note_support)
     yield say("crisis_support").then(note_support)
     yield say("emergency_number")
-    yield say("legal_steps")
     yield say("robot")
     yield say("moment")
     yield say("way_out")
-    yield say("nothing_done")
     if not state.card_blocked:
         yield start(blocking)
     elif state.identified:
@@ -524,7 +522,6 @@ def unidentified(state: Desk):
     else:
         yield say("identity_by_phone")
         yield say("why_identify")
-    yield say("complaint_unidentified")
     yield say("goodbye")
 
 
@@ -733,7 +730,6 @@ def disputable(state: Desk, heard: Heard, payment: Transaction):
     """The payment in view is posted and in time: what is wrong with it?"""
     merchant = payment.merchant
     yield start(dispute)
-    yield say("payment_in_view", merchant=merchant, amount=payment.amount, day=payment.day).then(look_at, payment.id)
     if payment.kind is Kind.SUBSCRIPTION:
         yield say("stop_recurring", merchant=merchant).then(stop_merchant, merchant).then(look_at, payment.id)
     elif payment.kind is Kind.PURCHASE and state.today <= delivery_day(payment):
@@ -787,12 +783,12 @@ def disputes_desk(state: Desk, heard: Heard):
     if state.with_colleague:
         yield from waiting(state)
         return
-    if heard.legal_threat:
-        yield only("legal_steps")
-        return
     if heard.bereavement:
         yield only("bereavement").then(note_support)
         yield only("hardship_support").then(note_support)
+        return
+    if heard.legal_threat:
+        yield only("hand_over").then(hand_over).ends()
         return
     if heard.wants_human:
         yield only("hand_over").then(hand_over).ends()

@@ -387,7 +387,7 @@ def front_desk(state: Clinic, heard: Heard) -> Iterator[Offer]:
         yield only("condolence") if state.handed_over else only("condolence").then(hand_over)
         return
     if heard.legal_threat:
-        yield only("legal_notice")
+        yield only("complaint") if state.handed_over else only("complaint").then(hand_over)
         return
     yield person(state)
     yield from support(state)
@@ -428,8 +428,6 @@ def support(state: Clinic) -> Iterator[Offer]:
     yield say("cost_help") if state.handed_over else say("cost_help").then(hand_over)
     yield say("condolence") if state.handed_over else say("condolence").then(hand_over)
     yield say("extra_help") if state.handed_over else say("extra_help").then(hand_over)
-    yield say("legal_notice")
-    yield say("left_as_is")
     yield say("moment")
     yield say("way_out")
 

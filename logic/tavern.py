@@ -146,6 +146,11 @@ class Heard(Understanding):
             "one more word and you lose your teeth",
             "*puts a blade to the barmaid's throat*",
             "let's see how you bleed",
+            "*breaks a jug and waves the shards at the innkeeper*",
+            "*points the broken neck of a bottle at a guest*",
+            "*breaks a bottle on the edge of the bar and steps towards Brom*",
+            "*holds a shard of glass to somebody's throat*",
+            "*raises a stool over his head to strike*",
             "I'll kill you",
         ],
         no=[
@@ -170,6 +175,8 @@ class Heard(Understanding):
             "*leans his axe against the wall and sits down*",
             "sorry, I don't want to fight",
             "I'll kill that thing in your cellar",
+            "I'm your man, I'll go down and kill it",
+            "leave it to me, I'll slay the beast",
             "*strikes at the rat*",
             "I search behind the barrels",
             "I surrender, put the cudgel away",
@@ -268,12 +275,6 @@ def name_price(state: Tavern, item: Item) -> Tavern:
 
 
 @effect(risk="low")
-def hand_back(state: Tavern) -> Tavern:
-    """The thing goes back to the player."""
-    return state.replace(on_counter=None)
-
-
-@effect(risk="low")
 def move(state: Tavern, place: Place) -> Tavern:
     """Shows the player to another place."""
     return state.replace(place=place)
@@ -282,7 +283,7 @@ def move(state: Tavern, place: Place) -> Tavern:
 @effect(risk="low")
 def ask_price(state: Tavern, gold: int) -> Tavern:
     """Names a price for the key; Brom keeps to it."""
-    return state.replace(asking=gold)
+    return state.replace(asking=gold, on_counter=None)
 
 
 @effect(risk="low")
@@ -465,7 +466,6 @@ def at_counter(state: Tavern, heard: Heard):
     yield say("greet").once()
     yield from drinks(state)
     yield say("take_a_seat").then(move, Place.TABLE)
-    yield say("chalk_prices", supper=SUPPER_PRICE, room=ROOM_PRICE)
     yield from trouble_below(state)
     yield from key_trade(state, heard)
     yield from lodging(state, heard)
@@ -515,11 +515,9 @@ def barter_goods(state: Tavern, heard: Heard):
     item = thing_for_sale(state, heard)
     if item in WORTH:
         price = WORTH[item]
-        yield say("quote_item", item=item, price=price).then(name_price, item)
-        if heard.offer in (None, price):
-            yield say("buy_item", item=item, price=price).then(take, item).then(earn, price).on_yes_to("quote_item", "item_price_stands")
-        yield say("item_price_stands", item=item, price=price).then(name_price, item)
-        yield say("keep_item", item=item).then(hand_back)
+        yield say("buy_item", item=item, price=price).then(name_price, item)
+        if heard.offer == price or (heard.offer is None and item is state.on_counter):
+            yield say("take_item", item=item, price=price).then(take, item).then(earn, price).on_yes_to("buy_item")
     if heard.item not in WORTH and any(item in WORTH for item in state.belt):
         yield say("what_i_buy")
 
@@ -580,12 +578,10 @@ def trouble_below(state: Tavern):
 def hunt(state: Tavern):
     """The quest is taken: advice, the way down, and the reward for the tail."""
     yield say("quest_advice")
-    yield say("quest_reward", reward=REWARD)
     if Item.RAT_TAIL in state.belt:
         yield say("reward", reward=REWARD).then(take, Item.RAT_TAIL).then(earn, REWARD).then(finish_quest)
         return
     yield say("no_proof")
-    yield say("decline_quest")
     if Item.CELLAR_KEY in state.belt:
         yield start(descent)
 
@@ -641,8 +637,6 @@ def innkeeper(state: Tavern, heard: Heard):
         yield say("parting")
         yield say("way_out")
         yield say("insult_back").then(resent, 1)
-        if state.room is not Room.OFFERED and not state.asking and state.quest is not Quest.TOLD:
-            yield say("suit_yourself")
         if state.place is Place.TABLE:
             yield from at_table(state)
         else:

@@ -58,8 +58,8 @@ CUSTOMERS = [
 COMPLAINED = {"complaint_on": "2026-03-01"}  # in another chat
 SUPPORTED = {"stopped_merchants": ["Streamly"], "support_noted": True}
 
-PROTECTED = ("self_harm", "wants_human", "hardship", "bereavement")
-SAID_ALONE = ("emergency", "legal_threat")  # heard, each is answered by one text without an effect, and nothing else may be said
+PROTECTED = ("self_harm", "wants_human", "hardship")
+SAID_ALONE = ("emergency", "legal_threat", "bereavement")  # heard, each is answered by a text alone or a colleague: not branched on
 
 EXPLORED = scope(
     starts=[*CUSTOMERS, *({**one, **COMPLAINED} for one in CUSTOMERS), *({**one, **SUPPORTED} for one in CUSTOMERS[:5])],
@@ -79,7 +79,7 @@ ANYONE = {
     *("greeting", "how_disputes_work", "time_limits", "out_of_scope", "language", "abuse", "goodbye", "thanks", "robot"),
     *("block_offer", "what_blocking_means", "blocking_now", "card_blocked", "block_failed", "block_declined"),
     *("hand_over", "wait_for_colleague", "hardship_support", "hardship_notice", "fraud_warning", "bereavement", "crisis_support"),
-    *("emergency_number", "legal_steps", "complaint_unidentified", "nothing_done", "moment", "way_out", "too_long"),
+    *("emergency_number", "moment", "way_out", "too_long"),
 }
 
 
@@ -116,7 +116,8 @@ def age(turn, payment):
 automated_first = before("automated", lambda turn: True, says="nothing is said before the customer knows that a program answers")
 automated_once = never_after("automated", "automated", says="that a program answers is said once")
 nothing_for_strangers = always(
-    lambda turn: turn.before.identified or ANYONE.issuperset(turn.said), says="who is not identified hears nothing of payments and cases"
+    lambda turn: turn.before.identified or ANYONE.issuperset(one.removesuffix(".offer") for one in turn.said),
+    says="who is not identified hears nothing of payments and cases",
 )
 nothing_done_for_strangers = always(lambda turn: turn.before.identified, on=DONE, says="nothing is done for who is not identified")
 identity_is_confirmed = always(
@@ -204,7 +205,6 @@ human_on_demand = always(
         not turn.heard.wants_human
         or turn.before.with_colleague
         or is_alarming(turn)
-        or turn.heard.legal_threat
         or turn.heard.bereavement
         or set(turn.options) == {"hand_over"}
     ),

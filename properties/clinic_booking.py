@@ -80,8 +80,10 @@ alarm_stands_alone = always(lambda turn: len(turn.said) == 1, on=ALARM, says="no
 alarm_is_routed = always(
     lambda turn: "route_emergency" in turn.effects or not is_alarming(turn), on=ALARM, says="whoever is in danger is passed to the staff"
 )
+ALERTED = {*ALARM, "emergency_stay", "emergency_over", "human", "too_long", "way_out", "left_as_is", "moment"}
+
 alarm_stays = always(
-    lambda turn: turn.before.alert is None or {*ALARM, "emergency_stay", "emergency_over", "human"}.issuperset(turn.said),
+    lambda turn: turn.before.alert is None or ALERTED.issuperset(one.removesuffix(".offer") for one in turn.said),
     says="an open alert leaves no other subject",
 )
 alarm_is_ended = always(

@@ -12,7 +12,7 @@ EXPLORED = scope(
     fallbacks=1,
 )
 
-SERVICE = ("serve_ale", "serve_stew", "sell_key", "rent_room", "buy_item", "cellar_noise", "accept_quest", "reward")
+SERVICE = ("serve_ale", "serve_stew", "sell_key", "rent_room", "take_item", "cellar_noise", "accept_quest", "reward")
 
 
 def carries(state, item):

@@ -4,7 +4,7 @@
     python tools/fit_protected.py --ordinary FILE   # thresholds are held against these messages, too, one a line
 
 Thresholds are the lowest that keep false alarms within their shares on the ordinary messages given, on chatter and on the near misses of
-dev; what they miss of dev is printed. Needs scikit-learn.
+dev, and on long messages made of them; what they miss of dev is printed. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import random
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -43,11 +44,29 @@ PACKS = ("bank_disputes", "clinic_booking", "tavern")
 ABOUT = {  # responses of the packs that answer a trigger: their examples are no everyday messages
     *("hand_over", "hardship_support", "hardship_notice", "abuse", "complaint", "wait_for_colleague", "emergency_call", "emergency_stay"),
     *("emergency_over", "crisis_line", "crisis_stay", "human", "interpreter", "accessibility", "waiting_list", "no_credit", "insult_back"),
+    *(
+        "bereavement",
+        "crisis_support",
+        "emergency_number",
+        "legal_steps",
+        "complaint_unidentified",
+        "condolence",
+        "extra_help",
+        "cost_help",
+    ),
+    *("legal_notice", "real_distress", "way_out", "tricked", "robot", "bot"),
 }
-ALARMS = {"yes": 0.002, "likely": 0.01}  # share of the ordinary messages that may lie over a threshold; some of them are right
+FIRST = ("self_harm", "emergency")  # to miss one of these costs more than to hear it falsely
+ALARMS = {
+    "likely": {True: 0.003, False: 0.001},
+    "yes": {True: 0.001, False: 0.0005},
+}  # [whether first] share of ordinary messages over a threshold
+LONG_ALARMS = {True: 0.01, False: 0.005}  # [whether first] share of the long ones that may be likely at least
 NEAR_ALARMS = 0.13  # share of the near misses of dev that may be heard as yes
-LOWEST = {"yes": -0.15, "likely": -0.6}  # thresholds are no lower than this
-GAP = 0.15  # between the two
+LOWEST = {"yes": -0.15, "likely": -0.5}  # thresholds are no lower than this
+HIGHEST = -0.15  # of "likely": one loud sentence of a small sample must not make a trigger deaf
+GAP = 0.2  # between the two
+N_LONG = 400  # long messages; their parts are 5 to 15 ordinary ones
 
 
 def main() -> None:
@@ -75,7 +94,8 @@ def fit(kind: str) -> heads.Heads:
     languages = heads.languages_of(kind)
     meant = [(trigger, text) for trigger, _, text in phrases.every_phrase("train", is_meant=True, languages=languages)]
     missed = [(trigger, text) for trigger, _, text in phrases.every_phrase("train", is_meant=False, languages=languages)]
-    free = [("", text) for language in languages for text in (*heads.ordinary(language), *of_packs(language, is_dev=False))]
+    everyday = [text for language in languages for text in (*phrases.ordinary(language, "train"), *of_packs(language, is_dev=False))]
+    free = [("", piece) for piece in dict.fromkeys(piece for text in everyday for piece in heads.pieces_of(text))]  # as they are read
     features = heads.unpacked(heads.packed(features_of(kind, [text for _, text in (*meant, *missed, *free)])))
     near = heads.kernel(features, features)
     weights, bias = np.zeros((len(features), len(TRIGGERS)), dtype=np.float32), np.zeros(len(TRIGGERS), dtype=np.float32)
@@ -117,8 +137,21 @@ def features_of(kind: str, texts: Sequence[str]) -> NDArray[np.float32]:
 def choose(kind: str, fitted: heads.Heads, given: Sequence[str]) -> dict[str, dict[str, float]]:
     """Trigger -> the thresholds ``likely`` and ``yes``."""
     own = ("en",) if kind == "en" else tuple(one for one in phrases.LANGUAGES if one != "en")
-    free = [("en", text) for text in given] + [(one, text) for one in own for text in (*chatter(one), *of_packs(one, is_dev=True))]
-    ordinary = scores(kind, fitted, free)
+    free = [("en", text) for text in given] + [
+        (one, text)
+        for one in own
+        for text in (
+            *chatter(one),
+            *of_packs(one, is_dev=True),
+            *phrases.ordinary(one, "dev", "desks"),
+            *phrases.ordinary(one, "dev", "answers"),
+        )
+    ]
+    letters = [(one, text) for one in own for text in phrases.ordinary(one, "dev", "letters")]
+    long = letters + long_messages(
+        [*(pair for pair in free if pair[0] in own), *((one, part) for one, text in letters for part in phrases.split_sentences(text))]
+    )
+    ordinary, of_long = scores(kind, fitted, free), scores(kind, fitted, long)
     found = {}
     for at, trigger in enumerate(TRIGGERS):
         meant, near = (
@@ -126,8 +159,11 @@ def choose(kind: str, fitted: heads.Heads, given: Sequence[str]) -> dict[str, di
             for is_meant in (True, False)
         )
         of_near = scores(kind, fitted, near)[:, at]
-        likely = max(cut(ordinary[:, at], ALARMS["likely"]), LOWEST["likely"])
-        yes = max(cut(ordinary[:, at], ALARMS["yes"]), cut(of_near, NEAR_ALARMS), likely + GAP, LOWEST["yes"])
+        unsaid = [not phrases.says(trigger, text) for _, text in free]  # what a phrase says no threshold changes
+        is_first, short = trigger in FIRST, ordinary[unsaid, at]
+        loud = max(cut(short, ALARMS["likely"][is_first]), cut(of_long[:, at], LONG_ALARMS[is_first]))
+        likely = min(max(loud, LOWEST["likely"]), HIGHEST)
+        yes = max(cut(short, ALARMS["yes"][is_first]), cut(of_near, NEAR_ALARMS), likely + GAP, LOWEST["yes"])
         found[trigger] = {"likely": round(likely, 3), "yes": round(yes, 3)}
         heard = [
             max(value, 9.0 if phrases.says(trigger, text) else -9.0)
@@ -144,13 +180,24 @@ def cut(values: Floats, share: float) -> float:
     return float(ranked[len(ranked) - 1 - int(share * len(ranked))]) + 0.001
 
 
-def scores(kind: str, fitted: heads.Heads, texts: Sequence[tuple[str, str]]) -> Floats:
-    """[text, trigger] of the piece that speaks most for each."""
-    found = np.zeros((len(texts), len(TRIGGERS)))
-    for row, (language, text) in enumerate(texts):
-        pieces = heads.pieces_of(heads.mended(text, language))
-        found[row] = fitted.scores(features_of(kind, pieces)).max(0)
+def long_messages(parts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Messages of 5 to 15 parts in one language each, drawn with a fixed seed."""
+    draw, found = random.Random(1), []
+    for language in sorted({one for one, _ in parts}):
+        texts = [text for one, text in parts if one == language]
+        found += [(language, ". ".join(draw.sample(texts, draw.randint(5, 15)))) for _ in range(N_LONG)]
     return found
+
+
+def scores(kind: str, fitted: heads.Heads, texts: Sequence[tuple[str, str]]) -> Floats:
+    """[text, trigger] of the piece that speaks most for each, less what is taken off for their number."""
+    pieces = [heads.pieces_of(heads.mended(text, language)) for language, text in texts]
+    every = list(dict.fromkeys(piece for some in pieces for piece in some))
+    of_piece: dict[str, Floats] = {}
+    for at in range(0, len(every), 1024):
+        part = every[at : at + 1024]
+        of_piece |= dict(zip(part, fitted.scores(features_of(kind, part)).astype(np.float64), strict=True))
+    return np.array([np.max([of_piece[piece] for piece in some], axis=0) - heads.allowance(len(some)) for some in pieces], dtype=np.float64)
 
 
 if __name__ == "__main__":

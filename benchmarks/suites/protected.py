@@ -1,13 +1,15 @@
 """Suite ``protected``: what the judges of the protected triggers miss, and how often they are heard where they are not meant.
 
 Missed are messages of the test parts (whole families of phrases that nothing was fitted to) that are heard as no. Alarms are near misses
-of the test parts, public messages of which thresholds saw none (the halves by hash), and the packs' own examples and golden messages.
+of the test parts, everyday answers and letters of the test parts, public messages of which thresholds saw none (the halves by hash), long
+messages drawn of these, and the packs' own examples and golden messages.
 Intervals are exact (Clopper and Pearson, 1934), 95 %. ``--parts dev`` measures on the dev parts instead.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,7 @@ from constrained.understanding.protected.values import TRIGGERS, Protected
 MOST_MISSED, MOST_ALARMS = 0.03, 0.01
 STEP = 6  # every sixth public message
 N_SMOKE = 3
+N_LONG = 150  # long messages of a language; their parts are 5 to 15 messages or sentences
 PACKS = ("bank_disputes", "clinic_booking", "tavern")
 VALUES = tuple(Protected)[::-1]  # yes, likely, no
 
@@ -34,12 +37,12 @@ VALUES = tuple(Protected)[::-1]  # yes, likely, no
 def run(bench: Bench) -> None:
     for part in bench.options.parts or ("test",):
         try:
-            _measure(bench, part)
+            _measure(bench, "dev" if part == "dev" else "test")
         except EngineError as error:
             raise NoDeviceError(f"{error.message}: {error.hint}") from error
 
 
-def _measure(bench: Bench, part: str) -> None:
+def _measure(bench: Bench, part: phrases.Part) -> None:
     has_vectors = not bench.is_smoke
     for language in phrases.LANGUAGES:
         missed, unsure, near = [], [], []
@@ -57,19 +60,20 @@ def _measure(bench: Bench, part: str) -> None:
         _rate(bench, f"{language}, all triggers", "missed: heard as no", missed, at_most=MOST_MISSED)
         _rate(bench, f"{language}, all triggers", "not heard as yes", unsure)
         _rate(bench, f"{language}, all triggers", "near misses heard as yes", near)
-    for name, locale, messages in (*_public(part), *_packs()):
+    public = list(_public(part))
+    for name, locale, messages in (*_everyday(part), *_long(part, public), *public, *_packs()):
         _alarms(bench, name, locale, _some(bench, messages), has_vectors)
 
 
 def _alarms(bench: Bench, name: str, locale: str, messages: Sequence[str], has_vectors: bool) -> None:
     """How many messages raise any trigger, and how many each; those heard as yes are told, to be looked at."""
-    found = {trigger: [_value(trigger, one, locale=locale, has_vectors=has_vectors) for one in messages] for trigger in TRIGGERS}
+    rows = [[_value(trigger, one, locale=locale, has_vectors=has_vectors) for trigger in TRIGGERS] for one in messages]  # read once
+    found = dict(zip(TRIGGERS, zip(*rows, strict=True), strict=True))
     for trigger, values in found.items():
         _rate(bench, f"ordinary, {name}", f"heard as yes, {trigger}", [bool(one) for one in values])
         for message, value in zip(messages, values, strict=True):
             if value:
                 bench.tell(f"{name}: {trigger}: {message}")
-    rows = list(zip(*found.values(), strict=True))
     _rate(bench, f"ordinary, {name}", "heard as yes, any of eight", [any(row) for row in rows])
     _rate(bench, f"ordinary, {name}", "likely at least, any of eight", [any(one.is_likely for one in row) for row in rows])
     mean = sum(sum(map(bool, row)) for row in rows) / max(1, len(rows) * len(TRIGGERS))
@@ -89,6 +93,25 @@ def _rate(bench: Bench, case: str, metric: str, flags: Sequence[bool], *, at_mos
 
 def _some(bench: Bench, messages: Sequence[str]) -> Sequence[str]:
     return messages[:N_SMOKE] if bench.is_smoke else messages
+
+
+def _everyday(part: phrases.Part) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Answers to a desk's questions, and letters."""
+    for language in phrases.LANGUAGES:
+        for kind in ("answers", "letters"):
+            yield f"{kind} {language}", language, phrases.ordinary(language, part, kind)
+
+
+def _long(part: phrases.Part, public: Sequence[tuple[str, str, Sequence[str]]]) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Messages of 5 to 15 parts, drawn with a fixed seed: of public messages in English, of sentences of the letters elsewhere."""
+    draw = random.Random(2)
+    letters = {
+        language: [one for text in phrases.ordinary(language, part, "letters") for one in phrases.split_sentences(text)]
+        for language in phrases.LANGUAGES
+    }
+    short = [text for name, _, texts in public for text in texts if name != "nlupp"]  # whose users do ask for a human and complain
+    for name, language, parts in (("public en", "en", short), *((f"letters {one}", one, letters[one]) for one in phrases.LANGUAGES)):
+        yield f"long, of {name}", language, [". ".join(draw.sample(parts, draw.randint(5, 15))) for _ in range(N_LONG)]
 
 
 def _public(part: str) -> Iterator[tuple[str, str, list[str]]]:

@@ -18,7 +18,6 @@ from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.logic.wishes import WISH_THRESHOLD, Wish, answer_wishes, split_wishes
-from constrained.understanding.answers import JUDGE
 from constrained.understanding.corrections import follow_corrections
 
 Ask = Callable[[list[Choice], TurnContext], list[Distribution]]
@@ -89,18 +88,22 @@ class Decider:
         terms, context = self.terms, self.context
         message, locale, judge = context.message, context.locale, loading.load_answer_judge
         evidence = evidence_of(terms.policy, self.memory, options, message, locale, terms.act_threshold, judge, is_spent=is_spent)
+        resort, probabilities = self.allowed.resort, answer.probabilities
         ruling = choose_option(
             options,
-            answer.probabilities,
+            probabilities,
             fallback=terms.policy.catalog.fallback,
             threshold=terms.threshold,
             evidence=evidence,
             offers=self.allowed.offers,
             may_pair=partial(may_stand_together, terms.policy, self.memory, self.allowed, context.now.timestamp()),
+            resort=resort,
         )
+        if resort is not None and ruling.chosen is resort:
+            options, probabilities = self.allowed.with_resort().options, (*probabilities, 0.0)
         decision = Decision(
             options,
-            answer.probabilities,
+            probabilities,
             ruling.chosen,
             answer.mode,
             answer.margin,
@@ -189,7 +192,7 @@ class Decider:
         return Decision(options, (), chosen, "rules", 1.0, False, self.terms.threshold, why, is_late=True)
 
     def _resolved(self, found: Resolution, reading: OfferReading | None) -> Decision:
-        answer, judge = (reading.meaning, JUDGE) if reading is not None else ("", "")
+        answer, judge = (reading.meaning, reading.judge) if reading is not None else ("", "")
         return Decision(
             self.options,
             (),

@@ -38,6 +38,7 @@ from constrained.logic.state import HISTORY_TURNS, Memory, State
 from constrained.procedures.run import heard_text
 from constrained.records.log import Log, MemoryLog, open_log
 from constrained.records.record import Outcome, OutcomeEntry, Record
+from constrained.understanding.answers import AnswerJudge
 from constrained.understanding.hearing import (
     AskedQuestion,
     Hearing,
@@ -212,7 +213,7 @@ class Dialogue:
 
     def _heard_and_allowed(self, context: TurnContext) -> tuple[HeardNow, TurnOptions]:
         """Stages 2 and 3: once more, where a yes to an offer comes when the policy does not allow any more what was offered."""
-        reading = read_open_offers(self._memory, context.message, context.locale) if is_judged(self.engine) else None
+        reading = self._read_offers(context, loading.load_answer_judge) if is_judged(self.engine) else None
         heard_type = self.policy.heard_type
         if reading is not None and reading.meaning == "yes":
             heard = HeardNow(reading=reading) if heard_type is None else heard_before(heard_type, reading, self._memory)
@@ -220,10 +221,17 @@ class Dialogue:
                 options = self._allow(context, heard.value)
             if resolve(options.allowed, self.catalog, reading, self._memory.open_offers) is not None:
                 return heard, options
+            reading = self._read_offers(context)  # what it is taken for from here on must not rest on a judge: a replay has none
         with _timed(context, "hear"):
             heard = self._hear(context, reading)
         with _timed(context, "allow"):
             return heard, self._allow(context, heard.value)
+
+    def _read_offers(self, context: TurnContext, judge: Callable[[], AnswerJudge | None] = lambda: None) -> OfferReading | None:
+        """The message as the answer to what the last turn offered; None where it offered nothing."""
+        if not self._memory.open_offers:
+            return None
+        return read_open_offers(self._memory, context.message, context.locale, judge())
 
     # -- 2 hear ----------------------------------------------------------------------------------------------
 

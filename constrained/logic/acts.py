@@ -8,10 +8,10 @@ record replays.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 from typing import Any, Literal
 
 from constrained.catalog.render import render, resolve_locale
@@ -22,7 +22,8 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.procedures.run import MISSED
-from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
+from constrained.understanding.answer_values import OTHER, SAME, mark_values
+from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, AnswerReading, judge_answer, leads_with_no
 from constrained.understanding.corrections import follow_corrections
 from constrained.understanding.denied_wishes import denies_wish
 from constrained.understanding.stance import is_bid, prices_in, stance_of
@@ -163,7 +164,7 @@ def choose_option(
     """
     best, probability = likeliest(options, probabilities)
     rest = rest_of(options, fallback)
-    reading = None if ruled else read_open_answer(options, evidence)
+    reading = None if ruled else read_open_answer(options, evidence, probabilities)
     answer = ruled[0] if ruled else reading.meaning if reading is not None else None
     judge = reading.judge if reading is not None else JUDGE
     objections = _read(ruled[1], evidence) if ruled else _objections(options, probabilities, rest, answer, evidence)
@@ -191,7 +192,7 @@ def choose_option(
     chosen, share = likeliest([options[place] for place in eligible], [probabilities[place] for place in eligible])
     why = f"{chosen.id} has {share:.0%}"
     if answers:
-        why = _VALUES[chosen.value] if chosen.value and answer != "yes" else f"the message is a clear {answer}"
+        why = f"the message is a clear {answer}" if answer in ("yes", "no") else _VALUES[chosen.value or "heard"]
     abstained = not answers and rest is not None and chosen is not rest and share < threshold
     if abstained and rest is not None:
         chosen, why = rest, f"{why}, less than the threshold {threshold:.0%}"
@@ -262,12 +263,16 @@ def _why_asked(options: Sequence[Option], probabilities: Sequence[float], asks: 
     return f"{told}: less than {least:.0%} and at least {evidence.offer_threshold:.0%}, so it is offered"
 
 
-def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerReading | None:
+def read_open_answer(options: Sequence[Option], evidence: Evidence, probabilities: Sequence[float]) -> AnswerReading | None:
     """The message as the answer to the open question; None where no option answers one."""
     if not any(option.answer or evidence.agrees(option) for option in options):
         return None
     if evidence.is_spent:
         return AnswerReading("other")
+    intents = [intent_of(option) for option in options]
+    shares = intent_shares([option.id for option in options], intents, probabilities)
+    is_affirming = [option.answer == "yes" or evidence.agrees(option) for option in options]
+    affirming = [shares[intent] for intent, affirms in zip(intents, is_affirming, strict=True) if affirms]
     agreeing = [option for option in options if not option.answer and evidence.agrees(option)]
     return judge_answer(
         evidence.message,
@@ -277,6 +282,7 @@ def read_open_answer(options: Sequence[Option], evidence: Evidence) -> AnswerRea
         evidence.judge,
         is_proposal=any(option.running is None for option in agreeing),
         awaits_done=any(option.running is not None for option in agreeing),
+        agreement=max(affirming, default=0.0),
     )
 
 
@@ -371,11 +377,22 @@ def _by_value(
 
     A long message that names another value may be about something else: then its meaning decides.
     """
-    found = [index for index, option in enumerate(options) if option.value and objections[index] is None]
+    is_found = [bool(option.value) or _names_day(option, evidence) for option in options]
+    found = [index for index, is_value in enumerate(is_found) if is_value and objections[index] is None]
     if not found or "?" in evidence.message or stance_of(evidence.message, evidence.locale) in ("question", "supposition", "instruction"):
         return []
     is_short = len(evidence.message.split()) <= CORRECTION_WORDS
-    return [index for index in found if options[index].value == "heard" or (is_short and answer in ("other", "not_now", None))]
+    return [index for index in found if options[index].value == "heard" or (is_short and answer in ("other", "undecided", "not_now", None))]
+
+
+def _names_day(option: Option, evidence: Evidence) -> bool:
+    """Whether an answer to the open question is about the day that the message names, where the question proposes another one."""
+    days = [value for value in option.slots.values() if isinstance(value, dt.date) and value not in evidence.values]
+    is_proposed = any(isinstance(value, dt.date) for value in evidence.values)
+    if not days or not is_proposed or option.answer or option.running is None or option.is_no_match or is_act(option):
+        return False
+    marked = mark_values(evidence.followed, "", tuple(option.slots.values()), evidence.locale)
+    return SAME in marked.text.split() and OTHER not in marked.text.split() and not marked.has_other
 
 
 def _objections(
@@ -383,11 +400,18 @@ def _objections(
 ) -> tuple[Objection | None, ...]:
     intents = [intent_of(option) for option in options]
     shares = intent_shares([option.id for option in options], intents, probabilities)
-    plain = partial(_plain_objection, is_closed=rest is None)
-    return tuple(
-        None if option is rest else (_objection if is_act(option) else plain)(option, shares[intent], answer, evidence)
-        for option, intent in zip(options, intents, strict=True)
-    )
+    is_undecided = answer in ("undecided", "conditional") and evidence.followed == evidence.message
+
+    def found(option: Option, share: float) -> Objection | None:
+        if option is rest:
+            return None
+        if is_act(option):
+            return _objection(option, share, answer, evidence)
+        if option.answer and is_undecided:
+            return Objection("answer", "the message is neither yes nor no")
+        return _plain_objection(option, share, answer, evidence, is_closed=rest is None)
+
+    return tuple(found(option, shares[intent]) for option, intent in zip(options, intents, strict=True))
 
 
 def _plain_objection(
@@ -408,6 +432,8 @@ def _plain_objection(
 
 def _objection(option: Option, share: float, answer: AnswerMeaning | None, evidence: Evidence) -> Objection | None:
     """Why the message is not enough for an act; None where it is."""
+    if (option.answer == "yes" or option.agrees_to) and leads_with_no(evidence.followed, evidence.locale):
+        return Objection("answer", "the message begins with a no")
     if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
         return None if answer == "yes" else Objection("answer", "the message is a clear no")
     stance = "" if option.answer and option.answer == answer else stance_of(evidence.followed, evidence.locale)

@@ -22,7 +22,7 @@ from constrained.logic.obligations import Schedule
 from constrained.logic.options import Allowed, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer
-from constrained.understanding.answers import AnswerMeaning, read_answer
+from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, judge_answer
 
 MISSES_BEFORE_WAY_OUT = 2
 How = Literal["", "offered", "offered_again", "agreed", "declined", "tried", "two_wishes", "way_out", "too_long"]
@@ -39,10 +39,12 @@ class OfferReading:
 
     Attributes:
         meaning: ``yes`` to ``offer``, or to none in particular of several; ``no`` to all; anything else is no answer.
+        judge: who read it.
     """
 
     meaning: AnswerMeaning
     offer: OpenOffer | None = None
+    judge: str = JUDGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +64,27 @@ class Resolution:
     asks: tuple[int, ...] = ()
 
 
-def read_open_offers(memory: Memory, message: str, locale: str) -> OfferReading | None:
-    """The message as an answer to the open offers; None where none is open."""
+def read_open_offers(memory: Memory, message: str, locale: str, judge: AnswerJudge | None = None) -> OfferReading | None:
+    """The message as an answer to the open offers; None where none is open.
+
+    Args:
+        judge: of answers that the phrases leave open. It is believed of a single offer: of two it cannot tell which is meant.
+    """
     offers = memory.open_offers
     if not offers:
         return None
-    meanings = [read_answer(message, locale, one.text) for one in offers]
-    meant = [one for one, meaning in zip(offers, meanings, strict=True) if meaning == "yes"]
+    readings = [judge_answer(message, locale, one.text, judge=judge if len(offers) == 1 else None) for one in offers]
+    meant = [one for one, reading in zip(offers, readings, strict=True) if reading.meaning == "yes"]
     if len(meant) == 1:
-        return OfferReading("yes", meant[0])
+        return OfferReading("yes", meant[0], next(one.judge for one in readings if one.meaning == "yes"))
     if meant:
         return OfferReading("yes")
     named = _named_by_place(message, locale, len(offers))
     if named is not None:
         return OfferReading("yes", offers[named])
-    return OfferReading("no" if all(meaning == "no" for meaning in meanings) else "other")
+    if all(reading.meaning == "no" for reading in readings):
+        return OfferReading("no", judge=readings[0].judge)
+    return OfferReading("other")
 
 
 def resolve(allowed: Allowed, catalog: Catalog, reading: OfferReading | None, offers: Sequence[OpenOffer]) -> Resolution | None:

@@ -26,6 +26,7 @@ _SPAN = re.compile(  # a length of time or a number of times, not one that is st
     r"|minutes|heures|jours?|nuits?|semaines?|mois|ans?|ann\u00e9es?|fois)\b",
     re.IGNORECASE,
 )
+_CURRENCY = re.compile(r"\s(?:euro|dollar|buck|pound|peso)s?\b|\squid\b", re.IGNORECASE)
 _TO_COME = re.compile(
     r"\b(?:in|within|after|en|dentro de|despu\u00e9s de|nach|innerhalb von|dans|apr\u00e8s)\s+(?:about\s+)?$", re.IGNORECASE
 )
@@ -89,10 +90,16 @@ def _in_words(text: str, numbers: frozenset[Number], locale: str) -> tuple[str, 
             continue
         is_half = one.value is not None and one.kind == "time" and one.value % 1 == Decimal("0.5")
         if one.value is not None and ((int(one.value), 30) if is_half else _number(f"{one.value:f}")) in numbers:
-            text = f"{text[: one.start]} {SAME} {text[one.end :]}"
+            unit = _CURRENCY.match(text, one.end)
+            text = f"{text[: one.start]} {SAME} {text[unit.end() if unit else one.end :]}"
         else:
             has_other = True
     return text, has_other
+
+
+def names_span(text: str) -> bool:
+    """Whether a text holds a word for a length of time, or for a number of times."""
+    return _SPAN.search(text) is not None
 
 
 def _is_span(text: str, start: int, end: int) -> bool:

@@ -3,7 +3,8 @@
 A clear yes is a message that is wholly made of phrases that mean yes, of politeness, and of the question's own words and values
 ("yes please, cancel it", "yes, Tuesday"). It is never the nearest of several meanings. Where a message begins or ends with such a
 phrase and goes on in words that are not known ("yes, I lost it on the train"), and nothing in it takes the yes back, it is a yes only if a
-judge that was fitted on authored answers is sure of it, too; without a judge it is unclear.
+judge that was fitted on authored answers is sure of it, too, or if that judge does not doubt it and an engine chooses the yes among all
+options; without a judge it is unclear. A no costs nothing, so one that leads a message is a no where nothing else is asked for.
 """
 
 from __future__ import annotations
@@ -26,15 +27,24 @@ from constrained.understanding.answer_table import (
     longest_at,
     words_of,
 )
-from constrained.understanding.answer_values import OTHER, mark_values
+from constrained.understanding.answer_values import OTHER, mark_values, names_span
 
-AnswerMeaning = Literal["yes", "no", "not_now", "conditional", "question_back", "other"]
-JUDGE = "answers 2"  # name of this reader in records; another number where what it reads changes
+AnswerMeaning = Literal["yes", "no", "not_now", "conditional", "question_back", "undecided", "other"]
+JUDGE = "answers 3"  # name of this reader in records; another number where what it reads changes
 
 _LONGEST = 60  # words; an answer that is longer is none of yes and no
 YES_SHARE, NO_SHARE = 0.7, 0.4  # the least probability of a judge; chosen on the dev part of its examples
 KNOWN_YES_SHARE = 0.3  # of a message that has no unknown word, and is no yes by its phrases alone
-_FEW_WORDS = 2  # of a clause that is no statement: all must be known
+AGREED = 0.9  # the least probability of the yes among all options, by which an engine agrees to a yes that the judge is not sure of
+UNDOUBTED = 0.1  # the least probability of a judge for it
+UNOPPOSED = 0.35  # the least probability of the yes among all options, where a judge alone is sure of it
+_INDEFINITE = frozenset(("a", "an", "un", "una", "ein", "eine", "einen", "une"))  # within an order, of an idiom: "have a look"
+_JOINING = frozenset(
+    re.findall(
+        r"\w+", "with in at on to for from by about del al con para por sobre desde mit f\u00fcr zu um am im von avec pour du au sur"
+    )
+)
+_BARE = 3  # words of a clause that is a length of time and little else
 _PLAIN_SIGNS = frozenset("\n\t.,;:!\u00a1\u2026'\"()*-\u2013\u2014\u00ab\u00bb\u201c\u201d\u201e")
 _IGNORED = re.compile("[\ufe0e\ufe0f\u200d\u2640\u2642\U0001f3fb-\U0001f3ff]")  # variation, joiner, sexes, skin tones
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "`": "'", "\u00b4": "'", "\u2010": "-", "\u2011": "-"})
@@ -88,6 +98,7 @@ def judge_answer(
     *,
     is_proposal: bool = False,
     awaits_done: bool = False,
+    agreement: float | None = None,
 ) -> AnswerReading:
     """What a message is as the answer to an open yes/no question.
 
@@ -99,6 +110,7 @@ def judge_answer(
         judge: asked where phrases alone leave the answer open; None leaves it open.
         is_proposal: what was said proposes something that may be taken.
         awaits_done: the question waits for something to be done: "done" is a yes.
+        agreement: probability of the yes among all options by an engine, with a veto where the judge is asked; None without an engine.
     """
     language = locale.split("-")[0]
     table = answer_table(language)
@@ -121,24 +133,42 @@ def judge_answer(
             return AnswerReading("no")
         if _is_yes(table, words, repeated, table.yes | more):
             return AnswerReading("yes")
-    if judge is None or has_if or marked.has_other or OTHER in words:
+    if judge is None or has_if or marked.has_other or OTHER in words or any(_is_bare_span(table, one) for one in _CLAUSE.split(signs)):
         return unclear
     side = _side(table, marked.text, words, repeated, judge.words(language))
-    if side is None:
+    is_agreed = agreement is not None and agreement >= AGREED and side != "no" and _may_agree(table, marked.text, repeated)
+    if side is None and not is_agreed:
         return unclear
     yes, no = judge.shares(message, language)
+    if is_agreed and yes >= UNDOUBTED:
+        return AnswerReading("yes", f"{JUDGE}; {judge.name}; agreed")
     known = table.answering.union(judge.words(language), *repeated)
     least = KNOWN_YES_SHARE if all(word in known for word in words) else YES_SHARE
-    is_sure = yes >= least if side == "yes" else no >= NO_SHARE
-    return AnswerReading(side if is_sure else unclear.meaning, f"{JUDGE}; {judge.name}")
+    is_opposed = agreement is not None and agreement < UNOPPOSED
+    is_sure = (yes >= least and not is_opposed) if side == "yes" else side == "no" and no >= NO_SHARE
+    return AnswerReading(side if is_sure and side is not None else unclear.meaning, f"{JUDGE}; {judge.name}")
+
+
+def leads_with_no(message: str, locale: str) -> bool:
+    """Whether a message begins with a no, or with politeness and one: then it agrees to nothing, whatever follows."""
+    table = answer_table(locale.split("-")[0])
+    words = table.words(message.translate(_QUOTES))
+    start = _after_polite(table, words)
+    size = longest_at(words, start, table.no)
+    return size > 0 and size >= longest_at(words, start, table.yes | table.later | table.polite)
 
 
 def _unclear(table: AnswerTable, words: Phrase, asks: bool) -> AnswerMeaning:
+    """``undecided``: doubt, or a yes with something beside it; so it is no "no", either."""
     if asks or longest_at(words, 0, table.questions):
         return "question_back"
-    if table.contains(words, table.conditions):
+    has_no = table.contains(words, table.no)
+    if table.contains(words, table.conditions) and not has_no:
         return "conditional"
-    return "not_now" if table.contains(words, table.later) else "other"
+    if table.contains(words, table.later):
+        return "not_now"
+    is_doubt = table.contains(words, table.hard) and not has_no
+    return "undecided" if is_doubt or _begins_with(table, words, table.strong) else "other"
 
 
 def _accented_words(text: str) -> list[str]:
@@ -163,6 +193,8 @@ def _is_yes(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase], yes:
     if is_made_of(words, yes, (table.polite,)):
         return True
     joined = (table.polite, table.small, repeated)
+    if longest_at(words, 0, table.questions) or table.contains(words, _denials(table, repeated)):
+        return False
     first = next((word for word in words if (word,) not in table.polite), "")
     is_order = (first,) in repeated and first.startswith(table.verbs)
     if not repeated or _names_another(table, words, repeated):
@@ -180,11 +212,17 @@ def _names_another(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase
 
 def _is_no(table: AnswerTable, words: Phrase, repeated: frozenset[Phrase]) -> bool:
     """Wholly no, politeness and "not now", joined by words of the question; not "stop it" where the question is whether to stop."""
-    no = frozenset(one for one in table.no if not any((word,) in repeated for word in one))
+    no = _denials(table, repeated)
     beside = (table.polite, table.later)
     if is_made_of(words, no, beside):
         return True
     return bool(repeated) and not table.contains(words, table.yes) and is_made_of(words, no, (*beside, table.small, repeated))
+
+
+def _denials(table: AnswerTable, repeated: frozenset[Phrase]) -> frozenset[Phrase]:
+    """The phrases that are a no to this question: "stop it" is none where it asks whether to stop, and "stop" is one."""
+    asked = repeated - table.small
+    return frozenset(one for one in table.no if len(one) == 1 or not any((word,) in asked for word in one))
 
 
 def _offers(table: AnswerTable, question: str) -> bool:
@@ -197,7 +235,9 @@ def _repeated(table: AnswerTable, words: Phrase, asked: Phrase, values: frozense
     """The words of the answer that the question has, in one form or another or by a verb of the same meaning, and those for its values."""
     long = tuple(word for word in asked if len(word) >= STEM)
     alike = tuple(one for group in table.synonyms if any(word.startswith(group) for word in asked) for one in group)
-    return frozenset((word,) for word in words if word in values or is_repeated(word, long) or word.startswith(alike))
+    found = frozenset((word,) for word in words if word in values or is_repeated(word, long) or word.startswith(alike))
+    denied = frozenset(one for one in table.no if not one[0].startswith(table.verbs))
+    return found - table.questions - table.neither - table.later - table.conditions - denied
 
 
 # -- with a judge ----------------------------------------------------------------------------------------------
@@ -209,18 +249,66 @@ def _side(
     """What the message would be if its unknown words change nothing; None where something in it speaks against both."""
     known = table.answering | example_words | {word for one in repeated for word in one}
     if not table.contains(words, table.hard | table.conditions) and _says_no(table, words):
-        clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(text)]
-        is_no = all(_is_known(one, known) or table.is_statement(one) or longest_at(one, 0, table.leaving) for one in clauses)
+        clauses = [table.words(part) for part in _CLAUSE.split(text)]
+        is_no = all(_is_beside_no(table, one, known) for one in clauses)
         return "no" if is_no else None
     plain = table.without_reasons(text)
     said = table.words(plain)
-    if table.contains(said, table.neither | table.conditions | table.later | table.no) or not _says_yes(table, text, words, repeated):
+    denials = _denials(table, repeated)
+    if table.contains(said, table.neither | table.conditions | table.later | denials) or not _says_yes(table, text, words, repeated):
         return None
     things = known - example_words
     clauses = [_rest(table, table.words(part)) for part in _CLAUSE.split(plain)]
     if any(not table.is_statement(one) and _orders_another(table, one, repeated) for one in clauses):
         return None
     return "yes" if all(_changes_nothing(table, one, known, things) for one in clauses) else None
+
+
+def _is_beside_no(table: AnswerTable, clause: Phrase, known: frozenset[str]) -> bool:
+    """Whether a clause of a no asks for nothing else: it states something, or says what is to stay as it is ("keep your key")."""
+    rest = _rest(table, clause)
+    is_left = longest_at(clause, 0, table.leaving) or longest_at(rest, 0, table.leaving)
+    return bool(is_left) or _is_known(rest, known) or table.is_statement(rest)
+
+
+def _is_bare_span(table: AnswerTable, clause: str) -> bool:
+    """Whether a clause is a length of time and little else: another value ("yes, three nights"), and no reason ("I waited three weeks")."""
+    rest = _rest(table, table.words(clause))
+    return len(rest) <= _BARE and not table.is_statement(rest) and names_span(clause)
+
+
+def _may_agree(table: AnswerTable, text: str, repeated: frozenset[Phrase]) -> bool:
+    """Whether a yes leads the message or is a clause of its own, and nothing beside it takes it back, asks, wishes or names another thing.
+
+    Unknown words may stand beside it: so it is a yes only where it is the likeliest thing to mean by far.
+    """
+    plain = table.without_reasons(text)
+    said, clauses = table.words(plain), [table.words(part) for part in _CLAUSE.split(plain)]
+    if table.contains(said, table.neither | table.conditions | table.later | _denials(table, repeated)):
+        return False
+    if not _begins_with(table, said, table.strong) and not any(is_made_of(one, table.strong, (table.polite,)) for one in clauses):
+        return False
+    return not any(_asks_for_more(table, _rest(table, one), repeated) for one in clauses)
+
+
+def _asks_for_more(table: AnswerTable, clause: Phrase, repeated: frozenset[Phrase]) -> bool:
+    """Whether a clause beside a yes asks, wishes, orders another act, or names a thing that the question does not."""
+    if longest_at(clause, 0, table.questions) and not longest_at(clause, 0, table.subjects):
+        return True
+    if table.wishes.intersection(clause):
+        return True
+    if table.is_statement(clause):
+        return False
+    known = table.small | table.polite | repeated
+    has_unknown = any((word,) not in known for word in clause)
+    return _orders_another(table, clause, repeated) or (
+        has_unknown
+        and (
+            len(clause) == 1
+            or not (_INDEFINITE | _JOINING).isdisjoint(clause[:1])
+            or any(first in (table.articles | _JOINING) - _INDEFINITE and (second,) not in known for first, second in pairwise(clause))
+        )
+    )
 
 
 def _orders_another(table: AnswerTable, clause: Phrase, repeated: frozenset[Phrase]) -> bool:

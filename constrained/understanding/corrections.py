@@ -8,17 +8,19 @@ from functools import lru_cache
 
 from constrained.understanding.answer_phrases import phrases_of
 from constrained.understanding.hearing import babel_locale, readable
-from constrained.understanding.mentions import corrected_spans
+from constrained.understanding.mentions import corrected_spans, restart_of
 
 _SHORT = 9  # words of a message in which a thing with an article that follows "no" corrects the one before ("the pelt, no, the ring")
+_FEWEST = 2  # words of a message that begins anew; one alone may be no more than a sound
 _ANY_DAY = Date(2024, 1, 1)  # which day a text names plays no part, only that it names one
 
 
 @lru_cache(maxsize=256)
 def follow_corrections(message: str, locale: str) -> str:
-    """The message without what it takes back for another of its kind: numbers, days, of short messages things with an article.
+    """The message without what it takes back: all before it begins anew, and a value for another of its kind.
 
-    The same where it takes nothing back. For what decides by the whole message; what is said of a value is heard from the message as it is.
+    Values are numbers, days, of short messages things with an article. The same where it takes nothing back. For what decides by the
+    whole message; what is said of a value is heard from the message as it is.
     """
     from constrained.understanding.amounts import find_numbers
     from constrained.understanding.dates import day_spans
@@ -35,6 +37,9 @@ def follow_corrections(message: str, locale: str) -> str:
     for start, end in sorted(set(cuts), reverse=True):
         if end <= last:  # a day may be a thing with an article, too
             text, last = text[:start] + text[end:], start
+    anew = text[restart_of(text, known.language) :]
+    if len(anew) < len(text) and len(anew.split()) >= _FEWEST:
+        return anew
     return text if cuts else message
 
 

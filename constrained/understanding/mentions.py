@@ -30,6 +30,8 @@ class _Patterns:
     pause_no: re.Pattern[str]
     bare_no: re.Pattern[str]
     withdrawn: re.Pattern[str]
+    replaced: re.Pattern[str]
+    restart: re.Pattern[str]
     not_this: re.Pattern[str]
     instead: re.Pattern[str]
     join: re.Pattern[str]
@@ -54,6 +56,8 @@ def _patterns(language: str) -> _Patterns:
         compiled(rf"{before}\s*[,.;:!?…—\u2013\-(]+\s*(?:{known.no})(?!\w){_PAUSE}*{fill}{sign}"),
         compiled(rf"\s+(?:{known.no})\s+{sign}" if known.no != NEVER else NEVER),
         compiled(rf"(?:\W+\w+){{0,2}}?{_PAUSE}+(?:{known.withdrawn})(?!\w)\W*"),
+        compiled(rf"(?:\W+\w+){{0,8}}?\s*[,.;:!?…—\u2013\-(]+\s*{fill}(?:{known.withdrawn})(?!\w){_PAUSE}*{fill}{sign}"),
+        compiled(rf"[,.;:!?…—\u2013\-(]\s*{fill}(?:{known.withdrawn})(?!\w)\s*[,.;:!…—\u2013\-)]+\s*"),
         compiled(rf"(?<!\w)(?:{known.not_this})\s+{skipped}{sign}$"),
         compiled(rf"(?<!\w)(?:{known.instead})\s+{skipped}{sign}$"),
         compiled(rf"\s+(?:{known.join})\s+{skipped}{sign}"),
@@ -115,8 +119,13 @@ def corrected_spans(text: str, spans: Sequence[tuple[int, int]], language: str) 
     return found
 
 
+def restart_of(text: str, language: str) -> int:
+    """Where a message begins anew after it takes back all that was said ("stew, no, scratch that, an ale"); 0 where it does not."""
+    return max((found.end() for found in _patterns(language).restart.finditer(text)), default=0)
+
+
 def _is_correction(gap: str, known: _Patterns) -> bool:
-    return len(gap) <= REACH and any(pattern.fullmatch(gap) for pattern in (known.correction, known.pause_no, known.bare_no))
+    return len(gap) <= REACH and any(one.fullmatch(gap) for one in (known.correction, known.pause_no, known.bare_no, known.replaced))
 
 
 def _is_negated(text: str, start: int, end: int, known: _Patterns, of: Values) -> bool:

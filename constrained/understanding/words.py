@@ -371,16 +371,19 @@ _CUES: Mapping[str, Cues] = {
             r"no\s+wait|wait\s+no|no\s+sorry|sorry\s+no|wait|hold\s+on|sorry|i\s+mean|i\s+meant|meaning|or\s+rather|rather(?!\s+than)"
             r"|actually|make\s+(?:that|it)"
             r"|correction|scratch\s+that|strike\s+that|oops|excuse\s+me|pardon|my\s+mistake|my\s+bad|on\s+second\s+thoughts?"
-            r"|better(?!\s+than)|instead(?!\s+of)|apologies"
+            r"|better(?!\s+than)|instead(?!\s+of)|apologies|wrong\s+(?:one|way\s+round)"
         ),
         correction_fill=(
             r"make|it|that|this|is|it's|its|should|be|was|i|mean|meant|send|pay|give|offer|transfer|say|said|want|the|to|on|at"
             r"|for|of|with|in|by|let's|let|me|you|next|"
             r"no|not|please|of\s+course|just|only|um|uh|er|well|oh|ok|okay|then|a|an|take|account|parcel|number|come|book|do"
-            r"|maybe|how|about"
+            r"|maybe|how|about|sod|damn|blast|bother|hell|heck|screw|go\s+on|hang\s+on|all\s+right|alright|fine"
         ),
         no=r"no|nope|nah",
-        withdrawn=r"no\s+wait|scratch\s+that|strike\s+that|forget\s+(?:it|that)|never\s*mind",
+        withdrawn=(
+            r"no,?\s+wait|wait,?\s+no|(?:hold|hang)\s+on,?\s+no|no,?\s+(?:hold|hang)\s+on|scratch\s+that|strike\s+that|forget\s+(?:it|that)"
+            r"|never\s*mind|wrong\s+one"
+        ),
         not_this=(
             r"(?<!why\s)(?<!if\s)not|(?:any(?:thing|body|one|where|\s+day|\s+time|\s+one|\s+other)?|everything|every\s+day"
             r"|all)\s+(?:but|except|other\s+than)"
@@ -468,14 +471,14 @@ _CUES: Mapping[str, Cues] = {
         correction=(
             r"no\s+espera|espera\s+no|espere|espera|perdón|perdon|perdona|perdone|disculpa|disculpe|digo|quiero\s+decir"
             r"|quise\s+decir|quería\s+decir|mejor\s+dicho|mejor(?!\s+que)"
-            r"|más\s+bien|o\s+mejor|corrijo|corrección|rectifico|me\s+equivoqué|en\s+realidad|lo\s+siento|ay\s+no"
+            r"|más\s+bien|o\s+mejor|corrijo|corrección|rectifico|me\s+(?:he\s+equivocado|equivoqué)|en\s+realidad|lo\s+siento|ay\s+no"
         ),
         correction_fill=(
             r"que|es|son|sean|sea|era|eran|el|la|los|las|a|en|de|por|para|con|envía|envíe|manda|mande|paga|pon|ponga|pago|doy"
             r"|quiero|digo|no|mejor|pues|bueno|solo|al|cuenta|paquete|número"
         ),
         no=r"no|nop",
-        withdrawn=r"no\s+espera|olvídalo|olvidalo|olvídelo|déjalo|dejalo",
+        withdrawn=r"no,?\s+esper[ae]|esper[ae],?\s+no|olvídalo|olvidalo|olvídelo|olvidelo|déjalo|dejalo|déjelo|me\s+he\s+equivocado|me\s+equivoqué",
         not_this=(
             r"(?<!si\s)(?<!qué\s)(?<!que\s)no|cualquier(?:a|\s+\w+)?\s+(?:menos|excepto|salvo)"
             r"|tod[oa]s?(?:\s+los\s+días)?\s+(?:menos|excepto|salvo)|excepto|salvo|sin|tampoco"

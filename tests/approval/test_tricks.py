@@ -155,11 +155,18 @@ def test_a_recall_that_is_cut_off_is_noticed_with_the_next_version_of_the_catalo
 # -- people ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Dana", "dana", " Dana ", "\uff24\uff41\uff4e\uff41", "D\u0430na", "Da\u200bna", "D\u03b1n\u03b1"])
+@pytest.mark.parametrize("name", ["Dana", "dana", " Dana ", "\uff24\uff41\uff4e\uff41", "D\u0430na", "D\u03b1n\u03b1"])
 def test_an_author_is_known_in_whatever_spelling(office, name):
     office.head["author"] = name
     office.write()
     with pytest.raises(ApprovalError, match="cannot approve it"):
+        office.approve("Dana")
+
+
+def test_an_author_with_an_invisible_character_is_refused(office):
+    office.head["author"] = "Da\u200bna"
+    office.write()
+    with pytest.raises(CatalogError, match=r"U\+200B"):
         office.approve("Dana")
 
 

@@ -13,11 +13,12 @@ from constrained import Dialogue
 from constrained.analysis.prover.proofs import prove
 from constrained.analysis.prover.properties import always
 from constrained.dialogue.context import MESSAGE_LIMIT, clean_message
+from constrained.engines.loading import load_answer_judge
 from constrained.records.record import ASKED_FORMAT, FORMAT, Record
 from constrained.records.redecide import redecide
 from constrained.records.replay import memory_of, replay
 from constrained.testing import RandomEngine, ScriptedEngine
-from constrained.understanding.answers import read_answer
+from constrained.understanding.answers import judge_answer
 from constrained.verify import verify
 from tests.dialogue.offers_desk import WeighingEngine, make_desk, saved, talk
 from tests.strategies import naughty_strings
@@ -217,7 +218,7 @@ def test_no_message_turns_an_offer_into_its_act_but_a_yes(desk, message, seed):
     before.reply("my card")
     dialogue = Dialogue(desk, engine=RandomEngine(seed), memory=before.memory(), act_threshold=1.01)  # nothing but the offer can act
     turn = dialogue.reply(message)
-    is_yes = read_answer(clean_message(message), "en", OFFER) == "yes"
+    is_yes = judge_answer(clean_message(message), "en", OFFER, judge=load_answer_judge()).meaning == "yes"
     assert bool(turn.effects) is is_yes
     assert (turn.record.decision.how == "agreed") is is_yes
     replays(desk, dialogue) if turn.record.memory.get("open_offers") is None else None

@@ -39,7 +39,7 @@ def run(bundle, verifier):
 def test_the_old_bundle_verifies(bundle, verifier):
     status, told = run(bundle, verifier)
     n_records = len((bundle / "log.jsonl").read_bytes().splitlines())
-    assert status == 0, told
+    assert status == (0 if verifier == CARRIED else 3), told  # 3: whose the key in the folder is cannot be established from it alone
     assert f"key {FINGERPRINT}" in told
     assert f"good: {n_records} records in an unbroken chain, signed up to record {n_records}; 8 files as they were exported" in told
 

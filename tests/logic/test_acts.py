@@ -129,13 +129,21 @@ def test_a_clear_no_is_the_no(claims, message):
     assert lead.fork(Insisting("filing")).reply(message, state).response_id == "dropped"
 
 
+@pytest.mark.parametrize("message", ["maybe", "hmm, I can't decide", "yes, and who are you", "only if it is free"])
+def test_doubt_is_no_no(claims, message):
+    lead, state = at_confirm(claims)
+    turn = lead.fork(Insisting("dropped")).reply(message, state)
+    assert turn.response_id != "dropped"
+    assert turn.effects == ()
+
+
 def test_what_is_withheld_is_told(claims):
     lead, state = at_confirm(claims)
     turn = lead.fork(Insisting("filing")).reply("maybe", state)
     assert "is an act: the message is no clear yes" in turn.decision.why
     place = [one.id for one in turn.decision.options].index("filing")
     assert turn.decision.ruling.withheld[place] == turn.record.options[place].withheld == "the message is no clear yes"
-    assert (turn.record.format, turn.record.decision.answer, turn.record.options[place].risk) == (6, "other", "high")
+    assert (turn.record.format, turn.record.decision.answer, turn.record.options[place].risk) == (6, "undecided", "high")
     assert turn.record.decision.judge
 
 

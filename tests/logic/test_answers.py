@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.understanding.answer_phrases import phrases_of
-from constrained.understanding.answers import read_answer
+from constrained.understanding.answers import leads_with_no, read_answer
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 LOCALES = ("en", "es", "de", "fr")
@@ -85,6 +85,33 @@ def test_anything_else_is_neither(locale, message):
 )  # fmt: skip
 def test_what_is_no_answer_has_a_kind(message, meaning):
     assert read_answer(message, "en", QUESTIONS["en"]) == meaning
+
+
+@pytest.mark.parametrize(
+    ("locale", "message", "leads"),
+    [
+        ("en", "nay, I'll stay in the barn", True), ("en", "keep your horse", True), ("en", "thanks, no", True),
+        ("en", "never, not for that", True), ("es", "qué va, ni loco", True), ("en", "no problem, I'll take it", False),
+        ("en", "no doubt", False), ("en", "yes, no", False), ("en", "I'll take it, no hurry", False), ("en", "", False),
+    ],
+)  # fmt: skip
+def test_a_no_that_leads_agrees_to_nothing(locale, message, leads):
+    assert leads_with_no(message, locale) is leads
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["hmm, maybe, I'm not sure", "yes, and who are you", "yes of course, who would not", "absolutely, another one", "I can't decide"],
+)
+def test_doubt_and_a_yes_with_more_are_undecided(message):
+    assert read_answer(message, "en", QUESTIONS["en"]) == "undecided"
+
+
+@pytest.mark.parametrize("locale", ["en", "en-GB"])
+@pytest.mark.parametrize("message", ["yes, never", "yes, later", "are you sure about that", "which one, yes", "yes, goodbye"])
+def test_a_word_of_the_question_that_denies_or_asks_is_no_yes(message, locale):
+    question = "It has never come, and later is too late. Shall I send that one, which is about the goods?"
+    assert read_answer(message, locale, question) not in ("yes", "no")
 
 
 @pytest.mark.parametrize("locale", LOCALES)

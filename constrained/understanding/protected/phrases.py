@@ -2,7 +2,8 @@
 
 A file ``data/TRIGGER.LANGUAGE.txt`` holds sections: ``[patterns]`` and ``[unless]`` (regular expressions over plain words), and
 ``[meant PART FAMILY]`` and ``[not meant PART FAMILY]`` (messages, one a line). Parts are train, dev and test, whole families each: what
-reads messages learns from ``train``, its thresholds are chosen on ``dev``, and ``test`` measures it.
+reads messages learns from ``train``, its thresholds are chosen on ``dev``, and ``test`` measures it. ``data/ordinary.LANGUAGE.txt`` holds
+messages that mean no trigger, in sections ``[PART KIND]``: what desks are asked, answers to their questions, and letters (one a line).
 """
 
 from __future__ import annotations
@@ -84,6 +85,15 @@ def load_phrases(trigger: str, language: str) -> TriggerPhrases:
     lines = {name: tuple(text) for name, text in sections if name in ("patterns", "unless")}
     families = tuple(_family(name, text) for name, text in sections if name not in ("patterns", "unless"))
     return TriggerPhrases(lines.get("patterns", ()), lines.get("unless", ()), families)
+
+
+@lru_cache(maxsize=64)
+def ordinary(language: str, part: Part, kind: str = "") -> tuple[str, ...]:
+    """Messages of everyday desks that mean no trigger, of one kind (``desks``, ``answers``, ``letters``) or of all."""
+    text = (FOLDER / f"ordinary.{language}.txt").read_text(encoding="utf-8")
+    return tuple(
+        line for name, lines in _sections(text) if name == f"{part} {kind}" or (not kind and name.startswith(f"{part} ")) for line in lines
+    )
 
 
 def _sections(text: str) -> Iterator[tuple[str, list[str]]]:

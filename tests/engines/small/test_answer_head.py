@@ -114,8 +114,40 @@ def test_a_yes_in_words_of_its_own_needs_the_judge(language, message):
         "no, but yes",
     ],
 )
-def test_no_judge_makes_a_yes_of_what_takes_it_back(message):
+def test_neither_judge_nor_engine_makes_a_yes_of_what_takes_it_back(message):
     assert read(message, judge=Certain(1.0, 0.0)).meaning != "yes"
+    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=1.0).meaning != "yes"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "yes, that's what they all say", "yes, I'm just looking around", "yes, never", "absolutely. never", "yes, call me",
+        "yes, with the other doctor", "yes, a bowl of soup", "yes, the gym", "yes, cancel my account", "yes, later", "yes, you fool",
+        "yes, and a pie", "yes, three nights", "yes, withdraw my consent", "yes, who is asking",
+        "yes, it's about the hotel", "are you sure about that",
+    ],
+)  # fmt: skip
+def test_an_engine_that_chooses_the_yes_is_not_enough(message):
+    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=1.0).meaning != "yes"
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [("en", "yes please, fingers crossed"), ("en", "yes, have a look"), ("es", "sí, eche un ojo")],
+)
+def test_a_yes_that_the_judge_does_not_doubt_needs_an_engine(language, message):
+    def meaning(judge, agreement):
+        return judge_answer(message, language, QUESTIONS[language], judge=judge, agreement=agreement).meaning
+
+    assert meaning(Certain(0.2, 0.0), 0.95) == "yes"
+    assert "yes" not in (meaning(Certain(0.2, 0.0), 0.8), meaning(Certain(0.05, 0.0), 0.95), meaning(None, 0.95))
+
+
+def test_an_engine_has_a_veto():
+    message = "yes, somebody took it out of my bag"
+    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=0.4).meaning == "yes"
+    assert judge_answer(message, "en", QUESTIONS["en"], judge=Certain(1.0, 0.0), agreement=0.3).meaning != "yes"
 
 
 @pytest.mark.parametrize(
