@@ -52,7 +52,7 @@ def test_an_act_that_is_likely_and_not_sure_is_offered(desk):
     dialogue = talk(desk, UNSURE)
     turn = dialogue.reply("my card")
     assert (turn.text, turn.response_id, turn.effects, turn.offered) == (OFFER, "block.offer", (), ("block",))
-    assert turn.decision.why == "block has 50%: less than 65% and at least 35%, so it is offered"
+    assert turn.decision.why == "block has 50%: less than 75% and at least 35%, so it is offered"
     assert turn.record.format == ASKED_FORMAT
     assert (turn.record.decision.how, turn.record.decision.asks) == ("offered", (2,))
     assert [one.text for one in dialogue.memory().open_offers] == [OFFER]
@@ -62,7 +62,7 @@ def test_an_act_that_is_likely_and_not_sure_is_offered(desk):
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ({"block": 0.7}, "block"),  # sure enough
+        ({"block": 0.8}, "block"),  # sure enough
         ({"block": 0.34, "hello": 0.33}, "hello"),  # not even likely
         ({"close": 0.5, "hello": 0.4}, "hello"),  # nobody wrote an offer
         ({"hello": 0.5, "block": 0.2}, "hello"),  # something else is meant

@@ -223,7 +223,7 @@ def test_a_text_of_a_form_is_read_whole_or_not_at_all(engine, message, text):
 
 def test_a_missing_package_is_told_with_the_command(monkeypatch):
     monkeypatch.setattr(encoders.importlib.util, "find_spec", lambda name: None)
-    encoders._shared.cache_clear()  # in this process another test may have loaded it
+    encoders._minilm.cache_clear()  # in this process another test may have loaded it
     with pytest.raises(EngineError) as raised:
         SmallEngine(None).choose(CHOICES, scene("hi"))
     assert "constrained[small]" in raised.value.hint
