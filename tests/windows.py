@@ -103,10 +103,10 @@ def talk(windows: Windows) -> dict[str, object]:
     from constrained import Dialogue
     from constrained.errors import ConstrainedError
     from constrained.packs import load_policy
-    from constrained.records.checkpoints import FolderSink
     from constrained.records.log import open_log, read_log
     from constrained.records.replay import replay
     from constrained.records.sealing import SubjectKeys
+    from constrained.records.sinks import FolderSink
     from constrained.serve.sessions import Sessions
 
     policy, places = load_policy("tavern"), [FOLDER / "audit.jsonl", FOLDER / "audit.db"]

@@ -47,7 +47,8 @@ def test_whatever_was_heard_a_pack_has_a_reply(name):
             turn = talk.reply(message, state)
             oracle.check_spelt(policy, turn, talk.locale)
             if not (is_running or talk.memory().running or policy.terms.obligations):  # a turn of the policy alone
-                oracle.check(turn, oracle.sayable(policy, state, turn.heard, said=said, locale=talk.locale, today=today))
+                may = oracle.sayable(policy, state, turn.heard, said=said, locale=talk.locale, today=today)
+                oracle.check_in_place(policy, turn, may, talk.locale) if turn.decision.how else oracle.check(turn, may)
             said |= dict.fromkeys(turn.said, number)
             state = turn.apply(state)
         assert [one.error for one in replay(policy, talk.log.records) if one.error] == []

@@ -230,11 +230,11 @@ def test_a_procedure_shows_its_step_and_goes_on_by_itself(tab: Tab) -> None:
         tab.picture(Path(folder) / "desktop-light-shop-step.png")
 
 
-def test_a_deadline_that_is_over_is_answered_by_the_fallback(tab: Tab) -> None:
+def test_who_comes_too_late_is_asked_for_a_moment(tab: Tab) -> None:
     choose(tab, "within", "0")
     tab.say("good evening")
     choose(tab, "within", "")
-    assert "the fallback" in text(tab, ".because")
+    assert "moment" in text(tab, ".because")
     assert tab.look("document.querySelectorAll('.chart .spot.unasked').length") == 1
 
 

@@ -85,7 +85,7 @@ class Judge:
                     continue
                 if unreached is not None and layer == unreached[0] and not unreached[1][point]:
                     return Witness((*_way(came, node), *self._any_turn(point)))
-                for move, target in graph.steps(point):
+                for move, target in self._steps(point):
                     after = rule(layer, point, move, target)
                     if after == HIT:
                         return Witness((*_way(came, node), (point, move)))
@@ -135,7 +135,12 @@ class Judge:
 
     def _any_turn(self, point: int) -> tuple[Step, ...]:
         """One turn at a point: whatever is said first when nothing special is heard."""
-        return tuple((point, move) for move, _ in list(self.graph.steps(point))[:1])
+        return tuple((point, move) for move, _ in self._steps(point)[:1])
+
+    def _steps(self, point: int) -> list[tuple[int, int]]:
+        """Moves and targets, those first that a message can choose: of two conversations of a length, people rather play such a one."""
+        moves = self.machine.moves
+        return sorted(self.graph.steps(point), key=lambda step: not moves[step[0]].is_option)
 
     def _near(self, wanted: Place, within: int, is_by_name: bool) -> bytearray:
         """1 for each point from which a wanted turn can be come to in time, or where that is not known."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from constrained import Dialogue
-from constrained.engines.small.encoder import UNIVERSAL_SHARE, English, MiniLM, UniversalEncoder
+from constrained.engines.small.encoder import PLAIN, UNIVERSAL_SHARE, WEIGHTED, MiniLM, UniversalEncoder, shared_encoder, shared_pair
 from constrained.engines.small.engine import SmallEngine
 
 pytestmark = pytest.mark.model
@@ -24,7 +24,9 @@ def test_what_nobody_answers_goes_to_the_fallback(engine, pack, locale, message)
     assert dialogue.reply(message).response_id == dialogue.catalog.fallback
 
 
-@pytest.mark.parametrize("make", [MiniLM, UniversalEncoder, English])
+@pytest.mark.parametrize(
+    "make", [lambda: shared_encoder("en"), UniversalEncoder, lambda: shared_pair("en")], ids=["english", "other", "pair"]
+)
 def test_a_text_has_the_same_unit_vector_alone_and_in_a_batch(make):
     encoder = make()
     texts = ["cancel my card", "a much longer sentence about nothing that anybody at a desk would ever want to know", "?", ""]
@@ -36,15 +38,17 @@ def test_a_text_has_the_same_unit_vector_alone_and_in_a_batch(make):
 
 def test_likeness_in_english_is_the_mean_of_both_encoders():
     texts = ["cancel my card", "block the card please", "is there a chapel in town?"]
-    both, first, second = (make().vectors(texts) for make in (English, MiniLM, UniversalEncoder))
+    both, first, second = (one.vectors(texts) for one in (shared_pair("en"), MiniLM(), UniversalEncoder()))
+    first = first[:, WEIGHTED]
     expected = (1 - UNIVERSAL_SHARE) * (first @ first.T) + UNIVERSAL_SHARE * (second @ second.T)
     assert both @ both.T == pytest.approx(expected, abs=1e-3)
 
 
 def test_common_words_count_less_and_denials_in_full():
     encoder = MiniLM()
-    plain, common = encoder.vectors(["cancel card", "I have to cancel the card and it is of the"])
-    assert plain @ common > 0.8
+    card_alone, common = encoder.vectors(["cancel card", "I have to cancel the card and it is of the"])
+    assert card_alone[WEIGHTED] @ common[WEIGHTED] > 0.8
+    assert card_alone[WEIGHTED] @ common[WEIGHTED] > card_alone[PLAIN] @ common[PLAIN]
     counts = encoder._counts
     the, card, no = (encoder._tokenizer.token_to_id(word) for word in ("the", "card", "not"))
     assert counts[the] < 0.1 < counts[card] < counts[no] == 1

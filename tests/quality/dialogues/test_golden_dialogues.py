@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from constrained import Dialogue
+from constrained.engines.loading import load_engine
 from constrained.errors import GoldenError
 from constrained.logic.options import with_it
 from constrained.pack_folders import list_packs
@@ -16,7 +17,7 @@ from tests.strategies import ROOT
 
 PACKS = sorted(path.stem for path in (ROOT / "catalogs").glob("*.yaml"))
 FILES = sorted((ROOT / "dialogues").glob("*.yaml"))
-STEP = 2  # every other dialogue, for the time that all take; the suite choice runs all of them
+STEP = 2  # every other dialogue of one pack for the language model, for the time that all take; the suite choice runs all of them
 FLOOR = 0.65  # of the turns in which there is something to choose; the aim is 0.8, benchmarks/results tells what is reached
 
 
@@ -47,7 +48,9 @@ def test_the_golden_dialogues_of_a_pack_show_every_response(name):
     names = [dialogue.name for dialogue in file.dialogues]
     assert len(set(names)) == len(names)
     shown = {said for dialogue in file.dialogues for result in run_golden(policy, dialogue) if result.reply for said in result.reply.said}
-    unseen = [one.id for one in policy.catalog.responses.values() if one.id not in shown and "reserve" not in one.tags]
+    in_place = {"reserve", "too_long", "moment", "returned"}  # what a script that tells what is meant never brings about
+    asked = [one for one in policy.catalog.responses.values() if not one.offer_of and one.id != policy.catalog.way_out]
+    unseen = [one.id for one in asked if one.id not in shown and not one.tags & in_place]
     assert [name for name in unseen if name not in AFTER_A_FAILURE] == []
 
 
@@ -71,12 +74,14 @@ def test_a_pack_answers_without_a_model_and_to_anything(name):
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_real_model_picks_the_intended_responses(real_engine, path):
+@pytest.mark.parametrize(("pack", "model", "step"), [*((name, "small", 1) for name in PACKS), ("tavern", "smollm2-135m", STEP)])
+def test_the_real_model_picks_the_intended_responses(request, pack, model, step):
+    path = ROOT / "dialogues" / f"{pack}.yaml"
     policy = policy_of(path)
+    engine = load_engine(model) if model == "small" else request.getfixturevalue("real_engine")
     chosen, missed = [], []
-    for dialogue in load_golden(path).dialogues[::STEP]:
-        for result in run_golden(policy, dialogue, real_engine):
+    for dialogue in load_golden(path).dialogues[::step]:
+        for result in run_golden(policy, dialogue, engine):
             assert result.problems == ()
             assert result.picked.text == "\n".join(_texts(result.picked))
             if result.n_options > 1:
@@ -94,5 +99,6 @@ def _texts(turn):
     around = with_it(turn.decision.chosen, turn.trace.allowed.obligations)
     before = [one.text for one in around if not one.is_after]
     after = [one.text for one in around if one.is_after]
-    assert turn.decision.chosen in turn.trace.allowed.options
-    return [*before, turn.decision.chosen.text, *after]
+    spoken = turn.decision.spoken or (turn.decision.chosen,)
+    assert all(one in turn.trace.allowed.sayable for one in spoken)
+    return [*before, *(one.text for one in spoken), *after]
