@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +87,10 @@ def kernel(features: Vectors, texts: Vectors) -> NDArray[np.float32]:
 def read(trigger: str, message: str, locale: str, more: tuple[str, ...] = (), unlike: tuple[str, ...] = ()) -> Reading:
     """How far a message says a trigger, by its most telling piece."""
     heads, at = load_heads(kind_of(locale)), tuple(TRIGGERS).index(trigger)
-    best = message_scores(message, locale)[at]
-    yes, likely = SHARPNESS * (best - float(heads.yes[at])), SHARPNESS * (best - float(heads.likely[at]))
+    best, n_pieces = message_scores(message, locale)
+    allowed = best[at] - float(allowance(n_pieces)[at])
+    yes, likely = SHARPNESS * (allowed - float(heads.yes[at])), SHARPNESS * (allowed - float(heads.likely[at]))
+    likely = max(likely, SHARPNESS * (best[at] - float(heads.yes[at])))  # what is a yes by itself is likely in any message
     if more or unlike:
         vectors = _vectors(pieces_of(mended(message, locale)), locale)
         near = float((vectors @ _vectors(more, locale).T).max()) if more else -1.0
@@ -99,11 +102,11 @@ def read(trigger: str, message: str, locale: str, more: tuple[str, ...] = (), un
 
 
 @lru_cache(maxsize=256)
-def message_scores(message: str, locale: str) -> tuple[float, ...]:
-    """[trigger] the score of the piece of a message that speaks most for it, less the allowance for their number."""
+def message_scores(message: str, locale: str) -> tuple[tuple[float, ...], int]:
+    """[trigger] the score of the piece of a message that speaks most for it, and how many pieces there are."""
     pieces = pieces_of(mended(message, locale))
     found = load_heads(kind_of(locale)).scores(features_of(pieces, _vectors(pieces, locale)))
-    return tuple(float(one) for one in found.max(0) - allowance(len(pieces)))
+    return tuple(map(float, found.max(0))), len(pieces)
 
 
 @lru_cache(maxsize=MOST_PIECES + 2)
@@ -119,9 +122,10 @@ def allowance(n_pieces: int) -> NDArray[np.float32]:
 
 
 def pieces_of(message: str) -> tuple[str, ...]:
-    """The message whole, its sentences, their clauses, and windows over what has no punctuation: no word is left out."""
-    found = [message]
-    for sentence in phrases.split_sentences(message):
+    """The message whole, neighbouring sentences, each sentence, its clauses, and windows over what has no punctuation."""
+    sentences = phrases.split_sentences(message)
+    found = [message, *(f"{one}. {other}" for one, other in pairwise(sentences) if len(sentences) > 2)]
+    for sentence in sentences:
         clauses = [one for one in phrases.split_clauses(sentence) if len(one.split()) >= SHORTEST]
         for one in (sentence, *clauses):
             words = one.split()

@@ -134,19 +134,24 @@ def split_clauses(sentence: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in _CLAUSE_END.split(sentence) if one.strip())
 
 
+def parted_words(message: str) -> str:
+    """The ``plain_words`` of its sentences, with a mark between two of them: what is looked for does not reach over it by chance."""
+    return " ; ".join(plain_words(one) for one in split_sentences(message))
+
+
 def says(trigger: str, message: str, more: tuple[str, ...] = ()) -> bool:
     """Whether a message says the trigger, by a pattern or phrase of any language or one of ``more``."""
     sentences = split_sentences(message)
     wholes = frozenset(plain_words(one) for one in (message, *sentences, *(clause for one in sentences for clause in split_clauses(one))))
-    text = " ; ".join(plain_words(one) for one in sentences)
-    if any(_is_in(phrase, text, wholes) for phrase in map(plain_words, more)):
+    text = parted_words(message)
+    if any(_is_in(phrase, text, wholes | {text}) for phrase in map(parted_words, more)):
         return True
     for language in LANGUAGES:
         known = _compiled(trigger, language)
         kept = known.unless.sub(" ; ", text) if known.unless else text
         for phrase in known.near_misses:
             kept = kept.replace(phrase, " ; ")
-        if (known.patterns and known.patterns.search(kept)) or any(_is_in(phrase, text, wholes) for phrase in known.phrases):
+        if (known.patterns and known.patterns.search(kept)) or any(_is_in(phrase, text, wholes | {text}) for phrase in known.phrases):
             return True
     return False
 
@@ -167,7 +172,7 @@ class _Compiled:
 def _compiled(trigger: str, language: str) -> _Compiled:
     known = load_phrases(trigger, language)
     meant, other = (
-        tuple(dict.fromkeys(plain_words(one) for one in known.messages("train", is_meant=is_meant))) for is_meant in (True, False)
+        tuple(dict.fromkeys(parted_words(one) for one in known.messages("train", is_meant=is_meant))) for is_meant in (True, False)
     )
     long_other = tuple(one for one in other if one.count(" ") > CONTAINED)
     return _Compiled(_any_of(known.patterns), _any_of(known.unless), meant, long_other)
