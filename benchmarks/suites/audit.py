@@ -201,6 +201,7 @@ def _verify_records(bench: Bench, folder: Path, n_records: int) -> None:
     from constrained.records import verifier
     from constrained.records.checkpoints import checkpoint
     from constrained.records.jsonl import JsonLinesFile
+    from constrained.records.sinks import FolderSink
 
     key = Ed25519PrivateKey.generate()
     (folder / "key.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
@@ -213,7 +214,11 @@ def _verify_records(bench: Bench, folder: Path, n_records: int) -> None:
         asked = ["--log", str(path), "--checkpoints", str(checkpoints), "--key", str(folder / "key.pem")]
         child = run_child([_python(), str(folder / "verify.py"), *asked])
         command = ["-c", "from constrained.cli.main import main; main()", "audit", "verify"]
-        many = run_child([_python(), *command, str(path), "--key", str(folder / "key.pem")])
+        sink = FolderSink(folder / "sink")
+        for number, line in enumerate(store.checkpoints(), 1):
+            sink.put(f"checkpoint-{number:08d}.json", line)
+        many = run_child([_python(), *command, str(path), "--key", str(folder / "key.pem"), "--sink", str(sink.folder)])
+        shutil.rmtree(sink.folder)
         checkpoints.unlink()
     for told in (child.stdout, many.stdout):
         if f"{n_records} records in an unbroken chain, signed up to record {n_records}" not in told:

@@ -187,7 +187,7 @@ class Brute:
             except ConstrainedError as error:
                 yield Step(node, heard, "", (), (), 0, None, str(error))
                 continue
-            for option in ran.allowed.options:
+            for option in ran.allowed.sayable:  # the last resort of a closed set, too
                 said = tuple(one.id for one in ran.said(option))
                 n, names = len(ran.allowed.options), tuple(effect.name for effect in option.effects)
                 after = ran.after(option)

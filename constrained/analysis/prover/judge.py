@@ -134,8 +134,8 @@ class Judge:
         return self.search(rule, n_layers=begins + 1 if is_by_name else 0, unreached=(begins, near))
 
     def _any_turn(self, point: int) -> tuple[Step, ...]:
-        """One turn at a point: whatever is said first when nothing special is heard."""
-        return tuple((point, move) for move, _ in self._steps(point)[:1])
+        """One turn at a point that a message can bring about, where one can: what is said first when nothing special is heard."""
+        return tuple((point, move) for move, _ in self._steps(point)[:1] if self.machine.moves[move].is_option)
 
     def _steps(self, point: int) -> list[tuple[int, int]]:
         """Moves and targets, those first that a message can choose: of two conversations of a length, people rather play such a one."""
@@ -369,10 +369,11 @@ def _effects(graph: Graph) -> Finding:
 
 
 def _at(graph: Graph, point: int, branch: int, note: str) -> Witness:
-    """A conversation to a point and one turn there, as a branch has it."""
+    """A conversation to a point and one turn there that a message can bring about, as a branch has it."""
     moves = [
         move
         for move in graph.turns[point].branches[branch][1].moves
-        if not isinstance(graph.machine.after(graph.points[point], graph.turns[point], move), Failure)
+        if graph.machine.moves[move].is_option
+        and not isinstance(graph.machine.after(graph.points[point], graph.turns[point], move), Failure)
     ]
     return Witness((*graph.way(point), *((point, move) for move in moves[:1])), branch if moves else None, note=note)
