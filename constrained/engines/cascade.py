@@ -52,6 +52,7 @@ class Stage:
             choice, see ``fit_threshold``; it answers a choice that it was fitted on no messages of.
         most_handed_on: with a target error: the share of messages that it leaves to the next one at most.
         kinds: of choices that it may leave to the next one; it answers the others.
+        is_pooled: what comes to it from a stage before is answered by the mean of both: it alone cannot make an act likely enough.
     """
 
     engine: Engine
@@ -60,6 +61,7 @@ class Stage:
     target_error: float | None = None
     most_handed_on: float = 1.0
     kinds: frozenset[str] = EVERY_KIND
+    is_pooled: bool = False
 
     def __post_init__(self) -> None:
         """Raises EngineError for numbers that are no shares, or a target that the engine cannot fit a threshold for."""
@@ -85,6 +87,7 @@ class Stage:
         found = {f"{number}.threshold": f"{self.threshold:.6g}"}
         if self.target_error is not None:
             found = {f"{number}.target_error": f"{self.target_error:.6g}", f"{number}.most_handed_on": f"{self.most_handed_on:.6g}"}
+        found |= {f"{number}.pooled": "yes"} if self.is_pooled else {}
         return found | ({f"{number}.hands_on": " ".join(sorted(self.kinds))} if self.kinds != EVERY_KIND else {})
 
     @property
@@ -121,6 +124,8 @@ class Cascade:
             found |= {f"{number}.{name}": str(value) for name, value in stage.engine.identity.items()}
             if number < len(self.stages):
                 found |= stage.limits(number)
+            elif stage.is_pooled:
+                found |= {f"{number}.pooled": "yes"}
         return found
 
     def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
@@ -130,6 +135,7 @@ class Cascade:
         """Many conversations: each stage gets what is open of all of them at once."""
         found: dict[tuple[int, int], Distribution] = {}
         before: dict[tuple[int, int], tuple[HandedOn, ...]] = {}
+        unsure: dict[tuple[int, int], Distribution] = {}
         open_ = {(row, column) for row, ask in enumerate(asks) for column in range(len(ask.choices))}
         for number, stage in enumerate(self.stages, 1):
             if not open_:
@@ -139,12 +145,14 @@ class Cascade:
             is_last = number == len(self.stages)
             for place, answer in _ask_open(stage.engine, asks, open_, deadline):
                 choice, scene = asks[place[0]].choices[place[1]], asks[place[0]].scene
+                if stage.is_pooled and place in unsure:
+                    answer = _mean(unsure[place], answer)
                 probability, threshold = answer.probabilities[answer.best], 0.0 if is_last else stage.threshold_of(choice, scene)
                 if probability >= threshold:
                     found[place] = _with_stages(answer, f"{number}: {stage.label}", before.get(place, ()))
                 else:
                     said = HandedOn(f"{number}: {stage.label}", choice.candidates[answer.best].key, probability, threshold)
-                    before[place] = (*before.get(place, ()), said)
+                    before[place], unsure[place] = (*before.get(place, ()), said), answer
             open_ -= found.keys()
         return [[found[row, column] for column in range(len(ask.choices))] for row, ask in enumerate(asks)]
 
@@ -182,6 +190,12 @@ def _ask_open(
     for (row, open_columns), ask, given in zip(columns.items(), put, answers, strict=True):
         sound = checked(given, [len(choice.candidates) for choice in ask.choices])
         yield from (((row, column), answer) for column, answer in zip(open_columns, sound, strict=True))
+
+
+def _mean(first: Distribution, second: Distribution) -> Distribution:
+    """The second answer with the mean of both probabilities (a linear opinion pool; Stone, The Opinion Pool, 1961)."""
+    shares = tuple((one + other) / 2 for one, other in zip(first.probabilities, second.probabilities, strict=True))
+    return replace(second, probabilities=shares, scores=())
 
 
 def _with_stages(answer: Distribution, by: str, before: tuple[HandedOn, ...]) -> Distribution:

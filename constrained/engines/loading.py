@@ -86,7 +86,7 @@ def _load_cascade(second: str, adapter: str | Path | None, fitted: str | Path | 
     from constrained.engines.cascade import Cascade, Stage
 
     stage = Stage(first, target_error=TARGET_ERROR, most_handed_on=MOST_HANDED_ON, kinds=frozenset(("option",)))
-    return Cascade([stage, Stage(load_engine(second, adapter, fitted))])
+    return Cascade([stage, Stage(load_engine(second, adapter, fitted), is_pooled=True)])
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from constrained import Dialogue
 from constrained.engines.cascade import Cascade, Stage, fit_cascade, judge_cascade
 from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Distribution, Engine, Extractor, PromptContext
 from constrained.errors import CalibrationError, DeadlineError, EngineError
+from constrained.logic.acts import ACT_THRESHOLD
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.engines.asked import CHOICES, ONE, OPTIONS, SCENE, THREAT, inn
 
@@ -55,6 +56,18 @@ def test_only_what_the_first_stage_leaves_open_goes_on() -> None:
     assert large.asked == [["reply", "threat"]]  # one candidate is certain at once
     assert [one.best for one in found] == [1, 0, 1]
     assert [one.decoding.answered_by for one in found if one.decoding] == ["2: large", "1: small", "2: large"]
+
+
+def test_a_pooled_stage_needs_the_agreement_of_the_one_before() -> None:
+    small, large = Sure("small", 0.6), Sure("large", 0.98, index=1)
+    alone, pooled = (Cascade([Stage(small, 0.7), Stage(large, is_pooled=one)]) for one in (False, True))
+    assert alone.choose([OPTIONS], SCENE)[0].probabilities[1] == pytest.approx(0.98)
+    found = pooled.choose([OPTIONS], SCENE)[0]
+    assert found.best == 1
+    assert found.probabilities[1] < ACT_THRESHOLD
+    assert sum(found.probabilities) == pytest.approx(1)
+    assert pooled.identity["2.pooled"] == "yes"
+    assert Cascade([Stage(Sure("sure", 0.9), 0.7), Stage(large, is_pooled=True)]).choose([OPTIONS], SCENE)[0].best == 0
 
 
 def test_the_last_stage_answers_however_unsure_it_is() -> None:
