@@ -31,7 +31,7 @@ class Sayable:
 
 
 def sayable(policy: Policy, state: Any, heard: Any, *, said: Mapping[str, int], locale: str, today: dt.date) -> Sayable:
-    says, onlys, obliged, is_closed = [], [], {}, False
+    says, onlys, acts, obliged, is_closed = [], [], [], {}, False
     fallback = (policy.catalog.fallback, filled(policy, policy.catalog.fallback, {}, locale))
     for offer in policy(state, heard):
         is_closed |= offer.kind == "only"
@@ -46,10 +46,13 @@ def sayable(policy: Policy, state: Any, heard: Any, *, said: Mapping[str, int], 
             obliged.setdefault(text, (offer.response_id, text, offer.is_after))
         else:
             (onlys if offer.kind == "only" else says).append((offer.response_id, text))
+            acts += [any(one.kind.risk == "high" for one in offer.effects)] if offer.kind == "only" else []
     options: dict[str, set[str]] = {}
     for response_id, text in onlys if is_closed else [*says, fallback]:
         if response_id not in {one for one, _, _ in obliged.values()}:
             options.setdefault(response_id, set()).add(text)
+    if is_closed and onlys and all(acts):  # a message may be evidence for none of these acts, or come too late
+        options.setdefault(fallback[0], set()).add(fallback[1])
     before = tuple((one, text) for one, text, is_after in obliged.values() if not is_after)
     after = tuple((one, text) for one, text, is_after in obliged.values() if is_after)
     return Sayable(options or {fallback[0]: {fallback[1]}}, before, after)

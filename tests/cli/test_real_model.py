@@ -12,7 +12,7 @@ from constrained.engines.model_files import get_model
 from tests.cli.conftest import DESK
 
 COMMAND = str(Path(sys.executable).with_name("constrained"))
-MOST_BYTES = 500_000_000  # measured: 420 MB, both encoders loaded; 320 MB in English
+MOST_BYTES = 560_000_000  # measured: 430 to 511 MB, both encoders and the heads of the triggers loaded
 
 pytestmark = pytest.mark.model
 

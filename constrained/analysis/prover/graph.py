@@ -155,16 +155,17 @@ class EveryTurn:
         self._hearing = _Hearing({})
 
     def failing(self, test: Test, is_about: IsAbout, *, is_by_name: bool) -> FailingTurn | None:
-        """The first turn, by the distance of its point, for which a test is false. ``is_by_name``: a move tells whether it is meant."""
-        best: FailingTurn | None = None
-        for members in self._members.values():
-            for move in self.graph.turns[members[0]].moves:
-                if not is_by_name or is_about(0, move, 0):
-                    best = (
-                        self._first(test, None if is_by_name else is_about, move, members, best[0] if best else len(self.graph.points))
-                        or best
-                    )
-        return best
+        """A turn for which a test is false, the first by the distance of its point. ``is_by_name``: a move tells whether it is meant."""
+        for is_option in (True, False):  # a turn that a message can bring about is rather shown than one that is said in place of it
+            best: FailingTurn | None = None
+            for members in self._members.values():
+                for move in self.graph.turns[members[0]].moves:
+                    if self.machine.moves[move].is_option is is_option and (not is_by_name or is_about(0, move, 0)):
+                        below = best[0] if best else len(self.graph.points)
+                        best = self._first(test, None if is_by_name else is_about, move, members, below) or best
+            if best is not None:
+                return best
+        return None
 
     def _first(self, test: Test, is_about: IsAbout | None, move: int, members: list[int], below: int) -> FailingTurn | None:
         """The first of the points of a leaf, of those before one that is known, at which a test of this move is false."""

@@ -70,11 +70,20 @@ class Judge:
     def search(self, rule: Rule, *, n_layers: int = 0, unreached: Unreached | None = None) -> Witness | None:
         """A shortest conversation to a HIT, or to a point that is ``unreached``, in the product of graph and layers.
 
-        ``n_layers`` says that the rule looks at the layer, of so many, and the move alone: then most searches end early.
+        Where messages alone can bring one about, one of those: it can be played. ``n_layers`` says that the rule looks at the layer, of
+        so many, and the move alone: then most searches end early.
         """
-        graph = self.graph
         if n_layers and not self._is_reached(rule, n_layers, unreached):
             return None
+        found = self._search(rule, unreached)
+        moves = self.machine.moves
+        if found is None or all(moves[move].is_option for _, move in found.steps):
+            return found
+        return self._search(rule, unreached, by_messages=True) or found
+
+    def _search(self, rule: Rule, unreached: Unreached | None, *, by_messages: bool = False) -> Witness | None:
+        """Breadth first. ``by_messages``: only by moves that a message can choose."""
+        graph, moves = self.graph, self.machine.moves
         came: dict[tuple[int, int], tuple[tuple[int, int], int] | None] = {(point, 0): None for point in range(graph.starts)}
         level = list(came)
         while level:
@@ -85,7 +94,9 @@ class Judge:
                     continue
                 if unreached is not None and layer == unreached[0] and not unreached[1][point]:
                     return Witness((*_way(came, node), *self._any_turn(point)))
-                for move, target in self._steps(point):
+                for move, target in graph.steps(point):
+                    if by_messages and not moves[move].is_option:
+                        continue
                     after = rule(layer, point, move, target)
                     if after == HIT:
                         return Witness((*_way(came, node), (point, move)))
@@ -135,12 +146,8 @@ class Judge:
 
     def _any_turn(self, point: int) -> tuple[Step, ...]:
         """One turn at a point that a message can bring about, where one can: what is said first when nothing special is heard."""
-        return tuple((point, move) for move, _ in self._steps(point)[:1] if self.machine.moves[move].is_option)
-
-    def _steps(self, point: int) -> list[tuple[int, int]]:
-        """Moves and targets, those first that a message can choose: of two conversations of a length, people rather play such a one."""
         moves = self.machine.moves
-        return sorted(self.graph.steps(point), key=lambda step: not moves[step[0]].is_option)
+        return tuple((point, move) for move, _ in self.graph.steps(point) if moves[move].is_option)[:1]
 
     def _near(self, wanted: Place, within: int, is_by_name: bool) -> bytearray:
         """1 for each point from which a wanted turn can be come to in time, or where that is not known."""
