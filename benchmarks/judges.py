@@ -114,7 +114,7 @@ JUDGES = (
     Judge(
         "act rule",
         "an act needs a probability and a message that does not speak against it",
-        (("constrained.logic.acts", "is_act", _constant(False)),),
+        (("constrained.logic.objections", "is_act", _constant(False)),),
     ),
     Judge(
         "answer reader",
@@ -133,15 +133,14 @@ JUDGES = (
         ((f"{UNDERSTANDING}.protected.judges", "judge", _nothing_protected),),
     ),
 )
-NEWER = frozenset({"answer head", "offers", "protected triggers"})  # an older library is measured without them
 
 
 def of_this_library() -> tuple[Judge, ...]:
     """Those that are there. Raises BenchmarkError when one is not where it is looked for: what is measured as off is off."""
-    missing = [judge.name for judge in JUDGES if not judge.is_there and judge.name not in NEWER]
+    missing = [judge.name for judge in JUDGES if not judge.is_there]
     if missing:
         raise BenchmarkError(f"{', '.join(missing)}: not where benchmarks/judges.py looks for it")
-    return tuple(judge for judge in JUDGES if judge.is_there)
+    return JUDGES
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from constrained.dialogue.dialogue import THRESHOLD, Dialogue
 from constrained.dialogue.turn import Turn
 from constrained.engines.model_files import DEFAULT_MODEL, SMALL_MODEL
 from constrained.engines.protocol import Engine
-from constrained.logic.acts import ACT_THRESHOLD
+from constrained.logic.evidence import ACT_THRESHOLD
 from constrained.logic.options import Obligation, Option, with_it
 from constrained.logic.state import State
 from constrained.packs import load_policy

@@ -100,10 +100,9 @@ def serve(
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
     _check_extra()
-    from constrained.serve.settings import Limits, ServerSettings, Signing
-    from constrained.serve.telemetry import log_as_json
-
     _check_engine(engine, vllm_url)
+    from constrained.serve.settings import Limits, ServerSettings, Signing
+
     settings = ServerSettings(
         host=host,
         port=port,
@@ -111,8 +110,8 @@ def serve(
         hosts=frozenset(host_name or ()),
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
-        seal=str(seal) if seal else "",
-        signing=Signing(key=str(sign) if sign else "", command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
+        seal=str(seal or ""),
+        signing=Signing(key=str(sign or ""), command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
         within=within,
         threshold=threshold,
         channel=channel,
@@ -121,9 +120,15 @@ def serve(
         has_page=page,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )
-    log_as_json(level=logging.INFO if verbose else logging.WARNING)
     load = partial(_load_engines, model or [DEFAULT_MODEL], rules, vllm_url, served_as, fitted or [], adapter or [])
+    _log(is_verbose=verbose)
     _run(settings, tuple(names), load, port_file=port_file, parent=parent, is_watching=watch, is_warm=warm)
+
+
+def _log(*, is_verbose: bool) -> None:
+    from constrained.serve.telemetry import log_as_json
+
+    log_as_json(level=logging.INFO if is_verbose else logging.WARNING)
 
 
 def _run(settings: ServerSettings, names: tuple[str, ...], load: Callable[[Packs], tuple[ByName, ByName]], **process: Any) -> None:

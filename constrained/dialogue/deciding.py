@@ -11,9 +11,10 @@ from constrained.dialogue.turn import Decision
 from constrained.engines import loading
 from constrained.engines.protocol import Choice, Distribution, Engine, Told
 from constrained.errors import DeadlineError
-from constrained.logic.acts import Evidence, choose_late, choose_option, evidence_of
+from constrained.logic.acts import choose_late, choose_option
 from constrained.logic.allow import likeliest, most_salient, rest_of
 from constrained.logic.clarifying import OfferReading, Resolution, may_stand_together, resolve, resolve_too_long, way_out_of
+from constrained.logic.evidence import Evidence, evidence_of
 from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
@@ -123,7 +124,8 @@ class Decider:
         rest, context = rest_of(self.options, self.terms.policy.catalog.fallback), self.context
         is_open = rest is not None and decision.chosen is not rest and not self.memory.running
         parts = split_wishes(context.message, context.locale) if is_open and not getattr(self.engine, "is_scripted", False) else ()
-        wishes = tuple(wish for part in parts if (wish := self._wish(replace(context, message=part))) is not None)
+        choice = self._choice() if parts else None
+        wishes = tuple(wish for part in parts if choice and (wish := self._wish(replace(context, message=part), choice)) is not None)
         if len(wishes) < 2:
             return decision
         now = context.now.timestamp()
@@ -134,11 +136,11 @@ class Decider:
         why = f"{decision.why}; {resolution.why}"
         return replace(decision, why=why, how="two_wishes", spoken=resolution.spoken, asks=resolution.asks, pending=pending, wishes=wishes)
 
-    def _wish(self, part: TurnContext) -> Wish | None:
+    def _wish(self, part: TurnContext, choice: Choice) -> Wish | None:
         """What a part of the message clearly wants, and nothing in it speaks against; None where it does not, or the time is over."""
         options, terms = self.options, self.terms
         try:
-            answer = self.ask([self._choice()], self._followed(part))[0]
+            answer = self.ask([choice], self._followed(part))[0]
         except DeadlineError:
             return None
         best, share = likeliest(options, answer.probabilities)

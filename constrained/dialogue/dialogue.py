@@ -28,9 +28,9 @@ from constrained.dialogue.turn import Decision, Trace, Turn
 from constrained.engines import loading
 from constrained.engines.protocol import CatalogBound, Choice, Deadline, Distribution, Engine, Extractor, checked
 from constrained.errors import AuditError, ConstrainedError, DeadlineError, StateError
-from constrained.logic.acts import ACT_THRESHOLD
 from constrained.logic.allow import TurnOptions, run, with_events, with_outcomes
 from constrained.logic.clarifying import OfferReading, opened, read_open_offers, resolve
+from constrained.logic.evidence import ACT_THRESHOLD
 from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, compose
 from constrained.logic.policy import Policy

@@ -119,6 +119,13 @@ def intent_shares(ids: Sequence[str], intents: Sequence[str], probabilities: Seq
     return shares
 
 
+def option_shares(options: Sequence[Option], probabilities: Sequence[float]) -> tuple[float, ...]:
+    """[option] the probability of its intent; see ``pooled``."""
+    intents = list(map(intent_of, options))
+    shares = intent_shares([option.id for option in options], intents, probabilities)
+    return tuple(shares[intent] for intent in intents)
+
+
 def rest_of(options: Sequence[Option], fallback: str) -> Option | None:
     """What is said when the model abstains: a procedure's own words for it, else the fallback, where it is allowed."""
     return next((one for one in options if one.is_no_match), None) or next((one for one in options if one.id == fallback), None)

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from pydantic_core import to_jsonable_python
 
 from constrained.catalog.response import Catalog
-from constrained.logic.acts import is_act
 from constrained.logic.allow import most_salient, rest_of
 from constrained.logic.matching import RETURNED, TOO_LONG
+from constrained.logic.objections import is_act
 from constrained.logic.obligations import Schedule
 from constrained.logic.options import Allowed, Option, with_it
 from constrained.logic.policy import Policy

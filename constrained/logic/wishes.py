@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from constrained.logic.acts import is_act
 from constrained.logic.allow import intent_of, rest_of
 from constrained.logic.clarifying import Resolution, may_stand_together
+from constrained.logic.objections import is_act
 from constrained.logic.options import Allowed, Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
-from constrained.logic.acts import ACT_THRESHOLD, Ruling, choose_late, choose_option, evidence_of
+from constrained.logic.acts import Ruling, choose_late, choose_option
 from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
 from constrained.logic.clarifying import (
     OfferReading,
@@ -26,6 +26,7 @@ from constrained.logic.clarifying import (
     resolve_too_long,
     way_out_of,
 )
+from constrained.logic.evidence import ACT_THRESHOLD, evidence_of
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from constrained.understanding.hearing import babel_locale
+from constrained.understanding.spans import babel_locale
 
 SAME, OTHER = "samevalue", "othervalue"  # words that stand for a value of the question, and for any other
 _SIGNS = {"€": "€", "$": "$", "£": "£", "eur": "€", "euro": "€", "dollar": "$", "buck": "$", "pound": "£", "quid": "£"}

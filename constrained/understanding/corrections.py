@@ -7,8 +7,8 @@ from datetime import date as Date
 from functools import lru_cache
 
 from constrained.understanding.answer_phrases import phrases_of
-from constrained.understanding.hearing import babel_locale, readable
 from constrained.understanding.mentions import corrected_spans, restart_of
+from constrained.understanding.spans import babel_locale, readable
 
 _SHORT = 9  # words of a message in which a thing with an article that follows "no" corrects the one before ("the pelt, no, the ring")
 _FEWEST = 2  # words of a message that begins anew; one alone may be no more than a sound

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from constrained.understanding.amounts import spoken_numbers
+from constrained.understanding.numerals import spoken_numbers
 from constrained.understanding.questions import Prefer
-from constrained.understanding.words import Words, words
+from constrained.understanding.value_words import Words, words
 
 if TYPE_CHECKING:
     from babel import Locale

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from constrained.understanding.words import NEVER, Cues, cues
+from constrained.understanding.value_cues import NEVER, Cues, cues
 
 Values = Literal["number", "day", "thing"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from constrained.understanding.mentions import standing
-from constrained.understanding.words import each
+from constrained.understanding.value_words import each
 
 SHORTEST_MISTYPED = 5  # letters of a name that may be mistyped; of a shorter one too many words are one letter away
 TWO_SLIPS = 12  # letters from which two slips are still the name

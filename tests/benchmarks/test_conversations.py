@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.challenge_library import DESK_PACKS, DESKS, Library
 from benchmarks.conversations import Case, desk_cases, play, read_cases
-from benchmarks.judges import JUDGES, NEWER, Judge, of_this_library, without
+from benchmarks.judges import JUDGES, Judge, of_this_library, without
 from benchmarks.measure import BenchmarkError
 from constrained.quality.golden import load_golden, run_golden
 from constrained.testing import ScriptedEngine
@@ -94,8 +94,6 @@ def test_a_file_that_holds_no_conversations_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("judge", [one for one in JUDGES if one.changes], ids=lambda judge: judge.name)
 def test_a_judge_is_switched_off_within_and_back_on_after(judge: Judge) -> None:
     pytest.importorskip("numpy", reason="numpy is not installed: pip install 'constrained[small]'")
-    if judge.name in NEWER and not judge.is_there:
-        pytest.skip("this library does not have it")
     assert judge.is_there, "the library has it elsewhere: mend benchmarks/judges.py"
     places = [(importlib.import_module(module), name) for module, name, _ in judge.changes]
     before = [getattr(module, name) for module, name in places]

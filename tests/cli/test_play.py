@@ -13,7 +13,7 @@ from constrained.cli import play
 from constrained.cli.play import talk
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
-from constrained.logic.acts import ACT_THRESHOLD
+from constrained.logic.evidence import ACT_THRESHOLD
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log
 from constrained.testing import ScriptedEngine

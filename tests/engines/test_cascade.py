@@ -14,7 +14,7 @@ from constrained import Dialogue
 from constrained.engines.cascade import Cascade, Stage, fit_cascade, judge_cascade
 from constrained.engines.protocol import Choice, ChoiceRequest, Deadline, Decoding, Distribution, Engine, Extractor, PromptContext
 from constrained.errors import CalibrationError, DeadlineError, EngineError
-from constrained.logic.acts import ACT_THRESHOLD
+from constrained.logic.evidence import ACT_THRESHOLD
 from constrained.testing import SABOTAGES, RandomEngine, SabotagedEngine, ScriptedEngine
 from tests.engines.asked import CHOICES, ONE, OPTIONS, SCENE, THREAT, inn
 

@@ -15,7 +15,7 @@ from constrained.engines.protocol import Distribution
 from constrained.records.replay import replay
 from constrained.testing import ScriptedEngine
 from constrained.understanding.answers import read_answer
-from constrained.understanding.words import each
+from constrained.understanding.value_words import each
 from tests.small_desks.desks import LOCALES, desk
 from tests.strategies import HOSTILE, naughty_strings
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.understanding.amounts import NUMBERS, find_numbers
-from constrained.understanding.hearing import SPANS, amounts, babel_locale
+from constrained.understanding.amounts import find_numbers
+from constrained.understanding.numerals import NUMBERS
+from constrained.understanding.spans import SPANS, amounts, babel_locale
 
 
 def words(text: str) -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.understanding.hearing import amounts, dates
 from constrained.understanding.questions import Prefer
+from constrained.understanding.spans import amounts, dates
 
 TODAY = dt.date(2026, 11, 27)  # a Friday
 

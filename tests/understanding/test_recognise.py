@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constrained.understanding.hearing import READ, SPANS, Span, amounts, dates
+from constrained.understanding.spans import READ, SPANS, Span, amounts, dates
 from tests.strategies import HOSTILE, naughty_strings
 
 TODAY = dt.date(2026, 3, 18)  # a Wednesday
