@@ -20,6 +20,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,13 @@ def locate_model(name: str | Path) -> Path | None:
 def model_not_found(name: str | Path) -> ModelNotFoundError:
     """The error for a model that is not here; its hint names the command that gets it, or the default one."""
     model = known_model(str(name))
-    wanted = model.name if model else DEFAULT_MODEL
     message = f"the model {str(name)!r} is not on this machine" + ("" if model else ": no folder, file or known name")
-    return ModelNotFoundError(message, model=str(name), hint=f"constrained model get {wanted}")
+    close = get_close_matches(str(name).lower(), (SMALL_MODEL, *KNOWN_MODELS), n=1)
+    if model is not None or not close:
+        hint = f"constrained model get {model.name if model else DEFAULT_MODEL}" + ("" if model else f"; {SMALL_MODEL} needs no download")
+    else:
+        hint = f"did you mean {close[0]!r}?"
+    return ModelNotFoundError(message, model=str(name), hint=hint)
 
 
 def get_model(name: str = DEFAULT_MODEL, progress: Progress | None = None) -> Path:

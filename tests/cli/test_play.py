@@ -207,6 +207,8 @@ def test_a_model_that_is_not_here_says_which_command_gets_it(run: Run, desk: Pat
         assert done.status == 1
         assert f"the model {model!r} is not on this machine" in done.err
         assert "constrained model get smollm2-135m" in done.err
+    for model, meant in (("smal", "small"), ("smollm2", "smollm2-135m")):
+        assert f"did you mean {meant!r}?" in run("play", "library", "--model", model, stdin="hello\n").err
 
 
 def test_wrong_usage_has_its_own_status(run: Run, desk: Path) -> None:

@@ -30,6 +30,7 @@ def two(database, policies, tmp_path):
             chosen = settings(database=database, log=str(tmp_path / "log"), limits=Limits(n_in_conversation=50))
             app = create_app(chosen, Packs(policies), {"scripted": engine})
             clients.append(stack.enter_context(TestClient(app, headers={"Authorization": f"Bearer {TOKEN}"})))
+            clients[-1].get("/healthz")  # FastAPI builds its routes at the first request, in a catch_warnings that threads cannot share
         yield clients
 
 
