@@ -13,9 +13,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
-from constrained.cli.models import load_engine
+from constrained.cli.models import MODEL_HELP, load_engine, model_or_default
 from constrained.cli.screen import line, new_progress, show, write
-from constrained.engines.model_files import DEFAULT_MODEL
 from constrained.engines.protocol import Engine
 from constrained.errors import DataError, EngineError
 from constrained.logic.policy import Policy
@@ -36,7 +35,7 @@ _HINT = "name a file in a folder that is there"
 def evaluate(
     name: Annotated[str, typer.Argument(help="A pack; see: constrained list")],
     data: Annotated[Path, typer.Option(help="Labelled messages: .jsonl or .csv with message, expects; state, heard, locale, group.")],
-    model: Annotated[str, typer.Option(help="A model's short name, hub id, folder or GGUF file.")] = DEFAULT_MODEL,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
     adapter: Annotated[Path | None, typer.Option(help="A folder that constrained tune wrote.")] = None,
     fitted: Annotated[Path | None, typer.Option(help="A folder that constrained fit wrote.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="No model: the rules alone choose, nothing is heard.")] = False,
@@ -62,7 +61,7 @@ def evaluate(
     policy = load_policy(name)
     examples = _thinned(read_examples(data, policy), limit)
     _check_protected(policy, protected or [])
-    engine = None if rules else load_engine(model, adapter, fitted)
+    engine = None if rules else load_engine(model_or_default(model, learned=adapter or fitted), adapter, fitted)
     start = time.perf_counter()
     outcomes = _run(policy, engine, examples, threshold, heard_given, batch)
     identity = engine.identity if engine else {"engine": "none"}

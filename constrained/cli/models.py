@@ -33,6 +33,11 @@ def fetch(name: str) -> str:
         return str(model_files.get_model(name, report))
 
 
+def model_or_default(name: str | None, *, learned: object = None) -> str:
+    """The named model; else the small one, or the language model where something was ``learned`` by it or it runs elsewhere."""
+    return name or (model_files.DEFAULT_MODEL if learned else model_files.SMALL_MODEL)
+
+
 def load_engine(name: str, adapter: Path | None = None, fitted: Path | None = None) -> Engine:
     """The engine of a model that is on this machine. Raises EngineError, with the command that gets the model."""
     with loading(f"loading {name}"):

@@ -15,11 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from constrained.catalog.response import Source
-from constrained.cli.models import MODEL_HELP, load_engine
+from constrained.cli.models import MODEL_HELP, load_engine, model_or_default
 from constrained.cli.screen import bar, line, note, out, percent, say, show
 from constrained.dialogue.dialogue import THRESHOLD, Dialogue
 from constrained.dialogue.turn import Turn
-from constrained.engines.model_files import DEFAULT_MODEL, SMALL_MODEL
 from constrained.engines.protocol import Engine
 from constrained.logic.evidence import ACT_THRESHOLD
 from constrained.logic.options import Obligation, Option, with_it
@@ -51,8 +50,7 @@ def play(
     """Talk with a pack; reads a pipe too, one message a line."""
     policy = load_policy(name)
     begin = policy.state_type.from_json(state) if state is not None else policy.state_type.default()
-    chosen = model or (SMALL_MODEL if adapter is None and fitted is None else DEFAULT_MODEL)  # what was learned belongs to a language model
-    engine = None if rules else load_engine(chosen, adapter, fitted)
+    engine = None if rules else load_engine(model_or_default(model, learned=adapter or fitted), adapter, fitted)
     dialogue = Dialogue(
         policy,
         engine=engine,

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from constrained.cli.models import load_engine, load_vllm
+from constrained.cli.models import load_engine, load_vllm, model_or_default
 from constrained.cli.screen import line, note
-from constrained.engines.model_files import DEFAULT_MODEL
 from constrained.engines.protocol import Engine
 from constrained.errors import ConstrainedError
 
@@ -99,8 +98,7 @@ def serve(
     verbose: Verbose = False,
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
-    _check_extra()
-    _check_engine(engine, vllm_url)
+    _check(engine, vllm_url)
     from constrained.serve.settings import Limits, ServerSettings, Signing
 
     settings = ServerSettings(
@@ -120,7 +118,7 @@ def serve(
         has_page=page,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )
-    load = partial(_load_engines, model or [DEFAULT_MODEL], rules, vllm_url, served_as, fitted or [], adapter or [])
+    load = partial(_load_engines, model or [], rules, vllm_url, served_as, fitted or [], adapter or [])
     _log(is_verbose=verbose)
     _run(settings, tuple(names), load, port_file=port_file, parent=parent, is_watching=watch, is_warm=warm)
 
@@ -144,7 +142,8 @@ def _run(settings: ServerSettings, names: tuple[str, ...], load: Callable[[Packs
     run(app, settings, bound, token=token, **process, ready=lambda url: _print_address(url, token, settings))
 
 
-def _check_extra() -> None:
+def _check(engine: str, urls: list[str] | None) -> None:
+    """Raises ConstrainedError where a package is missing, or the engine and its servers do not go together."""
     try:
         import fastapi  # noqa: F401  # only to see whether it is there
         import sqlalchemy  # noqa: F401  # likewise
@@ -153,6 +152,10 @@ def _check_extra() -> None:
         raise ConstrainedError(
             f"serving needs a package that is not installed: {error.name}", hint="pip install 'constrained[serve]'"
         ) from error
+    if engine not in ("transformers", "vllm"):
+        raise ConstrainedError(f"--engine {engine} is not known", hint="use transformers or vllm; --rules asks no model")
+    if (engine == "vllm") != bool(urls):
+        raise ConstrainedError("--engine vllm and --vllm-url go together", hint="--engine vllm --vllm-url http://127.0.0.1:8000")
 
 
 def _tokens(file: Path | None, data: Path, host: str) -> dict[str, str]:
@@ -187,18 +190,12 @@ def _read_tokens(file: Path) -> dict[str, str]:
     return found
 
 
-def _check_engine(engine: str, urls: list[str] | None) -> None:
-    if engine not in ("transformers", "vllm"):
-        raise ConstrainedError(f"--engine {engine} is not known", hint="use transformers or vllm; --rules asks no model")
-    if (engine == "vllm") != bool(urls):
-        raise ConstrainedError("--engine vllm and --vllm-url go together", hint="--engine vllm --vllm-url http://127.0.0.1:8000")
-
-
 def _load_engines(
     models: list[str], rules: bool, urls: list[str] | None, served_as: str | None, fitted: list[Path], adapters: list[Path], packs: Packs
 ) -> tuple[ByName, ByName]:
     """Engines by name, and by pack those that learned its catalog."""
     engines: ByName = {}
+    models = models or [model_or_default(None, learned=urls or fitted or adapters)]
     if not rules:
         engines = {name: load_vllm(name, urls, served_as=served_as) if urls else load_engine(name) for name in models}
     return engines, _load_own(models[0], engines, fitted, adapters, packs)
