@@ -31,7 +31,7 @@ from constrained.understanding.protected.values import TRIGGERS
 FOLDER = Path(__file__).parent
 FORMAT = 2  # of what a head reads: another number where features or pieces change
 LETTERS = 0.4  # length of the letters' part of a feature, against 1 for the vector
-MOST_PIECES = 64  # of a message; of more, neighbours are read together
+MOST_PIECES = 96  # of a message; of more sentences, neighbours are read together
 LONGEST = 24  # words of a piece that is read at once; a longer one is read in windows besides
 WINDOW, STEP = 16, 8
 SHORTEST = 2  # words of a clause that is read by itself
@@ -122,22 +122,24 @@ def allowance(n_pieces: int) -> NDArray[np.float32]:
 
 
 def pieces_of(message: str) -> tuple[str, ...]:
-    """The message whole, neighbouring sentences, each sentence, its clauses, and windows over what has no punctuation."""
+    """The message whole, each sentence (of long ones windows), then neighbouring sentences and clauses as far as there is room."""
     sentences = phrases.split_sentences(message)
-    found = [message, *(f"{one}. {other}" for one, other in pairwise(sentences) if len(sentences) > 2)]
-    for sentence in sentences:
-        clauses = [one for one in phrases.split_clauses(sentence) if len(one.split()) >= SHORTEST]
-        for one in (sentence, *clauses):
-            words = one.split()
-            if len(words) > LONGEST:
-                found += [" ".join(words[at : at + WINDOW]) for at in range(0, len(words) - STEP, STEP)]
-            else:
-                found.append(one)
-    kept = list(dict.fromkeys(found))
-    if len(kept) <= MOST_PIECES:
-        return tuple(kept)
-    share = -(-(len(kept) - 1) // MOST_PIECES)
-    return (kept[0], *(" ".join(kept[at : at + share]) for at in range(1, len(kept), share)))
+    clauses = [one for sentence in sentences for one in phrases.split_clauses(sentence) if len(one.split()) >= SHORTEST]
+    alone = list(dict.fromkeys([message, *(piece for one in sentences for piece in _windows(one))]))
+    pairs = [f"{one}. {other}" for one, other in pairwise(sentences)] if len(sentences) > 2 else []
+    kept = list(dict.fromkeys([*alone, *pairs, *(piece for one in clauses for piece in _windows(one))]))
+    if len(alone) <= MOST_PIECES:
+        return tuple(kept[:MOST_PIECES])
+    share = -(-(len(alone) - 1) // MOST_PIECES)
+    return (alone[0], *(" ".join(alone[at : at + share]) for at in range(1, len(alone), share)))
+
+
+def _windows(text: str) -> list[str]:
+    """A text as it is; of more than LONGEST words, overlapping parts."""
+    words = text.split()
+    if len(words) <= LONGEST:
+        return [text]
+    return [" ".join(words[at : at + WINDOW]) for at in range(0, len(words) - STEP, STEP)]
 
 
 def features_of(texts: Sequence[str], vectors: Vectors) -> Vectors:
