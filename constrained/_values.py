@@ -22,6 +22,7 @@ import types
 import typing
 import uuid
 from collections.abc import Iterable, Mapping
+from threading import Lock
 from types import FrameType
 from typing import Any, Self
 
@@ -54,12 +55,22 @@ def source_text(file: str, module_globals: dict[str, object] | None = None) -> s
     return "".join(linecache.getlines(file, module_globals))
 
 
+_PARSING = Lock()
+
+
+def parse_source(text: str) -> ast.Module:
+    """The syntax tree of a Python text. One thread at a time: CPython 3.11 counts the depth of two trees made at once in one place
+    and raises ``SystemError`` (python/cpython#106905)."""
+    with _PARSING:
+        return ast.parse(text)
+
+
 def _field_line(file: str, near: int, class_name: str, field: str) -> int:
     """The line of ``field: ...`` in the class statement at or after line ``near``; ``near`` if it is not found."""
     text = source_text(file)
     if not text:
         return near
-    classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef) and node.name == class_name]
+    classes = [node for node in ast.walk(parse_source(text)) if isinstance(node, ast.ClassDef) and node.name == class_name]
     nearest = min(classes, key=lambda node: abs(node.lineno - near), default=None)
     for statement in nearest.body if nearest else ():
         targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])

@@ -108,12 +108,18 @@ def test_a_hub_id_outside_the_table_is_left_to_the_engine() -> None:
     assert model_files.locate_model("Qwen/Qwen3-0.6B") is None
 
 
-@pytest.mark.parametrize("name", ["smollm", "", "/nowhere/at/all", "./nowhere/model", "folder/model.gguf", "a b"])
+@pytest.mark.parametrize(("name", "meant"), [("smollm", "smollm2-135m"), ("Smoll2-135m", "smollm2-135m"), ("smal", "small")])
+def test_a_misspelt_name_is_told_the_name_that_was_meant(name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert model_files.model_not_found(name).hint == f"did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("name", ["", "/nowhere/at/all", "./nowhere/model", "folder/model.gguf", "a b"])
 def test_an_unknown_name_says_which_command_gets_a_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelNotFoundError) as caught:
         model_files.locate_model(name)
-    assert caught.value.hint == "constrained model get smollm2-135m"
+    assert caught.value.hint == "constrained model get smollm2-135m; small needs no download"
     assert caught.value.model == name
 
 

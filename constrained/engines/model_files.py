@@ -103,13 +103,16 @@ def locate_model(name: str | Path) -> Path | None:
 
 def model_not_found(name: str | Path) -> ModelNotFoundError:
     """The error for a model that is not here; its hint names the command that gets it, or the default one."""
-    model = known_model(str(name))
+    model, wanted = known_model(str(name)), str(name).lower()
     message = f"the model {str(name)!r} is not on this machine" + ("" if model else ": no folder, file or known name")
-    close = get_close_matches(str(name).lower(), (SMALL_MODEL, *KNOWN_MODELS), n=1)
-    if model is not None or not close:
-        hint = f"constrained model get {model.name if model else DEFAULT_MODEL}" + ("" if model else f"; {SMALL_MODEL} needs no download")
-    else:
+    names = (SMALL_MODEL, *KNOWN_MODELS)
+    close = [one for one in names if wanted and one.startswith(wanted)] or get_close_matches(wanted, names, n=1)
+    if model is not None:
+        hint = f"constrained model get {model.name}"
+    elif close:
         hint = f"did you mean {close[0]!r}?"
+    else:
+        hint = f"constrained model get {DEFAULT_MODEL}; {SMALL_MODEL} needs no download"
     return ModelNotFoundError(message, model=str(name), hint=hint)
 
 

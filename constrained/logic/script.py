@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from constrained._values import parse_source
 from constrained.errors import Problem
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -28,7 +29,7 @@ class Script:
 
     @cached_property
     def tree(self) -> ast.Module:
-        tree = ast.parse(self.text)
+        tree = parse_source(self.text)
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
                 child.parent = node  # type: ignore[attr-defined]  # ast nodes take attributes, their stubs do not say so

@@ -9,6 +9,7 @@ from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any
 
+from constrained._values import parse_source
 from constrained.catalog.response import Source
 from constrained.errors import PolicyError, Problem, ProcedureError
 from constrained.logic.registration import first_line, text_hash
@@ -180,7 +181,7 @@ def _hashed_text(script: Script, node: ast.AST) -> str:
     text = ast.unparse(node)
     if not any(name in text for name in _RENAMED_ARGUMENTS.values()):
         return text
-    copy = ast.parse(text)  # the nodes of the script stay as they are
+    copy = parse_source(text)  # the nodes of the script stay as they are
     for call in ast.walk(copy):
         if isinstance(call, ast.Call):
             called = _named(script, call.func)

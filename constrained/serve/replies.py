@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from constrained._values import parse_source
 from constrained.dialogue.turn import Turn
 from constrained.logic.effects import Effect
 from constrained.logic.options import Option, with_it
@@ -134,7 +135,7 @@ def _heard(turn: Turn, policy: Policy) -> tuple[HeardReply, ...]:
 def _question_lines(policy: Policy) -> dict[str, str]:
     """Field of Heard -> the line of the logic file in which its question is written."""
     names = {one.__name__ for one in policy.heard_type.__mro__} if policy.heard_type else set()
-    classes = [node for node in ast.walk(ast.parse(policy.source)) if isinstance(node, ast.ClassDef) and node.name in names]
+    classes = [node for node in ast.walk(parse_source(policy.source)) if isinstance(node, ast.ClassDef) and node.name in names]
     fields = [one for node in classes for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
     name = Path(policy.file).name
     return {one.target.id: f"{name}:{one.lineno}" for one in fields if isinstance(one.target, ast.Name)}
