@@ -33,7 +33,7 @@ SUITES = (
         "prove",
         "protected",
     ),
-    *("audit", "serve", "gpu"),
+    *("audit", "serve", "soak", "gpu"),
 )
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted
 ENVIRONMENT = {

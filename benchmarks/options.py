@@ -17,6 +17,7 @@ PARTS = {
     "prove": ("packs", "repeat"),
     "choice": ("golden", "test", "dev", "rules", "fitted"),
     "serve": ("rules", "deadlines", "kills"),
+    "soak": ("kills", "faults", "load"),
     "small": ("few", "none", "clinc"),
     "ablation": ("without", "alone", "models"),
     "desks": ("small", "smollm2-135m", "rules"),

@@ -15,24 +15,54 @@ import pytest
 SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
+class PostgresServer:
+    """A server of its own in a new folder, on a socket there. It can be stopped at once, as by a crash, and started again.
+
+    Attributes:
+        url: the address of its database.
+    """
+
+    def __init__(self, initdb: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="constrained-pg-"))
+        self.url = f"postgresql://postgres@/postgres?host={self.folder}"
+        self._as_user, self._control = _as_other_user(self.folder), str(Path(initdb).with_name("pg_ctl"))
+        self._run(initdb, "-D", self._data, "-U", "postgres", "-A", "trust")
+
+    @property
+    def _data(self) -> str:
+        return str(self.folder / "data")
+
+    def start(self) -> None:
+        options = f"-k {self.folder} -c listen_addresses= -c max_connections=100"
+        self._run(self._control, "-D", self._data, "-o", options, "-l", str(self.folder / "log"), "-w", "start")
+
+    def stop(self) -> None:
+        self._run(self._control, "-D", self._data, "-m", "immediate", "-w", "stop")
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    def _run(self, *command: str) -> None:
+        subprocess.run([*self._as_user, *command], check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+
+
+def find_initdb() -> str | None:
+    return shutil.which("initdb", path=os.pathsep.join([*map(str, SERVERS), os.environ["PATH"]]))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The address of a server that was started for these tests; skips where none is installed."""
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'constrained[evidence]'")
     pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed: pip install 'constrained[evidence]'")
-    initdb = shutil.which("initdb", path=os.pathsep.join([*map(str, SERVERS), os.environ["PATH"]]))
+    initdb = find_initdb()
     if initdb is None:
         pytest.skip("PostgreSQL is not installed here")
-    folder = Path(tempfile.mkdtemp(prefix="constrained-pg-"))
-    as_user = _as_other_user(folder)
-    control = str(Path(initdb).with_name("pg_ctl"))
-    data, options = str(folder / "data"), f"-k {folder} -c listen_addresses= -c max_connections=100"
-    run = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
-    subprocess.run([*as_user, initdb, "-D", data, "-U", "postgres", "-A", "trust"], **run)
-    subprocess.run([*as_user, control, "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start"], **run)
-    yield f"postgresql://postgres@/postgres?host={folder}"
-    subprocess.run([*as_user, control, "-D", data, "-m", "immediate", "-w", "stop"], **run)
-    shutil.rmtree(folder)
+    server = PostgresServer(initdb)
+    server.start()
+    yield server.url
+    server.remove()
 
 
 def _as_other_user(folder: Path) -> list[str]:

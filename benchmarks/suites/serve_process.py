@@ -14,10 +14,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,10 +44,18 @@ KEPT = ("turn_id", "text", "number", "source")  # of a reply
 
 @dataclass(slots=True)
 class Process:
-    """A server's process, which can be killed and started again on the same files and port."""
+    """A server's process, which can be killed and started again on the same files and port.
+
+    Attributes:
+        log: where its records are; ``turns.jsonl`` in the folder unless the arguments name another place.
+        environment: variables beside those of this process.
+    """
 
     folder: Path
     arguments: Sequence[str]
+    pack: str = PACK
+    log: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
     token: str = ""
     child: subprocess.Popen[str] | None = None
@@ -60,7 +68,7 @@ class Process:
             "-c",
             code,
             "serve",
-            PACK,
+            self.pack,
             "--port",
             str(self.port),
             "--data",
@@ -70,7 +78,12 @@ class Process:
         ]
         with (self.folder / "errors").open("a", encoding="utf-8") as errors:
             self.child = subprocess.Popen(
-                [*command, *self.arguments], cwd=shipped_folder(), stdout=subprocess.PIPE, stderr=errors, text=True
+                [*command, *self.arguments],
+                cwd=shipped_folder(),
+                env={**os.environ, **self.environment},
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             )
         if not self.child.stdout or not self.child.stdout.readline():
             raise BenchmarkError(f"the server did not start: {(self.folder / 'errors').read_text(encoding='utf-8')[-500:]}")
@@ -78,9 +91,10 @@ class Process:
         self.port, self.token = found["port"], found["token"]
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        if self.child is not None:
-            self.child.send_signal(how)
-            self.child.communicate()
+        child, self.child = self.child, None
+        if child is not None:
+            child.send_signal(how)
+            child.communicate()
 
     def cpu_s(self) -> float:
         """Processor time so far, on Linux."""
@@ -100,6 +114,8 @@ class Talk:
     process: Process
     name: str
     values: dict[str, Any] = field(default_factory=dict)
+    messages: Sequence[str] = MESSAGES
+    state: Mapping[str, Any] = field(default_factory=lambda: {"gold": 80})
     replies: list[dict[str, Any]] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
     n_repeated: int = 0
@@ -107,9 +123,7 @@ class Talk:
     _connection: http.client.HTTPConnection | None = None
 
     def turn(self) -> None:
-        number = len(self.replies) + 1
-        body = {"pack": PACK, "message": MESSAGES[number % len(MESSAGES)], "conversation": self.name, "idempotency_key": str(number)}
-        start_s, content = time.perf_counter(), json.dumps({**body, "state": {"gold": 80}, **self.values})
+        start_s, content = time.perf_counter(), self._content(len(self.replies) + 1)
         while (reply := self._sent(content)) is None:
             if time.perf_counter() - start_s > PATIENCE_S:
                 raise BenchmarkError(f"{self.name}: no reply within {PATIENCE_S:g} s")
@@ -117,6 +131,11 @@ class Talk:
             time.sleep(0.1)
         self.times_s.append(time.perf_counter() - start_s)
         self.replies.append({name: reply[name] for name in KEPT})
+
+    def _content(self, number: int) -> str:
+        message = self.messages[number % len(self.messages)]
+        body = {"pack": self.process.pack, "message": message, "conversation": self.name, "idempotency_key": str(number)}
+        return json.dumps({**body, "state": self.state, **self.values})
 
     def close(self) -> None:
         if self._connection is not None:
@@ -151,9 +170,7 @@ class Hasty(Talk):
     _socket: socket.socket | None = None
 
     def turn(self) -> None:
-        number = len(self.raw) + 1
-        body = {"pack": PACK, "message": MESSAGES[number % len(MESSAGES)], "conversation": self.name, "idempotency_key": str(number)}
-        content = json.dumps({**body, "state": {"gold": 80}, **self.values}).encode()
+        content = self._content(len(self.raw) + 1).encode()
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self.process.port), timeout=60)
         start_s = time.perf_counter()
@@ -184,9 +201,10 @@ class Hasty(Talk):
 
 
 @contextmanager
-def serving(arguments: Sequence[str]) -> Iterator[Process]:
+def serving(arguments: Sequence[str], **options: Any) -> Iterator[Process]:
+    """A server on a folder of its own. ``options``: as those of Process."""
     with tempfile.TemporaryDirectory() as folder:
-        process = Process(Path(folder), arguments)
+        process = Process(Path(folder), arguments, **options)
         process.start()
         try:
             yield process
@@ -200,18 +218,16 @@ def take(talk: Talk, n: int) -> None:
 
 
 def together(talks: Sequence[Talk], work: Callable[[Talk], None]) -> None:
-    threads = [threading.Thread(target=work, args=(talk,)) for talk in talks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    """Does the work of all talks at once. Raises what one of them raised."""
+    with ThreadPoolExecutor(len(talks)) as threads:
+        list(threads.map(work, talks))
 
 
 def sound(bench: Bench, case: str, process: Process, talks: Sequence[Talk]) -> None:
     """Every reply that was released is in the log, once, in its order, and is what the policy gives: nothing off the catalog."""
     for talk in talks:
         talk.close()
-    logged = {record.turn_id: record for record in read_log(process.folder / "turns.jsonl")}
+    logged = {record.turn_id: record for record in read_log(process.log or process.folder / "turns.jsonl")}
     released = [one for talk in talks for one in talk.replies]
     lost = sum(one["turn_id"] not in logged or logged[one["turn_id"]].text != one["text"] for one in released)
     places = Counter((record.conversation, record.number) for record in logged.values())
@@ -221,5 +237,5 @@ def sound(bench: Bench, case: str, process: Process, talks: Sequence[Talk]) -> N
     bench.check(f"{case}: turns that were taken twice", doubled, 0)
     bench.check(f"{case}: replies out of order", disordered, 0)
     records = list(logged.values())
-    wrong = sum(not one.is_same for one in replay(load_policy(PACK), records[:: max(1, len(records) // 2_000)]))
+    wrong = sum(not one.is_same for one in replay(load_policy(process.pack), records[:: max(1, len(records) // 2_000)]))
     bench.check(f"{case}: records that do not replay", wrong, 0)
