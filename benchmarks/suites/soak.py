@@ -351,6 +351,8 @@ def _load(bench: Bench, size: Size) -> None:
         talks = [Hasty(process, f"load-{n}", values, MESSAGES, STATE) for n in range(n_clients)]
         echo = stack.enter_context(_echo())
         echoes = [EchoTalk(echo, f"echo-{n}", values, MESSAGES, STATE) for n in range(n_clients)]
+        for one in echoes:
+            stack.callback(one.close)
         for number in range(size.n_rounds + 1):
             for name, clients in (("echo", echoes), ("turns", talks)):
                 start_s = time.perf_counter()
