@@ -102,6 +102,15 @@ class Tab:
         self.wait_for(f"document.querySelectorAll('.turn[data-turn]').length === {n + 1} && !document.querySelector('.waiting')")
         self.look("document.activeElement.blur()")
 
+    def findings(self, axe: str) -> list[str]:
+        """What axe-core finds of serious or critical impact in the page, all its details open: rule, element and reason in a line."""
+        if not self.look("typeof axe === 'object'"):
+            self.call("Runtime.evaluate", expression=axe)
+        self.look("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        found = self.look("axe.run(document, {resultTypes: ['violations']}).then((one) => one.violations)")
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        return [f"{one['id']}: {node['html'][:160]}: {node['failureSummary']}" for one in serious for node in one["nodes"]]
+
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
