@@ -143,6 +143,7 @@ _FIELDS: dict[str, Callable[[Response], str]] = {
     "author": lambda response: response.author or "none",
     "cites": lambda response: _cites(response.cites) if response.cites else "none",
     "claims": lambda response: response.claims or "none",
+    "free_text": lambda response: response.free_text or "none",
     "approval": lambda response: _approval(response.approval) if response.approval else "none",
 }
 
@@ -158,9 +159,10 @@ def _approval(one: Approval) -> str:
 def _slot(slot: Slot) -> str:
     """A slot and all that may fill it."""
     words = "; ".join(f"{value}: {', '.join(one.values())}" for value, one in slot.choices.items())
-    longest = f" of at most {slot.max_length}" if slot.kind == "text" else ""
+    longest = f" of at most {slot.max_length}" if slot.kind in ("text", "user_text") else ""
     kind = f"sensitive {slot.kind}" if slot.is_sensitive else slot.kind
-    return kind + (f" {slot.currency}" if slot.currency else "") + longest + (f" of {words}" if words else "")
+    form = "".join(f" {one}" for one in (slot.currency, slot.form, slot.country) if one)
+    return kind + form + longest + (f" of {words}" if words else "")
 
 
 def _messages(response: Response) -> set[str]:

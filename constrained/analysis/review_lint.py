@@ -79,7 +79,10 @@ def reading_grade(text: str) -> float:
 
 def longest(response: Response, locale: str) -> int:
     """Characters of a text with its slots filled as long as they are likely to be."""
-    return len("".join(part if isinstance(part, str) else _filler(response, part.name, locale) for part in response.texts[locale].parts))
+    return max(
+        len("".join(part if isinstance(part, str) else _filler(response, part.name, locale) for part in flat))
+        for flat in response.texts[locale].flattened()
+    )
 
 
 def _missing(response: Response, catalog: Catalog) -> Iterator[Problem]:
@@ -110,8 +113,8 @@ def _hard(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem
     limit = catalog.review.reading_grade
     if limit is None or locale.split("-")[0] != "en":
         return
-    parts = response.texts[locale].parts
-    grade = reading_grade("".join(part if isinstance(part, str) else "ten" for part in parts))
+    flattened = response.texts[locale].flattened()
+    grade = max(reading_grade("".join(part if isinstance(part, str) else "ten" for part in flat)) for flat in flattened)
     if grade > limit:
         message = f"the text of {response.id!r} in {locale!r} reads at grade {grade:.1f}, above {limit:g}"
         yield response.source.problem(message, "use shorter sentences and words")
@@ -129,7 +132,7 @@ def _folded(text: str) -> str:
 
 def _filler(response: Response, name: str, locale: str) -> str:
     slot: Slot = response.slots[name]
-    if slot.kind == "text":
+    if slot.kind in ("text", "user_text"):
         return "x" * slot.max_length
     if slot.kind == "choice":
         return max((words.get(locale, "") for words in slot.choices.values()), key=len, default="")

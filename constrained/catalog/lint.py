@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from constrained.catalog.invisible import look
+from constrained.catalog.plurals import missing_categories
 from constrained.catalog.response import Catalog, Response
 from constrained.errors import Problem
 
@@ -45,6 +46,10 @@ def _alone(response: Response, catalog: Catalog) -> Iterator[Problem]:
         if len(template.source) > LONG_TEXT:
             message = f"the text of {response.id!r} in {locale!r} has {len(template.source)} characters"
             yield response.source.problem(message, f"say it in {LONG_TEXT} characters, or in two responses")
+        for one in template.selections:
+            for form in missing_categories(one, locale):
+                message = f"the plural of {one.name!r} in {response.id!r} has no form {form!r}, which {locale!r} tells apart"
+                yield response.source.problem(message, f"write {form} {{...}}; what is said there now is the form 'other'")
     if is_fallback and response.approval and response.approval.until:
         message = f"the approval of the fallback {response.id!r} ends on {response.approval.until}"
         yield response.source.problem(message, "from the next day nothing can be said when nothing fits; renew it in time")
