@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,8 @@ from constrained.logic.matching import is_yielded
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
 from constrained.logic.purity import impurities
+from constrained.logic.source_offers import find_offers
+from constrained.logic.user_texts import free_questions, free_text_problem, free_text_problems, takes_text
 
 RUNS = 2_000
 OTHER_SEED = "1"
@@ -82,12 +85,16 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
     """
     found = Examination(policy, today or date.today())
     found.problems += impurities(policy.script, policy.functions)
+    offers = find_offers(policy.script, policy.functions)
+    found.problems += free_text_problems(policy.script, offers, policy.catalog, policy.heard_type)
+    free = free_questions(policy.heard_type)
     digests = []
     for run in explore(policy, n_runs):
         digests.append(run.digest)
         _check_repeated(run, found)
         _check_renders(run, found)
         _check_allowed(run, found)
+        _check_free_texts(run, free, found)
     found.n_runs = len(digests)
     if digests:
         _check_reached(found)
@@ -127,7 +134,22 @@ def _check_renders(run: Run, found: Examination) -> None:
             try:
                 render(response, offer.slots, locale)
             except SlotError as error:
+                if error.slot in response.slots and response.slots[error.slot].kind == "user_text":
+                    continue  # the user wrote something of another form: the turn says another response
                 found.problem(offer.source.line, error.message, error.hint, run, kind=error.slot)
+
+
+def _check_free_texts(run: Run, free: Mapping[str, str], found: Examination) -> None:
+    """Whether free text of the message comes into a reply: each question that admits some is answered with it."""
+    known = {problem.line for problem in found.problems}
+    for name, witness in free.items() if run.heard is not None and not run.is_made_up else ():
+        again = run_once(found.policy, run.state, run.heard.replace(**{name: witness}), run.memory) if run.heard is not None else run
+        for offer in again.spoken:
+            response = found.policy.catalog.responses.get(offer.response_id)
+            slot = next((slot for slot, value in offer.slots.items() if isinstance(value, str) and witness in value), None)
+            if response is not None and slot is not None and takes_text(response, slot) and offer.source.line not in known:
+                problem = free_text_problem(offer.source.line, found.policy.file, response, slot, name, witness)
+                found.problem(problem.line, problem.message, problem.hint, kind=f"free text in {slot}")
 
 
 def _check_allowed(run: Run, found: Examination) -> None:

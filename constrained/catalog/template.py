@@ -86,7 +86,8 @@ GRAMMAR = r"""
 template: (LITERAL | OPEN | CLOSE | hole | selection)*
 hole: "{" NAME "}"
 selection: "{" NAME COMMA KIND COMMA form+ SPACE? "}"
-form: SPACE? SELECTOR SPACE? "{" (LITERAL | hole)* "}"
+form: SPACE? SELECTOR SPACE? "{" (LITERAL | inner)* "}"
+inner: "{" NAME "}"
 LITERAL: /[^{}]+/
 OPEN: "{{"
 CLOSE: "}}"
@@ -96,6 +97,7 @@ KIND: "plural" | "select"
 SELECTOR: /=[0-9]{1,15}|[A-Za-z0-9_][A-Za-z0-9_.-]*/
 NAME: /[a-z][a-z0-9_]*/
 """
+# ``inner`` is a rule of its own: behind a hole of a form, "}}" closes the form and the selection, and is no brace that is said.
 OTHER = "other"  # the form that is said when no other one fits
 MOST_FORMS = 256  # whole texts that one template can make; each of them is approved
 COUNT = "#"  # in a plural form: the number
