@@ -40,7 +40,8 @@ class Examination:
     Attributes:
         problems: what is wrong. ``remarks``: what a sample cannot decide.
         offered: response ids that were offered. ``n_runs``: runs that were tried.
-        picked, obliged: those that were put forward to be picked; those that ``must`` says.
+        picked: those that were put forward for a model to pick; what ``must`` says, and a procedure tells whatever was said, is not.
+        together: pairs of ids that were put forward in one run.
     """
 
     policy: Policy
@@ -49,16 +50,14 @@ class Examination:
     remarks: list[Problem] = field(default_factory=list)
     offered: set[str] = field(default_factory=set)
     picked: set[str] = field(default_factory=set)
-    obliged: set[str] = field(default_factory=set)
+    together: set[tuple[str, str]] = field(default_factory=set)
     n_runs: int = 0
     is_fallback_alone: bool = True
     known: set[tuple[int, str]] = field(default_factory=set)
 
-    @property
-    def never_picked(self) -> frozenset[str]:
-        """Responses that are obliged, and that no run put forward to be picked."""
-        clauses = {clause.response_id for clause in self.policy.terms.obligations}
-        return frozenset((clauses | self.obliged) - self.picked)
+    def are_together(self, one: str, other: str) -> bool:
+        """Whether two responses were put forward in one run."""
+        return (one, other) in self.together
 
     def problem(self, line: int, message: str, hint: str, run: Run | None = None, *, kind: str = "") -> None:
         """Notes a problem, the first of each line and kind. One in a made-up state is a remark: the host may exclude it."""
@@ -107,8 +106,9 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
 def _check_repeated(run: Run, found: Examination) -> None:
     """A second run with equal arguments gives equal offers."""
     found.offered.update(offer.response_id for offer in run.spoken)
-    found.picked.update(offer.response_id for offer in run.offers if offer.kind != "must")
-    found.obliged.update(offer.response_id for offer in run.offers if offer.kind == "must")
+    picked = {offer.response_id for offer in run.offers if offer.kind != "must" and not (offer.move and offer.move.is_no_match)}
+    found.picked |= picked
+    found.together.update(itertools.permutations(sorted(picked), 2))
     again = run_once(found.policy, run.state, run.heard, run.memory)
     if run.digest != again.digest:
         pairs = itertools.zip_longest(run.offers, again.offers)

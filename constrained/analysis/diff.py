@@ -244,7 +244,7 @@ def offers_of(policy: Policy) -> list[Made]:
 def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
     """Response id -> names of the effects on its offers, and all names. An offer that may name any id counts for every id."""
     found: dict[str, frozenset[str]] = {}
-    known: frozenset[str] = frozenset()
+    known = frozenset(map(_effect_name, _then_calls(policy)))
     for made in offers_of(policy):
         names = effect_names(made)
         known |= names
@@ -255,7 +255,18 @@ def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], f
 
 def effect_names(made: Made) -> frozenset[str]:
     """The effects of one offer, by the names that the file gives them."""
-    return frozenset(ast.unparse(link.args[0]).rpartition(".")[2] for name, link in made.links if name == "then" and link.args)
+    return frozenset(_effect_name(link) for name, link in made.links if name == "then" and link.args)
+
+
+def _then_calls(policy: Policy) -> Iterator[ast.Call]:
+    """Every ``.then(effect, ...)`` of the functions that take part, also on a local name."""
+    for node in (one for function in policy.functions for one in ast.walk(function)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "then" and node.args:
+            yield node
+
+
+def _effect_name(link: ast.Call) -> str:
+    return ast.unparse(link.args[0]).rpartition(".")[2]
 
 
 def offers_with_conditions(policy: Policy) -> dict[str, list[str]]:

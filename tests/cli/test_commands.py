@@ -122,6 +122,16 @@ def test_what_is_obliged_alone_needs_no_examples(run: Run, here: Path) -> None:
     assert "no examples" not in run("check", "desk").out
 
 
+def test_a_catalog_alone_is_told_in_one_line_what_only_its_logic_can_decide(run: Run, here: Path) -> None:
+    run("new", "desk")
+    path = here / "catalogs" / "desk.yaml"
+    path.write_text(re.sub(r"    examples: \[(hello there|any news).*\n", "", path.read_text()))
+    done = run("check", "catalogs/desk.yaml")
+    assert (done.status, done.out.count("remark")) == (0, 2), done.out
+    assert "2 remarks depend on the logic" in done.out
+    assert "constrained check desk" in done.out
+
+
 @pytest.mark.parametrize("target", ["nobody", "nobody.yaml", "nobody.py", "a/b", "notes.txt", ".", ""])
 def test_what_is_not_there_cannot_be_checked(target: str, run: Run, here: Path) -> None:
     done = run("check", target)
