@@ -309,3 +309,16 @@ def test_a_terminal_without_blocks_gets_bars_all_the_same(monkeypatch: pytest.Mo
 )
 def test_percentages_round_to_none_and_all_only_when_they_nearly_are(share: float, shown: str) -> None:
     assert screen.percent(share) == shown
+
+
+@pytest.mark.parametrize(
+    ("options", "price"), [((), "It costs 2 silver"), (("--desk",), "A parcel of up to five kilos costs €5.90.")], ids=["guard", "desk"]
+)
+def test_a_new_pack_answers_a_question_about_the_price_with_the_price_and_does_nothing(
+    options: tuple[str, ...], price: str, run: Run, here: Path
+) -> None:
+    run("new", "stall", *options)
+    asked = ["how much is a ticket?", "how much is it?", "what does it cost?", "what is the price?"]
+    done = run("play", "stall", "--why", stdin="\n".join([*asked, ""]))
+    assert done.out.count(price) == len(asked), done.out
+    assert not re.search(r"^effects", done.out, re.MULTILINE)
