@@ -14,6 +14,7 @@ from typing import Any
 from constrained.analysis.diff import effects_by_response
 from constrained.catalog.render import spoken
 from constrained.catalog.response import Catalog, Response, Slot
+from constrained.catalog.template import Template
 from constrained.errors import PackError, Problem
 from constrained.logic.policy import Policy
 
@@ -58,7 +59,7 @@ def lint_promises(policy: Policy) -> Iterator[Problem]:
             if response.claims in known:  # it is said only after an effect was done: which, its approver has seen
                 continue
             for locale, template in response.texts.items():
-                found = _found(template.source, promises[name])
+                found = _found(template, promises[name])
                 if found:
                     message = f"the text of {response.id!r} in {locale!r} says {found!r}, but the response never has the effect {name}"
                     yield response.source.problem(message, f"yield it with .then({name}, ...), or say it otherwise")
@@ -95,7 +96,7 @@ def _missing(response: Response, catalog: Catalog) -> Iterator[Problem]:
 
 
 def _forbidden(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem]:
-    found = _found(response.texts[locale].source, catalog.review.forbidden)
+    found = _found(response.texts[locale], catalog.review.forbidden)
     if found:
         yield response.source.problem(f"the text of {response.id!r} in {locale!r} holds the forbidden phrase {found!r}", "say it otherwise")
 
@@ -120,10 +121,10 @@ def _hard(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem
         yield response.source.problem(message, "use shorter sentences and words")
 
 
-def _found(text: str, phrases: tuple[str, ...]) -> str:
-    """The first phrase that stands in a text as whole words, whatever its case; empty when none does."""
-    folded = _folded(text)
-    return next((phrase for phrase in phrases if re.search(rf"(?<!\w){re.escape(_folded(phrase))}(?!\w)", folded)), "")
+def _found(template: Template, phrases: tuple[str, ...]) -> str:
+    """The first phrase that stands in a form of a text as whole words, whatever its case; empty when none does."""
+    folded = [_folded(text) for text in template.wordings()] if phrases else []
+    return next((one for one in phrases if any(re.search(rf"(?<!\w){re.escape(_folded(one))}(?!\w)", text) for text in folded)), "")
 
 
 def _folded(text: str) -> str:

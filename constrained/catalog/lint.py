@@ -52,8 +52,9 @@ def _alone(response: Response, catalog: Catalog, is_picked: bool) -> Iterator[Pr
                 yield response.source.problem(f"{response.id!r} has the example {_short(message)} twice in {locale!r}", "take one out")
             seen.add(_folded(message))
     for locale, template in response.texts.items():
-        if len(template.source) > LONG_TEXT:
-            message = f"the text of {response.id!r} in {locale!r} has {len(template.source)} characters"
+        longest = max(map(len, template.wordings()))
+        if longest > LONG_TEXT:
+            message = f"the text of {response.id!r} in {locale!r} has {longest} characters"
             yield response.source.problem(message, f"say it in {LONG_TEXT} characters, or in two responses")
         for one in template.selections:
             for form in missing_categories(one, locale):

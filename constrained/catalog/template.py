@@ -171,6 +171,11 @@ class Template:
         for chosen in itertools.product(*options):
             yield _joined(piece for pieces in chosen for piece in pieces)
 
+    def wordings(self) -> Iterator[str]:
+        """``flattened`` as texts, with ``{name}`` for a hole: what a reader looks for words in."""
+        for flat in self.flattened():
+            yield "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in flat)
+
 
 @lru_cache(maxsize=1 << 16)
 def parse_template(source: str) -> Template:

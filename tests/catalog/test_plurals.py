@@ -14,7 +14,7 @@ from babel.localedata import locale_identifiers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained.analysis.review_lint import longest
+from constrained.analysis.review_lint import lint_review, longest
 from constrained.approval.in_force import NO_LEDGER
 from constrained.approval.sheets import rows
 from constrained.approval.translations import to_xliff
@@ -218,6 +218,22 @@ def test_every_form_is_signed_reviewed_and_measured() -> None:
     assert longest(catalog["a"], "en") == len("1,000,000 days")
     with pytest.raises(CatalogError, match="XLIFF cannot carry"):
         to_xliff(catalog, "de")
+
+
+def test_a_form_that_differs_by_what_is_not_seen_is_no_other_text() -> None:
+    for invisible in "\u200b\u00ad\u034f\ufe0f\u180e\u2060\u200e\u3164":
+        twin = DAYS.replace("days", f"da{invisible}ys")
+        slots = {"n": "integer"}
+        with pytest.raises(CatalogError):
+            catalog_from(small(a={"text": DAYS, "slots": slots, "when": "a"}, b={"text": twin, "slots": slots, "when": "b"}))
+
+
+def test_review_looks_for_phrases_in_every_form() -> None:
+    data = small(a={"text": "You win {n, plural, one {for certain} other {# times}}.", "slots": {"n": "integer"}, "when": "a"})
+    data["review"] = {"forbidden": ["win for certain"]}
+    assert [one.message for one in lint_review(catalog_from(data))] == [
+        "the text of 'a' in 'en' holds the forbidden phrase 'win for certain'"
+    ]
 
 
 def test_what_is_released_is_the_form_of_the_value_and_no_other() -> None:
