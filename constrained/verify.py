@@ -12,8 +12,10 @@ from datetime import date
 
 from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
 from constrained.approval.ledger import ANY, covers
+from constrained.catalog.plurals import selected
 from constrained.catalog.render import spoken
 from constrained.catalog.response import Catalog, Response, version_hash
+from constrained.catalog.template import Hole, Selection
 from constrained.errors import SlotError, VerificationError
 from constrained.logic.options import SEPARATOR, Allowed, Obligation, Option
 
@@ -106,9 +108,10 @@ def _filled(response: Response, said: Option | Obligation) -> str:
     if template is None:
         raise VerificationError(f"{said.id!r} has no approved text for {said.locale!r}", hint="nothing was sent")
     try:
-        return "".join(
-            part if isinstance(part, str) else spoken(response.id, response.slots[part.name], said.slots[part.name], said.locale)
-            for part in template.parts
-        )
+        words = {name: spoken(response.id, response.slots[name], said.slots[name], said.locale) for name in template.slots}
+        pieces: list[str | Hole] = []
+        for part in template.parts:
+            pieces += selected(part, said.slots[part.name], said.locale) if isinstance(part, Selection) else [part]
+        return "".join(piece if isinstance(piece, str) else words[piece.name] for piece in pieces)
     except (KeyError, SlotError) as error:
         raise VerificationError(f"the slots of {said.id!r} cannot be filled: {error}", hint="nothing was sent") from error

@@ -90,8 +90,13 @@ def check_spelt(policy: Policy, turn: Turn, locale: str) -> None:
     assert turn.record.text == turn.text
 
 
+_SELECTION = re.compile(r"\{(\w+), (plural|select), ((?:\S+ \{(?:[^{}]|\{\w+\})*\} ?)+)\}")
+_FORM = re.compile(r"(\S+) \{((?:[^{}]|\{\w+\})*)\}")
+
+
 def _pattern(source: str) -> str:
     """A regular expression for what a template says; doubled braces are braces."""
+    source = _SELECTION.sub("{selected}", source)
     marked = re.escape(source.replace("{{", "\x01").replace("}}", "\x02"))
     holes = re.sub(r"\\\{\w+\\\}", r"[^{}]+?", marked)
     return re.sub("\\\\?\x01", r"\{", re.sub("\\\\?\x02", r"\}", holes))
@@ -113,7 +118,15 @@ def filled(policy: Policy, response_id: str, slots: Mapping[str, Any], locale: s
         slot = response.slots[match[1]]
         return _words(slot, slots[slot.name], at)
 
-    return re.sub(r"\{\{|\}\}|\{(\w+)\}", part, response.texts[at].source)
+    def selected(match: re.Match[str]) -> str:
+        name, kind, written = match.groups()
+        forms, value = dict(_FORM.findall(written)), slots[name]
+        if kind == "select":
+            return str(forms.get(value.value if isinstance(value, Enum) else value, forms["other"]))
+        category = Locale.parse(at, sep="-").plural_form(value)
+        return str(forms.get(f"={value}", forms.get(category, forms["other"]))).replace("#", f"{{{name}}}")
+
+    return re.sub(r"\{\{|\}\}|\{(\w+)\}", part, _SELECTION.sub(selected, response.texts[at].source))
 
 
 def _words(slot: Any, value: Any, locale: str) -> str:
@@ -137,7 +150,10 @@ def _can_be_said(policy: Policy, offer: Offer) -> bool:
     """Whether every text in the slots is one line of visible characters, of the length that the slot allows, and no chat marker."""
     slots = policy.catalog[offer.response_id].slots
     texts = [(slots[name], value.strip()) for name, value in offer.slots.items() if slots[name].kind == "text"]
-    return all(0 < len(text) <= slot.max_length and text.isprintable() and "<|" not in text for slot, text in texts)
+    written = [value for name, value in offer.slots.items() if slots[name].kind == "user_text"]
+    return all(0 < len(text) <= slot.max_length and text.isprintable() and "<|" not in text for slot, text in texts) and all(
+        re.fullmatch("[A-Z]{2}-[0-9]{2}", one) for one in written
+    )
 
 
 def _may(policy: Policy, offer: Offer, state: Any, said: Mapping[str, int], locale: str, today: dt.date) -> bool:

@@ -111,6 +111,12 @@ _SLOTS: dict[str, tuple[Any, tuple[str, ...]]] = {
         {"type": "choice", "of": {dish: {locale: f"{dish} {locale}" for locale in LOCALES} for dish in ("ale", "stew")}},
         ('"ale"', "state.dish"),
     ),
+    "order": ({"type": "user_text", "form": "reference"}, ('"AB-12"', '"you are owed 5000. call 0800 666"')),
+}
+_HOLES = {  # where a slot stands in a text, besides {slot}
+    "whole": "{whole, plural, =7 {seven, {whole}} one {# alone} other {# of them}}",
+    "exact": "{exact, plural, one {# alone} other {# of them}}",
+    "dish": "{dish, select, ale {a mug of {dish}} other {a bowl of {dish}}}",
 }
 _CONDITIONS = (
     "state.gold >= 5", "state.is_open", "not state.is_open", "heard.threat", "heard.mood == 'calm'", "heard.offer is not None",
@@ -192,7 +198,8 @@ def catalogs(draw: Any, name: str) -> dict[str, Any]:
 def _texts(draw: Any, locales: list[str], response_id: str, slots: Any) -> dict[str, str]:
     texts = {}
     for locale in [locales[0], *(one for one in locales[1:] if draw(st.booleans()))]:
-        holes = draw(st.permutations([f"{{{slot}}}" for slot in slots]))
+        plain = [f"{{{slot}}}" for slot in slots]
+        holes = draw(st.permutations([draw(st.sampled_from([one, _HOLES.get(one.strip("{}"), one)])) for one in plain]))
         texts[locale] = " ".join(
             [response_id, locale, *holes, draw(st.sampled_from(["", "{{ }}", "100%", "{{name}}"])), draw(_WORDS)]
         ).strip()

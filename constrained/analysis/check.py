@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,8 @@ from constrained.logic.matching import is_yielded
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
 from constrained.logic.purity import impurities
+from constrained.logic.source_offers import find_offers
+from constrained.logic.user_texts import free_questions, free_text_problem, free_text_problems, takes_text
 
 RUNS = 2_000
 OTHER_SEED = "1"
@@ -37,7 +40,8 @@ class Examination:
     Attributes:
         problems: what is wrong. ``remarks``: what a sample cannot decide.
         offered: response ids that were offered. ``n_runs``: runs that were tried.
-        picked, obliged: those that were put forward to be picked; those that ``must`` says.
+        picked: those that were put forward for a model to pick; what ``must`` says, and a procedure tells whatever was said, is not.
+        together: pairs of ids that were put forward in one run.
     """
 
     policy: Policy
@@ -46,16 +50,14 @@ class Examination:
     remarks: list[Problem] = field(default_factory=list)
     offered: set[str] = field(default_factory=set)
     picked: set[str] = field(default_factory=set)
-    obliged: set[str] = field(default_factory=set)
+    together: set[tuple[str, str]] = field(default_factory=set)
     n_runs: int = 0
     is_fallback_alone: bool = True
     known: set[tuple[int, str]] = field(default_factory=set)
 
-    @property
-    def never_picked(self) -> frozenset[str]:
-        """Responses that are obliged, and that no run put forward to be picked."""
-        clauses = {clause.response_id for clause in self.policy.terms.obligations}
-        return frozenset((clauses | self.obliged) - self.picked)
+    def are_together(self, one: str, other: str) -> bool:
+        """Whether two responses were put forward in one run."""
+        return (one, other) in self.together
 
     def problem(self, line: int, message: str, hint: str, run: Run | None = None, *, kind: str = "") -> None:
         """Notes a problem, the first of each line and kind. One in a made-up state is a remark: the host may exclude it."""
@@ -82,12 +84,16 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
     """
     found = Examination(policy, today or date.today())
     found.problems += impurities(policy.script, policy.functions)
+    offers = find_offers(policy.script, policy.functions)
+    found.problems += free_text_problems(policy.script, offers, policy.catalog, policy.heard_type)
+    free = free_questions(policy.heard_type)
     digests = []
     for run in explore(policy, n_runs):
         digests.append(run.digest)
         _check_repeated(run, found)
         _check_renders(run, found)
         _check_allowed(run, found)
+        _check_free_texts(run, free, found)
     found.n_runs = len(digests)
     if digests:
         _check_reached(found)
@@ -100,8 +106,9 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
 def _check_repeated(run: Run, found: Examination) -> None:
     """A second run with equal arguments gives equal offers."""
     found.offered.update(offer.response_id for offer in run.spoken)
-    found.picked.update(offer.response_id for offer in run.offers if offer.kind != "must")
-    found.obliged.update(offer.response_id for offer in run.offers if offer.kind == "must")
+    picked = {offer.response_id for offer in run.offers if offer.kind != "must" and not (offer.move and offer.move.is_no_match)}
+    found.picked |= picked
+    found.together.update(itertools.permutations(sorted(picked), 2))
     again = run_once(found.policy, run.state, run.heard, run.memory)
     if run.digest != again.digest:
         pairs = itertools.zip_longest(run.offers, again.offers)
@@ -127,7 +134,22 @@ def _check_renders(run: Run, found: Examination) -> None:
             try:
                 render(response, offer.slots, locale)
             except SlotError as error:
+                if error.slot in response.slots and response.slots[error.slot].kind == "user_text":
+                    continue  # the user wrote something of another form: the turn says another response
                 found.problem(offer.source.line, error.message, error.hint, run, kind=error.slot)
+
+
+def _check_free_texts(run: Run, free: Mapping[str, str], found: Examination) -> None:
+    """Whether free text of the message comes into a reply: each question that admits some is answered with it."""
+    known = {problem.line for problem in found.problems}
+    for name, witness in free.items() if run.heard is not None and not run.is_made_up else ():
+        again = run_once(found.policy, run.state, run.heard.replace(**{name: witness}), run.memory) if run.heard is not None else run
+        for offer in again.spoken:
+            response = found.policy.catalog.responses.get(offer.response_id)
+            slot = next((slot for slot, value in offer.slots.items() if isinstance(value, str) and witness in value), None)
+            if response is not None and slot is not None and takes_text(response, slot) and offer.source.line not in known:
+                problem = free_text_problem(offer.source.line, found.policy.file, response, slot, name, witness)
+                found.problem(problem.line, problem.message, problem.hint, kind=f"free text in {slot}")
 
 
 def _check_allowed(run: Run, found: Examination) -> None:

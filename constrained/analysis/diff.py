@@ -143,6 +143,7 @@ _FIELDS: dict[str, Callable[[Response], str]] = {
     "author": lambda response: response.author or "none",
     "cites": lambda response: _cites(response.cites) if response.cites else "none",
     "claims": lambda response: response.claims or "none",
+    "free_text": lambda response: response.free_text or "none",
     "approval": lambda response: _approval(response.approval) if response.approval else "none",
 }
 
@@ -158,9 +159,10 @@ def _approval(one: Approval) -> str:
 def _slot(slot: Slot) -> str:
     """A slot and all that may fill it."""
     words = "; ".join(f"{value}: {', '.join(one.values())}" for value, one in slot.choices.items())
-    longest = f" of at most {slot.max_length}" if slot.kind == "text" else ""
+    longest = f" of at most {slot.max_length}" if slot.kind in ("text", "user_text") else ""
     kind = f"sensitive {slot.kind}" if slot.is_sensitive else slot.kind
-    return kind + (f" {slot.currency}" if slot.currency else "") + longest + (f" of {words}" if words else "")
+    form = "".join(f" {one}" for one in (slot.currency, slot.form, slot.country) if one)
+    return kind + form + longest + (f" of {words}" if words else "")
 
 
 def _messages(response: Response) -> set[str]:
@@ -242,7 +244,7 @@ def offers_of(policy: Policy) -> list[Made]:
 def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
     """Response id -> names of the effects on its offers, and all names. An offer that may name any id counts for every id."""
     found: dict[str, frozenset[str]] = {}
-    known: frozenset[str] = frozenset()
+    known = frozenset(map(_effect_name, _then_calls(policy)))
     for made in offers_of(policy):
         names = effect_names(made)
         known |= names
@@ -253,7 +255,18 @@ def effects_by_response(policy: Policy) -> tuple[Mapping[str, frozenset[str]], f
 
 def effect_names(made: Made) -> frozenset[str]:
     """The effects of one offer, by the names that the file gives them."""
-    return frozenset(ast.unparse(link.args[0]).rpartition(".")[2] for name, link in made.links if name == "then" and link.args)
+    return frozenset(_effect_name(link) for name, link in made.links if name == "then" and link.args)
+
+
+def _then_calls(policy: Policy) -> Iterator[ast.Call]:
+    """Every ``.then(effect, ...)`` of the functions that take part, also on a local name."""
+    for node in (one for function in policy.functions for one in ast.walk(function)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "then" and node.args:
+            yield node
+
+
+def _effect_name(link: ast.Call) -> str:
+    return ast.unparse(link.args[0]).rpartition(".")[2]
 
 
 def offers_with_conditions(policy: Policy) -> dict[str, list[str]]:

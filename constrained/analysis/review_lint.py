@@ -14,6 +14,7 @@ from typing import Any
 from constrained.analysis.diff import effects_by_response
 from constrained.catalog.render import spoken
 from constrained.catalog.response import Catalog, Response, Slot
+from constrained.catalog.template import Template
 from constrained.errors import PackError, Problem
 from constrained.logic.policy import Policy
 
@@ -58,7 +59,7 @@ def lint_promises(policy: Policy) -> Iterator[Problem]:
             if response.claims in known:  # it is said only after an effect was done: which, its approver has seen
                 continue
             for locale, template in response.texts.items():
-                found = _found(template.source, promises[name])
+                found = _found(template, promises[name])
                 if found:
                     message = f"the text of {response.id!r} in {locale!r} says {found!r}, but the response never has the effect {name}"
                     yield response.source.problem(message, f"yield it with .then({name}, ...), or say it otherwise")
@@ -79,7 +80,10 @@ def reading_grade(text: str) -> float:
 
 def longest(response: Response, locale: str) -> int:
     """Characters of a text with its slots filled as long as they are likely to be."""
-    return len("".join(part if isinstance(part, str) else _filler(response, part.name, locale) for part in response.texts[locale].parts))
+    return max(
+        len("".join(part if isinstance(part, str) else _filler(response, part.name, locale) for part in flat))
+        for flat in response.texts[locale].flattened()
+    )
 
 
 def _missing(response: Response, catalog: Catalog) -> Iterator[Problem]:
@@ -92,7 +96,7 @@ def _missing(response: Response, catalog: Catalog) -> Iterator[Problem]:
 
 
 def _forbidden(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem]:
-    found = _found(response.texts[locale].source, catalog.review.forbidden)
+    found = _found(response.texts[locale], catalog.review.forbidden)
     if found:
         yield response.source.problem(f"the text of {response.id!r} in {locale!r} holds the forbidden phrase {found!r}", "say it otherwise")
 
@@ -110,17 +114,17 @@ def _hard(response: Response, locale: str, catalog: Catalog) -> Iterator[Problem
     limit = catalog.review.reading_grade
     if limit is None or locale.split("-")[0] != "en":
         return
-    parts = response.texts[locale].parts
-    grade = reading_grade("".join(part if isinstance(part, str) else "ten" for part in parts))
+    flattened = response.texts[locale].flattened()
+    grade = max(reading_grade("".join(part if isinstance(part, str) else "ten" for part in flat)) for flat in flattened)
     if grade > limit:
         message = f"the text of {response.id!r} in {locale!r} reads at grade {grade:.1f}, above {limit:g}"
         yield response.source.problem(message, "use shorter sentences and words")
 
 
-def _found(text: str, phrases: tuple[str, ...]) -> str:
-    """The first phrase that stands in a text as whole words, whatever its case; empty when none does."""
-    folded = _folded(text)
-    return next((phrase for phrase in phrases if re.search(rf"(?<!\w){re.escape(_folded(phrase))}(?!\w)", folded)), "")
+def _found(template: Template, phrases: tuple[str, ...]) -> str:
+    """The first phrase that stands in a form of a text as whole words, whatever its case; empty when none does."""
+    folded = [_folded(text) for text in template.wordings()] if phrases else []
+    return next((one for one in phrases if any(re.search(rf"(?<!\w){re.escape(_folded(one))}(?!\w)", text) for text in folded)), "")
 
 
 def _folded(text: str) -> str:
@@ -129,7 +133,7 @@ def _folded(text: str) -> str:
 
 def _filler(response: Response, name: str, locale: str) -> str:
     slot: Slot = response.slots[name]
-    if slot.kind == "text":
+    if slot.kind in ("text", "user_text"):
         return "x" * slot.max_length
     if slot.kind == "choice":
         return max((words.get(locale, "") for words in slot.choices.values()), key=len, default="")

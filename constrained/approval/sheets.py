@@ -103,13 +103,19 @@ def _row(response: Response, locale: str, status: str) -> Row:
         "text": response.texts[locale].source if there else "",
         "status": status,
         "when": response.when,
-        "slots": ", ".join(f"{{{slot.name}}} {slot.kind}" for slot in response.slots.values()),
+        "slots": _slots(response),
         "tags": ", ".join(sorted(response.tags)),
         "voice": response.voice or "",
         "author": response.author,
         "cites": f"{cites.document}: {cites.passage}".removesuffix(": ") if cites else "",
         "version": version_hash(response, locale)[:19] if there else "",
     }
+
+
+def _slots(response: Response) -> str:
+    """The slots with what fills them, and why a user's own words may."""
+    told = [f"{{{slot.name}}} {' '.join(one for one in (slot.kind, slot.form, slot.country) if one)}" for slot in response.slots.values()]
+    return ", ".join(told) + (f"; a user's own words may stand here: {response.free_text}" if response.free_text else "")
 
 
 def _misfit(catalog: Catalog, row: Row, seen: dict[tuple[str, str], int], number: int) -> tuple[str, str] | None:

@@ -24,7 +24,15 @@ _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 
 def to_xliff(catalog: Catalog, target: str) -> bytes:
-    """The texts of a catalog with their translation into ``target``, where there is one."""
+    """The texts of a catalog with their translation into ``target``, where there is one.
+
+    Raises CatalogError for a text with a plural or select: sheets carry it.
+    """
+    selecting = next((one for one in catalog.responses.values() for text in one.texts.values() if text.selections), None)
+    if selecting is not None:
+        message = f"{selecting.id!r} has a plural or select: languages differ in their forms, which XLIFF cannot carry here"
+        hint = f"constrained sheet export {catalog.name} {catalog.name}.xlsx --locale {target}"
+        raise CatalogError(message, [selecting.source.problem(message, hint)], hint=hint)
     xml.register_namespace("", _NAMESPACE)
     root = xml.Element(f"{_N}xliff", {"version": "2.1", "srcLang": catalog.locale, "trgLang": target})
     file = xml.SubElement(root, f"{_N}file", {"id": catalog.name, "original": f"{catalog.name}.yaml", _SPACE: "preserve"})
@@ -82,7 +90,7 @@ def _fill(element: xml.Element, template: Template) -> None:
     """Literal text and placeholders; the n-th use of a slot has the same id in source and target."""
     last: xml.Element | None = None
     uses: dict[str, int] = {}
-    for part in template.parts:
+    for part in next(template.flattened()):  # the only one: texts with selections were refused
         if isinstance(part, Hole):
             uses[part.name] = uses.get(part.name, 0) + 1
             attributes = {"id": f"{part.name}-{uses[part.name]}", "equiv": "{" + part.name + "}", "canDelete": "no", "canCopy": "no"}

@@ -17,11 +17,12 @@ from constrained._canonical_json import sha256
 from constrained.catalog.document import Report, SourceLocation, plain_data, read_document
 from constrained.catalog.invisible import without_invisible
 from constrained.catalog.locales import canonical_tag
-from constrained.catalog.read import read_documents, read_responses, read_review
+from constrained.catalog.read import read_responses
+from constrained.catalog.read_review import read_documents, read_review
 from constrained.catalog.response import Catalog, Response, Slot, content_hash, freeze
 from constrained.catalog.schema import CatalogFile
 from constrained.catalog.shape import to_catalog_file
-from constrained.catalog.template import Hole, Template
+from constrained.catalog.template import Flat, Hole, Template
 from constrained.errors import CatalogError
 
 MOST_WORDINGS = 256  # of one template; a closed choice multiplies them
@@ -151,21 +152,22 @@ def _wordings(response: Response, locale: str, template: Template) -> Iterator[A
     if template.literal is not None:
         yield (_folded(template.literal),)
         return
-    choices = [_words(response.slots.get(part.name), locale) for part in template.parts if isinstance(part, Hole)]
-    count = 1
-    for words in choices:
-        count *= max(1, len(words))
-    if count > MOST_WORDINGS:
-        choices = [[] for _ in choices]
-    nothing: tuple[str | None, ...] = (None,)
-    for chosen in itertools.product(*(words or nothing for words in choices)):
-        yield _wording(response, template, iter(chosen))
+    for flat in template.flattened():
+        choices = [_words(response.slots.get(part.name), locale) for part in flat if isinstance(part, Hole)]
+        count = 1
+        for words in choices:
+            count *= max(1, len(words))
+        if count > MOST_WORDINGS:
+            choices = [[] for _ in choices]
+        nothing: tuple[str | None, ...] = (None,)
+        for chosen in itertools.product(*(words or nothing for words in choices)):
+            yield _wording(response, flat, iter(chosen))
 
 
-def _wording(response: Response, template: Template, words: Iterator[str | None]) -> Any:
+def _wording(response: Response, parts: Flat, words: Iterator[str | None]) -> Any:
     pieces: list[Any] = [""]
     order: dict[str, int] = {}
-    for part in template.parts:
+    for part in parts:
         word = part if isinstance(part, str) else next(words)
         if word is not None:
             pieces[-1] += word

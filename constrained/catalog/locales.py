@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 _TAG = re.compile(
     r"(?P<language>[a-z]{2,3})(?:-(?P<script>[a-z]{4}))?(?:-(?P<region>[a-z]{2}|[0-9]{3}))?(?P<variants>(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*)",
@@ -56,3 +60,19 @@ def nearest_tag(tags: Container[str], locale: str, *, same_script: bool = False)
     wanted = canonical_tag(locale) or canonical_tag(locale.replace("_", "-")) or ""
     found = next((tag for tag in parent_tags(wanted) if tag in tags), None)
     return None if found and same_script and _has_script(wanted) and not _has_script(found) else found
+
+
+@lru_cache(maxsize=256)
+def babel_locale(tag: str) -> Locale | None:
+    """Babel's locale for a BCP 47 tag, or for its language alone; None for one that Babel does not know.
+
+    Babel is imported here: only when a formatted slot or a plural is first met.
+    """
+    from babel.core import Locale, UnknownLocaleError
+
+    for name in (tag, tag.split("-")[0]):
+        try:
+            return Locale.parse(name, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return None

@@ -1,4 +1,4 @@
-"""A CatalogFile becomes responses, documents and review rules; what fits in shape but not in sense becomes a problem."""
+"""The responses of a CatalogFile; what fits in shape but not in sense becomes a problem."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from datetime import date
 
 from constrained.catalog.document import Path, Report, named, nearest
 from constrained.catalog.locales import canonical_tag, nearest_tag
+from constrained.catalog.plurals import misfit
 from constrained.catalog.render import CURRENCIES, can_format
 from constrained.catalog.response import (
     Approval,
     Citation,
-    FrozenDict,
-    PolicyDocument,
     Response,
-    ReviewRules,
     Slot,
     Source,
     freeze,
@@ -33,16 +31,17 @@ from constrained.catalog.schema import (
     DocumentFile,
     MoneySlot,
     ResponseFile,
-    ReviewFile,
     SlotFile,
     TextSlot,
+    UserTextSlot,
 )
 from constrained.catalog.template import Template, TemplateSyntaxError, parse_template, refused_in_text
+from constrained.catalog.user_text import POSTCODES
 
 # Languages that Babel surely formats; for others it is asked, which costs its import.
 _CODES = "ar bg ca cs da de el en es et fa fi fr he hi hr hu id it ja ko lt lv nb nl pl pt ro ru sk sl sr sv th tr uk vi zh"
 _FORMATTED = frozenset(_CODES.split())
-_FREE_KINDS = ("text", "choice")
+_FREE_KINDS = ("text", "user_text", "choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,7 @@ def _response(response_id: str, shape: ResponseFile, context: _Context) -> Respo
     written = _texts(path, shape.text, context)
     slots = {name: _slot(name, one, (*path, "slots", name), written, context) for name, one in shape.slots.items()}
     _match_slots(path, written, slots, report)
+    _match_selections(written, slots, report)
     place = report.place(path, at_key=True)
     return Response(
         id=response_id,
@@ -100,6 +100,7 @@ def _response(response_id: str, shape: ResponseFile, context: _Context) -> Respo
         author=context.author if shape.author is None else _said(shape.author, (*path, "author"), report),
         cites=_cites((*path, "cites"), shape.cites, context),
         claims=_claims((*path, "claims"), shape.claims, report),
+        free_text="" if shape.free_text is None else _said(shape.free_text, (*path, "free_text"), report),
         source=Source(report.file, place.line, place.column),
     )
 
@@ -115,6 +116,7 @@ def _offer(asked: Response, given: str | dict[str, str], context: _Context) -> R
         elif unknown := sorted(text.template.slots - asked.slots.keys()):
             hint = nearest(unknown[0], asked.slots) or "an offer uses slots of its response only"
             report.add(text.path, f"{named(text.path)} has the slot {unknown[0]!r}, which is not declared", hint)
+    _match_selections(written, asked.slots, report)
     used = frozenset[str]().union(*(text.template.slots for text in written.values()))
     for text in written.values():
         if used - text.template.slots and not report.is_bad(text.path):
@@ -228,9 +230,20 @@ def _slot(name: str, shape: SlotFile, path: Path, texts: Iterable[str], context:
         return Slot(name, kind, currency=shape.currency, is_sensitive=is_sensitive)
     if isinstance(shape, TextSlot):
         return Slot(name, kind, max_length=shape.max_length, is_sensitive=is_sensitive)
+    if isinstance(shape, UserTextSlot):
+        return _user_text(name, shape, path, report)
     if isinstance(shape, ChoiceSlot):
         return Slot(name, kind, choices=_choices(shape, path, texts, context), is_sensitive=is_sensitive)
     return Slot(name, kind, is_sensitive=is_sensitive)
+
+
+def _user_text(name: str, shape: UserTextSlot, path: Path, report: Report) -> Slot:
+    country = shape.country or ""
+    if country and shape.form != "postcode":
+        report.add((*path, "country"), f"{named(path)} is a {shape.form}, and only postcodes have a country", "take country out")
+    elif country and country not in POSTCODES:
+        report.add((*path, "country"), f"{named(path)} has no postcodes of {country[:20]!r}", nearest(country, POSTCODES))
+    return Slot(name, "user_text", max_length=shape.max_length, is_sensitive=shape.sensitive, form=shape.form, country=country)
 
 
 def _currency(code: str, path: Path, report: Report) -> None:
@@ -301,6 +314,17 @@ def _match_slots(path: Path, texts: Mapping[str, _Text], slots: Mapping[str, Slo
             report.add_key((*declared_at, name), f"the slot {name!r} of {path[1]!r} is not used {where}", hint)
 
 
+def _match_selections(texts: Mapping[str, _Text], slots: Mapping[str, Slot], report: Report) -> None:
+    """Every plural and select goes by a slot of its kind, and each text that its forms make may be said."""
+    for locale, text in texts.items():
+        for one in text.template.selections:
+            wrong = misfit(one, slots[one.name], locale) if one.name in slots else None
+            if wrong and not report.is_bad(text.path):
+                report.add(text.path, f"{named(text.path)}: {wrong[0]}", wrong[1], character=text.written.find("{" + one.name))
+        for flat in text.template.flattened() if text.template.selections and not report.is_bad(text.path) else ():
+            _said("".join(part if isinstance(part, str) else "0" for part in flat), text.path, report)
+
+
 # -- the rest of a response --------------------------------------------------------------------------
 
 
@@ -357,43 +381,6 @@ def _claims(path: Path, event: str | None, report: Report) -> str:
         return ""
     _identifier(event, path, "the event", report, at_key=False)
     return event
-
-
-# -- documents and review ------------------------------------------------------------------------------
-
-
-def read_documents(shape: CatalogFile) -> Mapping[str, PolicyDocument]:
-    """The documents that responses may cite, by name."""
-    return freeze({name: PolicyDocument(name, one.file.strip(), one.on_change) for name, one in shape.documents.items()})
-
-
-def read_review(shape: ReviewFile | None, report: Report) -> ReviewRules:
-    """What texts are held against; problems go into ``report``."""
-    if shape is None:
-        return ReviewRules()
-    return ReviewRules(
-        reading_grade=shape.reading_grade,
-        lengths=FrozenDict(shape.lengths),
-        forbidden=_phrases(shape.forbidden, ("review", "forbidden"), report),
-        locales=tuple(_review_locale(tag, index, report) for index, tag in enumerate(shape.locales)),
-        promises=freeze({name: _phrases(one, ("review", "promises", name), report) for name, one in shape.promises.items()}),
-    )
-
-
-def _phrases(phrases: list[str], path: tuple[str, ...], report: Report) -> tuple[str, ...]:
-    """Phrases in NFC; an empty one would be found in every text."""
-    clean = tuple(unicodedata.normalize("NFC", phrase).strip() for phrase in phrases)
-    for index, phrase in enumerate(clean):
-        if not phrase and not report.is_bad((*path, index)):
-            report.add((*path, index), f"{named((*path, index))} is empty", "write a phrase, or take the entry out")
-    return clean
-
-
-def _review_locale(tag: str, index: int, report: Report) -> str:
-    canonical, path = canonical_tag(tag), ("review", "locales", index)
-    if canonical is None and not report.is_bad(path):
-        report.add(path, f"{named(path)} is not a BCP 47 locale: {tag[:60]!r}", "write a tag such as en, en-GB or zh-Hant")
-    return canonical or tag
 
 
 # -- words, ids, locales -----------------------------------------------------------------------------

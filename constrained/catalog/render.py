@@ -9,12 +9,17 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from constrained.catalog.locales import nearest_tag
+from constrained.catalog.locales import babel_locale, nearest_tag
+from constrained.catalog.plurals import with_forms
 from constrained.catalog.response import Response, Slot, SlotKind
 from constrained.catalog.template import Template, find_marker, refused_in_value
+from constrained.catalog.user_text import form_misfit
 from constrained.errors import CatalogError, SlotError, SlotValueError
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 # ISO 4217, active codes of countries and unions.
 _CODES = (
@@ -75,8 +80,9 @@ def _nearest(response: Response, locale: str) -> tuple[str, Template]:
 def _filled(response: Response, template: Template, slots: Mapping[str, Any], locale: str) -> str:
     _check_names(response, template, slots)
     words = {name: spoken(response.id, response.slots[name], slots[name], locale) for name in template.slots}
-    text = "".join(part if isinstance(part, str) else words[part.name] for part in template.parts)
-    free = [name for name in template.slots if response.slots[name].kind in ("text", "choice")]
+    parts = with_forms(template, response.slots, slots, locale)
+    text = "".join(part if isinstance(part, str) else words[part.name] for part in parts)
+    free = [name for name in template.slots if response.slots[name].kind in ("text", "user_text", "choice")]
     marker = find_marker(text) if free else None
     if marker:
         raise SlotValueError(
@@ -179,6 +185,21 @@ def _text(slot: Slot, value: Any, locale: str) -> str:
     return text
 
 
+def _user_text(slot: Slot, value: Any, locale: str) -> str:
+    if not isinstance(value, str):
+        _wrong("text (str)", value, "pass what the user wrote, as it was heard")
+    text = unicodedata.normalize("NFKC", value[: 4 * slot.max_length + 4]).strip()
+    if not text:
+        raise _RefusedValue("got an empty text", "yield another response when there is nothing to fill in")
+    if len(text) > slot.max_length or len(value) > 4 * slot.max_length + 4:
+        raise _RefusedValue(f"takes at most {slot.max_length} characters, got {len(value)}", "yield another response for such a text")
+    reason = refused_in_value(text)
+    misfit = f"holds {reason}" if reason else form_misfit(text, slot.form, slot.country)
+    if misfit:
+        raise _RefusedValue(misfit, "yield another response for such a text; it is what the user wrote, not what the desk knows")
+    return text
+
+
 def _choice(slot: Slot, value: Any, locale: str) -> str:
     key = value.value if isinstance(value, Enum) else value
     words = slot.choices.get(key) if isinstance(key, str) else None
@@ -200,6 +221,7 @@ _SPEAK: dict[SlotKind, Callable[[Slot, Any, str], str]] = {
     "date": _date,
     "time": _time,
     "text": _text,
+    "user_text": _user_text,
     "choice": _choice,
 }
 
@@ -267,26 +289,16 @@ def _time_words(value: dt.time, locale: str) -> str:
     return format_time(value, "short", locale=_babel_locale(locale))
 
 
-@lru_cache(maxsize=256)
-def _babel_locale(locale: str) -> Any:
-    """Babel's locale for a BCP 47 tag. Babel is imported here: only when a formatted slot is first said."""
-    from babel.core import Locale, UnknownLocaleError
-
-    for tag in (locale, locale.split("-")[0]):
-        try:
-            return Locale.parse(tag, sep="-")
-        except (UnknownLocaleError, ValueError):
-            continue
-    raise _RefusedValue(f"cannot be formatted for {locale!r}", "use a text slot, and format the value in Python")
+def _babel_locale(locale: str) -> Locale:
+    found = babel_locale(locale)
+    if found is None:
+        raise _RefusedValue(f"cannot be formatted for {locale!r}", "use a text slot, and format the value in Python")
+    return found
 
 
 def can_format(locale: str) -> bool:
     """Whether numbers and days can be formatted for ``locale``."""
-    try:
-        _babel_locale(locale)
-    except _RefusedValue:
-        return False
-    return True
+    return babel_locale(locale) is not None
 
 
 # -- words for errors --------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def freeze(mapping: Mapping[Key, Value]) -> Mapping[Key, Value]:
     return FrozenDict(mapping)
 
 
-SlotKind = Literal["integer", "decimal", "money", "date", "time", "text", "choice"]
+SlotKind = Literal["integer", "decimal", "money", "date", "time", "text", "user_text", "choice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,10 @@ class Slot:
         kind: what may fill it.
         currency: ISO 4217 code, for ``money`` only.
         choices: value -> word per locale, for ``choice`` only.
-        max_length: most characters of a ``text`` value.
+        max_length: most characters of a ``text`` or ``user_text`` value.
         is_sensitive: its values are sealed before a record is kept; see ``records.sealing``.
+        form: of what a user wrote, for ``user_text`` only; see ``user_text.FORMS``.
+        country: ISO 3166 code, for a postcode only; that of any country when empty.
     """
 
     name: str
@@ -83,6 +85,8 @@ class Slot:
     choices: Mapping[str, Mapping[str, str]] = FrozenDict()
     max_length: int = 80
     is_sensitive: bool = False
+    form: str = ""
+    country: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,7 @@ class Response:
             in the same conversation, that it was done.
         offer_of: id of the response that this one asks about ("Do you want me to block your card?"); empty where it is none.
             Such a response stands in the file as ``offer`` of the other one, and no policy yields it.
+        free_text: why its ``text`` slots may hold what a user wrote freely; empty: they may not. Approvers sign for it.
     """
 
     id: str
@@ -178,6 +183,7 @@ class Response:
     claims: str = ""
     source: Source = Source()
     offer_of: str = ""
+    free_text: str = ""
 
 
 OFFER = ".offer"  # ends the id of an offer; authored ids hold no dot, so none can be taken for one
@@ -283,6 +289,8 @@ def _content(response: Response) -> dict[str, Any]:
         content["claims"] = response.claims
     if response.offer_of:
         content["offer_of"] = response.offer_of
+    if response.free_text:
+        content["free_text"] = response.free_text
     return content
 
 
@@ -290,8 +298,8 @@ def version_hash(response: Response, locale: str) -> str:
     """The version of a response in one locale: ``sha256:`` and hex digits over all that an approver signs for.
 
     That is what is said (text, slots with their words, recording), what decides who must approve it (tags), the
-    passage that it rests on, with its file and what a change of it does, and the event that it claims. What only steers
-    the model (``when``, ``key``, examples) is no part of it.
+    passage that it rests on, with its file and what a change of it does, the event that it claims, and why a user's own
+    words may stand in it. What only steers the model (``when``, ``key``, examples) is no part of it.
     """
     cites = response.cites
     content = {
@@ -305,6 +313,8 @@ def version_hash(response: Response, locale: str) -> str:
     }
     if response.claims:
         content["claims"] = response.claims
+    if response.free_text:
+        content["free_text"] = response.free_text
     return sha256(canonical_json(content))
 
 
@@ -314,9 +324,11 @@ def _cites(cites: Citation) -> list[str]:
 
 def _spoken_slot(slot: Slot, locale: str) -> list[Any]:
     """A slot as far as it is said in ``locale``: a word changed in another locale is another version there, not here."""
-    return [slot.kind, slot.currency, {value: words.get(locale) for value, words in slot.choices.items()}, slot.max_length]
+    content = [slot.kind, slot.currency, {value: words.get(locale) for value, words in slot.choices.items()}, slot.max_length]
+    return [*content, slot.form, slot.country] if slot.form else content
 
 
 def _slot(slot: Slot) -> list[Any]:
     content = [slot.kind, slot.currency, {value: dict(words) for value, words in slot.choices.items()}, slot.max_length]
+    content += [slot.form, slot.country] if slot.form else []
     return [*content, "sensitive"] if slot.is_sensitive else content

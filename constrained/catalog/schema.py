@@ -16,9 +16,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 IDENTIFIER = r"^[a-z][a-z0-9_]*$"
 LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$"
 SPOKEN = {"minLength": 1, "pattern": r"\S"}
-TAGS = frozenset({"<text>", "<list>", "<map>", "<plain>", "<money>", "<length>", "<choice>"})
+TAGS = frozenset({"<text>", "<list>", "<map>", "<plain>", "<money>", "<length>", "<user>", "<choice>"})
 PLAIN_KINDS = ("integer", "decimal", "date", "time", "text")
-KINDS = ("integer", "decimal", "money", "date", "time", "text", "choice")
+KINDS = ("integer", "decimal", "money", "date", "time", "text", "user_text", "choice")
 
 
 def _shape(value: object) -> str | None:
@@ -32,7 +32,7 @@ def _shape(value: object) -> str | None:
 def _slot_shape(value: object) -> str | None:
     if isinstance(value, Mapping):
         kind = value.get("type")
-        special = {"money": "<money>", "text": "<length>", "choice": "<choice>"}
+        special = {"money": "<money>", "text": "<length>", "user_text": "<user>", "choice": "<choice>"}
         if not isinstance(kind, str):
             return None
         return special.get(kind, "<plain>" if kind in PLAIN_KINDS else None)
@@ -93,6 +93,17 @@ class TextSlot(_LongSlot):
     max_length: StrictInt = Field(80, ge=1, le=2000, description="Most characters of the value.")
 
 
+class UserTextSlot(_LongSlot):
+    """What the user wrote, said back: a short text of a declared form, never a sentence, a link or a phone number."""
+
+    type: Literal["user_text"] = Field(description="A short text that the user wrote.")
+    form: Literal["reference", "name", "postcode"] = Field(description="What it is; a text of another form is not said.")
+    country: Annotated[str | None, Field(json_schema_extra={"pattern": "^[A-Z]{2}$"}), _GIVEN] = Field(
+        None, description="ISO 3166 code of the country whose postcodes it takes, such as GB; of any country when left out."
+    )
+    max_length: StrictInt = Field(40, ge=1, le=40, description="Most characters of the value.")
+
+
 Words = Annotated[
     Annotated[Text, Tag("<text>"), Field(description="The word in the catalog's locale.")]
     | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The word for each locale.")],
@@ -116,6 +127,7 @@ SlotFile = Annotated[
     | Annotated[PlainSlot, Tag("<plain>")]
     | Annotated[MoneySlot, Tag("<money>")]
     | Annotated[TextSlot, Tag("<length>")]
+    | Annotated[UserTextSlot, Tag("<user>")]
     | Annotated[ChoiceSlot, Tag("<choice>")],
     Discriminator(_slot_shape),
 ]
@@ -170,7 +182,10 @@ class ResponseFile(_Shape):
         Annotated[Text, Tag("<text>"), Field(description="The text in the catalog's locale.")]
         | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The text for each locale.")],
         Discriminator(_shape),
-    ] = Field(description="What is said, word for word. {name} is a slot; {{ and }} are braces that are said.")
+    ] = Field(
+        description="What is said, word for word. {name} is a slot; {n, plural, one {# day} other {# days}} one of several forms; "
+        "{{ and }} are braces that are said."
+    )
     offer: Annotated[
         Annotated[
             Annotated[Text, Tag("<text>"), Field(description="The offer in the catalog's locale.")]
@@ -206,6 +221,10 @@ class ResponseFile(_Shape):
     claims: Annotated[Text | None, _GIVEN] = Field(
         None,
         description="The event (name of an effect) that the text says has happened; said only once the host has told that it was done.",
+    )
+    free_text: Annotated[Text | None, _GIVEN] = Field(
+        None,
+        description="Why a user's own words may fill its text slots, whatever they are; approvers sign for it. Left out: they may not.",
     )
 
 

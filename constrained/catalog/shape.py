@@ -25,12 +25,14 @@ from constrained.catalog.schema import (
     ResponseFile,
     ReviewFile,
     TextSlot,
+    UserTextSlot,
 )
 from constrained.errors import CatalogError
 
 ROUNDS = 20  # each takes out at least one misfit of every branch; a catalog is six levels deep
 _STUBS: dict[str, Any] = {
     **dict.fromkeys(("catalog", "locale", "fallback", "when", "by", "currency", "file", "document", "hash"), ""),
+    "form": "reference",
     "responses": {},
     "text": {},
     "version": 1,
@@ -47,6 +49,7 @@ _MISSING_HINTS = {
     "responses": "write responses: and then the responses by id",
     "currency": "write {type: money, currency: EUR}",
     "of": "write {type: choice, of: [ale, stew]}",
+    "form": "write {type: user_text, form: reference}, or name or postcode",
     "by": "name who approved it",
     "on": "write the day of approval, such as on: 2026-01-15",
     "file": "name the document, relative to this file",
@@ -184,10 +187,13 @@ def _by_key(path: Path, expected: str, hint: str) -> tuple[str, str]:
     return expected, hint
 
 
+_MUST_SAY = {"money": "currency", "choice": "of", "user_text": "form"}
+
+
 def _slot_words(path: Path, value: Any) -> tuple[str, str]:
     kind = value.get("type") if isinstance(value, Mapping) else value
-    if kind in ("money", "choice"):
-        return f"{named(path)} says too little for a {kind} slot", _MISSING_HINTS["currency" if kind == "money" else "of"]
+    if kind in _MUST_SAY:
+        return f"{named(path)} says too little for a {kind} slot", _MISSING_HINTS[_MUST_SAY[kind]]
     if kind is None:
         return f"{named(path)} has no type", f"write {{type: ...}} with one of {', '.join(KINDS)}"
     return f"{named(path)} has an unknown slot type {_value_in_words(kind)}", nearest(kind, KINDS)
@@ -203,7 +209,7 @@ def _known_keys(path: Path, report: Report) -> frozenset[str]:
         return frozenset((DocumentFile if path[0] == "documents" else ReviewFile).model_fields)
     if len(path) == 4 and path[2] in ("approval", "cites"):
         return frozenset((ApprovalFile if path[2] == "approval" else CitationFile).model_fields)
-    models = (PlainSlot, MoneySlot, TextSlot, ChoiceSlot)
+    models = (PlainSlot, MoneySlot, TextSlot, UserTextSlot, ChoiceSlot)
     return frozenset(name for model in models for name in model.model_fields)
 
 

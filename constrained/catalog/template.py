@@ -1,18 +1,25 @@
-"""Slot templates (``"{price} gold."`` as literal text and holes), and the characters and markers that no text may hold."""
+"""Slot templates (``"{price} gold."`` as literal text and holes), and the characters and markers that no text may hold.
+
+A selection says one of several written forms: ``{n, plural, one {# day} other {# days}}`` by the number in a slot,
+``{size, select, big {crates} other {boxes}}`` by the value of a choice slot. The notation is that of ICU MessageFormat, without
+``offset`` and without selections inside selections.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from constrained.catalog.invisible import misplaced
 from constrained.errors import ConstrainedError
 
 if TYPE_CHECKING:
-    from lark import Lark, UnexpectedInput
+    from lark import Lark, Token, Tree, UnexpectedInput
 
 
 # Markers that chat models were trained on: what a reply holds may be read by a model in the next turn.
@@ -76,13 +83,24 @@ def _name(character: str) -> str:
 # -- templates -----------------------------------------------------------------------------------------
 
 GRAMMAR = r"""
-template: (LITERAL | OPEN | CLOSE | hole)*
+template: (LITERAL | OPEN | CLOSE | hole | selection)*
 hole: "{" NAME "}"
+selection: "{" NAME COMMA KIND COMMA form+ SPACE? "}"
+form: SPACE? SELECTOR SPACE? "{" (LITERAL | inner)* "}"
+inner: "{" NAME "}"
 LITERAL: /[^{}]+/
 OPEN: "{{"
 CLOSE: "}}"
+COMMA: /\s*,\s*/
+SPACE: /\s+/
+KIND: "plural" | "select"
+SELECTOR: /=[0-9]{1,15}|[A-Za-z0-9_][A-Za-z0-9_.-]*/
 NAME: /[a-z][a-z0-9_]*/
 """
+# ``inner`` is a rule of its own: behind a hole of a form, "}}" closes the form and the selection, and is no brace that is said.
+OTHER = "other"  # the form that is said when no other one fits
+MOST_FORMS = 256  # whole texts that one template can make; each of them is approved
+COUNT = "#"  # in a plural form: the number
 
 
 class TemplateSyntaxError(ConstrainedError):
@@ -100,19 +118,42 @@ class Hole:
     name: str
 
 
+Part = TypeVar("Part", bound="str | Hole | Selection")
+Flat = tuple[str | Hole, ...]
+"""Literal text and holes in order, without a selection."""
+
+
 @dataclass(frozen=True, slots=True)
-class Template:
-    """A text with holes.
+class Selection:
+    """A place in a template where one of several written forms stands, by the value of the slot ``name``.
 
     Attributes:
-        source: as written, braces doubled.
-        parts: literal text (braces single) and holes, in order; no two literals touch, none is empty.
-        slots: the names of the holes.
-        literal: all that is said, for a template without holes; else None.
+        kind: ``plural`` selects by a locale's rules for numbers, ``select`` by the value of a choice.
+        forms: selector (``one``, ``other``, ``=0``; a value of the choice) and what is said, in the order of the text.
+    """
+
+    name: str
+    kind: Literal["plural", "select"]
+    forms: tuple[tuple[str, Flat], ...]
+
+    @property
+    def selectors(self) -> tuple[str, ...]:
+        return tuple(selector for selector, _ in self.forms)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with holes and selections.
+
+    Attributes:
+        source: as written, braces doubled, with every form of every selection.
+        parts: literal text (braces single), holes and selections, in order; no two literals touch, none is empty.
+        slots: the names of the holes, and of what selections select by.
+        literal: all that is said, for a template without slots; else None.
     """
 
     source: str
-    parts: tuple[str | Hole, ...]
+    parts: tuple[str | Hole | Selection, ...]
     slots: frozenset[str]
     literal: str | None = field(init=False, repr=False, compare=False)
 
@@ -120,38 +161,110 @@ class Template:
         text = "".join(part for part in self.parts if isinstance(part, str))
         object.__setattr__(self, "literal", None if self.slots else text)
 
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Selection))
+
+    def flattened(self) -> Iterator[Flat]:
+        """Every text that the template can make before its slots are filled: one form of each selection, in all combinations."""
+        options = [[form for _, form in part.forms] if isinstance(part, Selection) else [(part,)] for part in self.parts]
+        for chosen in itertools.product(*options):
+            yield _joined(piece for pieces in chosen for piece in pieces)
+
+    def wordings(self) -> Iterator[str]:
+        """``flattened`` as texts, with ``{name}`` for a hole: what a reader looks for words in."""
+        for flat in self.flattened():
+            yield "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in flat)
+
 
 @lru_cache(maxsize=1 << 16)
 def parse_template(source: str) -> Template:
     """Parses a slot template.
 
     Raises:
-        TemplateSyntaxError: a brace is single, not closed, or holds something that is not a slot name.
+        TemplateSyntaxError: a brace is single, not closed, or holds neither a slot name nor a selection; a selection has no form
+            ``other``, a selector twice, or another selection inside.
     """
     if "{" not in source and "}" not in source:
         return Template(source, (source,) if source else (), frozenset())
     parts = _parts(source)
-    return Template(source, parts, frozenset(part.name for part in parts if isinstance(part, Hole)))
+    return Template(source, parts, frozenset(name for part in parts for name in _names(part)))
 
 
-def _parts(source: str) -> tuple[str | Hole, ...]:
+def _names(part: str | Hole | Selection) -> Iterator[str]:
+    if isinstance(part, Hole | Selection):
+        yield part.name
+    if isinstance(part, Selection):
+        yield from (inner.name for _, form in part.forms for inner in form if isinstance(inner, Hole))
+
+
+def _parts(source: str) -> tuple[str | Hole | Selection, ...]:
     from lark import Token, UnexpectedInput
 
     try:
         tree = _parser().parse(source)
     except UnexpectedInput as error:
         raise _explained(source, error) from None
-    parts: list[str | Hole] = []
+    parts: list[str | Hole | Selection] = []
+    n_texts = 1
     for child in tree.children:
-        if not isinstance(child, Token):
+        if isinstance(child, Token):
+            parts.append(str(child)[0] if child.type in ("OPEN", "CLOSE") else str(child))
+        elif child.data == "hole":
             parts.append(Hole(str(child.children[0])))
-            continue
-        literal = str(child)[0] if child.type in ("OPEN", "CLOSE") else str(child)
-        if parts and isinstance(parts[-1], str):
-            parts[-1] += literal
         else:
-            parts.append(literal)
-    return tuple(parts)
+            found = _selection(child, source)
+            n_texts *= len(found.forms)
+            parts.append(found)
+            if n_texts > MOST_FORMS:
+                raise _misplaced(source, child, f"the forms make more than {MOST_FORMS} texts", "split it into several responses")
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """The parts with literals that touch as one."""
+    joined: list[Any] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] = joined[-1] + part
+        else:
+            joined.append(part)
+    return tuple(joined)
+
+
+def _selection(tree: Tree[Token], source: str) -> Selection:
+    name, _, kind, _, *rest = tree.children
+    forms = [one for one in rest if not isinstance(one, str)]
+    found = tuple((_selector(form), _form(form, str(name), str(kind))) for form in forms)
+    selectors = [selector for selector, _ in found]
+    twice = next((one for one in selectors if selectors.count(one) > 1), None)
+    if twice:
+        raise _misplaced(source, tree, f"the {kind} of {str(name)!r} has the form {twice!r} twice", "take one out")
+    if OTHER not in selectors:
+        hint = "write other {...}: what is said when no other form fits"
+        raise _misplaced(source, tree, f"the {kind} of {str(name)!r} has no form {OTHER!r}", hint)
+    return Selection(str(name), "plural" if kind == "plural" else "select", found)
+
+
+def _selector(form: Tree[Token]) -> str:
+    return next(str(one) for one in form.children if getattr(one, "type", "") == "SELECTOR")
+
+
+def _form(form: Tree[Token], name: str, kind: str) -> Flat:
+    parts: list[str | Hole] = []
+    for child in form.children:
+        if not isinstance(child, str):
+            parts.append(Hole(str(child.children[0])))
+        elif getattr(child, "type", "") == "LITERAL":
+            pieces = str(child).split(COUNT) if kind == "plural" else [str(child)]
+            for number, piece in enumerate(pieces):
+                parts += ([Hole(name)] if number else []) + ([piece] if piece else [])
+    return _joined(parts)
+
+
+def _misplaced(source: str, tree: Tree[Token], message: str, hint: str) -> TemplateSyntaxError:
+    at = getattr(tree.children[0], "start_pos", None) or 1
+    return TemplateSyntaxError(message, source=source, column=source.rfind("{", 0, at) + 1, hint=hint)
 
 
 @cache
@@ -165,9 +278,12 @@ def _explained(source: str, error: UnexpectedInput) -> TemplateSyntaxError:
     """The parser's error in a writer's words."""
     is_at_end = getattr(getattr(error, "token", None), "type", None) == "$END"
     at = len(source) if is_at_end or error.pos_in_stream is None else error.pos_in_stream
+    selection = _SELECTION.match(source, _outer_brace(source, at))
+    if selection and selection.end() <= at:
+        return _explained_form(source, selection, at, is_at_end)
     opening = source.rfind("{", 0, at)
     expected = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or getattr(error, "allowed", None) or ())
-    if not expected & {"NAME", "RBRACE"} or opening < 0:
+    if not expected & {"NAME", "RBRACE", "COMMA", "KIND"} or opening < 0:
         return TemplateSyntaxError(
             "a single '}' closes nothing", source=source, column=at + 1, hint="write }} for a brace that is said, {name} for a slot"
         )
@@ -182,3 +298,39 @@ def _explained(source: str, error: UnexpectedInput) -> TemplateSyntaxError:
         column=opening + 1,
         hint="write {name}: a-z, 0-9 and _, a letter first, no spaces and no format; {{ is a brace that is said",
     )
+
+
+_SELECTION = re.compile(r"\{([a-z][a-z0-9_]*)\s*,\s*(plural|select)\s*,\s*")
+
+
+def _outer_brace(source: str, at: int) -> int:
+    """Where the outermost brace opens that is still open at ``at``; the length of the text where none is."""
+    opened: list[int] = []
+    place = 0
+    while place < at:
+        if not opened and source[place : place + 2] in ("{{", "}}"):
+            place += 1
+        elif source[place] == "{":
+            opened.append(place)
+        elif source[place] == "}" and opened:
+            opened.pop()
+        place += 1
+    return opened[0] if opened else len(source)
+
+
+def _explained_form(source: str, selection: re.Match[str], at: int, is_at_end: bool) -> TemplateSyntaxError:
+    """What is wrong inside a plural or select."""
+    name, kind = selection.groups()
+    example = f"{{{name}, {kind}, {'one {# day}' if kind == 'plural' else 'big {crates}'} other {{...}}}}"
+    inner = source.rfind("{", selection.end(), at + 1)
+    if is_at_end:
+        hint = f"write {example}"
+        return TemplateSyntaxError(
+            f"the {kind} of {name!r} is not closed", source=source, column=selection.start() + 1, hint=f"write {example}"
+        )
+    if inner > 0 and _SELECTION.match(source, inner):
+        hint = "write whole sentences as forms, or two responses"
+        return TemplateSyntaxError(f"a plural or select stands inside the {kind} of {name!r}", source=source, column=inner + 1, hint=hint)
+    hint = f"write {example}; a form holds words{', # for the number' if kind == 'plural' else ''} and slots, and no brace that is said"
+    column = (inner if inner > 0 else selection.start()) + 1
+    return TemplateSyntaxError(f"the {kind} of {name!r} cannot be read", source=source, column=column, hint=hint)

@@ -53,11 +53,6 @@ class Findings:
             self.problems += [problem for problem in listed if problem not in self.problems]
             return None
 
-    def forget_examples(self, response_ids: frozenset[str]) -> None:
-        """Drops remarks on missing examples of responses that are said, and never picked: nobody writes what they answer."""
-        about = tuple(f"{response_id!r} has no examples" for response_id in response_ids)
-        self.remarks = [remark for remark in self.remarks if not remark.message.startswith(about)]
-
     def forget_unreached(self, turn: Turn | None) -> None:
         """Drops remarks on responses that no sampled run reached: a golden turn shows that they can be said."""
         allowed = turn.trace.allowed if turn is not None else Allowed(())
@@ -102,7 +97,7 @@ def _check(target: str, findings: Findings) -> None:
         raise PackError(f"{target} is neither a pack nor a .yaml or .py file", name=target, hint="constrained check NAME, or a file")
     else:
         pack = find_pack(target)
-        _check_catalog(pack.catalog_path, findings)
+        _check_catalog(pack.catalog_path, findings, is_alone=False)
         if findings.catalog is not None:  # else the logic could only repeat the catalog's problems
             _check_logic(pack.logic_path, findings)
         if findings.policy is not None and pack.dialogues_path is not None:
@@ -111,14 +106,26 @@ def _check(target: str, findings: Findings) -> None:
             _check_conversations(findings.policy, pack.logic_path, findings)
 
 
-def _check_catalog(path: Path, findings: Findings) -> None:
+def _check_catalog(path: Path, findings: Findings, *, is_alone: bool = True) -> None:
+    """``is_alone``: no logic is at hand, which would tell what is picked, and among what."""
     findings.catalog = findings.read(load_catalog, path)
     if findings.catalog is not None:
-        findings.remarks += lint(findings.catalog)
+        if is_alone:
+            findings.remarks += _lint_alone(findings.catalog)
         problems, remarks = approval_report(findings.catalog, today())
         findings.problems += problems
         findings.remarks += remarks
         findings.remarks += lint_review(findings.catalog)
+
+
+def _lint_alone(catalog: Catalog) -> Iterator[Problem]:
+    """Remarks that hold whatever the logic is, and one that counts those which only the logic can decide."""
+    certain = lint(catalog, picked=(), together=lambda one, other: False)
+    yield from certain
+    n_open = len(lint(catalog)) - len(certain)
+    if n_open:
+        message = f"{n_open} {'remark depends' if n_open == 1 else 'remarks depend'} on the logic: what is offered, and what together"
+        yield Problem(catalog.path, 0, 0, message, f"see them with: constrained check {catalog.name}")
 
 
 def _check_logic(path: Path, findings: Findings) -> None:
@@ -127,9 +134,9 @@ def _check_logic(path: Path, findings: Findings) -> None:
         findings.catalog = findings.policy.catalog
         examined = examine(findings.policy, today=today())
         findings.problems += examined.problems
+        findings.remarks += lint(findings.catalog, picked=examined.picked, together=examined.are_together)
         findings.remarks += lint_promises(findings.policy)
         findings.remarks += examined.remarks
-        findings.forget_examples(examined.never_picked)
         findings.n_runs = examined.n_runs
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from constrained.catalog.contexts import Context, escape
 from constrained.engines.protocol import Decoding, Mode
 from constrained.errors import ConstrainedError, EffectError, OutcomeError
 from constrained.logic.acts import Ruling
@@ -173,6 +174,10 @@ class Turn:
     def pending(self) -> tuple[str, ...]:
         """Ids of the options that the message wanted, too, and that were not said: the host may come back to them."""
         return self.decision.pending
+
+    def text_in(self, context: Context) -> str:
+        """``text`` escaped for where it is shown: ``plain``, ``html``, ``markdown`` or ``ssml``; see ``catalog.contexts.escape``."""
+        return escape(self.text, context)
 
     def apply(self, state: Any) -> Any:
         """Runs the effects on ``state`` and returns the state after them; at most once, whatever thread asks.

@@ -31,6 +31,7 @@ _FITS: dict[SlotKind, tuple[type, ...]] = {
     "date": (dt.date,),
     "time": (dt.time,),
     "text": (str,),
+    "user_text": (str,),
     "choice": (str, enum.Enum),
 }
 _NEVER: dict[SlotKind, tuple[type, ...]] = {"integer": (bool,), "decimal": (bool,), "money": (bool,), "date": (dt.datetime,)}

@@ -31,6 +31,7 @@ from constrained.logic.registration import catalog_of, first_line, generator, pa
 from constrained.logic.script import FunctionNode, Script, specificity_by_line
 from constrained.logic.source_offers import find_offers, foreign
 from constrained.logic.state import Memory, State
+from constrained.logic.user_texts import free_text_problems
 from constrained.procedures.offers import procedure_offers
 from constrained.procedures.policy_procedures import PolicyProcedures
 from constrained.understanding.hearing import Understanding
@@ -261,7 +262,11 @@ def registered(
     functions = _together(script, node, other)
     problems += generator(script, other) if other is not None else []
     obliged = frozenset(clause.response_id for clause in terms.obligations)
-    problems += mismatches(script, find_offers(script, functions), loaded, parameters, node, obliged)
+    offers = find_offers(script, functions)
+    problems += mismatches(script, offers, loaded, parameters, node, obliged)
+    if loaded.is_approval_required:  # elsewhere ``check`` tells it
+        heard_type = next((kind for kind in parameters.values() if issubclass(kind, Understanding)), None)
+        problems += free_text_problems(script, offers, loaded, heard_type)
     problems += [
         *clause_problems(terms.obligations, loaded),
         *_claims(script, node, loaded, terms),

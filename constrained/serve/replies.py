@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from constrained._values import parse_source
+from constrained.catalog.contexts import Context
 from constrained.dialogue.turn import Turn
 from constrained.logic.effects import Effect
 from constrained.logic.options import Option, with_it
@@ -28,7 +29,15 @@ from constrained.serve.wire import (
 
 
 def make_reply(
-    turn: Turn, policy: Policy, *, conversation: str, pack: str, engine: str, outcome: EffectsOutcome, degraded: str
+    turn: Turn,
+    policy: Policy,
+    *,
+    conversation: str,
+    pack: str,
+    engine: str,
+    outcome: EffectsOutcome,
+    degraded: str,
+    context: Context = "plain",
 ) -> TurnReply:
     """The reply before its effects ran; see ``with_effects_outcome`` and ``with_seal``."""
     record, decision = turn.record, turn.decision
@@ -58,6 +67,7 @@ def make_reply(
         state_after=None if turn.effects else record.state,
         timings_ms=record.timings_ms,
         record=record.model_dump(mode="json"),
+        rendered="" if context == "plain" else turn.text_in(context),
     )
 
 

@@ -162,7 +162,14 @@ class Turns:
             decided_s = min(until_s, time.monotonic())
             outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
             reply = make_reply(
-                turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded
+                turn,
+                policy,
+                conversation=job.conversation,
+                pack=job.pack,
+                engine=engine_name,
+                outcome=outcome,
+                degraded=degraded,
+                context=job.settings.context,
             )
             row = self._prepare(store, job, reply, memory, after, stored)
             seal = self._write_record(store, row, stored, turn)

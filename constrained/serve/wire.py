@@ -20,6 +20,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from constrained.catalog.contexts import Context
+
 Effects = Literal["run", "hand_over"]
 EffectsOutcome = Literal["none", "ran", "handed_over", "failed", "unknown"]
 Source = Literal["model", "rules", "fallback"]
@@ -47,6 +49,7 @@ class Settings(_Wire):
         threshold: the fallback is said when the best option's probability is lower.
         channel, jurisdiction: where the conversation takes place; a response approved for one place is said there only.
         effects: ``run``: this server runs them, once, and tells the state after them. ``hand_over``: the caller runs them.
+        context: where the reply is shown: ``html``, ``markdown`` or ``ssml`` has the reply hold ``rendered`` as well.
     """
 
     model_config = ConfigDict(strict=True)  # false is no threshold, and "1" no number
@@ -58,6 +61,7 @@ class Settings(_Wire):
     channel: Place | None = None
     jurisdiction: Place | None = None
     effects: Effects = "run"
+    context: Context = "plain"
 
 
 class TurnRequest(Settings):
@@ -172,6 +176,7 @@ class TurnReply(_Wire):
 
     Attributes:
         number: place in the conversation, from 1. response_id: the chosen response; ``said``: all of ``text``, in order.
+        rendered: ``text`` escaped for the request's ``context``; empty for ``plain``.
         slots: of the chosen response. voices: voice keys of what is said.
         engine: which one was asked. degraded: the kind of error for which the rules chose though a model was asked; empty when it answered.
         source: ``model``, ``rules`` (no model, or no time), or ``fallback``.
@@ -210,6 +215,7 @@ class TurnReply(_Wire):
     timings_ms: dict[str, float]
     record: dict[str, Any]
     is_repeat: bool = False
+    rendered: str = ""
 
 
 class ConversationReply(_Wire):

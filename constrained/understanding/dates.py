@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from constrained.understanding.numerals import spoken_numbers
 from constrained.understanding.questions import Prefer
+from constrained.understanding.stated_times import is_coming, stated_year
 from constrained.understanding.value_words import Words, words
 
 if TYPE_CHECKING:
@@ -245,13 +246,14 @@ def _shifted(day: dt.date, days: int, match: object = None) -> dt.date | None:
 
 def _in_year(match: re.Match[str], day: int, month: int, known: Words, at: _Today) -> dt.date | None:
     """A day and month with the year that the match gives, or that is said right behind it: "80", "'80", "nineteen eighty"."""
-    short = None if match["year"] else _short_year(known.of).match(match.string, match.end())
+    said = match["year"] or stated_year(match, known, at.date.year)
+    short = None if said else _short_year(known.of).match(match.string, match.end())
     year = _full_year(short[1], day, month, at) if short else None
     if year and at.prefer == "future" and not 0 <= int(year) - at.date.year <= NEAR_YEARS:
         if int(year[2:]) > HOURS:
             return None  # "3 May 80"
         year = None  # "3 May 10" may tell an hour
-    return _named(day, month, match["year"] or year or _spoken_year(match, known), at)
+    return _named(day, month, said or year or _spoken_year(match, known), at)
 
 
 @lru_cache(maxsize=64)
@@ -346,6 +348,7 @@ def _weekday_named(match: re.Match[str], names: _Names, known: Words, at: _Today
     name = _folded(match["weekday"])
     if name in known.abbreviations and not _is_weekday_meant(match, known):
         return NO_DAY
+    at = _Today(at.date, "future") if is_coming(match, known) else at
     day = _weekday(names.weekdays[name], match["last"] or match["last2"] or match["earlier"] or match["earlier2"], at)
     if day and (match["later"] or match["later2"]):
         nearest = _weekday(names.weekdays[name], None, _Today(at.date, "future"))

@@ -22,7 +22,8 @@ class Words:
         synonyms: phrase -> one that the date library reads.
         relative: what every relative day has in it ("tomorrow", "in two weeks"); the date library, which is slow, reads nothing else.
         periods: phrases that name more or less than a day; they are no date.
-        last: what makes a weekday the one before today.
+        last: what makes a weekday the one before today. next_before, next_after: what before or after it makes it the coming one.
+        years: phrase right behind a day and month -> years from this one.
         ordinal: a day of the month without its month; the group is its number.
         of: what may stand between day, month and year.
         week_later: what before or after a weekday makes it the one a week later ("the Friday after next"); ``week_earlier`` likewise.
@@ -42,6 +43,9 @@ class Words:
     relative: str = r"\w+"
     periods: str = r"(?!)"
     last: str = r"(?!)"
+    next_before: str = r"(?!)"
+    next_after: str = r"(?!)"
+    years: Mapping[str, int] = field(default_factory=dict)
     ordinal: str = r"(?!)"
     of: str = r"(?!)"
     week_later: str = r"(?!)"
@@ -106,6 +110,9 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
         },
         periods=r"(?:this|next|last|past|coming|every|each)\s+(?:week|month|year|hour|minute|second|fortnight|quarter|time|day)s?",
         last=r"last|past|previous",
+        next_before=r"next|coming|upcoming",
+        next_after=r"next(?:\s+week)?|coming",
+        years={r"this\s+year": 0, r"(?:last|the\s+past)\s+year": -1, r"(?:the\s+)?(?:next|coming)\s+year": 1},
         ordinal=r"(?:on\s+)?the\s+(\d{1,2})(?:st|nd|rd|th)|(?:on\s+)(\d{1,2})(?:st|nd|rd|th)",
         of=r"of|of\s+the|the",
         week_later=r"after\s+next|week|after\s+the\s+next(?:\s+one)?|(?<!next\s)(?<!this\s)(?:a|one)\s+week\s+on",
@@ -137,6 +144,9 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
             r"|(?:próxim[oa]s?|pasad[oa]s?)\s+(?:semana|mes|año)s?|(?:por|de|en)\s+la\s+mañana|(?:una|la|primera\s+hora\s+de\s+la)\s+mañana"
         ),
         last=r"pasad[oa]|último",
+        next_before=r"próxim[oa]",
+        next_after=r"que\s+viene|próxim[oa]|de\s+la\s+(?:semana\s+que\s+viene|próxima\s+semana)",
+        years={r"este\s+año": 0, r"año\s+pasado": -1, r"(?:próximo\s+año|año\s+que\s+viene|año\s+próximo)": 1},
         ordinal=r"(?:el|para\s+el)\s+(?:día\s+)?(\d{1,2})(?!\s*(?:%|€|euros?|de\b)|[.,:/-]\d)",
         of=r"de|del",
         week_later=r"que\s+viene\s+no\s*,?\s+(?:el|al)\s+(?:otro|siguiente)|de\s+la\s+semana\s+siguiente\s+a\s+la\s+próxima",
@@ -157,6 +167,13 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
             r"|(?:am|gegen|guten|jeden|frühen|späten)\s+(?:frühen\s+|späten\s+)?Morgen"
         ),
         last=r"letzte[nrs]?|vergangene[nrs]?",
+        next_before=r"nächste[nrsm]?|kommende[nrsm]?",
+        next_after=r"nächste[r]?\s+Woche",
+        years={
+            r"diese[s]?\s+Jahr(?:es)?": 0,
+            r"(?:letzte|vergangene|vorige)[ns]?\s+Jahr(?:es)?": -1,
+            r"(?:nächste|kommende)[ns]?\s+Jahr(?:es)?": 1,
+        },
         ordinal=r"(?:am|den)\s+(\d{1,2})\.(?!\d)",
         of=r"des",
         week_later=r"übernächste[nrsm]?|in\s+(?:einer\s+Woche|acht\s+Tagen)",
@@ -179,6 +196,9 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
             r"|l'année\s+(?:prochaine|dernière)"
         ),
         last=r"dernier|passé",
+        next_before=r"prochain",
+        next_after=r"prochain|de\s+la\s+semaine\s+prochaine",
+        years={r"cette\s+année": 0, r"l'(?:an|année)\s+(?:dernier|dernière|passée?)": -1, r"l'(?:an|année)\s+prochaine?": 1},
         ordinal=r"le\s+(\d{1,2})(?:er)?(?!\s*(?:%|€|euros?)|[.,:/-]\d)",
         of=r"de|du",
         week_later=r"en\s+huit|d'après|dans\s+(?:une\s+semaine|huit\s+jours)",

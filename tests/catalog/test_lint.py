@@ -57,3 +57,15 @@ def test_advice_stands_at_the_response(tmp_path: Path) -> None:
     path = tmp_path / "tavern.yaml"
     path.write_text(TAVERN.replace('["here\'s the money for the key", "I\'ll pay you fifty"]', "[]"), encoding="utf-8")
     assert [str(one).split("\n")[0] for one in lint(load_catalog(path, today=TODAY))] == [f"{path}:11:3: 'sell_key' has no examples"]
+
+
+def test_responses_that_are_never_offered_together_need_no_telling_apart() -> None:
+    catalog = catalog_from(small(a=GOOD | {"key": "hello"}, b=GOOD | {"text": "B.", "key": "Hello"}, c=GOOD | {"text": "C."}))
+    assert lint(catalog, together=lambda one, other: False) == ()
+    found = [problem.message for problem in lint(catalog, together=lambda one, other: {one, other} == {"b", "c"})]
+    assert found == ["'when' of 'c' is nearly that of 'b'", "the example 'hi' and 1 more of 'c' stand under 'b' too"]
+
+
+def test_what_nobody_picks_needs_no_examples() -> None:
+    catalog = catalog_from(small(a=GOOD | {"examples": []}, b=OTHER | {"examples": []}))
+    assert [problem.message for problem in lint(catalog, picked={"b"})] == ["'b' has no examples"]

@@ -122,6 +122,16 @@ def test_what_is_obliged_alone_needs_no_examples(run: Run, here: Path) -> None:
     assert "no examples" not in run("check", "desk").out
 
 
+def test_a_catalog_alone_is_told_in_one_line_what_only_its_logic_can_decide(run: Run, here: Path) -> None:
+    run("new", "desk")
+    path = here / "catalogs" / "desk.yaml"
+    path.write_text(re.sub(r"    examples: \[(hello there|any news).*\n", "", path.read_text()))
+    done = run("check", "catalogs/desk.yaml")
+    assert (done.status, done.out.count("remark")) == (0, 2), done.out
+    assert "2 remarks depend on the logic" in done.out
+    assert "constrained check desk" in done.out
+
+
 @pytest.mark.parametrize("target", ["nobody", "nobody.yaml", "nobody.py", "a/b", "notes.txt", ".", ""])
 def test_what_is_not_there_cannot_be_checked(target: str, run: Run, here: Path) -> None:
     done = run("check", target)
@@ -299,3 +309,16 @@ def test_a_terminal_without_blocks_gets_bars_all_the_same(monkeypatch: pytest.Mo
 )
 def test_percentages_round_to_none_and_all_only_when_they_nearly_are(share: float, shown: str) -> None:
     assert screen.percent(share) == shown
+
+
+@pytest.mark.parametrize(
+    ("options", "price"), [((), "It costs 2 silver"), (("--desk",), "A parcel of up to five kilos costs €5.90.")], ids=["guard", "desk"]
+)
+def test_a_new_pack_answers_a_question_about_the_price_with_the_price_and_does_nothing(
+    options: tuple[str, ...], price: str, run: Run, here: Path
+) -> None:
+    run("new", "stall", *options)
+    asked = ["how much is a ticket?", "how much is it?", "what does it cost?", "what is the price?"]
+    done = run("play", "stall", "--why", stdin="\n".join([*asked, ""]))
+    assert done.out.count(price) == len(asked), done.out
+    assert not re.search(r"^effects", done.out, re.MULTILINE)

@@ -53,6 +53,37 @@ def test_a_good_policy_has_no_problem_in_either_process(tmp_path: Path) -> None:
     assert examination.offered == {"hello", "bye", "price"}
 
 
+BUYING = """
+from constrained.steps import confirm, start, tell
+
+
+@policy('shop')
+def desk(state: Shop, heard: Heard):
+    yield must('sign')
+    if heard.angry:
+        yield say('hello')
+    else:
+        yield say('bye')
+        yield start(buying)
+
+
+async def buying(state: Shop, heard: Heard):
+    if await confirm('sure'):
+        await tell('bought').then(pay, 0)
+    await tell('done')
+"""
+
+
+def test_what_is_told_whatever_was_said_is_not_picked_and_alternatives_are_not_together(tmp_path: Path, alone: None) -> None:
+    texts = {name: f"{name.title()}." for name in ("sign", "hello", "bye", "sure", "bought", "done")}
+    examination = examine(make(tmp_path, BUYING, **texts), n_runs=N_RUNS, today=TODAY)
+    assert examination.problems == []
+    assert examination.picked >= {"hello", "bye", "sure", "bought"}
+    assert not examination.picked & {"sign", "pardon"}
+    assert examination.are_together("bye", "sure")
+    assert not examination.are_together("hello", "bye")
+
+
 def test_a_policy_that_counts_is_caught_by_its_second_run(tmp_path: Path, alone: None) -> None:
     policy = desk(tmp_path, "yield say('hello')\nif counter.odd():\n    yield say('bye')  # <-", hello="Hello.", bye="Bye.")
     counts = iter(range(10**6))

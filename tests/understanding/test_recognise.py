@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from constrained.understanding.questions import Prefer
 from constrained.understanding.spans import READ, SPANS, Span, amounts, dates
 from tests.strategies import HOSTILE, naughty_strings
 
@@ -172,6 +173,49 @@ def test_what_is_no_date(locale: str, message: str) -> None:
 def test_a_preference_settles_what_is_open(message: str, future: str, past: str) -> None:
     assert [span.key for span in dates(message, "en", today=TODAY, prefer="future")] == [future]
     assert [span.key for span in dates(message, "en", today=TODAY, prefer="past")] == [past]
+
+
+@pytest.mark.parametrize("prefer", ["future", "past"])
+@pytest.mark.parametrize(
+    ("locale", "message", "day"),
+    [
+        ("en", "next monday", "2026-03-23"),
+        ("en", "Monday next week", "2026-03-23"),
+        ("en", "the coming Monday", "2026-03-23"),
+        ("en", "last Monday", "2026-03-16"),
+        ("en", "12 March last year", "2025-03-12"),
+        ("en", "on the third of May, last year", "2025-05-03"),
+        ("en", "June 3 of this year", "2026-06-03"),
+        ("en", "12 March next year", "2027-03-12"),
+        ("es", "el próximo lunes", "2026-03-23"),
+        ("es", "el lunes que viene", "2026-03-23"),
+        ("es", "el 12 de marzo del año pasado", "2025-03-12"),
+        ("es", "el 12 de marzo del año que viene", "2027-03-12"),
+        ("de", "nächsten Montag", "2026-03-23"),
+        ("de", "am 12. März letzten Jahres", "2025-03-12"),
+        ("de", "am 12. März nächstes Jahr", "2027-03-12"),
+        ("fr", "lundi prochain", "2026-03-23"),
+        ("fr", "le 12 mars de l'année dernière", "2025-03-12"),
+        ("fr", "le 12 mars de l'an prochain", "2027-03-12"),
+    ],
+)
+def test_what_a_message_says_of_the_year_or_week_outweighs_a_preference(locale: str, message: str, day: str, prefer: Prefer) -> None:
+    assert [span.key for span in dates(message, locale, today=TODAY, prefer=prefer)] == [day]
+
+
+@given(st.integers(1, 31), st.integers(1, 12), st.dates(dt.date(1990, 1, 1), dt.date(2090, 12, 31)), st.sampled_from(["future", "past"]))
+def test_a_day_without_a_year_lies_on_the_preferred_side_as_near_as_can_be(day: int, month: int, today: dt.date, prefer: Prefer) -> None:
+    try:
+        dt.date(2024, month, day)
+    except ValueError:
+        return
+    name = dt.date(2024, month, 1).strftime("%B")
+    (found,) = (span.value for span in dates(f"on {day} {name}", "en", today=today, prefer=prefer))
+    assert (found.day, found.month) == (day, month)
+    assert found == today or (found > today) is (prefer == "future")
+    step = 1 if prefer == "future" else -1
+    between = (today + dt.timedelta(step * n) for n in range(abs((found - today).days)))
+    assert not any((one.day, one.month) == (day, month) for one in between)
 
 
 @given(st.dates(dt.date(1, 1, 1), dt.date(9999, 12, 31)), st.sampled_from(["future", "past"]))
