@@ -100,12 +100,7 @@ def to_approve(
     Raises:
         ApprovalError: an approval that would begin in the past, or end before it begins, or has no author to differ from.
     """
-    if terms.begins is not None and terms.begins < today:
-        raise ApprovalError(
-            f"an approval cannot begin on {terms.begins}, before it is signed", hint="leave --from out: it then begins today"
-        )
-    if terms.until is not None and terms.until < (terms.begins or today):
-        raise ApprovalError(f"the approval would end on {terms.until}, before it begins", hint="give a later day")
+    check_terms(terms, today)
     drafts = []
     for one in waiting:
         if one.is_recalled != is_restoring or (not is_restoring and _has_signed(one, by, today)):
@@ -114,6 +109,16 @@ def to_approve(
             raise ApprovalError(f"nobody is named as the author of {one.response.id!r}", hint="write author: NAME into the catalog")
         drafts.append(draft_of("restore" if is_restoring else "approve", one.response, one.locale, terms))
     return drafts
+
+
+def check_terms(terms: SigningTerms, today: date) -> None:
+    """Raises ApprovalError for an approval that would begin in the past, or end before it begins."""
+    if terms.begins is not None and terms.begins < today:
+        raise ApprovalError(
+            f"an approval cannot begin on {terms.begins}, before it is signed", hint="leave --from out: it then begins today"
+        )
+    if terms.until is not None and terms.until < (terms.begins or today):
+        raise ApprovalError(f"the approval would end on {terms.until}, before it begins", hint="give a later day")
 
 
 def to_recall(
