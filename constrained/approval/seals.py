@@ -61,9 +61,11 @@ def changed_files(files: LogicFiles, ledger: Ledger | None) -> list[str]:
 
 
 def difference(files: LogicFiles, ledger: Ledger | None) -> Iterator[str]:
-    """What changed since the files were signed last, as the lines of a unified diff; all of a file that is new."""
+    """What changed since the files were signed last, as the lines of a unified diff; nothing where they never were."""
     last = _last_signed(files, ledger)
-    before, now = texts_of(last.text) if last is not None else {}, texts_of(files.text)
+    if last is None:
+        return
+    before, now = texts_of(last.text), texts_of(files.text)
     for name in changed_files(files, ledger):
         old, new = before.get(name, "").splitlines(), now.get(name, "").splitlines()
         yield from difflib.unified_diff(old, new, f"signed/{name}", name, lineterm="")
@@ -101,6 +103,11 @@ def logic_status(catalog: Catalog, files: LogicFiles, ledger: Ledger, people: Pe
     channel, jurisdiction = next(terms.places())
     standing = ApprovalSnapshot(ledger, people, channel, jurisdiction, logic=LogicVersion(files.version, files.author))
     return standing.why_not_logic(today)
+
+
+def is_signed_once(ledger: Ledger) -> bool:
+    """Whether any version of the logic was ever approved."""
+    return any(one.kind != "recall" for one in _entries(ledger))
 
 
 def _draft(kind: Kind, files: LogicFiles, terms: SigningTerms) -> DraftEntry:

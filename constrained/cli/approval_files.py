@@ -12,7 +12,15 @@ from constrained.approval.ledger import ANY, DraftEntry, Entry, Ledger, append, 
 from constrained.approval.logic_files import LogicFiles, read_logic_files
 from constrained.approval.people import People, Rule, load_people, people_path
 from constrained.approval.people_changes import accepted_people, people_difference, to_approve_people, why_people_unsigned
-from constrained.approval.seals import changed_files, difference, logic_path_of, logic_status, to_approve_logic, to_recall_logic
+from constrained.approval.seals import (
+    changed_files,
+    difference,
+    is_signed_once,
+    logic_path_of,
+    logic_status,
+    to_approve_logic,
+    to_recall_logic,
+)
 from constrained.approval.worklist import SigningTerms
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog, FrozenDict
@@ -143,8 +151,9 @@ def show_logic(files: ApprovalFiles, terms: SigningTerms) -> None:
     reason = _why_logic(files, terms)
     line(f"the logic of {files.catalog.name}" + (f" by {logic.author}" if logic.author else "") + f": {reason or 'in force'}", "bold")
     changed = changed_files(logic, files.ledger)
+    was_signed = is_signed_once(files.ledger)
     for name in dict.fromkeys((*logic.files, *changed)):
-        state = "is gone" if name not in logic.files else "changed" if name in changed else "as it was signed"
+        state = "is gone" if name not in logic.files else "as it was signed" if name not in changed else "changed" if was_signed else "new"
         line(f"  {name}: {state}", "" if name in changed else "dim")
     _show_difference(difference(logic, files.ledger))
     if reason:
