@@ -90,7 +90,7 @@ class ApprovalSnapshot:
         if self.ledger is None or self.people is None:
             approval = response.approval
             return approval is not None and not self.is_required and approval.on <= today <= (approval.until or today)
-        return not (replace(self, drafts=False) if self.drafts else self).why_not(response, locale, today)
+        return not (replace(self, drafts=False, _reasons={}) if self.drafts else self).why_not(response, locale, today)
 
     def why_not_logic(self, today: date) -> str:
         """Why the logic may not decide, as the end of a sentence; empty when it may."""
@@ -269,6 +269,10 @@ class Approvals:
         if snapshot is None:
             snapshot = read.snapshots[place] = _snapshot(self._watched.catalog, read, *place)
         return snapshot
+
+    def is_sealed(self) -> bool:
+        """Whether the files that decide must be signed. Raises ApprovalError when the ledger cannot be trusted."""
+        return _read(self._watched).is_sealed
 
     def warning(self) -> str:
         """What is to be told though turns go on: an edit of the people that nobody has signed. Empty where there is nothing."""

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from constrained.approval.in_force import Approvals, ApprovalSnapshot, LogicVersion, is_ledger_sealed, why_logic_unapproved
+from constrained.approval.in_force import Approvals, ApprovalSnapshot, LogicVersion, has_ledger, is_ledger_sealed, why_logic_unapproved
 from constrained.approval.ledger import ANY, LOGIC, DraftEntry, Entry, Kind, Ledger, ledger_path
 from constrained.approval.logic_files import LogicFiles, texts_of
 from constrained.approval.people import People
 from constrained.approval.worklist import SigningTerms, check_terms
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
-from constrained.errors import ApprovalError, ConstrainedError
+from constrained.errors import ApprovalError, ConstrainedError, Problem
 
 
 def check_signed(catalog: Catalog, files: Callable[[], LogicFiles], standing: ApprovalSnapshot, today: date) -> None:
@@ -50,6 +50,17 @@ def why_not_anywhere(catalog: Catalog, files: LogicFiles, today: date | None = N
         *(Approvals(catalog, channel=_named(one), jurisdiction=_named(other), logic=lambda: files).now() for one, other in places),
     ]
     return min((one.why_not_logic(today or datetime.now(UTC).date()) for one in found), key=bool)
+
+
+def unsigned_logic(catalog: Catalog, files: Callable[[], LogicFiles], today: date) -> list[Problem]:
+    """For a check: the remark that the logic waits for a signature. What is wrong with the approvals is told by another check."""
+    try:
+        if not has_ledger(catalog) or not Approvals(catalog).is_sealed():
+            return []
+        reason = why_not_anywhere(catalog, files(), today)
+    except ApprovalError:
+        return []
+    return [Problem(str(files().path), 0, 0, f"the logic {reason}", f"constrained approve {catalog.name} --logic")] if reason else []
 
 
 def changed_files(files: LogicFiles, ledger: Ledger | None) -> list[str]:

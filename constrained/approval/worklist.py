@@ -8,9 +8,10 @@ from datetime import date, timedelta
 from itertools import product
 
 from constrained.approval.documents import changed_citations
-from constrained.approval.in_force import ApprovalSnapshot, Signatures, ends_on, has_ledger
+from constrained.approval.in_force import ApprovalSnapshot, Signatures, ends_on, has_ledger, is_ledger_sealed
 from constrained.approval.ledger import ANY, DraftEntry, Entry, Kind, Ledger, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
+from constrained.approval.people_changes import why_people_unsigned
 from constrained.catalog.response import Catalog, Response, version_hash
 from constrained.errors import ApprovalError, Problem
 
@@ -193,6 +194,7 @@ def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[
         return problems, remarks
     try:
         found = list(_best_statuses(catalog, today))
+        remarks += _people_remarks(catalog)
     except ApprovalError as error:
         place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: "
         return [Problem(error.file, error.line, 0, error.message.removeprefix(place), error.hint)], remarks
@@ -238,6 +240,15 @@ def _places(ledger: Ledger) -> list[tuple[str | None, str | None]]:
         for jurisdiction in entry.jurisdictions
     }
     return [(None, None), *sorted(named - {(None, None)}, key=str)]
+
+
+def _people_remarks(catalog: Catalog) -> Iterator[Problem]:
+    path = str(people_path(catalog.path))
+    people = load_people(path, catalog.name)
+    ledger = read_ledger(ledger_path(catalog.path), people, catalog.name)
+    why = why_people_unsigned(ledger, people, catalog.name) if is_ledger_sealed(catalog, ledger) else ""
+    if why:
+        yield Problem(path, 0, 0, f"the file {why}", f"constrained approve {catalog.name} --people --as PERSON")
 
 
 def _waiting_problem(version: VersionStatus, catalog: Catalog) -> Problem:

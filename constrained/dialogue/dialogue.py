@@ -359,6 +359,7 @@ class Dialogue:
             text=text,
             response_id=chosen.id,
             said=tuple(one.id for one in said),
+            approved=tuple(one.id for one in said if context.approvals.is_approved(one.response, one.locale, context.today)),
             voices=tuple(one.response.voice for one in said if one.response.voice),
             effects=chosen.effects,
             decision=decision,
