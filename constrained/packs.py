@@ -142,6 +142,8 @@ def _execute(files: LogicFiles) -> ModuleType:
         _check_source(module, files)
     except BaseException as error:  # whatever a user's file raises, they get its line and no traceback of ours
         del sys.modules[name]
+        if isinstance(error, Exception) and _is_other(files):
+            raise PolicyError(f"{path} changed while it was loaded", hint="load it again") from error
         if isinstance(error, ConstrainedError | KeyboardInterrupt):
             raise
         raise _broken(path, error) from error
@@ -199,6 +201,14 @@ def _as_read(files: LogicFiles) -> Iterator[None]:
         sys.meta_path.remove(finder)
         for name in files.modules.keys() & (sys.modules.keys() - before):
             _helpers[name] = sys.modules[name], files.files[files.modules[name]]
+
+
+def _is_other(files: LogicFiles) -> bool:
+    """Whether the logic file has another content by now: then what is wrong may be that."""
+    try:
+        return files.path.read_bytes() != files.content
+    except OSError:
+        return True
 
 
 def _check_source(module: ModuleType, files: LogicFiles) -> None:
