@@ -402,7 +402,7 @@ def _snapshot(
         raise ApprovalError(
             f"the catalog {catalog.name!r} requires approvals, and there is no ledger ({where})",
             file=catalog.path,
-            hint=f"constrained approve {catalog.name} --as PERSON; for development: --drafts, or Dialogue(..., drafts=True)",
+            hint=f"constrained approve {catalog.name} tells what to sign; for development: --drafts, or Dialogue(..., drafts=True)",
         )
     if read.is_sealed and read.why_people and not read.is_kept and not drafts:
         path = str(people_path(catalog.path))

@@ -181,7 +181,7 @@ def _content(path: Path) -> bytes:
             raise _refused(path, "is not a file", "put it back from its history")
         return path.read_bytes()
     except OSError as error:
-        hint = "name who may approve: constrained keys new PERSON, then put the printed lines into this file"
+        hint = "name who may approve: constrained keys new PERSON, then write the lines that it prints into this file"
         raise _refused(path, f"cannot be read: {error.strerror or error}", hint) from error
 
 

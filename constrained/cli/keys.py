@@ -12,7 +12,7 @@ import typer
 
 from constrained.approval.keys import load_private, load_public, new_pair, password_of_environment, public_path, to_text
 from constrained.approval.people import load_people
-from constrained.cli.screen import line
+from constrained.cli.screen import line, note
 from constrained.errors import KeyFileError
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def list_keys(
 ) -> None:
     """The private keys of this user, and whose each is."""
     known = _names_by_key(people)
+    if not people.is_file():
+        note(f"there is no {people}, so nobody's name is known; another file: --people FILE")
     for path in sorted(_key_folder().glob("*.pem")):
         if not path.name.endswith(".pub.pem"):
             public = public_path(path)

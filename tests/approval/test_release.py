@@ -180,7 +180,10 @@ def test_nothing_waits_in_the_packs_and_a_changed_file_would(tmp_path: Path, mon
     packs = tool["FOLDERS"]["packs"]
     copied = [tool["Desk"](*(tmp_path / one.relative_to(ROOT) for one in (desk.catalog, desk.logic)), desk.signers) for desk in packs]
     monkeypatch.setitem(tool["main"].__globals__, "FOLDERS", {"packs": copied})
-    edits = {"catalogs/tavern.yaml": ("You've lost me.", "You have lost me."), "logic/bank_disputes.py": ("FRAUD_DAYS = 395", "FRAUD_DAYS = 500")}
+    edits = {
+        "catalogs/tavern.yaml": ("You've lost me.", "You have lost me."),
+        "logic/bank_disputes.py": ("FRAUD_DAYS = 395", "FRAUD_DAYS = 500"),
+    }
     for name, (old, new) in edits.items():
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert old in text
