@@ -26,13 +26,13 @@ from types import ModuleType
 from weakref import WeakKeyDictionary
 
 from constrained.approval.logic_files import LogicFiles, is_own, read_logic_files
-from constrained.approval.seals import require_signed
+from constrained.approval.seals import may_be_sealed, require_signed
 from constrained.catalog.response import Catalog
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem
 from constrained.logic.policy import Policy
 from constrained.pack_folders import find_pack, list_packs
 
-__all__ = ["files_of", "list_packs", "load_policy", "load_policy_file"]
+__all__ = ["files_of", "list_packs", "load_policy", "load_policy_file", "run_logic"]
 
 _lock = threading.RLock()  # one execution of a logic file at a time: its classes must exist once
 
@@ -87,6 +87,15 @@ def load_policy_file(path: str | Path, *, signed: bool = False) -> Policy:
         f"a logic file defines one policy, {path} defines {len(policies) or 'none'}",
         hint="decorate exactly one function with @policy(...), one file each",
     )
+
+
+def run_logic(path: str | Path, version: str = "") -> ModuleType:
+    """Runs a logic file as it is now, if it is of that version of its files (any, when empty). Raises PolicyError or CatalogError."""
+    files = read_logic_files(path)
+    if version not in ("", files.version):
+        raise PolicyError(f"{files.path}, or what belongs to it, has changed meanwhile", hint="check it again")
+    with _lock:
+        return _execute(files)
 
 
 def files_of(policy: Policy) -> LogicFiles:
@@ -165,17 +174,20 @@ class _Loader(importlib.abc.SourceLoader):
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of a pack as they were read; refuses one that reading the import statements did not find."""
+    """Finds the modules of a pack as they were read, for the thread that runs it. Where the pack is signed, one that reading the import
+    statements did not find is refused."""
 
-    def __init__(self, files: LogicFiles) -> None:
-        self._files = files
+    def __init__(self, files: LogicFiles, *, is_strict: bool) -> None:
+        self._files, self._is_strict, self._thread = files, is_strict, threading.get_ident()
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if threading.get_ident() != self._thread:
+            return None
         name = self._files.modules.get(fullname)
         if name is not None:
             place = str(self._files.path_of(name))
             return importlib.util.spec_from_file_location(fullname, place, loader=_Loader(place, self._files.files[name]))
-        found = PathFinder.find_spec(fullname, path)
+        found = PathFinder.find_spec(fullname, path) if self._is_strict else None
         if found is not None and is_own(found.origin, self._files.path.parent.parent):
             hint = "import it with an import statement, so that it is found and signed with the logic"
             raise PolicyError(f"{self._files.path.name} imports {found.origin}, and no import statement says so", hint=hint)
@@ -185,15 +197,19 @@ class _Finder(importlib.abc.MetaPathFinder):
 @contextmanager
 def _as_read(files: LogicFiles) -> Iterator[None]:
     """Imports give the modules of the pack as they were read; those that the host imported before stay the host's."""
+    is_strict = may_be_sealed(files.path)
     for name, file in files.modules.items():
+        present, place = sys.modules.get(name), str(files.path_of(file))
         module, content = _helpers.get(name, (None, b""))
-        if (
-            module is not None
-            and sys.modules.get(name) is module
-            and (content, module.__file__) != (files.files[file], str(files.path_of(file)))
-        ):
-            del sys.modules[name]
-    before, finder = set(sys.modules), _Finder(files)
+        if present is None:
+            continue
+        if present is module:
+            if (content, module.__file__) != (files.files[file], place):
+                del sys.modules[name]
+        elif is_strict and not _is_same_file(getattr(present, "__file__", None), place):
+            message = f"{files.path.name} imports {name}, which is another module in this process: {getattr(present, '__file__', None)}"
+            raise PolicyError(message, hint="give the module of the pack a name of its own")
+    before, finder = set(sys.modules), _Finder(files, is_strict=is_strict)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -201,6 +217,10 @@ def _as_read(files: LogicFiles) -> Iterator[None]:
         sys.meta_path.remove(finder)
         for name in files.modules.keys() & (sys.modules.keys() - before):
             _helpers[name] = sys.modules[name], files.files[files.modules[name]]
+
+
+def _is_same_file(one: str | None, other: str) -> bool:
+    return one is not None and Path(one).resolve() == Path(other).resolve()
 
 
 def _is_other(files: LogicFiles) -> bool:

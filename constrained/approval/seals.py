@@ -29,13 +29,22 @@ def require_signed(files: LogicFiles) -> None:
 
     Raises ApprovalError for files that are not in force, or approvals that cannot be trusted; CatalogError.
     """
-    path = files.path.parent.parent / "catalogs" / f"{files.path.stem}.yaml"
-    if not path.is_file() or (b"approvals" not in path.read_bytes() and not ledger_path(path).exists()):
+    if not may_be_sealed(files.path):
         return
-    catalog = load_catalog(path)
+    catalog = load_catalog(_catalog_path(files.path))
     reason = why_not_anywhere(catalog, files)
     if reason:
         raise _unsigned(catalog, files, reason, Approvals(catalog).now().ledger)
+
+
+def may_be_sealed(logic: Path) -> bool:
+    """Whether the pack of a logic file may have to be signed, without reading its catalog as one. False is certain."""
+    path = _catalog_path(logic)
+    return path.is_file() and (b"approvals" in path.read_bytes() or ledger_path(path).exists())
+
+
+def _catalog_path(logic: Path) -> Path:
+    return logic.parent.parent / "catalogs" / f"{logic.stem}.yaml"
 
 
 def why_not_anywhere(catalog: Catalog, files: LogicFiles, today: date | None = None) -> str:
