@@ -35,7 +35,7 @@ def why_people_unsigned(ledger: Ledger, people: People, catalog: str) -> str:
     if accepted is not None and accepted.hash == people.hash:
         return ""
     judges = accepted or people
-    signers = {entry.by for entry in _open_votes(ledger, accepted) if entry.version == people.hash and _could_sign(entry.by, entry, judges)}
+    signers = {entry.by for entry in _open_votes(ledger, accepted, people, catalog) if _could_sign(entry.by, entry, judges)}
     needs = judges.lacks(judges.people_rule, signers)
     if accepted is None:
         return f"is not signed: it needs {needs}"
@@ -55,7 +55,7 @@ def to_approve_people(ledger: Ledger, people: People, catalog: str, by: str, pub
         hint = f"somebody signs who could before, with the key of then: {', '.join(sorted(accepted.people))}"
         what = "with this key " if person is not None else ""
         raise ApprovalError(f"{by} could not sign {what}before this change of {people.path}", file=people.path, hint=hint)
-    if any(entry.by == by and entry.version == people.hash for entry in _open_votes(ledger, accepted)):
+    if any(entry.by == by for entry in _open_votes(ledger, accepted, people, catalog)):
         return None
     return DraftEntry(kind="approve", response=PEOPLE, locale=ANY, version=people.hash, text=people.content.decode("utf-8"), reason=reason)
 
@@ -66,11 +66,11 @@ def people_difference(accepted: People | None, people: People) -> Iterator[str]:
     return difflib.unified_diff(before, now, "signed/people.toml", "people.toml", lineterm="")
 
 
-def _open_votes(ledger: Ledger, accepted: People | None) -> list[Entry]:
-    """Entries about changes since the last one that was accepted."""
+def _open_votes(ledger: Ledger, accepted: People | None, people: People, catalog: str) -> list[Entry]:
+    """Entries for this version of the file since the last change that was accepted."""
     entries = ledger.by_response.get(PEOPLE, ())
     last = max((number for number, one in enumerate(entries) if accepted is not None and one.version == accepted.hash), default=-1)
-    return list(entries[last + 1 :])
+    return [one for one in entries[last + 1 :] if one.version == people.hash and _proposed(one, catalog, people.path) is not None]
 
 
 def _proposed(entry: Entry, catalog: str, path: str) -> People | None:

@@ -10,7 +10,7 @@ import pytest
 from constrained import Dialogue
 from constrained.approval.in_force import Approvals
 from constrained.approval.keys import to_text
-from constrained.approval.ledger import ANY, PEOPLE, DraftEntry
+from constrained.approval.ledger import ANY, PEOPLE, DraftEntry, append
 from constrained.approval.people import people_path
 from constrained.approval.people_changes import accepted_people, to_approve_people, why_people_unsigned
 from constrained.errors import ApprovalError
@@ -80,6 +80,49 @@ def test_a_key_that_was_put_in_by_the_edit_does_not_sign_it(few: Office) -> None
     )
     with pytest.raises(ApprovalError, match="Dana could not sign with this key before"):
         to_approve_people(few.ledger, few.people, "desk", "Dana", mine)
+
+
+def test_nor_does_it_where_the_command_is_not_asked(few: Office) -> None:
+    text, hers = people_path(few.path).read_text(), to_text(KEYS["Dana"].public_key())
+    people_path(few.path).write_text(text.replace(f'"{hers}"', f'"{hers}", "{to_text(KEYS["Lena"].public_key())}"'))
+    forged = DraftEntry(kind="approve", response=PEOPLE, locale=ANY, version=few.people.hash, text=few.people.content.decode())
+    append(few.ledger_file, [forged], by="Dana", key=KEYS["Lena"], people=few.people, catalog="desk")
+    assert waits(few).startswith("was changed after it was signed")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Office:
+    """Two must sign a change."""
+    office = Office(tmp_path, head=dict(SEALED), rules="[rules.people]\napprovers = 2\n")
+    signs(office, "Dana")
+    signs(office, "Tom")
+    return office
+
+
+def test_a_signature_for_one_change_is_none_for_the_next(two: Office) -> None:
+    two.rules += "# a change that one has signed\n"
+    two.write_people()
+    given_up = people_path(two.path).read_text()
+    signs(two, "Dana")
+    people_path(two.path).write_text(given_up.replace("that one has signed", "that is made in its place"))
+    signs(two, "Dana")
+    signs(two, "Tom")
+    assert waits(two) == ""
+    people_path(two.path).write_text(given_up)
+    signs(two, "Tom")
+    assert waits(two).startswith("was changed after it was signed: it needs 1 more approver")
+
+
+def test_two_who_sign_different_texts_under_one_hash_have_signed_nothing(two: Office) -> None:
+    two.rules += "# a change\n"
+    two.write_people()
+    signs(two, "Dana")
+    version, other = two.people.hash, two.people.content.decode() + '\n[people."Mallory"]\n'
+    two.sign("Tom", DraftEntry(kind="approve", response=PEOPLE, locale=ANY, version=version, text=other))
+    accepted = accepted_people(two.ledger, "desk", "people.toml")
+    assert accepted is not None
+    assert "Mallory" not in accepted.people
+    assert waits(two).startswith("was changed after it was signed: it needs 1 more approver")
 
 
 def test_a_running_process_keeps_the_people_that_were_signed(few: Office, caplog: pytest.LogCaptureFixture) -> None:
