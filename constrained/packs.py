@@ -184,7 +184,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         if threading.get_ident() != self._thread:
             return None
         name = self._files.modules.get(fullname)
-        if name is not None:
+        if name is not None and name.endswith(".py"):  # a compiled module cannot be signed, and is not kept in a game from being used
             place = str(self._files.path_of(name))
             return importlib.util.spec_from_file_location(fullname, place, loader=_Loader(place, self._files.files[name]))
         found = PathFinder.find_spec(fullname, path) if self._is_strict else None

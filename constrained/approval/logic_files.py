@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, all_suffixes
 from pathlib import Path
 
 from constrained._canonical_json import canonical_json, sha256
@@ -20,6 +20,7 @@ from constrained._values import parse_source
 from constrained.errors import ApprovalError, PolicyError
 
 _LIBRARY = Path(__file__).resolve().parents[1]
+_SUFFIXES = tuple(all_suffixes())
 _INSTALLED = frozenset(("site-packages", "dist-packages"))
 
 
@@ -91,8 +92,11 @@ def texts_of(signed: str) -> dict[str, str]:
 
 def is_own(place: str | None, root: Path) -> bool:
     """Whether a module that lies there belongs to the pack in the folder ``root``."""
-    if place is None or not Path(place).is_file():
-        return False
+    return place is not None and place.endswith(_SUFFIXES) and _is_below(place, root)
+
+
+@lru_cache(maxsize=4096)  # a server looks every second
+def _is_below(place: str, root: Path) -> bool:
     below = _below(Path(place).absolute(), root)
     is_library = _LIBRARY in Path(place).resolve().parents and _LIBRARY not in (root, *root.parents)
     return below is not None and not is_library and not _INSTALLED.intersection(below.parts)
