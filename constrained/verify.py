@@ -11,7 +11,7 @@ from collections.abc import Collection
 from datetime import date
 
 from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
-from constrained.approval.ledger import ANY, covers
+from constrained.approval.ledger import ANY, LOGIC, covers
 from constrained.catalog.plurals import selected
 from constrained.catalog.render import spoken
 from constrained.catalog.response import Catalog, Response, version_hash
@@ -33,6 +33,10 @@ def verify(
     """Raises VerificationError unless ``text`` is byte for byte the approved rendering of ``chosen``, or of all that is ``spoken`` with it,
     each of it allowed, with every obligation said, each in force by ``standing``, and every event that one of them claims
     among ``done``. Only an option has effects, and of those only the chosen one."""
+    if not _is_logic_in_force(today, standing):
+        raise VerificationError(
+            f"no approval of the logic is in force on {today}", hint="nothing was sent; see constrained approve --logic"
+        )
     spoken = tuple(spoken) or (chosen,)
     if not any(one is chosen for one in spoken):
         raise VerificationError(f"{chosen.id!r} is chosen and not said", hint="nothing was sent")
@@ -85,21 +89,38 @@ def _is_in_force(response: Response, locale: str, today: date, standing: Approva
         return standing.drafts or not standing.is_required
     if locale not in response.texts:
         return False
-    version, place = version_hash(response, locale), (standing.channel, standing.jurisdiction)
-    entries = standing.ledger.by_response.get(response.id, ())
+    version = version_hash(response, locale)
+    stopped, signers = _signers(standing, response.id, version, locale, response.author, today)
+    if standing.drafts and not stopped:
+        return True
+    return bool(response.author) and not standing.people.lacks(standing.people.rule_for(response.tags), signers)
+
+
+def _is_logic_in_force(today: date, standing: ApprovalSnapshot) -> bool:
+    """Likewise the files that decide, where they have to be signed."""
+    if standing.logic is None:
+        return True
+    if standing.ledger is None or standing.people is None:
+        return False
+    _, signers = _signers(standing, LOGIC, standing.logic.version, ANY, standing.logic.author, today)
+    return not standing.people.lacks(standing.people.logic_rule, signers)
+
+
+def _signers(standing: ApprovalSnapshot, subject: str, version: str, locale: str, author: str, today: date) -> tuple[bool, set[str]]:
+    """Whether a version was recalled, and who has signed it since then, or ever, for today and this place."""
+    entries = standing.ledger.by_response.get(subject, ()) if standing.ledger else ()
+    place = (standing.channel, standing.jurisdiction)
     known_from = next((number for number, one in enumerate(entries) if one.version == version), len(entries))
     here = [(number, one) for number, one in enumerate(entries) if one.locale in (locale, ANY) and covers(one, *place)]
     stopped_at = max((number for number, one in here if one.kind == "recall" and number >= known_from), default=-1)
-    if standing.drafts and stopped_at < 0:
-        return True
     counting = ("approve", "restore") if stopped_at < 0 else ("restore",)
     signers = {
         one.by
         for number, one in here
-        if number > stopped_at and one.version == version and one.kind in counting and one.by not in (one.author, response.author)
+        if number > stopped_at and one.version == version and one.kind in counting and one.by not in (one.author, author)
         and one.first_day <= today <= (one.last_day or today)
     }  # fmt: skip
-    return bool(response.author) and not standing.people.lacks(standing.people.rule_for(response.tags), signers)
+    return stopped_at >= 0, signers
 
 
 def _filled(response: Response, said: Option | Obligation) -> str:

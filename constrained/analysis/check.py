@@ -5,7 +5,6 @@ What a sample cannot decide is told as a remark. Run as a module, it is the seco
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from constrained.analysis.explore import Run, explore, offer_text, run_once
 from constrained.catalog.render import render
-from constrained.errors import PolicyError, Problem, SlotError
+from constrained.errors import ConstrainedError, PolicyError, Problem, SlotError
 from constrained.logic.allow import allow
 from constrained.logic.matching import is_yielded
 from constrained.logic.options import Offer
@@ -27,6 +26,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.purity import impurities
 from constrained.logic.source_offers import find_offers
 from constrained.logic.user_texts import free_questions, free_text_problem, free_text_problems, takes_text
+from constrained.packs import files_of, run_logic
 
 RUNS = 2_000
 OTHER_SEED = "1"
@@ -197,15 +197,33 @@ def _digests_elsewhere(policy: Policy, n_runs: int) -> tuple[list[str] | None, s
         answer = Path(folder) / "digests.json"
         package = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(path for path in (package, *sys.path) if path)
-        command = [sys.executable, "-m", "constrained.analysis.check", policy.file, policy.__name__, str(n_runs), str(answer)]
+        command = [
+            sys.executable,
+            "-m",
+            "constrained.analysis.check",
+            policy.file,
+            policy.__name__,
+            _version(policy),
+            str(n_runs),
+            str(answer),
+        ]
         environment = {**os.environ, "PYTHONHASHSEED": OTHER_SEED, "PYTHONPATH": paths}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             return None, str(error)
         if done.returncode != 0 or not answer.is_file():
-            return None, (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            told = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith(" ")]  # a hint is indented
+            return None, told[-1].removeprefix("constrained.errors.") if told else f"exit status {done.returncode}"
         return json.loads(answer.read_text(encoding="utf-8")), ""
+
+
+def _version(policy: Policy) -> str:
+    """Of its files, so that the second process runs no others; empty where they cannot be told, and could not be signed."""
+    try:
+        return files_of(policy).version
+    except ConstrainedError:
+        return ""
 
 
 def _shown(run: Run) -> str:
@@ -217,22 +235,15 @@ def _shown(run: Run) -> str:
 # -- the second process ----------------------------------------------------------------------------------
 
 
-def write_digests(file: str, function: str, n_runs: str, answer: str) -> None:
+def write_digests(file: str, function: str, version: str, n_runs: str, answer: str) -> None:
     """Imports ``file``, runs its policy ``function`` and writes one digest a run, as JSON, to the file ``answer``."""
-    digests = [run.digest for run in explore(load_anew(file, function), int(n_runs))]
+    digests = [run.digest for run in explore(load_anew(file, function, version), int(n_runs))]
     Path(answer).write_text(json.dumps(digests), encoding="utf-8")
 
 
-def load_anew(file: str, function: str) -> Policy:
-    """The policy of that name in a logic file, which is executed once more."""
-    name = "constrained_rerun"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise PolicyError(f"{file} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pydantic looks annotations up in the module by name
-    spec.loader.exec_module(module)
-    policy = getattr(module, function, None)
+def load_anew(file: str, function: str, version: str = "") -> Policy:
+    """The policy of that name in a logic file as it is now; of that version of its files, where one is named."""
+    policy = getattr(run_logic(file, version), function, None)
     if not isinstance(policy, Policy):
         raise PolicyError(f"{function} is not a policy at the top level of {file}")
     return policy

@@ -50,6 +50,9 @@ def differences(old: PackVersion, new: PackVersion) -> list[Change]:
     found = [*_heads(old.catalog, new.catalog), *_responses(old.catalog, new.catalog)]
     if old.policy is not None and new.policy is not None:
         found += [*_logic(old.policy, new.policy), *_code(old.policy, new.policy), *_reach(old.policy, new.policy)]
+        if new.catalog.is_approval_required and old.policy.source != new.policy.source:
+            signed = Change("Approvals", "the logic", f"needs a signature: constrained approve {new.catalog.name} --logic")
+            return [*found, *_reopened(old.catalog, new.catalog), signed]
     return found + list(_reopened(old.catalog, new.catalog))
 
 

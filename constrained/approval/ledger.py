@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FORMAT: Literal[1] = 1
 ANY = "*"  # every channel, every jurisdiction, every locale
+LOGIC, PEOPLE = "@logic", "@people"  # in the place of a response: the files that decide, and people.toml; no response has such an id
 Kind = Literal["approve", "recall", "restore"]
 
 
@@ -39,7 +40,8 @@ class DraftEntry(BaseModel):
     """What somebody is about to sign.
 
     Attributes:
-        version: of the response as it was before the signer (see ``version_hash``); ``text``: its wording.
+        response: its id; ``@logic`` and ``@people`` stand for the files that decide and for the people.
+        version: of the response as it was before the signer (see ``version_hash``), or of the files; ``text``: its wording, or theirs.
         locale: of the text; a recall may name ``*``.
         channels, jurisdictions: where it counts; ``*`` is everywhere.
         begins, until: first and last day on which an approval counts; no end when None.
@@ -164,7 +166,8 @@ def append(
     for draft in drafts:
         if draft.kind != "recall" and is_same_name(by, draft.author):
             hint = "somebody else approves; the author stands in the catalog"
-            raise ApprovalError(f"{by} wrote {draft.response!r} and cannot approve it", file=str(path), hint=hint)
+            what = "the logic" if draft.response == LOGIC else repr(draft.response)
+            raise ApprovalError(f"{by} wrote {what} and cannot approve it", file=str(path), hint=hint)
     with _locked(Path(path)) as handle:
         content = _whole(_all(handle, path))
         ledger = _parsed(path, content, people, catalog)

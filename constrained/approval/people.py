@@ -11,6 +11,12 @@ roles = ["fraud"]
 [rules.catalogs.bank_disputes]  # and what all responses of one catalog need as well
 roles = ["compliance"]
 
+[rules.logic]                   # what the files that decide need as well
+roles = ["model_risk"]
+
+[rules.people]                  # and a change of this file, by those who could sign before it
+approvers = 2
+
 [people."Demo Compliance"]
 roles = ["compliance"]
 keys = ["ed25519:...", {key = "ed25519:...", until = 2026-06-30}]
@@ -71,7 +77,8 @@ class People:
     Attributes:
         hash: ``sha256:`` over the file, for records.
         rule: what every approval of the catalog needs; ``tags``: what responses with a tag need as well, however it is
-            capitalised.
+            capitalised. logic_rule: what the files that decide need; people_rule: what a change of this file needs.
+        content: the bytes that were read.
     """
 
     path: str
@@ -79,6 +86,9 @@ class People:
     people: Mapping[str, Person]
     rule: Rule
     tags: Mapping[str, Rule]
+    logic_rule: Rule = Rule()
+    people_rule: Rule = Rule()
+    content: bytes = b""
 
     def rule_for(self, tags: Iterable[str]) -> Rule:
         """What an approval of a response with these tags needs: tags add to the common rule, they never take away."""
@@ -119,6 +129,8 @@ class _RuleFile(_Shape):
 class _RulesFile(_RuleFile):
     tags: dict[str, _RuleFile] = {}
     catalogs: dict[str, _RuleFile] = {}
+    logic: _RuleFile = _RuleFile()
+    people: _RuleFile = _RuleFile()
 
 
 class _File(_Shape):
@@ -133,7 +145,11 @@ def people_path(catalog_path: str | Path) -> Path:
 
 def load_people(path: str | Path, catalog: str) -> People:
     """Reads the file, with the rules for one catalog. Raises ApprovalError naming the file and what is wrong."""
-    content = _content(Path(path))
+    return parse_people(_content(Path(path)), path, catalog)
+
+
+def parse_people(content: bytes, path: str | Path, catalog: str) -> People:
+    """What ``load_people`` makes of a file that holds this, wherever it was kept. Raises ApprovalError."""
     try:
         shape = _File.model_validate(tomllib.loads(content.decode()))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
@@ -148,10 +164,11 @@ def load_people(path: str | Path, catalog: str) -> People:
     _check_roles(shape, path)
     common, own = _rule(shape.rules), shape.rules.catalogs.get(catalog)
     tags: dict[str, Rule] = {}
-    for tag, rule in shape.rules.tags.items():
-        tags[_folded(tag)] = tags.get(_folded(tag), Rule()).also(_rule(rule))
-    digest = sha256(content)
-    return People(str(path), digest, people, common.also(_rule(own)) if own else common, tags)
+    for tag, given in shape.rules.tags.items():
+        tags[_folded(tag)] = tags.get(_folded(tag), Rule()).also(_rule(given))
+    rule = common.also(_rule(own)) if own else common
+    logic, staff = (rule.also(_rule(one)) for one in (shape.rules.logic, shape.rules.people))
+    return People(str(path), sha256(content), people, rule, tags, logic, staff, content)
 
 
 def _rule(shape: _RuleFile) -> Rule:
@@ -164,7 +181,7 @@ def _content(path: Path) -> bytes:
             raise _refused(path, "is not a file", "put it back from its history")
         return path.read_bytes()
     except OSError as error:
-        hint = "name who may approve: constrained keys new PERSON, then put the printed lines into this file"
+        hint = "name who may approve: constrained keys new PERSON, then write the lines that it prints into this file"
         raise _refused(path, f"cannot be read: {error.strerror or error}", hint) from error
 
 
@@ -216,6 +233,7 @@ def _check_roles(shape: _File, path: str | Path) -> None:
     held = {role for person in shape.people.values() for role in person.roles}
     rules: dict[str, _RuleFile] = {"rules": shape.rules}
     rules |= {f"rules.tags.{tag}": rule for tag, rule in shape.rules.tags.items()}
+    rules |= {"rules.logic": shape.rules.logic, "rules.people": shape.rules.people}
     rules |= {f"rules.catalogs.{name}": rule for name, rule in shape.rules.catalogs.items()}
     for where, rule in rules.items():
         missing = sorted(rule.roles - held)

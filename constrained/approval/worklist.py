@@ -8,9 +8,10 @@ from datetime import date, timedelta
 from itertools import product
 
 from constrained.approval.documents import changed_citations
-from constrained.approval.in_force import ApprovalSnapshot, Signatures, ends_on, has_ledger
+from constrained.approval.in_force import ApprovalSnapshot, Signatures, ends_on, has_ledger, is_ledger_sealed
 from constrained.approval.ledger import ANY, DraftEntry, Entry, Kind, Ledger, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
+from constrained.approval.people_changes import why_people_unsigned
 from constrained.catalog.response import Catalog, Response, version_hash
 from constrained.errors import ApprovalError, Problem
 
@@ -100,12 +101,7 @@ def to_approve(
     Raises:
         ApprovalError: an approval that would begin in the past, or end before it begins, or has no author to differ from.
     """
-    if terms.begins is not None and terms.begins < today:
-        raise ApprovalError(
-            f"an approval cannot begin on {terms.begins}, before it is signed", hint="leave --from out: it then begins today"
-        )
-    if terms.until is not None and terms.until < (terms.begins or today):
-        raise ApprovalError(f"the approval would end on {terms.until}, before it begins", hint="give a later day")
+    check_terms(terms, today)
     drafts = []
     for one in waiting:
         if one.is_recalled != is_restoring or (not is_restoring and _has_signed(one, by, today)):
@@ -114,6 +110,16 @@ def to_approve(
             raise ApprovalError(f"nobody is named as the author of {one.response.id!r}", hint="write author: NAME into the catalog")
         drafts.append(draft_of("restore" if is_restoring else "approve", one.response, one.locale, terms))
     return drafts
+
+
+def check_terms(terms: SigningTerms, today: date) -> None:
+    """Raises ApprovalError for an approval that would begin in the past, or end before it begins."""
+    if terms.begins is not None and terms.begins < today:
+        raise ApprovalError(
+            f"an approval cannot begin on {terms.begins}, before it is signed", hint="leave --from out: it then begins today"
+        )
+    if terms.until is not None and terms.until < (terms.begins or today):
+        raise ApprovalError(f"the approval would end on {terms.until}, before it begins", hint="give a later day")
 
 
 def to_recall(
@@ -188,6 +194,7 @@ def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[
         return problems, remarks
     try:
         found = list(_best_statuses(catalog, today))
+        remarks += _people_remarks(catalog)
     except ApprovalError as error:
         place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: "
         return [Problem(error.file, error.line, 0, error.message.removeprefix(place), error.hint)], remarks
@@ -233,6 +240,15 @@ def _places(ledger: Ledger) -> list[tuple[str | None, str | None]]:
         for jurisdiction in entry.jurisdictions
     }
     return [(None, None), *sorted(named - {(None, None)}, key=str)]
+
+
+def _people_remarks(catalog: Catalog) -> Iterator[Problem]:
+    path = str(people_path(catalog.path))
+    people = load_people(path, catalog.name)
+    ledger = read_ledger(ledger_path(catalog.path), people, catalog.name)
+    why = why_people_unsigned(ledger, people, catalog.name) if is_ledger_sealed(catalog, ledger) else ""
+    if why:
+        yield Problem(path, 0, 0, f"the file {why}", f"constrained approve {catalog.name} --people --as PERSON")
 
 
 def _waiting_problem(version: VersionStatus, catalog: Catalog) -> Problem:

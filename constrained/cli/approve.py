@@ -1,110 +1,38 @@
-"""``constrained approve``, ``recall`` and ``keys``: what waits for a signature, signing it, stopping a response, and the keys for it."""
+"""``constrained approve`` and ``recall``: what waits for a signature, signing it, and stopping a response or the logic."""
 
 from __future__ import annotations
 
-import os
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from constrained.approval.keys import load_private, load_public, new_pair, password_of_environment, public_path, to_text
-from constrained.approval.ledger import ANY, DraftEntry, Ledger, append, ledger_path, read_ledger
-from constrained.approval.people import People, load_people, people_path
+from constrained.approval.ledger import ANY, DraftEntry
 from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve, to_recall
-from constrained.catalog.load import load_catalog
-from constrained.catalog.response import Catalog, FrozenDict
-from constrained.cli.screen import CATALOG, catalog_of, find_catalog, line, note, parse_day, today
-from constrained.errors import ApprovalError, CatalogError, KeyFileError
+from constrained.cli.approval_files import (
+    ApprovalFiles,
+    check_people,
+    read_approvals,
+    recall_logic,
+    show_logic,
+    show_people,
+    show_rule,
+    show_seals,
+    sign,
+    sign_logic,
+    sign_people,
+)
+from constrained.cli.screen import CATALOG, catalog_of, line, parse_day, today
+from constrained.errors import ApprovalError
 from constrained.records.log import read_log
 from constrained.records.record import Record
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-
-keys_app = typer.Typer(help="Keys of the people who approve.", no_args_is_help=True)
-
-
-@keys_app.command("new")
-def new_key(
-    person: Annotated[str, typer.Argument(help="Whose key: the name that stands in people.toml.")],
-    file: Annotated[Path | None, typer.Option("--file", help="Where the private key goes; else among the keys of this user.")] = None,
-) -> None:
-    """Make a key pair, and print what goes into people.toml.
-
-    The private key is encrypted when CONSTRAINED_KEY_PASSWORD is set.
-    """
-    path = file or _key_path(person)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise KeyFileError(f"{path.parent} cannot be made: {error.strerror}", file=str(path), hint="name a file with --file") from error
-    public = new_pair(path, password=password_of_environment())
-    line(f"the private key of {person}: {path} (keep it; it is in no repository)")
-    line(f"the public key, to give away: {public_path(path)}")
-    line("put this into people.toml beside the catalogs, with the roles of this person:")
-    line()
-    line(f'[people."{person}"]')
-    line('roles = ["compliance"]')
-    line(f'keys = ["{to_text(public)}"]')
-
-
-@keys_app.command("list")
-def list_keys(
-    people: Annotated[Path, typer.Option(help="The people.toml that says whose a key is.")] = Path("catalogs/people.toml"),
-) -> None:
-    """The private keys of this user, and whose each is."""
-    known = _names_by_key(people)
-    for path in sorted(_key_folder().glob("*.pem")):
-        if not path.name.endswith(".pub.pem"):
-            public = public_path(path)
-            text = to_text(load_public(public)) if public.is_file() else ""
-            line(f"{known.get(text, '(nobody in people.toml)')}: {path}")
-
-
-def _names_by_key(people: Path) -> dict[str, str]:
-    """Public key, as a line of text -> person. Empty where there is no such file."""
-    if not people.is_file():
-        return {}
-    return {key.text: name for name, person in load_people(people, "").people.items() for key in person.keys}
-
-
-def read_private_key(path: Path) -> Ed25519PrivateKey:
-    """The private key in a file, with the password of the environment. Raises KeyFileError."""
-    return load_private(path, password=password_of_environment())
-
-
-def read_key_of(person: str, file: Path | None) -> Ed25519PrivateKey:
-    """A person's private key: of ``file``, else of the key folder. Raises KeyFileError."""
-    path = file or _key_path(person)
-    if not path.is_file():
-        hint = f"name it with --key, or make one: constrained keys new {person!r}"
-        raise KeyFileError(f"there is no private key of {person} at {path}", file=str(path), hint=hint)
-    return read_private_key(path)
-
-
-def _key_folder() -> Path:
-    """Where private keys lie unless a file is named: the folder in CONSTRAINED_KEYS, else one in the user's configuration."""
-    return Path(os.environ.get("CONSTRAINED_KEYS") or Path.home() / ".config" / "constrained" / "keys")
-
-
-def _key_path(person: str) -> Path:
-    """The file of a person's private key: a name in plain letters."""
-    plain = unicodedata.normalize("NFKD", person).encode("ascii", "ignore").decode().lower()
-    return _key_folder() / (re.sub(r"[^a-z0-9]+", "_", plain).strip("_") + ".pem")
-
-
-# -- approvals and recalls --------------------------------------------------------------------------------
 
 Channels = Annotated[list[str] | None, typer.Option("--channel", help="Only for this channel (sms, voice); may be repeated.")]
 Jurisdictions = Annotated[list[str] | None, typer.Option("--jurisdiction", help="Only for this jurisdiction; may be repeated.")]
 Locale = Annotated[str | None, typer.Option(help="Only the texts in this locale.")]
 KeyFile = Annotated[Path | None, typer.Option("--key", help="The private key; else it is looked for among the keys of this user.")]
+LogicFile = Annotated[Path | None, typer.Option("--logic-file", help="Likewise, where it is not the logic/NAME.py of the catalog.")]
 
 
 def approve(
@@ -119,17 +47,26 @@ def approve(
     until: Annotated[str | None, typer.Option(help="Last day; no end when left out.")] = None,
     reason: Annotated[str, typer.Option(help="A remark that is signed with it.")] = "",
     restore: Annotated[bool, typer.Option("--restore", help="Lift a recall: the same text may be said again.")] = False,
+    logic: Annotated[bool, typer.Option("--logic", help="The files that decide, in place of the responses.")] = False,
+    logic_file: LogicFile = None,
+    people: Annotated[bool, typer.Option("--people", help="people.toml, in place of the responses.")] = False,
 ) -> None:
     """Show what waits for an approval, or sign it.
 
-    An approval is of one wording: whoever edits a text reopens it. Nobody approves what they wrote.
+    An approval is of one wording: whoever edits a text reopens it. Nobody approves what they wrote. Where approvals are
+    required, the logic, its properties and people.toml are signed, too: --logic and --people.
     """
     terms = SigningTerms(tuple(channel or ()), tuple(jurisdiction or ()), parse_day(begins, "--from"), parse_day(until, "--until"), reason)
-    files = _read_approvals(name)
+    files = read_approvals(name, logic_file)
+    if people or logic or logic_file is not None:
+        _approve_files(files, terms, person, key, ids, people=people, logic=logic or logic_file is not None, restore=restore)
+        return
     waiting = open_versions(files.catalog, files.ledger, files.people, terms, today(), ids or (), locale)
     if person is None:
         _show_waiting(files, waiting)
+        show_seals(files, terms)
         return
+    check_people(files)
     recalled = [one for one in waiting if one.is_recalled]
     if recalled and ids and not restore:
         raise ApprovalError(
@@ -145,9 +82,38 @@ def approve(
     _show_left(name, terms, ids or [], locale)
 
 
+def _approve_files(
+    files: ApprovalFiles,
+    terms: SigningTerms,
+    person: str | None,
+    key: Path | None,
+    ids: list[str] | None,
+    *,
+    people: bool,
+    logic: bool,
+    restore: bool,
+) -> None:
+    """The files that are approved as a whole: the people first, who then sign the logic."""
+    if ids:
+        raise ApprovalError("--logic and --people are of no response", hint="leave the ids out")
+    if people:
+        if person is None:
+            show_people(files)
+        else:
+            sign_people(files, terms, person, key)
+            files = read_approvals(files.catalog.path, files.logic_file)
+    if logic:
+        if person is None:
+            show_logic(files, terms)
+        else:
+            check_people(files)
+            sign_logic(files, terms, person, key, is_restoring=restore)
+
+
 def recall(
     name: CATALOG,
-    response: Annotated[str, typer.Argument(help="The response to recall, in every wording approved so far.")],
+    response: Annotated[str, typer.Argument(help="The response to recall, in every wording approved so far; left out with --logic.")] = "",
+    *,
     person: Annotated[str, typer.Option("--as", help="Who signs; everybody in people.toml may recall.")],
     key: KeyFile = None,
     locale: Locale = None,
@@ -155,17 +121,23 @@ def recall(
     jurisdiction: Jurisdictions = None,
     reason: Annotated[str, typer.Option(help="Why; it is shown wherever the response is blocked.")] = "",
     log: Annotated[str | None, typer.Option(help="A log: the conversations that received the response are listed.")] = None,
+    logic: Annotated[bool, typer.Option("--logic", help="The logic, in every version approved so far, in place of a response.")] = False,
+    logic_file: LogicFile = None,
 ) -> None:
-    """Stop a response: from the next turn on, in servers that are running too."""
-    files = _read_approvals(name, is_to_stop=True)
+    """Stop a response, or the logic: from the next turn on, in servers that are running too."""
+    files = read_approvals(name, logic_file, is_to_stop=True)
     terms = SigningTerms(tuple(channel or ()), tuple(jurisdiction or ()), reason=reason)
+    if logic or logic_file is not None or not response:
+        if response or not (logic or logic_file is not None):
+            raise ApprovalError("a recall is of one response, or of the logic", hint="name a response, or give --logic")
+        recall_logic(files, terms, person, key)
+        return
     drafts = to_recall(files.catalog, response, terms, locale, files.ledger.by_response.get(response, ()))
     if response not in files.catalog and response not in files.ledger.by_response:
         raise ApprovalError(
             f"the catalog {files.catalog.name!r} has no response {response!r}", file=files.catalog.path, hint="check the id"
         )
-    entries = append(files.ledger_path, drafts, by=person, key=read_key_of(person, key), people=files.people, catalog=files.catalog.name)
-    for entry in entries:
+    for entry in sign(files, drafts, person, key):
         line(
             f"recalled {entry.response} ({entry.locale}): in force at the next turn; entry {entry.sequence} of {files.ledger_path}",
             "bold red",
@@ -176,40 +148,8 @@ def recall(
         _show_received(log, files.catalog.name, response)
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalFiles:
-    """A catalog with all that approvals of it need."""
-
-    catalog: Catalog
-    ledger_path: Path
-    people: People
-    ledger: Ledger
-
-
-def _read_approvals(target: str, *, is_to_stop: bool = False) -> ApprovalFiles:
-    """A catalog with its people and its ledger.
-
-    Args:
-        is_to_stop: a file that is no catalog at the moment gives one without responses: a process that runs has the sound one
-            still, and what the ledger holds of it can be recalled.
-
-    Raises CatalogError, PackError or ApprovalError.
-    """
-    path = find_catalog(target)
-    try:
-        catalog = load_catalog(path)
-    except CatalogError as error:
-        if not is_to_stop:
-            raise
-        note(f"{error.message}; what its ledger holds can be recalled")
-        catalog = Catalog(path.stem, 0, "", "", "", "", FrozenDict(), "", str(path))
-    people = load_people(people_path(path), catalog.name)
-    return ApprovalFiles(catalog, ledger_path(path), people, read_ledger(ledger_path(path), people, catalog.name))
-
-
 def _sign(files: ApprovalFiles, drafts: list[DraftEntry], person: str, key: Path | None) -> None:
-    known, secret = len(files.ledger.entries), read_key_of(person, key)
-    entries = append(files.ledger_path, drafts, by=person, key=secret, people=files.people, catalog=files.catalog.name, known=known)
+    entries = sign(files, drafts, person, key, has_looked=True)
     for entry in entries:
         what = "restored" if entry.kind == "restore" else "approved"
         where = [one for one in (*entry.channels, *entry.jurisdictions) if one != ANY]
@@ -224,7 +164,7 @@ def _sign(files: ApprovalFiles, drafts: list[DraftEntry], person: str, key: Path
 
 def _show_left(name: str, terms: SigningTerms, ids: list[str], locale: str | None) -> None:
     """What still waits after signing: a second approver, or a role."""
-    files = _read_approvals(name)
+    files = read_approvals(name)
     left = open_versions(files.catalog, files.ledger, files.people, terms, today(), ids, locale)
     for one in left:
         line(f"still waits: {one.name} {one.reason}", "yellow")
@@ -243,14 +183,9 @@ def _show_waiting(files: ApprovalFiles, waiting: list[VersionStatus]) -> None:
             line(f"  + {one.text}", "green")
         else:
             line(f"  {one.text}")
-        rule = files.people.rule_for(one.response.tags)
-        line(f"  needs {rule.approvers} {'approver' if rule.approvers == 1 else 'approvers'}" + _roles(rule.roles), "dim")
+        show_rule(files.people.rule_for(one.response.tags))
     n_versions = sum(len(response.texts) for response in files.catalog.responses.values())
     line(f"{files.catalog.name}: {len(waiting)} of {n_versions} versions wait for an approval", "bold yellow" if waiting else "bold green")
-
-
-def _roles(roles: frozenset[str]) -> str:
-    return f", for {' and '.join(sorted(roles))}" if roles else ""
 
 
 def _show_received(log: str, catalog: str, response: str) -> None:

@@ -43,7 +43,7 @@ def replay_log(
 def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectKeys | None) -> None:
     """Takes records again; what is sealed is read with ``keys``, and counted where it cannot be."""
     policies: dict[str, Policy] = {}
-    n_same = n_unreadable = 0
+    n_same = n_unreadable = n_signed = n_drafts = 0
     for record in records:
         readable = unsealed(record, keys) if keys else None if record.sealed else record
         if readable is None:
@@ -53,8 +53,15 @@ def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectK
             if replayed.error is not None:
                 raise replayed.error
             n_same += 1
+            n_signed += "logic" in record.versions
+            n_drafts += "drafts" in record.versions
     sealed = f"; {n_unreadable} cannot be read: their content is sealed, or was erased" if n_unreadable else ""
     line(f"{n_same} {'reply' if n_same == 1 else 'replies'} reproduced, byte for byte, and the chain of records is whole{sealed}")
+    if n_signed or n_drafts:
+        others = n_same - n_signed - n_drafts
+        line(
+            f"by logic that was signed on that day: {n_signed}; with drafts allowed: {n_drafts}; where no signature was asked for: {others}"
+        )
 
 
 def _policy(record: Record, logic: Path | None, policies: dict[str, Policy]) -> Policy:

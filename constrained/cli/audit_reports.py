@@ -17,7 +17,7 @@ from rich.text import Text
 from constrained.approval.in_force import Approvals
 from constrained.approval.ledger import ledger_path
 from constrained.approval.people import people_path
-from constrained.cli.approve import read_private_key
+from constrained.cli.keys import read_private_key
 from constrained.cli.screen import LOG, PACK, SUBJECT_KEYS, catalog_of, first_catalog, line, new_table, note, parse_day, show, today, write
 from constrained.errors import AuditError, PackError
 from constrained.logic.policy import Policy

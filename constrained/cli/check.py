@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from constrained.analysis.check import examine
 from constrained.analysis.review_lint import lint_promises, lint_review
 from constrained.approval.ledger import ledger_path
+from constrained.approval.seals import unsigned_logic
 from constrained.approval.worklist import approval_report, n_in_force
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog
@@ -25,7 +27,7 @@ from constrained.errors import ConstrainedError, PackError, Problem
 from constrained.logic.options import Allowed, with_it
 from constrained.logic.policy import Policy
 from constrained.pack_folders import find_pack
-from constrained.packs import load_policy_file
+from constrained.packs import files_of, load_policy_file
 from constrained.quality.golden import GoldenFile, load_golden, run_golden
 
 T = TypeVar("T")
@@ -132,6 +134,7 @@ def _check_logic(path: Path, findings: Findings) -> None:
     findings.policy = findings.read(load_policy_file, path)
     if findings.policy is not None:
         findings.catalog = findings.policy.catalog
+        findings.remarks += unsigned_logic(findings.policy.catalog, partial(files_of, findings.policy), today())
         examined = examine(findings.policy, today=today())
         findings.problems += examined.problems
         findings.remarks += lint(findings.catalog, picked=examined.picked, together=examined.are_together)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from constrained.catalog.load import load_catalog
 from constrained.catalog.schema import json_schema
-from constrained.cli import approve, audit, check, demo, diff, draw, evaluate, fit, models, new, play, prove, serve, sheet, tune
+from constrained.cli import approve, audit, check, demo, diff, draw, evaluate, fit, keys, models, new, play, prove, serve, sheet, tune
 from constrained.cli import test as tests
 from constrained.cli.screen import new_table, note, prepare_streams, show, show_error
 from constrained.errors import ConstrainedError
@@ -76,7 +76,7 @@ app.command("replay")(audit.replay_log)
 app.command("schema")(schema)
 app.command("serve")(serve.serve)
 app.command("tune")(tune.tune)
-app.add_typer(approve.keys_app, name="keys")
+app.add_typer(keys.app, name="keys")
 app.add_typer(sheet.app, name="sheet")
 app.add_typer(audit.app, name="audit")
 app.add_typer(models.app, name="model")

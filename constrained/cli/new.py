@@ -53,6 +53,18 @@ def _show_next_steps(name: str, directory: Path, is_desk: bool) -> None:
     for command, what in steps.items():
         line(f"  {command.ljust(width)}  # {what}")
     line(f"Then write your words in catalogs/{name}.yaml and your rules in logic/{name}.py; run check and test after each change.")
+    if is_desk:
+        _show_approvals(name)
+
+
+def _show_approvals(name: str) -> None:
+    """The way of a desk to its first customer: nothing is said, and no logic runs, that nobody has signed."""
+    line()
+    line(f"before it speaks to customers: write its author and approvals: required into catalogs/{name}.yaml, and then")
+    line("  constrained keys new PERSON  # for each who approves; write the lines that it prints into catalogs/people.toml")
+    line(f"  constrained approve {name}  # what waits: the people, the responses, the logic; signs nothing")
+    for what in ("--people ", "", "--logic "):
+        line(f"  constrained approve {name} {what}--as PERSON")
 
 
 def _refuse_to_overwrite(name: str, targets: list[Path]) -> None:

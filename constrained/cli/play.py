@@ -48,7 +48,7 @@ def play(
     act_threshold: Annotated[float, typer.Option(min=0, max=1, help="An act of high risk needs this probability.")] = ACT_THRESHOLD,
 ) -> None:
     """Talk with a pack; reads a pipe too, one message a line."""
-    policy = load_policy(name)
+    policy = load_policy(name, signed=not drafts)
     begin = policy.state_type.from_json(state) if state is not None else policy.state_type.default()
     engine = None if rules else load_engine(model_or_default(model, learned=adapter or fitted), adapter, fitted)
     dialogue = Dialogue(
@@ -74,7 +74,7 @@ def offer_to_play(names: list[str], engine: Engine | None) -> None:
         if chosen not in names:
             note(f"there is no {chosen} here")
             continue
-        policy = load_policy(chosen)
+        policy = load_policy(chosen, signed=True)
         talk(Dialogue(policy, engine=engine), policy.state_type.default(), why=True)
 
 

@@ -135,7 +135,7 @@ def _run(settings: ServerSettings, names: tuple[str, ...], load: Callable[[Packs
     from constrained.serve.packs import Packs
     from constrained.serve.server import listen, run
 
-    bound, packs = listen(settings), Packs.named(names)
+    bound, packs = listen(settings), Packs.named(names, signed=not settings.drafts)
     engines, own = load(packs)
     token = next(iter(settings.tokens))
     app = create_app(settings, packs, engines, own=own)

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from constrained.approval.in_force import Approvals
+from constrained.approval.in_force import Approvals, ApprovalSnapshot
+from constrained.approval.seals import check_signed
 from constrained.catalog.response import Catalog
 from constrained.dialogue.context import TurnContext, check_locale, cut_message, make_prompt_context
 from constrained.dialogue.deciding import Decider, DecisionTerms, is_judged
@@ -35,6 +36,7 @@ from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, compose
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory, State
+from constrained.packs import files_of, load_policy
 from constrained.procedures.run import heard_text
 from constrained.records.log import Log, MemoryLog, open_log
 from constrained.records.record import Outcome, OutcomeEntry, Record
@@ -97,10 +99,12 @@ class Dialogue:
         memory: Memory | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.policy = _policy(policy)
+        self.policy = policy if isinstance(policy, Policy) else load_policy(policy, signed=not drafts)
         self.channel, self.jurisdiction, self.drafts = channel, jurisdiction, drafts
-        self._approvals = Approvals(self.catalog, channel=channel, jurisdiction=jurisdiction, drafts=drafts)
-        self._approvals.now()  # a ledger that is missing or cannot be trusted is told before the first message
+        self._approvals = Approvals(
+            self.catalog, channel=channel, jurisdiction=jurisdiction, drafts=drafts, logic=lambda: files_of(self.policy)
+        )
+        self._standing(now)  # a ledger that is missing or cannot be trusted, or logic that is not signed, is told before the first message
         self.engine = engine if engine is not None else _engine(model)
         if self.engine is not None and isinstance(self.engine, CatalogBound):
             self.engine.check_catalog(self.catalog.name, self.catalog.hash)
@@ -208,8 +212,16 @@ class Dialogue:
         deadline = Deadline.after(within) if within is not None else None
         spoken = check_locale(self.catalog, locale) if locale else self.locale
         cleaned, is_too_long = cut_message(message)
+        now = self._now()
+        standing = self._standing(lambda: now)
+        return TurnContext(uuid.uuid4().hex, cleaned, state, spoken, now, deadline, standing, is_too_long=is_too_long)
+
+    def _standing(self, now: Callable[[], datetime]) -> ApprovalSnapshot:
+        """The approvals of this moment. Raises ApprovalError where they cannot be trusted, or the logic is not in force."""
         standing = self._approvals.now()
-        return TurnContext(uuid.uuid4().hex, cleaned, state, spoken, self._now(), deadline, standing, is_too_long=is_too_long)
+        if standing.logic is not None:  # else there is no need to look at the clock
+            check_signed(self.catalog, lambda: files_of(self.policy), standing, now().date())
+        return standing
 
     def _heard_and_allowed(self, context: TurnContext) -> tuple[HeardNow, TurnOptions]:
         """Stages 2 and 3: once more, where a yes to an offer comes when the policy does not allow any more what was offered."""
@@ -347,6 +359,7 @@ class Dialogue:
             text=text,
             response_id=chosen.id,
             said=tuple(one.id for one in said),
+            approved=tuple(one.id for one in said if context.approvals.is_approved(one.response, one.locale, context.today)),
             voices=tuple(one.response.voice for one in said if one.response.voice),
             effects=chosen.effects,
             decision=decision,
@@ -396,14 +409,6 @@ class Dialogue:
             self._memory = with_outcomes(self._memory, done, failed, number=record.number)
         at = self._now().isoformat()
         return self._append_record(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
-
-
-def _policy(policy: Policy | str) -> Policy:
-    if isinstance(policy, Policy):
-        return policy
-    from constrained.packs import load_policy
-
-    return load_policy(policy)
 
 
 def _engine(model: str | Path | None) -> Engine | None:

@@ -149,6 +149,7 @@ class Turn:
         record: the durable audit entry; it was written before this Turn existed.
         goes_on: a procedure waits for what becomes of the effects and then has more to say, without a message: after
             ``apply``, ``dialogue.reply("", state)`` gives it.
+        approved: which of ``said`` somebody approved, by the ledger or by the catalog's own lines; the others are drafts.
     """
 
     id: str
@@ -162,6 +163,7 @@ class Turn:
     trace: Trace
     record: Record
     goes_on: bool = False
+    approved: tuple[str, ...] = ()
     _latch: _Latch = field(default_factory=_Latch, repr=False, compare=False)
     _tell: Callable[[tuple[OutcomeEntry, ...]], object] | None = field(default=None, repr=False, compare=False)
 

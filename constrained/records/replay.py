@@ -101,6 +101,9 @@ def _replayed(policy: Policy, record: Record) -> Replayed:
     text = None
     try:
         standing = snapshot_at(policy.catalog, record.versions)
+        unsigned = standing.why_not_logic(date.fromisoformat(record.today))
+        if unsigned:
+            differences.append(Difference("logic", record.versions["logic"], f"these files: {unsigned}"))
         allowed = allowed_then(policy, record, standing)
         differences += _differences_allowed(record, allowed, policy.file)
         said = said_then(record, allowed)

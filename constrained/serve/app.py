@@ -268,7 +268,8 @@ async def list_catalogs(request: Request) -> Response:
 
 @router.get("/v1/catalogs/{pack}", response_model=CatalogReply, summary="A pack: responses, state, rules")
 async def one_catalog(pack: PackName, request: Request) -> Response:
-    return _json(catalog_reply(_service(request).turns.packs, pack))
+    turns = _service(request).turns
+    return _json(catalog_reply(turns.packs, pack, turns.settings.channel, turns.settings.jurisdiction))
 
 
 @router.get("/healthz", summary="The process is alive")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from typing import Any
 from pydantic.errors import PydanticUserError
 
 from constrained.analysis.check import examine
-from constrained.catalog.response import Response
-from constrained.errors import ConstrainedError, PackError, PolicyError, Problem, StateError
+from constrained.approval.in_force import Approvals
+from constrained.approval.logic_files import LogicFiles, read_logic_files
+from constrained.approval.seals import why_not_anywhere
+from constrained.catalog.response import Catalog, Response
+from constrained.errors import ApprovalError, ConstrainedError, PackError, PolicyError, Problem, StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
 from constrained.pack_folders import find_pack
@@ -27,17 +31,22 @@ class Packs:
 
     Args:
         policies: what is served from the start; only packs loaded by name can be reloaded.
+        signed: a pack that requires approvals is read anew only as it was signed.
+
+    Attributes:
+        refused: pack -> the kind of error for which its edited files were not taken over, while they are as they were then.
     """
 
-    def __init__(self, policies: Mapping[str, Policy]) -> None:
-        self._policies = dict(policies)
+    def __init__(self, policies: Mapping[str, Policy], *, signed: bool = True) -> None:
+        self.refused: dict[str, str] = {}
+        self._policies, self._is_signed = dict(policies), signed
         self._digests = {name: digest(name, policy) for name, policy in policies.items()}
         self._lock = threading.Lock()
 
     @classmethod
-    def named(cls, names: tuple[str, ...]) -> Packs:
-        """The packs of these names. Raises PackError, CatalogError or PolicyError."""
-        return cls({name: load_policy(name) for name in names})
+    def named(cls, names: tuple[str, ...], *, signed: bool = True) -> Packs:
+        """The packs of these names. Raises PackError, CatalogError, PolicyError, or ApprovalError for logic that is not signed."""
+        return cls({name: load_policy(name, signed=signed) for name in names}, signed=signed)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,19 +72,37 @@ class Packs:
             before = self._policies[name]
             found = digest(name, before)
             self._digests[name] = found
-            policy = load_checked(name)
-            check(policy)
+            try:
+                policy = load_checked(name, signed=self._is_signed)
+                check(policy)
+            except ConstrainedError as error:
+                self.refused[name] = type(error).__name__
+                raise
             after = digest(name, policy)  # before the last look, so that no change falls between the two
             if digest(name, before) != found or not policy.catalog.is_current():
                 raise PackError(f"the files of {name!r} changed while they were checked", name=name, hint="they are looked at again")
             self._policies[name], self._digests[name] = policy, after
+            self.refused.pop(name, None)
             return policy
 
+    def warnings(self) -> dict[str, str]:
+        """Pack -> what its operator should see to though turns are taken: edits that are not in force. No path, no line of logic."""
+        found = {name: f"an edit is not taken over ({kind}); the server's log tells more" for name, kind in self.refused.items()}
+        for name, policy in self._policies.items():
+            with suppress(ConstrainedError):  # approvals that cannot be trusted are told by each turn
+                if name not in found and Approvals(policy.catalog).warning():
+                    found[name] = "an edit of people.toml is not signed; its last signed version is in force"
+        return found
 
-def load_checked(name: str) -> Policy:
-    """The policy of a pack that passes the same check as ``constrained check``: it runs, fits, and its golden dialogues hold."""
+
+def load_checked(name: str, *, signed: bool = False) -> Policy:
+    """The policy of a pack that passes the same check as ``constrained check``: it runs, fits, and its golden dialogues hold.
+
+    Args:
+        signed: nothing is run that is not signed, where the pack requires approvals.
+    """
     pack = find_pack(name)
-    policy = load_policy_file(pack.logic_path)
+    policy = load_policy_file(pack.logic_path, signed=signed)
     problems = list(examine(policy, today=datetime.now(UTC).date()).problems)
     if pack.dialogues_path is not None:
         problems += _golden_problems(policy, pack.dialogues_path)
@@ -94,13 +121,24 @@ def _golden_problems(policy: Policy, path: Path) -> list[Problem]:
 
 
 def digest(name: str, policy: Policy) -> str:
-    """Of the contents of a pack's files, its policy's catalog among them; empty while they cannot be read, or where there are none."""
+    """Of the contents of a pack's files, its policy's catalog among them, and of whether they are signed; empty while they cannot be
+    read, or where there are none."""
     try:
         pack = find_pack(name)
-        paths = [Path(policy.catalog.path or pack.catalog_path), pack.logic_path, *([pack.dialogues_path] if pack.dialogues_path else [])]
-        return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
+        files = read_logic_files(pack.logic_path)
+        paths = [Path(policy.catalog.path or pack.catalog_path), *([pack.dialogues_path] if pack.dialogues_path else [])]
+        parts = [*(path.read_bytes() for path in paths), files.version.encode(), _why_unsigned(policy, files).encode()]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
     except (OSError, ConstrainedError):
         return ""
+
+
+def _why_unsigned(policy: Policy, files: LogicFiles) -> str:
+    """A signature that comes after an edit is a change as well: then the edit can be taken over."""
+    try:
+        return why_not_anywhere(policy.catalog, files)
+    except ApprovalError as error:
+        return str(error)
 
 
 # -- what GET /v1/catalogs shows -----------------------------------------------------------------------------------
@@ -111,16 +149,19 @@ def catalogs_reply(packs: Packs, engines: Iterable[str]) -> CatalogsReply:
     return CatalogsReply(packs=entries, engines=tuple(engines))
 
 
-def catalog_reply(packs: Packs, pack: str) -> CatalogReply:
-    """Raises PackError for a pack that is not served."""
+def catalog_reply(packs: Packs, pack: str, channel: str | None = None, jurisdiction: str | None = None) -> CatalogReply:
+    """What is approved is told for one place. Raises PackError for a pack that is not served."""
     policy = packs.get(pack)
     catalog = policy.catalog
+    responses = tuple(_response(one, catalog.fallback, approved) for one, approved in _approved(catalog, channel, jurisdiction))
     questions = policy.heard_type.__questions__ if policy.heard_type else {}
     return CatalogReply(
         **_entry(pack, policy),
         persona=catalog.persona,
         fallback=catalog.fallback,
-        responses=tuple(_response(one, catalog.fallback) for one in catalog.responses.values()),
+        responses=responses,
+        n_approved=sum(one.approved.get(catalog.locale, False) for one in responses),
+        warning=packs.warnings().get(pack, ""),
         state_schema=_schema(policy.state_type),
         default_state=_default(policy.state_type),
         questions={name: one.text for name, one in questions.items()},
@@ -145,7 +186,18 @@ def _entry(name: str, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _response(response: Response, fallback: str) -> ResponseEntry:
+def _approved(catalog: Catalog, channel: str | None, jurisdiction: str | None) -> Iterator[tuple[Response, dict[str, bool]]]:
+    """Each response, and in which locales an approval of it is in force; in none where the approvals cannot be trusted."""
+    today = datetime.now(UTC).date()
+    try:
+        standing = Approvals(catalog, channel=channel, jurisdiction=jurisdiction).now()
+    except ApprovalError:
+        standing = None
+    for response in catalog.responses.values():
+        yield response, {one: standing is not None and standing.is_approved(response, one, today) for one in response.texts}
+
+
+def _response(response: Response, fallback: str, approved: dict[str, bool]) -> ResponseEntry:
     texts = {locale: text.source for locale, text in response.texts.items()}
     is_fallback = response.id == fallback
     return ResponseEntry(
@@ -158,6 +210,7 @@ def _response(response: Response, fallback: str) -> ResponseEntry:
         line=f"{Path(response.source.file).name}:{response.source.line}" if response.source.line else "",
         source=": ".join(one for one in (response.cites.document, response.cites.passage) if one) if response.cites else "",
         is_fallback=is_fallback,
+        approved=approved,
     )
 
 

@@ -63,6 +63,7 @@ def make_reply(
         goes_on=turn.goes_on,
         offered=turn.offered,
         pending=turn.pending,
+        approved=turn.approved,
         state_before=record.state,
         state_after=None if turn.effects else record.state,
         timings_ms=record.timings_ms,

@@ -173,7 +173,13 @@ class Service:
         hashes = {name: turns.packs.get(name).catalog.hash for name in turns.packs.names}
         running, waiting = self.gate.n_running, self.gate.n_waiting
         return ReadyReply(
-            is_ready=not reason, reason=reason, packs=hashes, engines=tuple(turns.engines), n_running=running, n_waiting=waiting
+            is_ready=not reason,
+            reason=reason,
+            packs=hashes,
+            engines=tuple(turns.engines),
+            n_running=running,
+            n_waiting=waiting,
+            warnings=turns.packs.warnings(),
         )
 
     def drain(self) -> None:

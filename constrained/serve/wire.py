@@ -172,9 +172,10 @@ class DecisionReply(_Wire):
 
 
 class TurnReply(_Wire):
-    """One turn, as it was released. ``text`` is the approved rendering, byte for byte.
+    """One turn, as it was released. ``text`` is the catalog's rendering, byte for byte.
 
     Attributes:
+        approved: which of ``said`` have an approval that is in force; the others are drafts.
         number: place in the conversation, from 1. response_id: the chosen response; ``said``: all of ``text``, in order.
         rendered: ``text`` escaped for the request's ``context``; empty for ``plain``.
         slots: of the chosen response. voices: voice keys of what is said.
@@ -210,6 +211,7 @@ class TurnReply(_Wire):
     goes_on: bool = False
     offered: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
     state_before: dict[str, Any]
     state_after: dict[str, Any] | None
     timings_ms: dict[str, float]
@@ -248,9 +250,10 @@ class CatalogsReply(_Wire):
 
 
 class ResponseEntry(_Wire):
-    """One approved response: texts by locale, what it answers.
+    """One response: texts by locale, what it answers.
 
     Attributes:
+        approved: locale -> whether an approval of the text is in force today, where the server is; else it is a draft.
         examples: messages that it answers, by locale. line: where it is written, ``tavern.yaml:12``.
         source: the passage of a policy document that it rests on, ``terms: Refunds``; empty where it cites none.
     """
@@ -264,17 +267,21 @@ class ResponseEntry(_Wire):
     line: str
     source: str
     is_fallback: bool
+    approved: dict[str, bool]
 
 
 class CatalogReply(CatalogEntry):
     """A pack with its responses, and the state that its logic reads.
 
     Attributes:
+        n_approved: of the responses, in the pack's own locale. warning: an edit of the pack is not in force, and why.
         state_schema: JSON schema. default_state: None where a field has no default.
         rules: the policy's source. file, line: where it is written. source: of the whole file.
         questions: what is heard: field -> question.
     """
 
+    n_approved: int
+    warning: str
     persona: str
     fallback: str
     responses: tuple[ResponseEntry, ...]
@@ -312,7 +319,10 @@ class HealthReply(_Wire):
 
 
 class ReadyReply(_Wire):
-    """Whether turns are taken now, and how many are being taken. ``reason`` tells why not."""
+    """Whether turns are taken now, and how many are being taken. ``reason`` tells why not.
+
+    ``warnings``: pack -> an edit of it that is not in force, because nobody has signed it or its check fails.
+    """
 
     is_ready: bool
     reason: str
@@ -320,6 +330,7 @@ class ReadyReply(_Wire):
     engines: tuple[str, ...]
     n_running: int
     n_waiting: int
+    warnings: dict[str, str] = {}
 
 
 class Event(_Wire):

@@ -15,7 +15,10 @@ from constrained.approval import ledger as ledgers
 from constrained.approval.in_force import ApprovalSnapshot
 from constrained.approval.keys import to_text
 from constrained.approval.ledger import DraftEntry, Entry, Ledger, ledger_path, read_ledger
+from constrained.approval.logic_files import LogicFiles, read_logic_files
 from constrained.approval.people import People, load_people, people_path
+from constrained.approval.people_changes import to_approve_people
+from constrained.approval.seals import to_approve_logic, to_recall_logic
 from constrained.approval.worklist import SigningTerms, draft_of, to_recall, versions
 from constrained.catalog.load import load_catalog
 from constrained.packs import load_policy_file
@@ -114,6 +117,29 @@ class Office:
             for locale in one.texts
         ]
         return self.sign(by, *drafts)
+
+    @property
+    def logic_path(self) -> Path:
+        return self.root / "logic" / "desk.py"
+
+    @property
+    def files(self) -> LogicFiles:
+        return read_logic_files(self.logic_path)
+
+    def sign_people(self, by: str = "Dana") -> None:
+        draft = to_approve_people(self.ledger, self.people, "desk", by, to_text(KEYS[by].public_key()))
+        assert draft is not None
+        self.sign(by, draft)
+
+    def approve_logic(self, by: str = "Dana", *, kind: Any = "approve", day: dt.date | None = None, **terms: Any) -> None:
+        today, is_restoring = day or dt.datetime.now(dt.UTC).date(), kind == "restore"
+        given = SigningTerms(**terms)
+        draft = to_approve_logic(self.files, self.ledger, self.people, given, today, by=by, is_restoring=is_restoring)
+        assert draft is not None
+        self.sign(by, draft)
+
+    def recall_logic(self, by: str = "Tom") -> None:
+        self.sign(by, to_recall_logic(self.files, SigningTerms(reason="wrong")))
 
     def recall(self, response: str, by: str = "Tom", **terms: Any) -> tuple[Entry, ...]:
         return self.sign(

@@ -154,3 +154,121 @@ def test_a_recall_does_not_wait_for_a_catalog_that_is_being_edited(run: Run, des
     assert run("recall", "desk", "nothing", "--as", TOM).status == 1
     desk.write_text(sound)
     assert "was recalled by" in run("check", "desk").out
+
+
+# -- a desk from nothing: what its pages and its commands tell, in this order --------------------------------
+
+
+@pytest.fixture
+def sealed_desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new desk that requires approvals, and two people with keys; nothing is signed yet."""
+    monkeypatch.setenv("CONSTRAINED_KEYS", str(here / "keys"))
+    run("new", "night_desk", "--desk")
+    path = here / "catalogs" / "night_desk.yaml"
+    text = (
+        path.read_text(encoding="utf-8").replace("author: Your Name", "author: Ada").replace("# approvals: required", "approvals: required")
+    )
+    path.write_text(text, encoding="utf-8")
+    people = [f'[people."{name}"]\nroles = ["compliance"]\n{key_line(run("keys", "new", name))}\n' for name in (DANA, TOM)]
+    (here / "catalogs" / "people.toml").write_text("\n".join(people), encoding="utf-8")
+    return path
+
+
+def test_each_refusal_names_the_command_that_comes_next(run: Run, sealed_desk: Path, here: Path) -> None:
+    def refused() -> str:
+        done = run("play", "night_desk", "--rules", stdin="hello\n")
+        assert done.status == 1
+        return done.err
+
+    assert "constrained approve night_desk tells what to sign" in refused()
+    waiting = run("approve", "night_desk").out
+    assert "14 of 14 versions wait" in waiting
+    assert "people.toml is not signed: it needs 1 more approver: constrained approve night_desk --people" in waiting
+    assert "the logic is not approved: constrained approve night_desk --logic" in waiting
+    early = run("approve", "night_desk", "--as", DANA)
+    assert (early.status, "constrained approve night_desk --people --as PERSON" in early.err) == (1, True)
+    assert not (here / "catalogs" / "night_desk.approvals.jsonl").exists()
+    assert "signed" in run("approve", "night_desk", "--people", "--as", DANA).out
+    assert "constrained approve night_desk --logic" in refused()
+    run("approve", "night_desk", "--as", DANA)
+    assert "logic/night_desk.py: new" in run("approve", "night_desk", "--logic").out
+    assert "approved the logic from" in run("approve", "night_desk", "--logic", "--as", DANA).out
+    assert run("play", "night_desk", "--rules", stdin="hello\n").out.startswith("the parcel desk: ")
+    assert run("approve", "night_desk").out.splitlines() == ["night_desk: 0 of 14 versions wait for an approval"]
+    assert "night_desk: no problem" in run("check", "night_desk").out
+
+
+def test_a_changed_logic_is_shown_signed_and_recalled(run: Run, sealed_desk: Path, here: Path) -> None:
+    for what in (["--people", "--logic"], []):
+        assert run("approve", "night_desk", *what, "--as", DANA).status == 0
+    path = here / "logic" / "night_desk.py"
+    path.write_text(path.read_text(encoding="utf-8").replace('"116 123"', '"0900 123"'), encoding="utf-8")
+    done = run("play", "night_desk", "--rules", stdin="hello\n")
+    assert (done.status, "night_desk.py: the logic of 'night_desk' is not approved as it is now" in done.err) == (1, True)
+    assert "was edited after Demo Compliance approved it" in run("check", "night_desk").out.replace("\n", " ")
+    shown = run("approve", "night_desk", "--logic").out
+    assert "logic/night_desk.py: changed" in shown
+    assert '-CRISIS_LINE = "116 123"  # of your country\n+CRISIS_LINE = "0900 123"  # of your country\n' in shown
+    assert run("approve", "night_desk", "--logic", "--as", TOM).status == 0
+    assert "nothing that waits" in run("approve", "night_desk", "--logic", "--as", TOM).out
+    assert run("play", "night_desk", "--rules", stdin="hello\n").status == 0
+    assert "recalled the logic" in run("recall", "night_desk", "--logic", "--as", DANA, "--reason", "wrong number").out
+    assert "was recalled by Demo Compliance" in run("play", "night_desk", "--rules", stdin="hello\n").err
+    again = run("approve", "night_desk", "--logic", "--as", TOM)
+    assert (again.status, "--logic --restore" in again.err) == (1, True)
+    assert "restored the logic" in run("approve", "night_desk", "--logic", "--restore", "--as", TOM).out
+    assert run("play", "night_desk", "--rules", stdin="hello\n").status == 0
+
+
+def test_new_people_are_shown_and_signed_by_those_of_before(run: Run, sealed_desk: Path, here: Path) -> None:
+    run("approve", "night_desk", "--people", "--as", DANA)
+    people = here / "catalogs" / "people.toml"
+    line = key_line(run("keys", "new", "Demo Newcomer"))
+    people.write_text(people.read_text(encoding="utf-8") + f'\n[people."Demo Newcomer"]\n{line}\n', encoding="utf-8")
+    shown = run("approve", "night_desk", "--people").out
+    assert '+[people."Demo Newcomer"]' in shown
+    mine = run("approve", "night_desk", "--people", "--as", "Demo Newcomer")
+    assert (mine.status, "Demo Newcomer could not sign before this change" in mine.err) == (1, True)
+    early = run("approve", "night_desk", "--logic", "--as", "Demo Newcomer")
+    assert (early.status, "was changed after it was signed" in early.err) == (1, True)
+    assert run("approve", "night_desk", "--people", "--logic", "--as", TOM).status == 0
+    assert "signed as it is" in run("approve", "night_desk", "--people").out
+    assert run("approve", "night_desk", "--as", "Demo Newcomer").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("approve", "night_desk", "greet", "--logic", "--as", DANA), "--logic and --people are of no response"),
+        (("approve", "night_desk", "--people", "--as", DANA, "--channel", "sms"), "people.toml counts everywhere"),
+        (("approve", "night_desk", "--logic", "--as", DANA), "sign it first"),
+        (("approve", "night_desk", "--logic-file", "nowhere.py"), "there is no nowhere.py"),
+        (("recall", "night_desk", "--as", DANA), "a recall is of one response, or of the logic"),
+        (("recall", "night_desk", "greet", "--logic", "--as", DANA), "a recall is of one response, or of the logic"),
+    ],
+)
+def test_files_are_signed_as_a_whole_or_not_at_all(arguments: tuple[str, ...], message: str, run: Run, sealed_desk: Path) -> None:
+    done = run(*arguments)
+    assert (done.status, message in done.err) == (1, True), done.err
+    assert not sealed_desk.with_name("night_desk.approvals.jsonl").exists()
+
+
+def test_the_last_lines_of_a_new_desk_are_commands_that_exist(run: Run, here: Path) -> None:
+    told = run("new", "night_desk", "--desk").out.partition("before it speaks to customers")[2].splitlines()
+    commands = [one.partition("#")[0].split()[1:] for one in told if one.startswith("  constrained")]
+    assert [" ".join(one) for one in commands] == [
+        "keys new PERSON",
+        "approve night_desk",
+        "approve night_desk --people --as PERSON",
+        "approve night_desk --as PERSON",
+        "approve night_desk --logic --as PERSON",
+    ]
+
+
+def test_keys_are_listed_with_the_names_of_their_people(run: Run, sealed_desk: Path, here: Path) -> None:
+    run("keys", "new", "Demo Stranger")
+    listed = run("keys", "list").out.splitlines()
+    assert [one.partition(": ")[0] for one in listed] == [DANA, TOM, "(nobody in people.toml)"]
+    (here / "catalogs" / "people.toml").rename(here / "elsewhere.toml")
+    assert "nobody's name is known" in run("keys", "list").err
+    assert run("keys", "list", "--people", "elsewhere.toml").out.splitlines() == listed

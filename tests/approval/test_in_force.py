@@ -6,17 +6,18 @@ import datetime as dt
 from types import MappingProxyType
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constrained.approval.in_force import ApprovalSnapshot
-from constrained.approval.ledger import Entry, Ledger
+from constrained.approval.in_force import ApprovalSnapshot, LogicVersion
+from constrained.approval.ledger import LOGIC, Entry, Ledger
 from constrained.approval.people import People, Person, Rule
 from constrained.catalog.load import catalog_from
 from constrained.catalog.response import version_hash
 from constrained.errors import VerificationError
 from constrained.logic.options import Allowed, Option
-from constrained.verify import verify
+from constrained.verify import _is_logic_in_force, verify
 from tests.approval.office import TODAY, Office
 
 DAY = dt.timedelta(days=1)
@@ -245,3 +246,24 @@ def verified(response: Any, locale: str, day: dt.date, standing: ApprovalSnapsho
     except VerificationError:
         return False
     return True
+
+
+@settings(max_examples=200)
+@given(random_ledgers, rules, days, st.sampled_from([None, "sms", "web"]), st.sampled_from([None, "EU"]), st.sampled_from(["", "Tom"]))
+def test_two_readings_of_the_logic_agree(
+    found: tuple[Entry, ...], rule: Rule, day: dt.date, channel: str | None, jurisdiction: str | None, author: str
+) -> None:
+    version = version_hash(CATALOG["hello"], "en")
+    about = tuple(one.model_copy(update={"response": LOGIC, "locale": "*"}) for one in found if one.by != one.author)
+    ledger = Ledger("", b"", about, "", MappingProxyType({LOGIC: about}))
+    people = People("", "", crowd, Rule(), {}, rule)
+    standing = ApprovalSnapshot(ledger, people, channel, jurisdiction, logic=LogicVersion(version, author))
+    assert (standing.why_not_logic(day) == "") == _is_logic_in_force(day, standing)
+
+
+def test_text_is_not_released_by_logic_that_is_not_in_force() -> None:
+    response = CATALOG["hello"]
+    option = Option(response, {}, "Hello.", "en", response.source, (), 0)
+    standing = ApprovalSnapshot(Ledger(""), People("", "", crowd, Rule(), {}), drafts=True, logic=LogicVersion("sha256:new"))
+    with pytest.raises(VerificationError, match="no approval of the logic is in force"):
+        verify("Hello.", option, Allowed((option,)), CATALOG, START, standing)

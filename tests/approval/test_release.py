@@ -120,6 +120,12 @@ def test_a_catalog_that_requires_approvals_does_not_speak_without_a_ledger(offic
         talk(office)
     assert talk(office, drafts=True).reply("hello").record.versions["drafts"] == "allowed"
     office.approve("Dana")
+    with pytest.raises(ApprovalError, match=r"people\.toml is not signed: it needs 1 more approver"):
+        talk(office)
+    office.sign_people()
+    with pytest.raises(ApprovalError, match=r"desk\.py: the logic of 'desk' is not approved"):
+        talk(office)
+    office.approve_logic()
     assert talk(office).reply("hello").response_id == "hello"
 
 
@@ -166,21 +172,27 @@ def test_the_packs_are_approved_as_they_are() -> None:
         assert int(turn.record.versions["approvals"].split()[0]) >= len(load_policy(name).catalog.responses)
 
 
-def test_nothing_waits_in_the_packs_and_a_changed_text_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in (ROOT / "catalogs").iterdir():
-        shutil.copy(path, tmp_path)
+def test_nothing_waits_in_the_packs_and_a_changed_file_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = runpy.run_path(str(ROOT / "tools" / "approve_packs.py"))
     assert tool["main"](["--check"]) == 0, "run tools/approve_packs.py"
-    for name in ("waiting", "sign", "main"):
-        monkeypatch.setitem(tool[name].__globals__, "FOLDER", tmp_path)
-        monkeypatch.setitem(tool[name].__globals__, "PEOPLE", tmp_path / FILE_NAME)
-    n_keys = (tmp_path / FILE_NAME).read_text(encoding="utf-8").count("ed25519:")
-    tavern = tmp_path / "tavern.yaml"
-    tavern.write_text(tavern.read_text(encoding="utf-8").replace("You've lost me.", "You have lost me."), encoding="utf-8")
-    assert tool["main"](["--check"]) == 1
-    assert tool["main"]([]) == 0
-    assert tool["main"](["--check"]) == 0
-    assert (tmp_path / FILE_NAME).read_text(encoding="utf-8").count("ed25519:") == n_keys + 1, "one key more, and the old one ends"
+    for folder in ("catalogs", "logic", "properties"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    packs = tool["FOLDERS"]["packs"]
+    copied = [tool["Desk"](*(tmp_path / one.relative_to(ROOT) for one in (desk.catalog, desk.logic)), desk.signers) for desk in packs]
+    monkeypatch.setitem(tool["main"].__globals__, "FOLDERS", {"packs": copied})
+    edits = {
+        "catalogs/tavern.yaml": ("You've lost me.", "You have lost me."),
+        "logic/bank_disputes.py": ("FRAUD_DAYS = 395", "FRAUD_DAYS = 500"),
+    }
+    for name, (old, new) in edits.items():
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert old in text
+        (tmp_path / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+        assert tool["main"](["--check"]) == 1
+        assert tool["main"]([]) == 0
+        assert tool["main"](["--check"]) == 0
+    n_people = (tmp_path / "catalogs" / FILE_NAME).read_text(encoding="utf-8").count("[people.")
+    assert (tmp_path / "catalogs" / FILE_NAME).read_text(encoding="utf-8").count("ed25519:") == n_people, "a key each"
 
 
 def test_a_working_directory_that_changes_does_not_lose_the_ledger(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_it_tells_what_happens_at_the_server_by_itself(tab: Tab) -> None:
         server.loop.call_soon_threadsafe(lambda: events.send_all(kind, pack=pack, detail=detail))
 
     tab.wait_for("document.getElementById('news').hidden")
-    for kind, words in (("reload_refused", "its check failed: <b>x</b>"), ("reload", "its new version answers")):
+    for kind, words in (("reload_refused", "its version before stays: <b>x</b>"), ("reload", "its new version answers")):
         for _ in range(200):  # until the page listens
             tell("clinic_booking", kind, "of another pack")
             tell("tavern", kind, "<b>x</b>")
@@ -138,6 +138,38 @@ def test_it_tells_what_happens_at_the_server_by_itself(tab: Tab) -> None:
             tab.look("new Promise((yes) => setTimeout(yes, 50))")
         assert words in tab.look("document.getElementById('news').textContent")
     assert tab.look("document.querySelector('#news b') === null")
+
+
+@pytest.mark.parametrize(("pack", "is_approved"), [("tavern", True), ("shop", False)])
+def test_what_is_shown_as_approved_is_approved(tab: Tab, pack: str, is_approved: bool) -> None:
+    open_pack(tab, pack)
+    served = catalog(tab, pack)
+    assert (served["n_approved"] == served["n_responses"], served["n_approved"] == 0) == (is_approved, not is_approved)
+    told = text(tab, ".welcome")
+    assert ("sentences that people wrote and approved" in told, "drafts: nobody has approved them" in told) == (
+        is_approved,
+        not is_approved,
+    )
+    assert ("written and approved by people" in text(tab, "#why")) == is_approved
+    tab.say("good evening")
+    shown, other = ("seal", "draft") if is_approved else ("draft", "seal")
+    assert text(tab, f".turn .because .{shown}") == {"seal": "approved wording", "draft": "draft"}[shown]
+    assert tab.look(f"document.querySelector('.turn .because .{other}') === null")
+    tab.look("document.querySelector('.map .cell').focus()")
+    assert tab.look("document.querySelector('.readout .draft') === null") == is_approved
+
+
+def test_an_edit_that_is_not_in_force_is_told_when_a_pack_is_opened(tab: Tab) -> None:
+    refused = SERVED[-1]._service.turns.packs.refused
+    refused["shop"] = "ApprovalError"
+    try:
+        open_pack(tab, "tavern")
+        tab.wait_for("document.getElementById('news').hidden")
+        open_pack(tab, "shop")
+        assert "an edit is not taken over (ApprovalError)" in text(tab, "#news")
+        assert not tab.look("document.getElementById('news').hidden")
+    finally:
+        refused.clear()
 
 
 def test_markup_in_a_message_stays_text(tab: Tab) -> None:

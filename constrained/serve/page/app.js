@@ -165,6 +165,7 @@ async function open(pack) {
       page.catalog = catalog;
       document.title = `${catalog.speaker} · Constrained`;
       restart();
+      if (catalog.warning) tell(`What is on the disk is not what answers: ${catalog.warning}`);
     };
   });
 }
@@ -206,7 +207,7 @@ function draw() {
 async function news(event) {
   const isMine = event.pack === page.catalog?.pack;
   if (event.kind === "draining") tell("The server stops. What was said is kept.");
-  if (event.kind === "reload_refused" && isMine) tell(`The pack was edited, and its check failed: ${event.detail}`);
+  if (event.kind === "reload_refused" && isMine) tell(`The pack was edited, and its version before stays: ${event.detail}`);
   if (event.kind !== "reload" || !isMine) return;
   await guarded(null, async () => {
     const catalog = await api.catalog(event.pack);

@@ -1,28 +1,30 @@
-// The whole catalog as squares: what people approved, what the rules allow now, what was picked.
+// The whole catalog as squares: what people wrote, what of it is a draft, what the rules allow now, what was picked.
 
 import { h, percent } from "./dom.js";
 
 export function drawMap(page, take) {
   const readout = h("p", { class: "readout", "aria-live": "polite" }, resting(take));
   const cells = page.catalog.responses.map((response, index) => cell(page, take, response, index, readout));
-  const grid = h("div", { class: "map", role: "group", "aria-label": "All approved responses; arrow keys move", onkeydown: move }, cells);
+  const grid = h("div", { class: "map", role: "group", "aria-label": "All responses; arrow keys move", onkeydown: move }, cells);
   grid.addEventListener("mouseleave", () => readout.replaceChildren(resting(take)));
-  return h("div", {}, grid, readout, legend(take));
+  return h("div", {}, grid, readout, legend(page, take));
 }
 
 function resting(take) {
-  return take ? "Each square is one approved response. Point at one to read it." : "Each square is one approved response. Nothing outside these squares can be said.";
+  return take ? "Each square is one response. Point at one to read it." : "Each square is one response. Nothing outside these squares can be said.";
 }
 
 function cell(page, take, response, index, readout) {
   const found = take ? standing(take, response.id) : { kind: "resting", told: "" };
   const text = response.texts[page.catalog.locale] ?? Object.values(response.texts)[0];
-  const tell = () => readout.replaceChildren(h("code", {}, response.id), " ", h("q", {}, text), found.told && h("span", { class: "standing" }, ` ${found.told}`));
+  const tell = () => readout.replaceChildren(h("code", {}, response.id), " ", h("q", {}, text), isDraft(page, response) && h("span", { class: "draft" }, "draft"), found.told && h("span", { class: "standing" }, ` ${found.told}`));
   return h("button", {
     type: "button", class: `cell ${found.kind}`, "--share": found.share ?? 0, tabindex: index === 0 ? 0 : -1,
-    "aria-label": `${response.id}${found.told ? `: ${found.told}` : ""}`, onmouseenter: tell, onfocus: tell, onclick: tell,
+    "aria-label": `${response.id}${isDraft(page, response) ? ", a draft" : ""}${found.told ? `: ${found.told}` : ""}`, onmouseenter: tell, onfocus: tell, onclick: tell,
   });
 }
+
+export const isDraft = (page, response) => !response.approved[page.catalog.locale];
 
 // What became of one response in a turn.
 export function standing(take, id) {
@@ -41,9 +43,9 @@ export function standing(take, id) {
   return { kind: "off", told: "not allowed now: no line of logic offered it" };
 }
 
-function legend(take) {
+function legend(page, take) {
   const entry = (kind, text) => h("li", {}, h("span", { class: `cell ${kind}`, "--share": 0.5 }), text);
-  if (!take) return h("ul", { class: "legend" }, entry("resting", "approved by people"));
+  if (!take) return h("ul", { class: "legend" }, entry("resting", page.catalog.n_approved === page.catalog.n_responses ? "approved by people" : "written by people"));
   return h("ul", { class: "legend" }, entry("off", "not allowed now"), take.reply.blocked.length > 0 && entry("blocked", "offered, but blocked"),
     entry("allowed", "allowed"), take.reply.obligations.length > 0 && entry("must", "had to be said"), entry("chosen", "picked"));
 }

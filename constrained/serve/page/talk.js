@@ -14,11 +14,11 @@ export function drawTalk(page, act) {
 }
 
 function welcome(page, act) {
-  const n = page.catalog.n_responses;
+  const { n_responses: n, n_approved: signed } = page.catalog;
   return h("div", { class: "welcome" },
     h("p", { class: "big" }, `This is ${page.catalog.speaker}.`),
-    h("p", {}, "Write anything you like. Whatever you write, the answer is one of ", h("b", { class: "words" }, `${n} sentences that people wrote and approved`),
-      ", among those that ", h("b", { class: "rules" }, "Python rules"), " allow at this moment. ", h("b", { class: "pick" }, "The model picks one."), " It cannot add, change or invent a word."),
+    h("p", {}, "Write anything you like. Whatever you write, the answer is one of ", h("b", { class: "words" }, `${n} sentences that people wrote${signed === n ? " and approved" : ""}`),
+      signed < n && ` (${drafts(n - signed, n)})`, ", among those that ", h("b", { class: "rules" }, "Python rules"), " allow at this moment. ", h("b", { class: "pick" }, "The model picks one."), " It cannot add, change or invent a word."),
     h("p", { class: "try" }, hasExamples(page.catalog) ? "Try:" : "It answers, for example, when (say it in your words, or send it as it stands):"),
     h("ul", { class: "chips" }, samples(page.catalog).map((text) => chip(text, act))),
     h("p", { class: "try" }, "Or try to make it say something else:"),
@@ -67,8 +67,13 @@ function reply(page, one, { index, act, isSelected, letter }) {
     h("p", { class: "text" }, one.text),
     one.effects.length > 0 && h("p", { class: "effects" }, effectsTold(one, letter), h("code", {}, one.effects.map((effect) => effect.call).join(", "))),
     h("button", { type: "button", class: "because", "data-key": `because-${index}-${letter ?? "a"}`, "aria-pressed": String(isSelected), onclick: () => act.select(index, true) },
-      h("span", { class: "seal" }, "approved wording"), h("code", {}, one.response_id), h("span", { class: `source ${one.source}` }, pickedBy(one)), h("span", { class: "go" }, "Why?")));
+      h("span", { class: isApproved(one) ? "seal" : "draft" }, isApproved(one) ? "approved wording" : "draft"), h("code", {}, one.response_id), h("span", { class: `source ${one.source}` }, pickedBy(one)), h("span", { class: "go" }, "Why?")));
 }
+
+// Whether each response of a reply had an approval in force when it was said.
+const isApproved = (one) => one.said.every((id) => one.approved.includes(id));
+
+const drafts = (n, all) => (n === all ? "drafts: nobody has approved them" : n === 1 ? "one is a draft that nobody has approved" : `${n} are drafts that nobody has approved`);
 
 function effectsTold(one, letter) {
   if (letter === "b") return "Would be run in Python: ";

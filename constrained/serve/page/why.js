@@ -26,13 +26,13 @@ export function section(title, note, ...children) {
 // -- the three numbers ---------------------------------------------------------------------------
 
 function funnel(page, take) {
-  const n = page.catalog.n_responses, allowed = take?.reply.decision.options.length, second = take?.other?.decision.options.length;
+  const { n_responses: n, n_approved: signed } = page.catalog, allowed = take?.reply.decision.options.length, second = take?.other?.decision.options.length;
   const now = take ? (second !== undefined && second !== allowed ? `${allowed} / ${second}` : `${allowed}`) : "?";
   const how = !take ? "one of these, by its probability" : take.other ? pickedByBoth(take) : pickedBy(take.reply);
   return h("section", { class: "card funnel" },
     h("h3", {}, take ? `Turn ${page.selected + 1}: how this reply came about` : "How a reply comes about"),
     h("ol", { class: "steps" },
-      step("words", `${n}`, "responses", "written and approved by people"),
+      step("words", `${n}`, "responses", signed === n ? "written and approved by people" : `written by people; ${signed || "none"} approved`),
       step("rules", now, take && allowed === 1 && !take.other ? "is allowed now" : "are allowed now", `by the Python rules in ${file(page)}`),
       step("pick", "1", "is picked", how)),
     drawMap(page, take));
@@ -177,6 +177,6 @@ function kept(page, take) {
       h("p", { class: "text" }, one.text), codeLine(page, one.line)))),
     blocked.length > 0 && h("ul", { class: "rows" }, blocked.map((one) => h("li", { class: "option blocked" },
       h("div", { class: "row-head" }, h("code", { class: "id" }, one.id), h("span", { class: "badge no" }, "blocked")), h("p", { class: "reason" }, one.reason), codeLine(page, one.line)))),
-    others.length > 0 && h("details", { "data-name": "others" }, h("summary", {}, `${others.length} more approved responses that no line of logic offered now`),
+    others.length > 0 && h("details", { "data-name": "others" }, h("summary", {}, `${others.length} more responses that no line of logic offered now`),
       h("ul", { class: "ids" }, others.map((one) => h("li", {}, h("code", {}, one.id), one.when && h("span", { class: "note" }, ` ${one.when}`))))));
 }
