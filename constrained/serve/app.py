@@ -28,6 +28,7 @@ from constrained.serve.engines import SharedEngine
 from constrained.serve.errors import RefusedError, body_of, error_reply, status_of
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
+from constrained.serve.roles import Role, allow
 from constrained.serve.service import Service, serve_listener
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import ServerSettings
@@ -131,6 +132,8 @@ class _StrictRoute(APIRoute):
 
 
 router = APIRouter(route_class=_StrictRoute, responses=REFUSALS)
+STAFF = [allow(Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.APPROVER, Role.AUDITOR, Role.OPERATOR)]
+HOST = [allow(Role.CHANNEL)]
 
 
 def create_app(
@@ -219,7 +222,7 @@ def _json(reply: Any, status: int = 200) -> Response:
     return Response(reply.model_dump_json(), status, media_type="application/json")
 
 
-@router.post("/v1/turns", response_model=TurnReply, summary="Take a turn")
+@router.post("/v1/turns", dependencies=HOST, response_model=TurnReply, summary="Take a turn")
 async def take_turn(
     body: TurnRequest, request: Request, idempotency_key: Annotated[Id | None, Header(description="As in the body.")] = None
 ) -> Response:
@@ -229,14 +232,19 @@ async def take_turn(
     return _json(await service.take(service.turns.make_job(_tenant(request), body)))
 
 
-@router.post("/v1/conversations/{conversation}/fork", response_model=TurnReply, summary="Take a turn again, otherwise")
+@router.post("/v1/conversations/{conversation}/fork", dependencies=HOST, response_model=TurnReply, summary="Take a turn again, otherwise")
 async def fork(conversation: Id, body: ForkRequest, request: Request) -> Response:
     service = _service(request)
     job = await service.in_background(service.turns.make_fork, _tenant(request), conversation, body)
     return _json(await service.take(job))
 
 
-@router.get("/v1/conversations/{conversation}", response_model=ConversationReply, summary="A conversation and its turns")
+@router.get(
+    "/v1/conversations/{conversation}",
+    dependencies=[allow(Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.AUDITOR)],
+    response_model=ConversationReply,
+    summary="A conversation and its turns",
+)
 async def conversation(conversation: Id, request: Request, turns: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Response:
     service = _service(request)
     stored, replies = await service.in_background(service.turns.conversation, _tenant(request), conversation, turns)
@@ -244,13 +252,15 @@ async def conversation(conversation: Id, request: Request, turns: Annotated[int,
     return _json(ConversationReply(conversation=stored.id, pack=stored.pack, number=stored.number, state=state, turns=tuple(replies)))
 
 
-@router.delete("/v1/conversations/{conversation}", status_code=204, summary="Forget a conversation; its records stay in the log")
+@router.delete(
+    "/v1/conversations/{conversation}", dependencies=HOST, status_code=204, summary="Forget a conversation; its records stay in the log"
+)
 async def forget(conversation: Id, request: Request) -> None:
     service = _service(request)
     await service.in_background(service.turns.forget, _tenant(request), conversation)
 
 
-@router.websocket("/v1/events")
+@router.websocket("/v1/events", dependencies=[allow(Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.OPERATOR)])
 async def listen(socket: WebSocket, conversation: str = "") -> None:
     service: Service = socket.app.state.service
     protocol = PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", ()) else None
@@ -260,13 +270,13 @@ async def listen(socket: WebSocket, conversation: str = "") -> None:
 # -- what is served ------------------------------------------------------------------------------------------
 
 
-@router.get("/v1/catalogs", response_model=CatalogsReply, summary="Packs and engines")
+@router.get("/v1/catalogs", dependencies=STAFF, response_model=CatalogsReply, summary="Packs and engines")
 async def list_catalogs(request: Request) -> Response:
     turns = _service(request).turns
     return _json(catalogs_reply(turns.packs, turns.engines))
 
 
-@router.get("/v1/catalogs/{pack}", response_model=CatalogReply, summary="A pack: responses, state, rules")
+@router.get("/v1/catalogs/{pack}", dependencies=STAFF, response_model=CatalogReply, summary="A pack: responses, state, rules")
 async def one_catalog(pack: PackName, request: Request) -> Response:
     return _json(catalog_reply(_service(request).turns.packs, pack))
 
@@ -283,7 +293,11 @@ async def ready(request: Request) -> Response:
     return _json(reply, 200 if reply.is_ready else 503)
 
 
-@router.get("/v1/usage", summary="What the tenant that asks has used")
+@router.get(
+    "/v1/usage",
+    dependencies=[allow(Role.CHANNEL, Role.SUPERVISOR, Role.AUDITOR, Role.OPERATOR)],
+    summary="What the tenant that asks has used",
+)
 async def usage(request: Request) -> UsageReply:
     tenant = _tenant(request)
     mine = [one for one in _service(request).telemetry.usage() if one.tenant == tenant]
@@ -291,7 +305,7 @@ async def usage(request: Request) -> UsageReply:
     return UsageReply(tenant=tenant, usage=tuple(UsageEntry(**{name: getattr(one, name) for name in names}) for one in mine))
 
 
-@router.get("/metrics", summary="For Prometheus: the operator's", response_class=Response)
+@router.get("/metrics", dependencies=[allow(Role.OPERATOR)], summary="For Prometheus: the operator's", response_class=Response)
 async def metrics(request: Request) -> Response:
     if not _service(request).turns.settings.is_operator(_tenant(request)):
         raise RefusedError(403, "the metrics of all tenants are the operator's", hint="GET /v1/usage tells your own")
@@ -302,13 +316,14 @@ async def metrics(request: Request) -> Response:
 # -- what other clients speak --------------------------------------------------------------------------------
 
 
-@router.get("/v1/models", summary="Packs, as OpenAI lists models")
+@router.get("/v1/models", dependencies=STAFF, summary="Packs, as OpenAI lists models")
 async def list_models(request: Request) -> dict[str, Any]:
     return openai_api.models(_service(request).turns)
 
 
 @router.post(
     "/v1/chat/completions",
+    dependencies=HOST,
     summary="A turn, as OpenAI's chat completion",
     responses={200: {"description": "The completion; with ``stream`` as events.", "content": {"text/event-stream": {}}}},
 )
@@ -335,7 +350,9 @@ def _stream(chunks: Any) -> Response:
     return StreamingResponse(chunks, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-@router.post("/v1/systemone", summary="Typed questions about a state, with probabilities")
+@router.post(
+    "/v1/systemone", dependencies=[allow(Role.CHANNEL, Role.OPERATOR)], summary="Typed questions about a state, with probabilities"
+)
 async def system_one(body: systemone.SystemOneRequest, request: Request) -> systemone.SystemOneReply:
     service = _service(request)
     name, engine = systemone.engine_of(service.turns.engines, body.model)
