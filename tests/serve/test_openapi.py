@@ -46,6 +46,8 @@ OPERATIONS = [
     ("POST", "/v1/conversations/{conversation}/fork"),
     ("GET", "/v1/conversations/{conversation}"),
     ("DELETE", "/v1/conversations/{conversation}"),
+    ("POST", "/v1/conversations/{conversation}/token"),
+    ("PUT", "/v1/conversations/{conversation}/state"),
     ("GET", "/v1/catalogs"),
     ("GET", "/v1/catalogs/{pack}"),
     ("GET", "/v1/usage"),
