@@ -17,12 +17,13 @@ from websockets.sync.client import connect
 
 from constrained._durable_files import IS_WINDOWS
 from constrained.approval.keys import new_pair
-from constrained.errors import KeyFileError
+from constrained.errors import AuditError, KeyFileError
 from constrained.serve.access import TokenThrottle
 from constrained.serve.app import create_app
 from constrained.serve.client import Client
 from constrained.serve.customer_tokens import CUSTOMER_TYPE
 from constrained.serve.packs import Packs
+from constrained.serve.sessions import Sessions
 from constrained.serve.settings import Limits, ServerSettings
 from constrained.serve.signed_tokens import LEEWAY_S, REGISTRY
 from constrained.testing import RandomEngine, ScriptedEngine
@@ -356,6 +357,19 @@ def test_a_token_ends_with_its_conversation(desk):
     refused(desk.ask("GET", "/v1/conversations/c", token=before), 401)
     assert desk.say(other).status_code == 200
     assert desk.say(desk.mint()).status_code == 200
+
+
+def test_while_the_database_is_away_no_customer_is_let_in(desk, monkeypatch):
+    token = desk.mint()
+
+    def fail(self, *_):
+        raise AuditError("the database is at sqlite:///secret")
+
+    monkeypatch.setattr(Sessions, "transaction", fail)
+    found = desk.say(token)
+    assert "secret" not in found.text
+    refused(found, 503)
+    assert found.headers["retry-after"]
 
 
 def test_a_host_whose_clock_is_ahead_cannot_keep_a_forgotten_conversation(host):
