@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
 import time
@@ -113,7 +114,8 @@ def test_what_is_the_hosts_is_refused(desk, name, value):
     told = refused(desk.say(token, PAYING, **{name: value}), 403)
     assert (told.type, told.param or name) == ("forbidden", name)
     assert told.hint
-    assert desk.ask("GET", "/v1/conversations/c", token=token).status_code == 404
+    assert desk.ask("GET", "/v1/conversations/c", token=token).json()["turns"] == []
+    assert desk.owed() == 5
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "tool", "function"])
@@ -232,7 +234,7 @@ def host(tmp_path_factory, policies):
     folder = tmp_path_factory.mktemp("host")
     new_pair(folder / "host.pem")
     chosen = server_settings(host_keys={str(folder / "host.pub.pem"): "local"})
-    with TestClient(create_app(chosen, Packs(policies))) as client, pytest.MonkeyPatch.context() as patched:
+    with TestClient(create_app(chosen, Packs(policies), {"scripted": paying()})) as client, pytest.MonkeyPatch.context() as patched:
         patched.setattr(TokenThrottle, "BURST", 100_000)
         desk = Desk(client)
         desk.key = OKPKey.import_key((folder / "host.pem").read_bytes())
@@ -277,18 +279,29 @@ def test_the_newest_signed_state_holds_once(host, claimed, uses):
         assert host.owed(conversation) == 0
 
 
-def test_a_signed_state_does_not_undo_what_was_paid(desk):
-    token = desk.mint(state={"owed": "5"})
+def test_a_signed_state_does_not_undo_what_was_paid(host):
+    conversation = uuid.uuid4().hex
+    token = signed(host, conversation=conversation, state={"owed": "5"})
     for left in (3, 1):
-        desk.say(token, PAYING)
-        assert desk.owed() == left
+        host.say(token, PAYING)
+        assert host.owed(conversation) == left
 
 
-def test_a_state_that_does_not_fit_is_not_signed(desk):
+def test_a_signed_state_that_does_not_fit_says_nothing(host):
+    conversation = uuid.uuid4().hex
+    assert refused(host.say(signed(host, conversation=conversation, state={"gold": 1})), 422).type == "StateError"
+    assert host.ask("GET", f"/v1/conversations/{conversation}").status_code == 404
+
+
+def test_a_token_is_minted_for_a_state_that_fits_and_does_not_hold_it(desk):
     found = desk.ask("POST", "/v1/conversations/c/token", {"pack": "library", "state": {"gold": 1}})
     assert refused(found, 422).type == "StateError"
-    found = desk.ask("POST", "/v1/conversations/c/token", {"pack": "library", "state": {"shelf": ["x" * 20_000]}})
-    assert "/state" in refused(found, 413).hint
+    payload = desk.mint(state={"owed": "5"}, name="customer-7").split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert claims.keys() == {"tenant", "conversation", "pack", "iat", "exp", "sub"}
+    assert desk.owed() == 5
+    refused(desk.ask("POST", "/v1/conversations/c/token", {"pack": "tavern", "state": {}}), 409)
+    refused(desk.ask("POST", "/v1/conversations/d/token", {"pack": "none"}), 404)
 
 
 # -- tokens --------------------------------------------------------------------------------------------------------
