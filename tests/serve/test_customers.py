@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import stat
@@ -20,11 +21,14 @@ from websockets.sync.client import connect
 from constrained._durable_files import IS_WINDOWS
 from constrained.approval.keys import new_pair
 from constrained.errors import AuditError, KeyFileError
-from constrained.serve.access import TokenThrottle
+from constrained.serve.access import REFUSED_CODE, TokenThrottle
 from constrained.serve.app import create_app
 from constrained.serve.client import Client
 from constrained.serve.customer_tokens import CUSTOMER_TYPE
+from constrained.serve.customer_view import customer_event
 from constrained.serve.packs import Packs
+from constrained.serve.roles import Principal
+from constrained.serve.service import Events, serve_listener
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import Limits, ServerSettings
 from constrained.serve.signed_tokens import LEEWAY_S, REGISTRY
@@ -434,3 +438,21 @@ def test_a_customer_hears_of_its_own_conversation_alone(policies):
         assert (told.pop("kind"), told.pop("conversation"), told.pop("number")) == ("turn", "c", 1)
         assert told.keys() == {"at", "turn_id"}
         assert owner.conversation("c").state["owed"] == "5"
+
+
+def test_a_listener_is_sent_away_when_its_token_is_over():
+    closed = []
+
+    class Socket:
+        async def accept(self, subprotocol):
+            assert subprotocol == "constrained"
+
+        async def receive(self):
+            await asyncio.Event().wait()
+
+        async def close(self, code, reason):
+            closed.append(code)
+
+    events, over = Events(Limits()), Principal("local", expires_at=time.time() - 1)
+    asyncio.run(serve_listener(events, Socket(), over, "c", "constrained", customer_event))
+    assert closed == [REFUSED_CODE]
