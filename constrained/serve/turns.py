@@ -38,6 +38,8 @@ from constrained.serve.wire import (
     TurnRequest,
 )
 
+CLAIMED_BY_PERSON = "a person answers"
+
 
 @dataclass(frozen=True, slots=True)
 class TurnJob:
@@ -155,6 +157,8 @@ class Turns:
                 return TurnResult(repeated)
             stored = self._current_conversation(store, job)
             memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
+            if stored is not None and stored.claimed_until > time.time():
+                memory, engine = memory.model_copy(update={"open_offers": ()}), NoTimeEngine(CLAIMED_BY_PERSON)
             if job.done or job.failed:
                 memory = with_outcomes(memory, job.done, job.failed)
             state, until_s = _state(policy, job, stored), self.until_s(job)
@@ -162,13 +166,22 @@ class Turns:
             decided_s = min(until_s, time.monotonic())
             outcome: EffectsOutcome = "none" if not turn.effects else "handed_over"
             reply = make_reply(
-                turn, policy, conversation=job.conversation, pack=job.pack, engine=engine_name, outcome=outcome, degraded=degraded
+                turn,
+                policy,
+                conversation=job.conversation,
+                pack=job.pack,
+                engine=engine_name,
+                outcome=outcome,
+                degraded=degraded,
+                is_real=job.memory is None or job.settings.effects == "run",
             )
             row = self._prepare(store, job, reply, memory, after, stored)
             seal = self._write_record(store, row, stored, turn)
             self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
             if turn.effects and job.settings.effects == "run":
                 reply = self._run_effects(store, row, reply, seal, turn, state)
+            elif reply.handover:
+                finish_turn(store, row, reply, seal)
             else:
                 self.sessions.finish_later(row.turn_id, json.dumps(seal))
             return TurnResult(with_seal(reply, seal), turn, decided_s)
