@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from constrained.serve.errors import RefusedError, body_of
+from constrained.serve.roles import Principal, Role
 from constrained.serve.settings import Limits, ServerSettings, is_loopback, tenant_of
 
 
@@ -154,7 +155,7 @@ class TokenThrottle:
 
 
 class Guard:
-    """ASGI middleware; puts the tenant into ``scope["state"]["tenant"]``.
+    """ASGI middleware; puts the caller into ``scope["state"]``: ``principal`` and its ``tenant``, both None on free paths.
 
     Args:
         free: further paths that need no token: the files of the page.
@@ -191,7 +192,14 @@ class Guard:
         if tenant is None and (scope["type"] == "websocket" or scope["path"] not in self._free):
             hint = "send the header Authorization: Bearer TOKEN; tokens lie in --tokens FILE, else in the file token of --data"
             raise RefusedError(401, "no token, or not one of this server", hint=hint)
-        scope.setdefault("state", {})["tenant"] = tenant
+        state = scope.setdefault("state", {})
+        state["tenant"], state["principal"] = tenant, self._principal(tenant)
+
+    def _principal(self, tenant: str | None) -> Principal | None:
+        if tenant is None:
+            return None
+        own = {Role.OPERATOR} if self._settings.is_operator(tenant) else set()
+        return Principal(tenant, "", frozenset({Role.CHANNEL, *own}))
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         limits, given = self._settings.limits, headers.get("content-length", "0")
