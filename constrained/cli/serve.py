@@ -19,6 +19,7 @@ from constrained.errors import ConstrainedError
 if TYPE_CHECKING:
     from constrained.serve.packs import Packs
     from constrained.serve.settings import ServerSettings
+    from constrained.serve.tokens import TokenGrant
 
 
 ByName = dict[str, Engine]
@@ -45,7 +46,7 @@ SignSeconds = Annotated[float, typer.Option(help="Seconds after which what has c
 Channel = Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")]
 Jurisdiction = Annotated[str | None, typer.Option(help="As --channel.")]
 Drafts = Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")]
-Tokens = Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN. The first is the operator.")]
+Tokens = Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN [ROLES [NAME]]. The first is the operator.")]
 HostNames = Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")]
 Within = Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")]
 Threshold = Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")]
@@ -158,36 +159,23 @@ def _check(engine: str, urls: list[str] | None) -> None:
         raise ConstrainedError("--engine vllm and --vllm-url go together", hint="--engine vllm --vllm-url http://127.0.0.1:8000")
 
 
-def _tokens(file: Path | None, data: Path, host: str) -> dict[str, str]:
-    """Token -> tenant. On loopback one is made and kept in ``data``; where others reach the server the operator gives them."""
+def _tokens(file: Path | None, data: Path, host: str) -> dict[str, TokenGrant]:
+    """Token -> grant. On loopback one is made and kept in ``data``; where others reach the server the operator gives them."""
     from constrained.serve.settings import LOCAL, is_loopback, read_or_make_token
+    from constrained.serve.tokens import TokenGrant, read_tokens
 
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if file is not None:
-            return _read_tokens(file)
+            return read_tokens(file)
         if not is_loopback(host):
             hint = "give --tokens FILE with lines TENANT TOKEN, and put TLS in front of the server"
             raise ConstrainedError(f"{host} can be reached by others, and no tokens are given", hint=hint)
-        return {read_or_make_token(data): LOCAL}
+        return {read_or_make_token(data): TokenGrant(tenant=LOCAL)}
     except OSError as error:
         raise ConstrainedError(
             f"{error.filename or data} cannot be used: {error.strerror}", hint="check the path and its permissions"
         ) from error
-
-
-def _read_tokens(file: Path) -> dict[str, str]:
-    found = {}
-    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        words = text.split()
-        if not words or words[0].startswith("#"):
-            continue
-        if len(words) != 2 or len(words[1]) < 16:
-            raise ConstrainedError(f"{file}:{number}: not a tenant and a token of at least 16 characters", hint="TENANT TOKEN, one a line")
-        found[words[1]] = words[0]
-    if not found:
-        raise ConstrainedError(f"{file} holds no token", hint="TENANT TOKEN, one a line")
-    return found
 
 
 def _load_engines(

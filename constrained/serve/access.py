@@ -15,9 +15,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from constrained.serve.authentication import TOKEN_HINT, Authenticator
 from constrained.serve.errors import RefusedError, body_of
-from constrained.serve.roles import Principal, Role
-from constrained.serve.settings import Limits, ServerSettings, is_loopback, tenant_of
+from constrained.serve.roles import Principal
+from constrained.serve.settings import Limits, ServerSettings, is_loopback
 
 
 @dataclass(slots=True)
@@ -124,6 +125,7 @@ HEADERS = {
 }
 
 
+_REASONS = {401: "token", 403: "host", 408: "too_slow", 413: "too_large", 429: "wrong_tokens", 503: "issuer"}
 NO_STORE = b"no-store"  # of replies: no cache on the way keeps what was said
 
 
@@ -158,12 +160,15 @@ class Guard:
     """ASGI middleware; puts the caller into ``scope["state"]``: ``principal`` and its ``tenant``, both None on free paths.
 
     Args:
+        authenticator: finds the principal of a token.
         free: further paths that need no token: the files of the page.
         refused: called with the reason of a refusal.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, free: Iterable[str], refused: Callable[[str], None]) -> None:
-        self._app, self._settings = app, settings
+    def __init__(
+        self, app: ASGIApp, settings: ServerSettings, authenticator: Authenticator, free: Iterable[str], refused: Callable[[str], None]
+    ) -> None:
+        self._app, self._settings, self._authenticator = app, settings, authenticator
         self._free, self._refused = FREE_PATHS | set(free), refused
         self._throttle = TokenThrottle()
 
@@ -171,35 +176,35 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         try:
-            self._admit(scope)
+            await self._admit(scope)
             if scope["type"] == "http":
                 receive = _replay(await self._body(Headers(scope=scope), receive), receive)
         except RefusedError as error:
-            self._refused({401: "token", 403: "host", 413: "too_large", 408: "too_slow", 429: "wrong_tokens"}[error.status])
+            self._refused(_REASONS[error.status])
             return await _refuse(error, scope, receive, send)
         keeps = scope["path"] in self._free and scope["path"] not in FREE_PATHS - {"/"}
         return await self._app(scope, receive, _with_headers(send, b"no-cache" if keeps else NO_STORE))
 
-    def _admit(self, scope: Scope) -> None:
+    async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         host = _host(headers.get("host", ""))
         if not (is_loopback(host) or host == self._settings.host or host in self._settings.hosts):
             raise RefusedError(403, "this server is not called by that name", hint="name it with --host-name")
+        is_free = scope["type"] == "http" and scope["path"] in self._free
         token = _token(headers)
-        tenant = tenant_of(token, self._settings.tokens)
-        if tenant is None and token:
-            self._throttle.count((scope.get("client") or ("", 0))[0])
-        if tenant is None and (scope["type"] == "websocket" or scope["path"] not in self._free):
-            hint = "send the header Authorization: Bearer TOKEN; tokens lie in --tokens FILE, else in the file token of --data"
-            raise RefusedError(401, "no token, or not one of this server", hint=hint)
+        principal = await self._principal(token, (scope.get("client") or ("", 0))[0]) if token and not is_free else None
+        if principal is None and not is_free:
+            raise RefusedError(401, "no token", hint=TOKEN_HINT)
         state = scope.setdefault("state", {})
-        state["tenant"], state["principal"] = tenant, self._principal(tenant)
+        state["principal"], state["tenant"] = principal, principal and principal.tenant
 
-    def _principal(self, tenant: str | None) -> Principal | None:
-        if tenant is None:
-            return None
-        own = {Role.OPERATOR} if self._settings.is_operator(tenant) else set()
-        return Principal(tenant, "", frozenset({Role.CHANNEL, *own}))
+    async def _principal(self, token: str, address: str) -> Principal:
+        try:
+            return await self._authenticator.principal(token)
+        except RefusedError as error:
+            if error.status == 401:
+                self._throttle.count(address)
+            raise
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         limits, given = self._settings.limits, headers.get("content-length", "0")

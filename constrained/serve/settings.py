@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
-from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from constrained._durable_files import replace_file
+from constrained.serve.tokens import Grant
 
 LOCAL = "local"  # the tenant of a server with one token
 LOOPBACK = frozenset({"localhost", "testserver"})
@@ -66,14 +64,15 @@ class ServerSettings(BaseModel):
 
     Attributes:
         host, port: where it listens; port 0 takes a free one.
-        tokens: token -> tenant. hosts: further names under which it may be called (the Host header).
+        tokens: token -> what it is for; a tenant alone stands for a token of its channel. hosts: further names under which it may
+            be called (the Host header).
         database: SQLAlchemy URL of the conversations; in memory when empty.
         log: where records go (see ``Dialogue``); in memory when empty.
         seal: folder with the keys of people: records are sealed under them (``SealedLog``); empty: they are not.
         signing: who signs the log, and where its checkpoints are put as well; without a key nobody does.
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
         channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
-        operator: the tenant that may read the metrics of all; empty: the one of the first token.
+        operator: the tenant whose tokens are the operator's where they name no roles; empty: the one of the first token.
         drain_s: time for the turns that run when the server is told to stop.
         has_page: whether ``GET /`` shows the page.
     """
@@ -82,7 +81,7 @@ class ServerSettings(BaseModel):
 
     host: str = "127.0.0.1"
     port: int = Field(8420, ge=0, le=65_535)
-    tokens: dict[str, str] = {}
+    tokens: dict[str, Grant] = {}
     hosts: frozenset[str] = frozenset()
     database: str = ""
     log: str = ""
@@ -99,16 +98,8 @@ class ServerSettings(BaseModel):
     limits: Limits = Limits()
 
     def is_operator(self, tenant: str) -> bool:
-        return tenant == (self.operator or next(iter(self.tokens.values()), tenant))
-
-
-def tenant_of(token: str, tokens: Mapping[str, str]) -> str | None:
-    """Whose token it is. Every known one is compared, each in the same time: how long it takes tells nothing."""
-    given, found = _digest(token), None
-    for known, tenant in tokens.items():
-        if hmac.compare_digest(_digest(known), given):
-            found = tenant
-    return found
+        first = next(iter(self.tokens.values()), None)
+        return tenant == (self.operator or (first.tenant if first else tenant))
 
 
 def new_token() -> str:
@@ -129,7 +120,3 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host in LOOPBACK
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from constrained.errors import AuditError
 from constrained.serve.access import AdmissionGate, Guard, TokenThrottle
+from constrained.serve.authentication import Authenticator
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Journal
-from constrained.serve.settings import Limits, is_loopback, tenant_of
+from constrained.serve.settings import Limits, is_loopback
+from constrained.serve.tokens import StaticTokens
 from constrained.serve.wire import ErrorReply, TurnRequest
 from constrained.testing import RandomEngine
-from tests.serve.conftest import OTHER_TOKEN, TOKEN, TOKENS, running, turn
+from tests.serve.conftest import OTHER_TOKEN, TOKEN, running, turn
 from tests.serve.conftest import settings as server_settings
 from tests.serve.test_turns import Hanging
 
@@ -52,10 +54,10 @@ def test_what_is_free_holds_no_secret(start):
 
 
 def test_a_token_is_that_of_its_tenant():
-    assert tenant_of(TOKEN, TOKENS) == "local"
-    assert tenant_of(OTHER_TOKEN, TOKENS) == "other"
-    assert [tenant_of(token, TOKENS) for token in ("", "x", TOKEN + " ", "\ud800", TOKEN.upper())] == [None] * 5
-    assert tenant_of("", {}) is None
+    known = StaticTokens(server_settings().tokens, lambda tenant: False)
+    assert [known.find(token).tenant for token in (TOKEN, OTHER_TOKEN)] == ["local", "other"]
+    assert [known.find(token) for token in ("", "x", TOKEN + " ", "\ud800", TOKEN.upper())] == [None] * 5
+    assert StaticTokens({}, lambda tenant: True).find("") is None
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "10.0.0.1"])
@@ -90,7 +92,8 @@ def test_a_body_that_does_not_come_is_not_waited_for():
     sent = []
 
     async def ask():
-        guard = Guard(None, server_settings(limits=Limits(body_s=0.01)), (), lambda reason: None)
+        chosen = server_settings(limits=Limits(body_s=0.01))
+        guard = Guard(None, chosen, Authenticator(chosen), (), lambda reason: None)
         first = iter([{"type": "http.request", "body": b"{", "more_body": True}])
 
         async def receive():
