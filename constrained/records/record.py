@@ -250,7 +250,7 @@ class PersonReply(Chained):
     Attributes:
         handover: the turn that handed the conversation over. number: the last turn before the reply.
         at: when, ISO 8601. today: the date that the approval was held against.
-        versions: names and hashes of catalog and library, and of the approvals in force. approval: the one of the response.
+        versions: names and hashes of catalog, policy and library, and of the approvals in force. approval: the one of the response.
         by: who said it, as the server knows the person.
         text: what was released, byte for byte; ``slots``: what its holes were filled with, from the state.
     """

@@ -1,4 +1,4 @@
-"""What a person may say in a conversation: the catalog's responses that are in force there, rendered, and ranked for what the person looks for."""
+"""What a person may say in a conversation: the catalog's responses in force there, rendered, ranked for what is looked for."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RankedReply:
 
 
 def sayable(policy: Policy, place: Place) -> list[Option]:
-    """The responses that a person may say there, in the catalog's order. None of them has effects, and none opens a question of the engine's.
+    """The responses that a person may say there, in the catalog's order. None has effects, none opens a question of the engine's.
 
     Left out: what is not in force or has no text there, offers, what claims an event that was not committed, and what has
     slots that no field of the state of the same name can fill, or that are marked sensitive.

@@ -158,7 +158,7 @@ class HandoverStore:
             return [self._read(row) for row in connection.execute(query)]
 
     def claim(self, tenant: str, name: str, by: str) -> Handover:
-        """The entry is this person's for the lease; claimed again, it is renewed. Raises RefusedError: 404, or 409 where it is another's."""
+        """The entry is this person's for the lease; claimed again, renewed. Raises RefusedError: 404, or 409 where it is another's."""
         with self._transaction() as connection:
             if self._change(connection, tenant, name, self._held_by(by), claimed_until=self.clock() + self.lease_s, counts=False):
                 return self._find(connection, tenant, name)

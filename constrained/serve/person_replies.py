@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 
 from constrained.approval.in_force import Approvals
-from constrained.catalog.response import version_hash
+from constrained.dialogue.recording import approval_of
 from constrained.errors import ConstrainedError
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
-from constrained.records.record import PersonReply, library, to_json
+from constrained.records.record import PersonReply, library, to_json, versions
 from constrained.serve.errors import RefusedError
 from constrained.serve.handover_replies import Place, RankedReply, find_sayable, rank, sayable
 from constrained.serve.handover_store import Handover, HandoverStore
@@ -68,7 +68,7 @@ class PersonReplies:
         entry = self._store.find(tenant, handover)
         policy = self._turns.packs.get(entry.pack)
         with self._sessions.hold(tenant, entry.conversation) as held:
-            stored = self._current(held, entry)
+            stored = _existing(held, entry)
         place = self._place(entry, stored, policy)
         _, engine = self._turns.engine(None, entry.pack)
         return rank(policy, sayable(policy, place), words, entry.locale, engine)
@@ -82,14 +82,12 @@ class PersonReplies:
 
     def _current(self, held: TenantStore, entry: Handover) -> StoredConversation:
         """The conversation, its last turn completed."""
-        stored = held.find(entry.conversation)
-        last = held.find_turn(entry.conversation, stored.number) if stored is not None and not stored.is_complete else None
-        if last is not None:
-            self._turns.recovery.complete(held, last)
-            stored = held.find(entry.conversation)
-        if stored is None:
-            raise RefusedError(404, f"there is no conversation {entry.conversation}", hint="it was deleted")
-        return stored
+        stored = _existing(held, entry)
+        last = None if stored.is_complete else held.find_turn(entry.conversation, stored.number)
+        if last is None:
+            return stored
+        self._turns.recovery.complete(held, last)
+        return _existing(held, entry)
 
     # -- a reply -----------------------------------------------------------------------------------------------
 
@@ -125,9 +123,6 @@ class PersonReplies:
     def _entry(
         self, entry: Handover, stored: StoredConversation, policy: Policy, place: Place, option: Option, reply_id: str, by: str
     ) -> PersonReply:
-        catalog, ledger = policy.catalog, place.approvals.ledger
-        version = version_hash(option.response, option.locale)
-        signers = sorted({one.by for one in place.approvals.signatures(option.response, option.locale).signed}) if ledger else []
         return PersonReply(
             reply_id=reply_id,
             handover=entry.id,
@@ -136,8 +131,8 @@ class PersonReplies:
             at=self._now().isoformat(),
             today=place.today.isoformat(),
             locale=place.locale,
-            versions={"catalog": f"{catalog.name} {catalog.version} {catalog.hash}", "library": library()} | place.approvals.versions(),
-            approval=f"{version} {', '.join(signers)}".strip(),
+            versions=versions(policy) | {"library": library()} | place.approvals.versions(),
+            approval=approval_of(option.response, option.locale, place.approvals),
             by=by,
             response_id=option.id,
             slots=to_json(option.slots),
@@ -235,6 +230,13 @@ class PersonReplies:
         with self._sessions.transaction() as connection:
             rows = connection.execute(query.order_by(one.number, one.place)).all()
         return [(int(place), PersonReply.model_validate_json(entry)) for place, entry in rows]
+
+
+def _existing(held: TenantStore, entry: Handover) -> StoredConversation:
+    stored = held.find(entry.conversation)
+    if stored is None:
+        raise RefusedError(404, f"there is no conversation {entry.conversation}", hint="it was deleted")
+    return stored
 
 
 def _conversation(tenant: str, said: PersonReply) -> str:
