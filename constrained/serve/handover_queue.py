@@ -15,6 +15,7 @@ from constrained.serve.handover_wire import TranscriptEntry
 from constrained.serve.outbox import WebhookSender, make_post
 from constrained.serve.person_replies import PersonReplies
 from constrained.serve.service import Service, now_iso
+from constrained.serve.turns import CLAIMED_BY_PERSON
 from constrained.serve.wire import Event, TurnReply
 
 MOST_TURNS = 200  # of a transcript
@@ -121,7 +122,7 @@ def _of_turn(reply: TurnReply) -> TranscriptEntry:
         mode=decision.mode,
         probability=chosen.probability if chosen is not None else None,
         threshold=decision.threshold,
-        why=decision.why,
+        why=f"{CLAIMED_BY_PERSON}: the engine does not act" if record["versions"].get("degraded") == CLAIMED_BY_PERSON else decision.why,
         line=chosen.line if chosen is not None else "",
         heard=reply.heard,
         blocked=reply.blocked,
