@@ -18,7 +18,7 @@ from constrained.errors import ConstrainedError
 
 if TYPE_CHECKING:
     from constrained.serve.packs import Packs
-    from constrained.serve.settings import ServerSettings
+    from constrained.serve.settings import Oidc, ServerSettings
     from constrained.serve.tokens import TokenGrant
 
 
@@ -49,6 +49,14 @@ Channel = Annotated[str | None, typer.Option(help="Where conversations take plac
 Jurisdiction = Annotated[str | None, typer.Option(help="As --channel.")]
 Drafts = Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")]
 Tokens = Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN [ROLES [NAME]]. The first is the operator.")]
+Issuer = Annotated[str, typer.Option(help="URL of an OpenID Connect issuer whose access tokens are accepted.")]
+Audience = Annotated[str, typer.Option(help="What its tokens name in aud: this server.")]
+RolesClaim = Annotated[str, typer.Option(help="Where its tokens name roles, such as resource_access.CLIENT.roles.")]
+TenantClaim = Annotated[str, typer.Option(help="The claim that names the tenant; without it all are of the operator's.")]
+NameClaim = Annotated[str, typer.Option(help="The claim that names who it is, for what is recorded.")]
+CustomerKeys = Annotated[
+    list[str] | None, typer.Option(metavar="[TENANT=]PUBLIC.pem", help="A key with which a host signs customers' tokens itself.")
+]
 HostNames = Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")]
 Within = Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")]
 Threshold = Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")]
@@ -89,6 +97,12 @@ def serve(
     jurisdiction: Jurisdiction = None,
     drafts: Drafts = False,
     tokens: Tokens = None,
+    oidc: Issuer = "",
+    audience: Audience = "",
+    roles_claim: RolesClaim = "realm_access.roles",
+    tenant_claim: TenantClaim = "",
+    name_claim: NameClaim = "sub",
+    customer_key: CustomerKeys = None,
     host_name: HostNames = None,
     within: Within = 10.0,
     threshold: Threshold = 0.3,
@@ -106,10 +120,15 @@ def serve(
     _check(engine, vllm_url)
     from constrained.serve.settings import Handovers, Limits, ServerSettings, Signing
 
+    issuer = _issuer(oidc, audience, roles_claim=roles_claim, tenant_claim=tenant_claim, name_claim=name_claim)
+    known = _tokens(tokens, data, host, has_issuer=issuer is not None)
     settings = ServerSettings(
         host=host,
         port=port,
-        tokens=_tokens(tokens, data, host),
+        tokens=known,
+        oidc=issuer,
+        customer_key=str(data / "customers.pem"),
+        host_keys=_host_keys(customer_key or [], known),
         hosts=frozenset(host_name or ()),
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
@@ -151,7 +170,7 @@ def _run(settings: ServerSettings, names: tuple[str, ...], load: Callable[[Packs
 
     bound, packs = listen(settings), Packs.named(names)
     engines, own = load(packs)
-    token = next(iter(settings.tokens))
+    token = next(iter(settings.tokens), "")
     app = create_app(settings, packs, engines, own=own)
     run(app, settings, bound, token=token, **process, ready=lambda url: _print_address(url, token, settings))
 
@@ -172,7 +191,29 @@ def _check(engine: str, urls: list[str] | None) -> None:
         raise ConstrainedError("--engine vllm and --vllm-url go together", hint="--engine vllm --vllm-url http://127.0.0.1:8000")
 
 
-def _tokens(file: Path | None, data: Path, host: str) -> dict[str, TokenGrant]:
+def _issuer(issuer: str, audience: str, **claims: str) -> Oidc | None:
+    """Raises ConstrainedError for an issuer without an audience, or one that others could answer for."""
+    from constrained.serve.oidc import check_address
+    from constrained.serve.settings import Oidc
+
+    if bool(issuer) != bool(audience):
+        raise ConstrainedError("--oidc and --audience go together", hint="--oidc https://login.example/realms/desk --audience constrained")
+    if not issuer:
+        return None
+    check_address(issuer)
+    return Oidc(issuer=issuer, audience=audience, **claims)
+
+
+def _host_keys(given: list[str], tokens: dict[str, TokenGrant]) -> dict[str, str]:
+    """File -> tenant; the tenant of the first token where none is named."""
+    from constrained.serve.settings import LOCAL
+
+    first = next((grant.tenant for grant in tokens.values()), LOCAL)
+    pairs = [one.rpartition("=")[::2] for one in given]
+    return {file: tenant or first for tenant, file in pairs}
+
+
+def _tokens(file: Path | None, data: Path, host: str, *, has_issuer: bool) -> dict[str, TokenGrant]:
     """Token -> grant. On loopback one is made and kept in ``data``; where others reach the server the operator gives them."""
     from constrained.serve.settings import LOCAL, is_loopback, read_or_make_token
     from constrained.serve.tokens import TokenGrant, read_tokens
@@ -182,7 +223,9 @@ def _tokens(file: Path | None, data: Path, host: str) -> dict[str, TokenGrant]:
         if file is not None:
             return read_tokens(file)
         if not is_loopback(host):
-            hint = "give --tokens FILE with lines TENANT TOKEN, and put TLS in front of the server"
+            if has_issuer:
+                return {}
+            hint = "give --tokens FILE with lines TENANT TOKEN, or --oidc; and put TLS in front of the server"
             raise ConstrainedError(f"{host} can be reached by others, and no tokens are given", hint=hint)
         return {read_or_make_token(data): TokenGrant(tenant=LOCAL)}
     except OSError as error:
@@ -227,7 +270,8 @@ def _load_own(model: str, engines: ByName, fitted: list[Path], adapters: list[Pa
 
 def _print_address(url: str, token: str, settings: ServerSettings) -> None:
     line(f"listening on {url}")
-    if settings.has_page:
+    if settings.has_page and token:
         line(f"the page: {url}/#token={token}")
-    note(f"token: {token}")
+    if token:
+        note(f"token: {token}")
     sys.stdout.flush()

@@ -14,17 +14,30 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request, WebSocket
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.exceptions import WebSocketException
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
-from constrained.serve import handovers, openai_api, systemone
+from constrained.serve import customer_routes, handovers, openai_api, systemone
 from constrained.serve.access import PROTOCOL, Guard
 from constrained.serve.authentication import Authenticator
+from constrained.serve.customer_tokens import CustomerTokens
+from constrained.serve.customer_view import (
+    check_conversation,
+    customer_completion,
+    customer_conversation,
+    customer_event,
+    customer_reply,
+    narrow_chat,
+    narrow_turn,
+    with_principal,
+)
+from constrained.serve.customer_wire import CustomerConversation, CustomerReply
 from constrained.serve.engines import SharedEngine
 from constrained.serve.handover_queue import HandoverQueue
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
-from constrained.serve.roles import Role, allow
+from constrained.serve.roles import FORBIDDEN_CODE, Principal, Role, allow
 from constrained.serve.routing import add_error_handlers, json_reply, new_router, service_of
 from constrained.serve.service import Service, serve_listener
 from constrained.serve.sessions import Sessions
@@ -51,8 +64,6 @@ PAGE = Path(__file__).parent / "page"
 log = logging.getLogger("constrained.serve")
 
 router = new_router()
-STAFF = [allow(Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.APPROVER, Role.AUDITOR, Role.OPERATOR)]
-HOST = [allow(Role.CHANNEL)]
 
 
 def create_app(
@@ -69,9 +80,11 @@ def create_app(
         own: pack -> engine that stands in for the first one there, such as ``engine.with_fitted(folder)``.
 
     Raises CalibrationError when an engine of a pack's own was fitted to another catalog.
-    Raises ConstrainedError when the conversations or the records cannot be kept, or the log cannot be signed with the key.
+    Raises ConstrainedError when the conversations or the records cannot be kept, or a key cannot be used.
     """
     service = Service(_make_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
+    customers = CustomerTokens.of(settings, service.turns.access.is_forgotten)
+    authenticator = Authenticator(settings, customers)
     signer = LogSigner.of(settings.signing, service.turns.journal, settings.log)
     queue = HandoverQueue(service)
 
@@ -79,6 +92,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if signer is not None:
             signer.start()
+        await authenticator.start()
         queue.start()
         yield
         await queue.close()
@@ -87,12 +101,12 @@ def create_app(
             await asyncio.to_thread(signer.close)
 
     app = FastAPI(title="Constrained", version=version("constrained"), docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.service, app.state.handovers = service, queue
+    app.state.service, app.state.customers, app.state.handovers = service, customers, queue
     app.include_router(router)
+    app.include_router(customer_routes.router)
     app.include_router(handovers.router)
     files = _add_page(app) if settings.has_page else []
     add_error_handlers(app)
-    authenticator = Authenticator(settings)
     app.add_middleware(Guard, settings=settings, authenticator=authenticator, free=files, refused=service.telemetry.count_refusal)
     service.telemetry.instrument(app)
     return app
@@ -130,54 +144,62 @@ def _add_page(app: FastAPI) -> list[str]:
 
 # -- turns ---------------------------------------------------------------------------------------------------
 
+STAFF = [allow(Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.APPROVER, Role.AUDITOR, Role.OPERATOR)]
+Host = Annotated[Principal, allow(Role.CHANNEL)]
+Talking = Annotated[Principal, allow(Role.CUSTOMER, Role.CHANNEL)]
+Reading = Annotated[Principal, allow(Role.CUSTOMER, Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.AUDITOR)]
+Listening = Annotated[Principal, allow(Role.CUSTOMER, Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.OPERATOR)]
+Accounting = Annotated[Principal, allow(Role.CHANNEL, Role.SUPERVISOR, Role.AUDITOR, Role.OPERATOR)]
+Asking = Annotated[Principal, allow(Role.CHANNEL, Role.OPERATOR)]
+NTurns = Annotated[int, Query(ge=1, le=1_000)]
+Key = Annotated[Id | None, Header(description="As in the body.")]
 
-def _tenant(request: Request) -> str:
-    return str(request.state.tenant)
 
-
-@router.post("/v1/turns", dependencies=HOST, response_model=TurnReply, summary="Take a turn")
-async def take_turn(
-    body: TurnRequest, request: Request, idempotency_key: Annotated[Id | None, Header(description="As in the body.")] = None
-) -> Response:
+@router.post("/v1/turns", response_model=TurnReply | CustomerReply, summary="Take a turn")
+async def take_turn(body: TurnRequest, request: Request, principal: Talking, idempotency_key: Key = None) -> Response:
     service = service_of(request)
     if idempotency_key is not None and body.idempotency_key is None:
         body = body.model_copy(update={"idempotency_key": idempotency_key})
-    return json_reply(await service.take(service.turns.make_job(_tenant(request), body)))
+    job = service.turns.make_job(principal.tenant, narrow_turn(principal, body))
+    reply = await service.take(with_principal(principal, job))
+    return json_reply(customer_reply(reply) if principal.is_customer else reply)
 
 
-@router.post("/v1/conversations/{conversation}/fork", dependencies=HOST, response_model=TurnReply, summary="Take a turn again, otherwise")
-async def fork(conversation: Id, body: ForkRequest, request: Request) -> Response:
+@router.post("/v1/conversations/{conversation}/fork", response_model=TurnReply, summary="Take a turn again, otherwise")
+async def fork(conversation: Id, body: ForkRequest, request: Request, principal: Host) -> Response:
     service = service_of(request)
-    job = await service.in_background(service.turns.make_fork, _tenant(request), conversation, body)
+    job = await service.in_background(service.turns.make_fork, principal.tenant, conversation, body)
     return json_reply(await service.take(job))
 
 
 @router.get(
-    "/v1/conversations/{conversation}",
-    dependencies=[allow(Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.AUDITOR)],
-    response_model=ConversationReply,
-    summary="A conversation and its turns",
+    "/v1/conversations/{conversation}", response_model=ConversationReply | CustomerConversation, summary="A conversation and its turns"
 )
-async def conversation(conversation: Id, request: Request, turns: Annotated[int, Query(ge=1, le=1_000)] = 100) -> Response:
+async def conversation(conversation: Id, request: Request, principal: Reading, turns: NTurns = 100) -> Response:
     service = service_of(request)
-    stored, replies = await service.in_background(service.turns.conversation, _tenant(request), conversation, turns)
+    check_conversation(principal, conversation)
+    stored, replies = await service.in_background(service.turns.conversation, principal.tenant, conversation, turns)
+    if principal.is_customer:
+        return json_reply(customer_conversation(stored, replies))
     state = json.loads(stored.state)
     return json_reply(ConversationReply(conversation=stored.id, pack=stored.pack, number=stored.number, state=state, turns=tuple(replies)))
 
 
-@router.delete(
-    "/v1/conversations/{conversation}", dependencies=HOST, status_code=204, summary="Forget a conversation; its records stay in the log"
-)
-async def forget(conversation: Id, request: Request) -> None:
+@router.delete("/v1/conversations/{conversation}", status_code=204, summary="Forget a conversation; its records stay in the log")
+async def forget(conversation: Id, request: Request, principal: Host) -> None:
     service = service_of(request)
-    await service.in_background(service.turns.forget, _tenant(request), conversation)
+    await service.in_background(service.turns.forget, principal.tenant, conversation)
 
 
-@router.websocket("/v1/events", dependencies=[allow(Role.CHANNEL, Role.AGENT, Role.SUPERVISOR, Role.OPERATOR)])
-async def listen(socket: WebSocket, conversation: str = "") -> None:
+@router.websocket("/v1/events")
+async def listen(socket: WebSocket, principal: Listening, conversation: str = "") -> None:
     service: Service = socket.app.state.service
     protocol = PROTOCOL if PROTOCOL in socket.scope.get("subprotocols", ()) else None
-    await serve_listener(service.events, socket, str(socket.state.tenant), conversation, protocol)
+    if not principal.is_customer:
+        return await serve_listener(service.events, socket, principal, conversation, protocol)
+    if conversation not in ("", principal.conversation):
+        raise WebSocketException(FORBIDDEN_CODE, "the token is for another conversation")
+    return await serve_listener(service.events, socket, principal, str(principal.conversation), protocol, customer_event)
 
 
 # -- what is served ------------------------------------------------------------------------------------------
@@ -206,16 +228,11 @@ async def ready(request: Request) -> Response:
     return json_reply(reply, 200 if reply.is_ready else 503)
 
 
-@router.get(
-    "/v1/usage",
-    dependencies=[allow(Role.CHANNEL, Role.SUPERVISOR, Role.AUDITOR, Role.OPERATOR)],
-    summary="What the tenant that asks has used",
-)
-async def usage(request: Request) -> UsageReply:
-    tenant = _tenant(request)
-    mine = [one for one in service_of(request).telemetry.usage() if one.tenant == tenant]
+@router.get("/v1/usage", summary="What the tenant that asks has used")
+async def usage(request: Request, principal: Accounting) -> UsageReply:
+    mine = [one for one in service_of(request).telemetry.usage() if one.tenant == principal.tenant]
     names = tuple(UsageEntry.model_fields)
-    return UsageReply(tenant=tenant, usage=tuple(UsageEntry(**{name: getattr(one, name) for name in names}) for one in mine))
+    return UsageReply(tenant=principal.tenant, usage=tuple(UsageEntry(**{name: getattr(one, name) for name in names}) for one in mine))
 
 
 @router.get("/metrics", dependencies=[allow(Role.OPERATOR)], summary="For Prometheus: the operator's", response_class=Response)
@@ -234,38 +251,39 @@ async def list_models(request: Request) -> dict[str, Any]:
 
 @router.post(
     "/v1/chat/completions",
-    dependencies=HOST,
     summary="A turn, as OpenAI's chat completion",
     responses={200: {"description": "The completion; with ``stream`` as events.", "content": {"text/event-stream": {}}}},
 )
-async def chat(body: openai_api.ChatRequest, request: Request, idempotency_key: Annotated[Id | None, Header()] = None) -> Response:
-    service = service_of(request)
-    if openai_api.is_after_tools(body) and not await _goes_on(body, request, idempotency_key):
+async def chat(
+    body: openai_api.ChatRequest, request: Request, principal: Talking, idempotency_key: Annotated[Id | None, Header()] = None
+) -> Response:
+    service, body = service_of(request), narrow_chat(principal, body)
+    if openai_api.is_after_tools(body) and not await _goes_on(body, request, principal.tenant, idempotency_key):
         service.turns.packs.get(body.model.partition("@")[0])
         silent = openai_api.silent_chunks(body.model) if body.stream else None
         return _stream(silent) if silent else JSONResponse(openai_api.silence(body.model))
-    reply = await service.take(openai_api.make_job(service.turns, _tenant(request), body, idempotency_key))
+    job = openai_api.make_job(service.turns, principal.tenant, body, idempotency_key)
+    reply = await service.take(with_principal(principal, job))
+    view: openai_api.View = customer_completion if principal.is_customer else dict
     if body.stream:
         has_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return _stream(openai_api.chunks(reply, body.model, has_usage=has_usage))
-    return JSONResponse(openai_api.completion(reply, body.model))
+        return _stream(openai_api.chunks(reply, body.model, has_usage=has_usage, view=view))
+    return JSONResponse(view(openai_api.completion(reply, body.model)))
 
 
-async def _goes_on(body: openai_api.ChatRequest, request: Request, key: str | None) -> bool:
+async def _goes_on(body: openai_api.ChatRequest, request: Request, tenant: str, key: str | None) -> bool:
     """Whether there is something to say to what the caller's tools did."""
     service, named = service_of(request), openai_api.conversation_of(body)
-    return named is not None and await service.in_background(service.turns.goes_on, _tenant(request), named, key)
+    return named is not None and await service.in_background(service.turns.goes_on, tenant, named, key)
 
 
 def _stream(chunks: Any) -> Response:
     return StreamingResponse(chunks, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 
-@router.post(
-    "/v1/systemone", dependencies=[allow(Role.CHANNEL, Role.OPERATOR)], summary="Typed questions about a state, with probabilities"
-)
-async def system_one(body: systemone.SystemOneRequest, request: Request) -> systemone.SystemOneReply:
+@router.post("/v1/systemone", summary="Typed questions about a state, with probabilities")
+async def system_one(body: systemone.SystemOneRequest, request: Request, principal: Asking) -> systemone.SystemOneReply:
     service = service_of(request)
     name, engine = systemone.engine_of(service.turns.engines, body.model)
-    async with service.gate.turn(_tenant(request), f"systemone {time.monotonic_ns()}"):
+    async with service.gate.turn(principal.tenant, f"systemone {time.monotonic_ns()}"):
         return await service.in_turn_thread(systemone.answer, name, engine, body, service.turns.settings.within)

@@ -19,6 +19,7 @@ from typing import Any, Self
 import httpx
 
 from constrained.errors import ConstrainedError
+from constrained.serve.customer_wire import TokenReply, TokenRequest
 from constrained.serve.errors import RefusedError
 from constrained.serve.wire import CatalogReply, CatalogsReply, ConversationReply, ErrorReply, Event, ForkRequest, TurnReply, TurnRequest
 
@@ -84,6 +85,15 @@ class Client:
 
     def conversation(self, conversation: str) -> ConversationReply:
         return ConversationReply.model_validate_json(self._request("GET", f"/v1/conversations/{conversation}"))
+
+    def customer_token(self, conversation: str, pack: str, **values: Any) -> TokenReply:
+        """A token for the customer of a conversation; ``values`` are those of TokenRequest."""
+        content = TokenRequest(pack=pack, **values).model_dump(mode="json", exclude_unset=True)
+        return TokenReply.model_validate_json(self._request("POST", f"/v1/conversations/{conversation}/token", content))
+
+    def set_state(self, conversation: str, pack: str, state: Mapping[str, Any]) -> None:
+        """The state of the conversation's next turn."""
+        self._request("PUT", f"/v1/conversations/{conversation}/state", {"pack": pack, "state": dict(state)})
 
     def catalogs(self) -> CatalogsReply:
         return CatalogsReply.model_validate_json(self._request("GET", "/v1/catalogs"))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from constrained.serve.customer_view import check_conversation
 from constrained.serve.errors import RefusedError
 from constrained.serve.event_stream import parse_event_id, stream_replies
 from constrained.serve.handover_queue import HandoverQueue
@@ -103,8 +104,7 @@ async def events(
     principal: Listener,
     last_event_id: Annotated[str | None, Header(description="Begin behind this event; 0.0: with the first reply.")] = None,
 ) -> Response:
-    if principal.is_customer and principal.conversation != conversation:
-        raise RefusedError(403, "the token is for another conversation", hint="ask for one of this conversation")
+    check_conversation(principal, conversation)
     service, replies, tenant = service_of(request), _queue(request).replies, principal.tenant
     stored, _ = await service.in_background(service.turns.conversation, tenant, conversation, 1)
     after = parse_event_id(last_event_id) if last_event_id else None

@@ -12,7 +12,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from constrained.serve.turns import TurnJob, Turns
 from constrained.serve.wire import Id, TurnReply, TurnRequest
 
 MOST_MESSAGES = 1_000
+View = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class _ChatValue(BaseModel):
@@ -128,15 +129,24 @@ def completion(reply: TurnReply, model: str) -> dict[str, Any]:
     return {**_head(reply, model, "chat.completion"), "choices": [choice], "usage": _usage(reply), "constrained": _extension(reply)}
 
 
-def chunks(reply: TurnReply, model: str, *, has_usage: bool) -> Iterator[str]:
-    """The same as server-sent events. The whole reply is known, verified and recorded before the first of them."""
+def chunks(reply: TurnReply, model: str, *, has_usage: bool, view: View = lambda content: content) -> Iterator[str]:
+    """The same as server-sent events. The whole reply is known, verified and recorded before the first of them.
+
+    Args:
+        view: what the caller is told of each of them.
+    """
     head = _head(reply, model, "chat.completion.chunk")
-    for delta in ({"role": "assistant", "content": ""}, {"content": reply.text}, _tools(reply, is_delta=True)):
-        if delta:
-            yield _event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish_reason(reply)}], "constrained": _extension(reply)})
-    if has_usage:
-        yield _event({**head, "choices": [], "usage": _usage(reply)})
+    tools = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in [_tools(reply, is_delta=True)] if delta
+    ]
+    for content in (
+        {**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]},
+        {**head, "choices": [{"index": 0, "delta": {"content": reply.text}, "finish_reason": None}]},
+        *tools,
+        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish_reason(reply)}], "constrained": _extension(reply)},
+        *([{**head, "choices": [], "usage": _usage(reply)}] if has_usage else []),
+    ):
+        yield _event(view(content))
     yield "data: [DONE]\n\n"
 
 

@@ -10,6 +10,7 @@ or, where the route does not use the principal, ``dependencies=[allow(Role.AGENT
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,7 +47,7 @@ class Principal:
     Attributes:
         name: a stable id within the tenant: the issuer's ``sub``, or the name in the file of tokens; may be empty.
         conversation, pack: of a customer, whose token is for these alone; pack is None where the token names none.
-        state: the host's facts in a customer's token. signed_at: when that was signed, in seconds since 1970.
+        state: the host's facts in a customer's token. signed_at, expires_at: of a signed token, in seconds since 1970.
     """
 
     tenant: str
@@ -56,6 +57,7 @@ class Principal:
     state: Mapping[str, Any] | None = None
     pack: str | None = None
     signed_at: float = 0.0
+    expires_at: float = math.inf
 
     @property
     def is_customer(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +14,16 @@ from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from constrained.serve.access import AdmissionGate
+from constrained.serve.access import REFUSED_CODE, AdmissionGate
 from constrained.serve.errors import RefusedError
+from constrained.serve.roles import Principal
 from constrained.serve.settings import Limits
 from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import TurnJob, TurnResult, Turns
 from constrained.serve.wire import Event, EventKind, ReadyReply, TurnReply
 
 T = TypeVar("T")
+View = Callable[[Event], Event | None]
 GOING_AWAY, TOO_SLOW, NOT_NOW = 1001, 1008, 1013  # a WebSocket's close codes
 N_LATE_THREADS = 4
 
@@ -29,6 +32,7 @@ N_LATE_THREADS = 4
 class _Listener:
     tenant: str
     conversation: str
+    view: View
     queue: asyncio.Queue[Event | int]
 
 
@@ -65,37 +69,49 @@ class Events:
             self._enqueue(listener, GOING_AWAY)
 
     @contextmanager
-    def subscribe(self, tenant: str, conversation: str) -> Iterator[asyncio.Queue[Event | int]]:
-        """A listener's queue. An int in it is the code to close with. Raises RefusedError: 503."""
+    def subscribe(self, tenant: str, conversation: str, view: View = lambda event: event) -> Iterator[asyncio.Queue[Event | int]]:
+        """A listener's queue. An int in it is the code to close with. Raises RefusedError: 503.
+
+        Args:
+            view: what the listener hears of an event; None: nothing.
+        """
         if len(self._listeners) >= self._limits.n_listeners:
             raise RefusedError(503, f"{len(self._listeners)} listen already", hint="come again later")
-        listener = _Listener(tenant, conversation, asyncio.Queue(self._limits.n_events + 1))
+        listener = _Listener(tenant, conversation, view, asyncio.Queue(self._limits.n_events + 1))
         self._listeners.add(listener)
         try:
             yield listener.queue
         finally:
             self._listeners.discard(listener)
 
-    def _enqueue(self, listener: _Listener, what: Event | int) -> None:
+    def _enqueue(self, listener: _Listener, event: Event | int) -> None:
+        what = event if isinstance(event, int) else listener.view(event)
+        if what is None:
+            return
         if listener.queue.qsize() >= self._limits.n_events:
             self._listeners.discard(listener)
             what = TOO_SLOW
         listener.queue.put_nowait(what)  # one place is kept for the code to close with
 
 
-async def serve_listener(events: Events, socket: WebSocket, tenant: str, conversation: str, protocol: str | None) -> None:
-    """Serves one listener until it leaves, falls behind, or the server stops."""
+async def serve_listener(
+    events: Events, socket: WebSocket, principal: Principal, conversation: str, protocol: str | None, view: View = lambda event: event
+) -> None:
+    """Serves one listener until it leaves, falls behind, its token ends, or the server stops."""
     try:
-        with events.subscribe(tenant, conversation) as queue:
+        with events.subscribe(principal.tenant, conversation, view) as queue:
             await socket.accept(subprotocol=protocol)
             sending = asyncio.create_task(_send(socket, queue))
             receiving = asyncio.create_task(_receive(socket))
-            done, left = await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            left_s = None if principal.expires_at == math.inf else max(0.0, principal.expires_at - time.time())
+            done, left = await asyncio.wait({sending, receiving}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             for task in done:
                 task.result()
+            if not done:
+                await socket.close(REFUSED_CODE, "the token is expired")
     except RefusedError as error:
         await socket.close(NOT_NOW, error.message)
     except WebSocketDisconnect:

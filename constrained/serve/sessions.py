@@ -9,7 +9,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -304,6 +304,9 @@ class TenantStore:
 
     def __init__(self, sessions: Sessions, connection: Connection, tenant: str) -> None:
         self._sessions, self._connection, self._tenant = sessions, connection, tenant
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        return self._sessions.transaction(self._connection)
 
     def find(self, conversation: str) -> StoredConversation | None:
         found = self._first(_SELECT_CONVERSATION, **self._named(conversation))

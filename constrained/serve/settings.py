@@ -74,6 +74,24 @@ class Handovers(BaseModel):
     lease_s: float = Field(900.0, gt=0)
 
 
+class Oidc(BaseModel):
+    """Whose tokens are accepted beside those of the server, see ``oidc``.
+
+    Attributes:
+        issuer: its URL, as its tokens name it in ``iss``. audience: what they must name in ``aud``.
+        roles_claim: the path to the roles, such as ``resource_access.CLIENT.roles``.
+        tenant_claim: names the tenant; empty: all are of the operator's. name_claim: names who it is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    issuer: str = Field(min_length=1)
+    audience: str = Field(min_length=1)
+    roles_claim: str = "realm_access.roles"
+    tenant_claim: str = ""
+    name_claim: str = "sub"
+
+
 class ServerSettings(BaseModel):
     """One server.
 
@@ -81,6 +99,9 @@ class ServerSettings(BaseModel):
         host, port: where it listens; port 0 takes a free one.
         tokens: token -> what it is for; a tenant alone stands for a token of its channel. hosts: further names under which it may
             be called (the Host header).
+        oidc: an issuer of tokens; None: there is none.
+        customer_key: file with the private key that signs customers' tokens, made when it is missing; empty: one of this process only.
+        host_keys: file of a public key -> the tenant whose host signs customers' tokens with it.
         database: SQLAlchemy URL of the conversations; in memory when empty.
         log: where records go (see ``Dialogue``); in memory when empty.
         seal: folder with the keys of people: records are sealed under them (``SealedLog``); empty: they are not.
@@ -99,6 +120,9 @@ class ServerSettings(BaseModel):
     port: int = Field(8420, ge=0, le=65_535)
     tokens: dict[str, Grant] = {}
     hosts: frozenset[str] = frozenset()
+    oidc: Oidc | None = None
+    customer_key: str = ""
+    host_keys: dict[str, str] = {}
     database: str = ""
     log: str = ""
     seal: str = ""
@@ -114,9 +138,12 @@ class ServerSettings(BaseModel):
     has_page: bool = True
     limits: Limits = Limits()
 
+    @property
+    def operator_tenant(self) -> str:
+        return self.operator or next((one.tenant for one in self.tokens.values()), LOCAL)
+
     def is_operator(self, tenant: str) -> bool:
-        first = next(iter(self.tokens.values()), None)
-        return tenant == (self.operator or (first.tenant if first else tenant))
+        return tenant == self.operator_tenant
 
 
 def new_token() -> str:

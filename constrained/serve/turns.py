@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from constrained.dialogue.dialogue import Dialogue
@@ -23,6 +23,7 @@ from constrained.errors import AuditError, ConstrainedError, EffectError, Engine
 from constrained.logic.allow import with_outcomes
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, State
+from constrained.serve.conversation_access import ConversationAccess
 from constrained.serve.engines import RULES, DeadlineReserve, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal, TurnRecovery, finish_turn
@@ -50,6 +51,7 @@ class TurnJob:
         is_new: whether nobody can know the conversation yet.
         key: of the request, for repeats; ``fingerprint``: of all else in it.
         memory, state: what to begin with, where that is not the conversation's own.
+        claimed_state, claimed_at: the state in a customer's token, and when that was signed; the newest one holds, once.
         at_s: when the request came, on the monotonic clock.
     """
 
@@ -65,6 +67,8 @@ class TurnJob:
     memory: Memory | None = None
     done: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    claimed_state: Mapping[str, Any] | None = None
+    claimed_at: float = 0.0
     at_s: float = field(default_factory=time.monotonic)
 
 
@@ -103,6 +107,7 @@ class Turns:
         self.own = dict(own or {})
         self.reserve = DeadlineReserve()
         self.recovery = TurnRecovery(packs, sessions, journal)
+        self.access = ConversationAccess(sessions)
         self._counts: dict[str, int] = {}  # conversations of a tenant, as far as this process knows
 
     # -- jobs ------------------------------------------------------------------------------------------------
@@ -271,17 +276,25 @@ class Turns:
         return _stored_reply(self.recovery.complete(store, row)).model_copy(update={"is_repeat": True})
 
     def _current_conversation(self, store: TenantStore, job: TurnJob) -> StoredConversation | None:
-        """The conversation as it is now, its last turn completed; None for a new one."""
-        stored = None if job.is_new else store.find(job.conversation)
+        """The conversation as it is now, its last turn completed, with a newer state of the host; None for a new one."""
+        stored = None if job.is_new else self._completed(store, job.conversation, job.pack)
+        if job.claimed_state is not None and self.access.is_newer(store, job.tenant, job.conversation, job.claimed_at):
+            return self._keep_state(store, stored, job.tenant, job.conversation, job.pack, job.claimed_state, job.claimed_at)
         if stored is None:
             self._check_number(store, job.tenant)
+        return stored
+
+    def _completed(self, store: TenantStore, conversation: str, pack: str) -> StoredConversation | None:
+        """A conversation that is there, its last turn completed. Raises RefusedError where it is with another pack."""
+        stored = store.find(conversation)
+        if stored is None:
             return None
-        if stored.pack != job.pack:
+        if stored.pack != pack:
             raise RefusedError(409, f"this conversation is with {stored.pack!r}", hint="name another conversation", param="pack")
-        last = None if stored.is_complete else store.find_turn(job.conversation, stored.number)
+        last = None if stored.is_complete else store.find_turn(conversation, stored.number)
         if last is not None:
             self.recovery.complete(store, last)
-            stored = store.find(job.conversation)
+            stored = store.find(conversation)
         return stored
 
     def _check_number(self, store: TenantStore, tenant: str) -> None:
@@ -291,6 +304,35 @@ class Turns:
         if self._counts[tenant] >= self.settings.limits.n_conversations:
             hint = "delete conversations that are over, or ask the operator for more"
             raise RefusedError(429, f"there are {self._counts[tenant]} conversations already", hint=hint)
+
+    # -- states of the host ------------------------------------------------------------------------------------
+
+    def set_state(self, tenant: str, conversation: str, pack: str, state: Mapping[str, Any]) -> None:
+        """The state of a conversation's next turn; it begins with it where it is not there yet.
+
+        Raises RefusedError, PackError, or StateError where it is no state of the pack.
+        """
+        with self.sessions.hold(tenant, conversation) as store:
+            self._keep_state(store, self._completed(store, conversation, pack), tenant, conversation, pack, state, time.time())
+
+    def _keep_state(
+        self,
+        store: TenantStore,
+        stored: StoredConversation | None,
+        tenant: str,
+        conversation: str,
+        pack: str,
+        given: Mapping[str, Any],
+        signed_at: float,
+    ) -> StoredConversation:
+        state = self.packs.get(pack).state_type.from_json(given)
+        if stored is None:
+            self._check_number(store, tenant)
+        text = json.dumps(state.model_dump(mode="json"))
+        kept = stored or StoredConversation(tenant, conversation, pack, 0, Memory().model_dump_json(), text, True)
+        self.access.set_state(store, kept, text, signed_at)
+        self._counts[tenant] = self._counts.get(tenant, 0) + (stored is None)
+        return replace(kept, state=text)
 
     # -- conversations ---------------------------------------------------------------------------------------
 
@@ -310,6 +352,7 @@ class Turns:
 
     def forget(self, tenant: str, conversation: str) -> None:
         with self.sessions.hold(tenant, conversation) as store:
+            self.access.forget(store, tenant, conversation, time.time())
             if not store.forget(conversation):
                 raise _missing(conversation)
         if tenant in self._counts:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from constrained.errors import AuditError
 from constrained.serve.access import AdmissionGate, Guard, TokenThrottle
 from constrained.serve.authentication import Authenticator
+from constrained.serve.customer_tokens import CustomerTokens
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Journal
 from constrained.serve.settings import Limits, is_loopback
@@ -93,7 +94,7 @@ def test_a_body_that_does_not_come_is_not_waited_for():
 
     async def ask():
         chosen = server_settings(limits=Limits(body_s=0.01))
-        guard = Guard(None, chosen, Authenticator(chosen), (), lambda reason: None)
+        guard = Guard(None, chosen, Authenticator(chosen, CustomerTokens.of(chosen, lambda *_: False)), (), lambda reason: None)
         first = iter([{"type": "http.request", "body": b"{", "more_body": True}])
 
         async def receive():
