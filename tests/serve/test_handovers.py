@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from constrained.errors import AuditError
-from constrained.records.log import existing, read_entries
+from constrained.records.log import existing, read_entries, read_log
 from constrained.records.record import PersonReply, Record
+from constrained.records.replay import replay
 from constrained.records.verifier import check_log, fact
 from constrained.serve.app import create_app
 from constrained.serve.handover_store import HandoverStore
@@ -271,8 +272,15 @@ def test_replies_are_ranked_by_the_engine_or_by_their_words(policy, client, clai
         assert alone.get("/v1/handovers/h/replies", headers=as_(ADA), params={"q": "qqqq"}).json()["replies"] == []
 
 
-def test_an_answer_is_in_the_log_with_its_person_and_the_log_verifies(policy, tmp_path):
-    with served(policy, log=str(tmp_path / "log")) as client:
+@pytest.fixture(params=["lines", "sqlite", "postgresql"])
+def log(request, tmp_path):
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres")
+    return str(tmp_path / ("log" if request.param == "lines" else "log.db"))
+
+
+def test_an_answer_is_in_the_log_with_its_person_and_the_log_verifies(policy, log):
+    with served(policy, log=log) as client:
         say(client, "human")
         name = queue(client)[0]["id"]
         post(client, "claim", name)
@@ -281,12 +289,12 @@ def test_an_answer_is_in_the_log_with_its_person_and_the_log_verifies(policy, tm
         assert first == again
         assert post(client, "answer", name, response_id="hours", idempotency_key="k").status_code == 409
         say(client, "hours")
-    entries = list(read_entries(tmp_path / "log"))
+    entries = list(read_entries(log))
     [said] = [one for one in entries if isinstance(one, PersonReply)]
     assert (said.by, said.response_id, said.slots, said.text) == ("Ada", "balance", {"gold": 80}, "You have 80 gold.")
     assert (said.hash, said.sequence, said.handover, said.conversation) == (first["record_hash"], first["sequence"], name, "shop:c")
     assert said.versions["catalog"] == next(one for one in entries if isinstance(one, Record)).versions["catalog"]
-    lines = list(existing(tmp_path / "log").lines())
+    lines = list(existing(log).lines())
     assert "unbroken" in check_log(map(fact, lines), [])  # the verifier knows nothing of the library
     changed = [line.replace(b"80 gold", b"90 gold") for line in lines]
     with pytest.raises(Exception, match="hash does not fit"):
@@ -316,6 +324,17 @@ def test_while_a_person_has_it_the_engine_does_not_act(client, claimed):
     assert reply["response_id"] == "pardon"
     post(client, "close", claimed)
     assert [one["call"] for one in say(client, "pay_now")["effects"]] == ["pay(5)"]
+
+
+def test_turns_that_were_taken_meanwhile_replay(policy, tmp_path):
+    with served(policy, log=str(tmp_path / "log")) as client:
+        say(client, "human")
+        name = queue(client)[0]["id"]
+        post(client, "claim", name)
+        for message in ("pay_now", "hours", "yes"):
+            say(client, message)
+        post(client, "answer", name, response_id="hours")
+    assert [one.is_same for one in replay(policy, read_log(tmp_path / "log"))] == [True] * 4
 
 
 def test_a_takeover_tells_the_customer_and_closes(client, claimed):

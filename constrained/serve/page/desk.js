@@ -77,18 +77,19 @@ async function loadConversation() {
   const found = await api.ask("GET", at(name));
   if (asked !== desk.asked) return; // another one was asked for meanwhile
   $("conversation-title").textContent = `${words(found.handover.reason)}: ${found.handover.conversation}`;
-  $("transcript").replaceChildren(...found.entries.map(said));
+  const open = new Set([...document.querySelectorAll("#transcript details[open]")].map((one) => one.closest("li").dataset.place));
+  $("transcript").replaceChildren(...found.entries.map((entry) => said(entry, open)));
   keep(found.handover);
 }
 
-function said(entry) {
+function said(entry, open) {
   const who = entry.by || (entry.mode === "rules" ? "the rules" : "the engine");
   const share = entry.probability === null ? "" : `, ${percent(entry.probability)}`;
-  return h("li", { class: `said ${entry.by ? "person" : ""}`, "data-place": `${entry.number}.${entry.place}` },
+  return h("li", { class: `spoken ${entry.by ? "person" : ""}`, "data-place": `${entry.number}.${entry.place}` },
     entry.message && h("p", { class: "message" }, h("b", {}, "Customer: "), entry.message),
     h("p", { class: "text" }, entry.text),
     h("p", { class: "facts" }, `${who} said `, h("code", { class: "id" }, entry.response_id), share, entry.line && [", by ", h("code", { class: "line" }, entry.line)]),
-    h("details", {}, h("summary", {}, "Evidence"), evidence(entry)));
+    h("details", { open: open.has(`${entry.number}.${entry.place}`) }, h("summary", {}, "Evidence"), evidence(entry)));
 }
 
 function evidence(entry) {
