@@ -57,7 +57,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     for status, what in {
         400: "The body is not JSON.",
         401: "No token, or a wrong one.",
-        403: "Called by a name that is not the server's, or not the operator.",
+        403: "Called by a name that is not the server's, or the token's roles or conversation do not allow it.",
         404: "There is no such pack, conversation or turn.",
         408: "The body came too slowly, or a typed question allows less time than its answer needs.",
         409: "The key or the conversation belongs to another request or pack.",

@@ -312,6 +312,7 @@ class Turns:
 
         Raises RefusedError, PackError, or StateError where it is no state of the pack.
         """
+        self.packs.get(pack)
         with self.sessions.hold(tenant, conversation) as store:
             self._keep_state(store, self._completed(store, conversation, pack), tenant, conversation, pack, state, time.time())
 

@@ -9,6 +9,7 @@
     GET  /healthz, /readyz               -> HealthReply, ReadyReply
     WS   /v1/events                      -> Event, one a message
     any error                            -> ErrorReply
+    customers' requests and replies: see ``customer_wire``
 
 Each request but /, /healthz, /readyz and /openapi.json carries ``Authorization: Bearer TOKEN``; a WebSocket of a browser,
 which cannot set headers, offers the subprotocols ``constrained`` and ``token.TOKEN``.

@@ -64,6 +64,8 @@ OPERATIONS = [
     ("POST", "/v1/handovers/{handover}/takeover"),
     ("POST", "/v1/handovers/{handover}/close"),
     ("GET", "/v1/conversations/{conversation}/events"),
+    ("POST", "/v1/conversations/{conversation}/token"),
+    ("PUT", "/v1/conversations/{conversation}/state"),
     ("GET", "/v1/catalogs"),
     ("GET", "/v1/catalogs/{pack}"),
     ("GET", "/v1/usage"),

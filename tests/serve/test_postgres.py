@@ -55,3 +55,17 @@ def test_turns_of_a_conversation_have_one_order(two, tmp_path):
         found = list(threads.map(lambda n: turn(two[n % 2], f"message {n}", conversation="c", state={"owed": "5"}), range(16)))
     assert sorted(one["number"] for one in found) == list(range(1, 17))
     assert [one.number for one in read_log(tmp_path / "log")] == list(range(1, 17))
+
+
+def test_what_holds_for_a_customer_holds_at_both_servers(two):
+    """The state that a host puts, and the end of a conversation."""
+    url = "/v1/conversations/customer"
+    assert two[0].put(f"{url}/state", json={"pack": "library", "state": {"owed": "5"}}).status_code == 204
+    assert two[1].get(url).json()["state"]["owed"] == "5"
+    token = two[1].post(f"{url}/token", json={"pack": "library", "state": {"owed": "7"}}).json()["token"]
+    customer = {"Authorization": f"Bearer {token}"}
+    body = {"pack": "library", "message": "2 euros"}
+    assert two[1].post("/v1/turns", json=body, headers=customer).json()["number"] == 1
+    assert two[0].get(url).json()["state"]["owed"] == "5"
+    assert two[0].delete(url).status_code == 204
+    assert two[1].post("/v1/turns", json=body, headers=customer).status_code == 401
