@@ -114,7 +114,7 @@ class RepliesReply(_Wire):
 class AnswerRequest(_Wire):
     """Says one response of the catalog. A request that is sent again with its key is answered as before; nothing is said twice."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"response_id": "greeting", "idempotency_key": "a-1"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"response_id": "hours", "idempotency_key": "a-1"}]})
 
     response_id: Id
     idempotency_key: Id | None = None

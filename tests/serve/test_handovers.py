@@ -19,6 +19,7 @@ from constrained.records.replay import replay
 from constrained.records.verifier import check_log, fact
 from constrained.serve.app import create_app
 from constrained.serve.handover_store import HandoverStore
+from constrained.serve.handover_wire import AnswerRequest, TakeoverRequest
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
 from constrained.serve.person_replies import PersonReplies
@@ -347,6 +348,12 @@ def test_turns_that_were_taken_meanwhile_replay(policy, tmp_path):
             say(client, message)
         post(client, "answer", name, response_id="hours")
     assert [one.is_same for one in replay(policy, read_log(tmp_path / "log"))] == [True] * 4
+
+
+def test_the_examples_of_the_description_run(client, claimed):
+    for what, request in (("answer", AnswerRequest), ("takeover", TakeoverRequest)):
+        for example in request.model_config["json_schema_extra"]["examples"]:
+            assert post(client, what, claimed, **example).status_code == 200
 
 
 def test_a_takeover_tells_the_customer_and_closes(client, claimed):
