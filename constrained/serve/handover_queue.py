@@ -10,7 +10,7 @@ from typing import Any
 
 from constrained.records.record import PersonReply
 from constrained.serve.cloud_events import EventType, read_secret
-from constrained.serve.handover_store import Handover, HandoverState, HandoverStore
+from constrained.serve.handover_store import Handover, HandoverStore, QueueFilter
 from constrained.serve.handover_wire import TranscriptEntry
 from constrained.serve.outbox import WebhookSender, make_post
 from constrained.serve.person_replies import PersonReplies
@@ -56,7 +56,7 @@ class HandoverQueue:
 
     # -- reading -----------------------------------------------------------------------------------------------
 
-    async def page(self, tenant: str, state: HandoverState | None, pack: str | None, after: str, most: int) -> list[Handover]:
+    async def page(self, tenant: str, state: QueueFilter | None, pack: str | None, after: str, most: int) -> list[Handover]:
         return await self._service.in_background(lambda: self.store.page(tenant, state=state, pack=pack, after=after, most=most))
 
     async def transcript(self, tenant: str, name: str) -> tuple[Handover, dict[str, Any], tuple[TranscriptEntry, ...]]:

@@ -21,6 +21,7 @@ from constrained.serve.errors import RefusedError
 from constrained.serve.tables import conversations, handovers, outbox, person_replies
 
 HandoverState = Literal["waiting", "claimed", "closed"]
+QueueFilter = Literal["open", "waiting", "claimed", "closed"]  # open: waiting or claimed
 WAITING, CLAIMED, CLOSED = "waiting", "claimed", "closed"
 LEASE_S = 900.0  # a claim lasts this long after its holder last claimed or answered
 CLAIMED_UNTIL = (
@@ -143,7 +144,7 @@ class HandoverStore:
             return self._find(connection, tenant, name)
 
     def page(
-        self, tenant: str, *, state: HandoverState | None = None, pack: str | None = None, after: str = "", most: int = 50
+        self, tenant: str, *, state: QueueFilter | None = None, pack: str | None = None, after: str = "", most: int = 50
     ) -> list[Handover]:
         """Entries, the one that waits longest first; ``after``: the id of the last one of the page before."""
         wanted: list[ColumnElement[bool]] = [handovers.c.tenant == tenant]
@@ -194,10 +195,10 @@ class HandoverStore:
 
     # -- one row -----------------------------------------------------------------------------------------------
 
-    def _is_in(self, state: HandoverState) -> ColumnElement[bool]:
+    def _is_in(self, state: QueueFilter) -> ColumnElement[bool]:
         """Whether a row is in a state now: a claim whose time is over waits."""
-        if state == CLOSED:
-            return handovers.c.state == CLOSED
+        if state in ("open", CLOSED):
+            return handovers.c.state == CLOSED if state == CLOSED else handovers.c.state != CLOSED
         live = and_(handovers.c.state == CLAIMED, handovers.c.claimed_until > self.clock())
         if state == CLAIMED:
             return live

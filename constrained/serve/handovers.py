@@ -13,7 +13,7 @@ from constrained.serve.customer_view import check_conversation
 from constrained.serve.errors import RefusedError
 from constrained.serve.event_stream import parse_event_id, stream_replies
 from constrained.serve.handover_queue import HandoverQueue
-from constrained.serve.handover_store import Handover, HandoverState
+from constrained.serve.handover_store import Handover, QueueFilter
 from constrained.serve.handover_wire import (
     AnswerReply,
     AnswerRequest,
@@ -41,7 +41,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
 async def list_handovers(
     request: Request,
     principal: Reader,
-    state: HandoverState | None = None,
+    state: QueueFilter | None = None,
     pack: PackName | None = None,
     after: Id | None = None,
     most: Annotated[int, Query(ge=1, le=200)] = 50,

@@ -78,7 +78,7 @@ def announced(sessions: Sessions, clock: Clock, conversations: list[str]) -> Han
 
 
 @given(st.lists(st.sampled_from([200, 204, 500, 404, None]), max_size=25))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_every_event_arrives_in_the_order_of_its_conversation_whatever_fails(answers):
     sessions, clock, webhook, results = Sessions(is_announcing=True), Clock(), Webhook(answers), []
     announced(sessions, clock, ["a", "b", "c"])
@@ -190,7 +190,7 @@ def test_a_server_tells_its_webhook_of_all_that_happens_without_a_word_of_it(pol
 
 
 @given(st.lists(st.sampled_from(["turn", "answer"]), max_size=8), st.integers(1, 4))
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_read_in_parts_of_any_size_each_reply_is_told_once_and_in_order(policy, steps, most):
     app = create_app(ServerSettings(tokens=TOKENS), Packs({"desk": policy}), {"scripted": engine()})
     with TestClient(app) as client:

@@ -95,7 +95,7 @@ def test_a_person_answers_with_approved_words_from_the_list_to_the_close(tab: Ta
 
 def test_who_comes_is_told_and_what_another_has_is_not_mine(tab: Tab, site: Running, client: Any) -> None:
     open_desk(tab, site, ADA)
-    tab.wait_for("document.querySelectorAll('#queue button').length >= 1", WAIT_S)
+    tab.look("{ const one = document.getElementById('queue-state'); one.value = ''; one.dispatchEvent(new Event('change')); }")
     say(client, "human", conversation="second")
     tab.wait_for("[...document.querySelectorAll('#queue button')].some((one) => one.textContent.includes('second'))", WAIT_S)
     name = next(one["id"] for one in queue(client) if one["conversation"] == "second")

@@ -62,13 +62,17 @@ export function newKey() {
 }
 
 // What happens at the server: packs that were edited, a stop. ``news`` gets each event; the line is opened anew when it breaks.
-export function listen(news, pause = 1000) {
+// ``opened`` is called whenever it stands again: what happened before that is to be asked for.
+export function listen(news, pause = 1000, opened = () => {}) {
   const token = sessionStorage.getItem(KEPT);
   if (!token) return;
   const line = new WebSocket(new URL("v1/events", location.href).href.replace(/^http/, "ws").replace(/#.*$/, ""), ["constrained", `token.${token}`]);
-  line.addEventListener("open", () => { pause = 1000; });
+  line.addEventListener("open", () => {
+    pause = 1000;
+    opened();
+  });
   line.addEventListener("message", (event) => news(JSON.parse(event.data)));
   line.addEventListener("close", (event) => {
-    if (!REFUSED.includes(event.code)) setTimeout(() => listen(news, Math.min(2 * pause, 30000)), pause);
+    if (!REFUSED.includes(event.code)) setTimeout(() => listen(news, Math.min(2 * pause, 30000), opened), pause);
   });
 }

@@ -188,7 +188,10 @@ async function start() {
   if (!api.hasToken()) return signIn();
   await trying(async () => {
     await loadQueue();
-    api.listen(news);
+    api.listen(news, 1000, () => trying(async () => {
+      await loadQueue();
+      await loadConversation();
+    }));
   });
 }
 
