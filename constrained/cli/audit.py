@@ -266,4 +266,4 @@ def _view(entry: Chained, plain: bool, keys: SubjectKeys | None) -> dict[str, An
         entry = (unsealed(entry, keys) if keys else None) or entry
         return entry.model_dump(mode="json") if plain else redacted(entry)
     content: dict[str, Any] = entry.model_dump(mode="json")
-    return content if plain else content | {name: masked_value(content[name]) for name in ("outcomes",) if name in content}
+    return content if plain else content | {name: masked_value(content[name]) for name in ("outcomes", "text", "slots") if name in content}

@@ -43,6 +43,8 @@ SignCommand = Annotated[str, typer.Option(help="A command that signs with the ke
 Sinks = Annotated[list[str] | None, typer.Option(help="A write-once folder or a URL that gets every signed checkpoint too.")]
 SignEvery = Annotated[int, typer.Option(help="Records that are signed together at most.")]
 SignSeconds = Annotated[float, typer.Option(help="Seconds after which what has come is signed.")]
+Webhook = Annotated[str, typer.Option(help="A URL that is told when a conversation waits for a person: CloudEvents, signed.")]
+WebhookSecret = Annotated[Path | None, typer.Option(help="File with the secret that signs them: whsec_ and base64.")]
 Channel = Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")]
 Jurisdiction = Annotated[str | None, typer.Option(help="As --channel.")]
 Drafts = Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")]
@@ -89,6 +91,8 @@ def serve(
     sink: Sinks = None,
     sign_every: SignEvery = 1_000,
     sign_seconds: SignSeconds = 60.0,
+    webhook: Webhook = "",
+    webhook_secret: WebhookSecret = None,
     channel: Channel = None,
     jurisdiction: Jurisdiction = None,
     drafts: Drafts = False,
@@ -114,7 +118,7 @@ def serve(
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
     _check(engine, vllm_url)
-    from constrained.serve.settings import Limits, ServerSettings, Signing
+    from constrained.serve.settings import Handovers, Limits, ServerSettings, Signing
 
     issuer = _issuer(oidc, audience, roles_claim=roles_claim, tenant_claim=tenant_claim, name_claim=name_claim)
     known = _tokens(tokens, data, host, has_issuer=issuer is not None)
@@ -130,6 +134,7 @@ def serve(
         log=log or str(data / "turns.jsonl"),
         seal=str(seal or ""),
         signing=Signing(key=str(sign or ""), command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
+        handovers=Handovers(webhook=_webhook(webhook, webhook_secret), secret=str(webhook_secret or "")),
         within=within,
         threshold=threshold,
         channel=channel,
@@ -141,6 +146,14 @@ def serve(
     load = partial(_load_engines, model or [], rules, vllm_url, served_as, fitted or [], adapter or [])
     _log(is_verbose=verbose)
     _run(settings, tuple(names), load, port_file=port_file, parent=parent, is_watching=watch, is_warm=warm)
+
+
+def _webhook(url: str, secret: Path | None) -> str:
+    if bool(url) != (secret is not None):
+        raise ConstrainedError("--webhook and --webhook-secret go together", hint="--webhook https://... --webhook-secret FILE")
+    if url and not url.startswith(("https://", "http://")):
+        raise ConstrainedError(f"--webhook {url} is no URL", hint="https://HOST/PATH")
+    return url
 
 
 def _log(*, is_verbose: bool) -> None:

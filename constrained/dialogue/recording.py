@@ -191,7 +191,7 @@ def _approvals(offered: Iterable[Option | Obligation], approvals: ApprovalSnapsh
     for one in offered:
         entry = known.get((one.id, one.locale))
         if entry is None or entry[0] is not one.response:
-            entry = known[one.id, one.locale] = one.response, _approval(one.response, one.locale, approvals)
+            entry = known[one.id, one.locale] = one.response, approval_of(one.response, one.locale, approvals)
         if entry[1]:
             found[one.id] = entry[1]
     return found
@@ -203,7 +203,8 @@ def _known_approvals(approvals: ApprovalSnapshot) -> dict[tuple[str, str], tuple
     return {}
 
 
-def _approval(response: Response, locale: str, approvals: ApprovalSnapshot) -> str:
+def approval_of(response: Response, locale: str, approvals: ApprovalSnapshot) -> str:
+    """The version of a response, who approved it and for which days; empty where it has no approval."""
     if approvals.ledger is None:
         return _in_catalog(response.approval) if response.approval else ""
     signed = approvals.signatures(response, locale).signed

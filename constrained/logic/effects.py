@@ -22,6 +22,7 @@ class EffectKind:
         requires: ``(state, *args) -> bool``: the precondition, checked when the option is allowed and
             again when the effect runs; None when there is none.
         risk: what it costs to run it by mistake. ``high`` effects are chosen by a clear message only; see ``logic.acts``.
+        handover: the conversation waits for a person once it was chosen.
     """
 
     name: str
@@ -29,6 +30,7 @@ class EffectKind:
     requires: Callable[..., bool] | None = None
     doc: str = field(default="", compare=False)
     risk: Risk = "high"
+    handover: bool = False
 
     def call(self, *args: Any, **kwargs: Any) -> Effect:
         return Effect(self, args, kwargs)
@@ -76,7 +78,16 @@ class Effect:
         return f"{self.name}({', '.join(values)})"
 
 
-def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., bool] | None = None, risk: Risk = "high") -> Any:
+HANDING_OVER = "hand_over"  # an effect of this name hands a conversation over unless it says otherwise
+
+
+def effect(
+    run: Callable[..., Any] | None = None,
+    *,
+    requires: Callable[..., bool] | None = None,
+    risk: Risk = "high",
+    handover: bool | None = None,
+) -> Any:
     """Makes a host action out of a function ``(state, *args) -> state``.
 
         @effect(requires=lambda state, amount: state.gold >= amount)
@@ -88,17 +99,19 @@ def effect(run: Callable[..., Any] | None = None, *, requires: Callable[..., boo
     Args:
         risk: what a mistake costs. ``low`` for what is undone with a word (a topic is opened, a price is named); ``high``, the
             default, for money, bookings, consent: a model chooses these only where the message asks for them clearly.
+        handover: the conversation then waits for a person, in the server's queue. None: true of an effect named ``hand_over``.
 
     Raises PolicyError for what is not a plain function, and for another risk.
     """
     if risk not in get_args(Risk):
         raise PolicyError(f"the risk {risk!r} is not known", hint='@effect(risk="low") or @effect(risk="high")')
     if run is None:
-        return functools.partial(effect, requires=requires, risk=risk)
+        return functools.partial(effect, requires=requires, risk=risk, handover=handover)
     for name, function in (("an effect", run), ("requires", requires)):
         if function is not None and (not callable(function) or inspect.iscoroutinefunction(function) or not hasattr(run, "__name__")):
             raise PolicyError(f"{name} is a plain function, not {_short(function)}", hint="@effect above def name(state, ...):")
-    return EffectKind(run.__name__, run, requires, run.__doc__ or "", risk)
+    is_handover = run.__name__ == HANDING_OVER if handover is None else handover
+    return EffectKind(run.__name__, run, requires, run.__doc__ or "", risk, is_handover)
 
 
 def first_failing(effects: Iterable[Effect], state: Any) -> Effect | None:

@@ -1,4 +1,4 @@
-"""What a log chains: the record of a turn, what became of its effects, an erasure."""
+"""What a log chains: the record of a turn, what became of its effects, a reply by a person, an erasure."""
 
 from __future__ import annotations
 
@@ -244,7 +244,40 @@ class KeyChange(Chained):
     by: str
 
 
-ENTRIES: dict[str, type[Chained]] = {"turn": Record, "outcome": Outcome, "erasure": Erasure, "key_change": KeyChange}
+class PersonReply(Chained):
+    """A person answered in a conversation, with a response of the catalog: there are no other words.
+
+    Attributes:
+        handover: the turn that handed the conversation over. number: the last turn before the reply.
+        at: when, ISO 8601. today: the date that the approval was held against.
+        versions: names and hashes of catalog, policy and library, and of the approvals in force. approval: the one of the response.
+        by: who said it, as the server knows the person.
+        text: what was released, byte for byte; ``slots``: what its holes were filled with, from the state.
+    """
+
+    kind: Literal["person_reply"] = "person_reply"
+    reply_id: str
+    handover: str
+    conversation: str
+    number: int
+    at: str
+    today: str
+    locale: str
+    versions: dict[str, str]
+    approval: str = ""
+    by: str
+    response_id: str
+    slots: dict[str, Any]
+    text: str
+
+
+ENTRIES: dict[str, type[Chained]] = {
+    "turn": Record,
+    "outcome": Outcome,
+    "erasure": Erasure,
+    "key_change": KeyChange,
+    "person_reply": PersonReply,
+}
 
 
 @lru_cache(maxsize=1)

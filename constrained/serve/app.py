@@ -18,7 +18,7 @@ from starlette.exceptions import WebSocketException
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
-from constrained.serve import customer_routes, openai_api, systemone
+from constrained.serve import customer_routes, handovers, openai_api, systemone
 from constrained.serve.access import PROTOCOL, Guard
 from constrained.serve.authentication import Authenticator
 from constrained.serve.customer_tokens import CustomerTokens
@@ -34,6 +34,7 @@ from constrained.serve.customer_view import (
 )
 from constrained.serve.customer_wire import CustomerConversation, CustomerReply
 from constrained.serve.engines import SharedEngine
+from constrained.serve.handover_queue import HandoverQueue
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
 from constrained.serve.roles import FORBIDDEN_CODE, Principal, Role, allow
@@ -85,21 +86,25 @@ def create_app(
     customers = CustomerTokens.of(settings, service.turns.access.is_forgotten)
     authenticator = Authenticator(settings, customers)
     signer = LogSigner.of(settings.signing, service.turns.journal, settings.log)
+    queue = HandoverQueue(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if signer is not None:
             signer.start()
         await authenticator.start()
+        queue.start()
         yield
+        await queue.close()
         await service.close()
         if signer is not None:
             await asyncio.to_thread(signer.close)
 
     app = FastAPI(title="Constrained", version=version("constrained"), docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.service, app.state.customers = service, customers
+    app.state.service, app.state.customers, app.state.handovers = service, customers, queue
     app.include_router(router)
     app.include_router(customer_routes.router)
+    app.include_router(handovers.router)
     files = _add_page(app) if settings.has_page else []
     add_error_handlers(app)
     app.add_middleware(Guard, settings=settings, authenticator=authenticator, free=files, refused=service.telemetry.count_refusal)
@@ -113,7 +118,7 @@ def _make_turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, En
     for name in packs.names:
         Dialogue(packs.get(name), **place)  # type: ignore[arg-type]  # approvals that cannot be trusted are told before the first turn
     journal = Journal.at(settings.log, settings.seal)
-    sessions = Sessions(settings.database, pool_size=limits.n_running + 4)
+    sessions = Sessions(settings.database, pool_size=limits.n_running + 4, is_announcing=bool(settings.handovers.webhook))
     shared = {name: SharedEngine(engine) for name, engine in engines.items()}
     turns = Turns(settings, packs, shared, sessions, journal, {pack: SharedEngine(engine) for pack, engine in own.items()})
     for name in packs.names:
@@ -133,7 +138,8 @@ def _add_page(app: FastAPI) -> list[str]:
 
     for name in names:
         route("/" if name == "index.html" else f"/{name}", name)
-    return [f"/{name}" for name in names]
+    route("/desk", "desk.html")
+    return [*(f"/{name}" for name in names), "/desk"]
 
 
 # -- turns ---------------------------------------------------------------------------------------------------

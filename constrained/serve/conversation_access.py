@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Float, String, Table, bindparam, delete, insert, select, update
 
-from constrained.serve.sessions import Sessions, StoredConversation, TenantStore, conversations, metadata
+from constrained.serve.sessions import Sessions, StoredConversation, TenantStore
 from constrained.serve.signed_tokens import LEEWAY_S
+from constrained.serve.tables import conversations, metadata
 
 MOST_S = 86_400.0  # from a signature to its token's end
 

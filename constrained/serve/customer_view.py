@@ -87,7 +87,7 @@ def _plain_choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 def customer_event(event: Event) -> Event | None:
     """What a customer hears of an event; None: nothing."""
-    if event.kind not in ("turn", "draining"):
+    if event.kind not in ("turn", "person", "draining"):
         return None
     return Event(kind=event.kind, at=event.at, conversation=event.conversation, turn_id=event.turn_id, number=event.number)
 

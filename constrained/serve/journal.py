@@ -20,9 +20,10 @@ from constrained.records.chain import from_line
 from constrained.records.group_commit import SharedFlush
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import Log, MemoryLog, existing, open_log
-from constrained.records.record import Chained, Outcome, Record
+from constrained.records.record import Chained, Outcome, PersonReply, Record
 from constrained.records.replay import allowed_then, replay
 from constrained.records.sealing import SealedLog, SubjectKeys
+from constrained.serve.handover_store import NewHandover
 from constrained.serve.packs import Packs
 from constrained.serve.replies import seal_of, with_effects_outcome
 from constrained.serve.sessions import DONE, STARTED, Sessions, StoredTurn, TenantStore
@@ -82,6 +83,12 @@ class Journal:
         name, lines = self._lines(after + 1)
         found = (from_line(line, name, after + number) for number, line in enumerate(lines, 1) if any(one in line for one in wanted))
         return {one.turn_id: one for one in found if isinstance(one, Record) and one.turn_id in turn_ids}
+
+    def find_person_reply(self, reply_id: str, after: int = 0) -> PersonReply | None:
+        """What a person said, looked for behind ``after``."""
+        name, lines = self._lines(after + 1)
+        found = (from_line(line, name, after + number) for number, line in enumerate(lines, 1) if reply_id.encode() in line)
+        return next((one for one in found if isinstance(one, PersonReply) and one.reply_id == reply_id), None)
 
     def _lines(self, first: int) -> tuple[str, Iterator[bytes]]:
         if isinstance(self._store, MemoryLog):
@@ -157,7 +164,15 @@ class TurnRecovery:
 def finish_turn(store: TenantStore, row: StoredTurn, reply: TurnReply, seal: Mapping[str, Any]) -> None:
     """Keeps the reply as it is released, and what the conversation is after it."""
     state = reply.state_before if reply.state_after is None else reply.state_after
-    store.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), _memory_after(store, row, reply))
+    handover = _handover(row, reply) if reply.handover else None
+    store.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), _memory_after(store, row, reply), handover)
+
+
+def _handover(row: StoredTurn, reply: TurnReply) -> NewHandover:
+    """The conversation's place in the queue: the customer was told of it, whatever became of the effects."""
+    versions, locale = reply.record["versions"], str(reply.record["locale"])
+    place = {"channel": versions.get("channel"), "jurisdiction": versions.get("jurisdiction")}
+    return NewHandover(row.turn_id, row.tenant, row.conversation, reply.pack, row.number, reply.response_id, locale, **place)
 
 
 def _memory_after(store: TenantStore, row: StoredTurn, reply: TurnReply) -> Memory | None:

@@ -38,8 +38,9 @@ def make_reply(
     outcome: EffectsOutcome,
     degraded: str,
     context: Context = "plain",
+    is_real: bool = True,
 ) -> TurnReply:
-    """The reply before its effects ran; see ``with_effects_outcome`` and ``with_seal``."""
+    """The reply before its effects ran; see ``with_effects_outcome`` and ``with_seal``. ``is_real``: no turn taken again to compare."""
     record, decision = turn.record, turn.decision
     return TurnReply.model_construct(
         turn_id=turn.id,
@@ -61,6 +62,7 @@ def make_reply(
         blocked=tuple(BlockedReply.model_construct(id=one["id"], reason=one["reason"], line=one["line"]) for one in record.blocked),
         obligations=_obligations(turn, policy),
         goes_on=turn.goes_on,
+        handover=is_real and any(one.kind.handover for one in turn.effects),
         offered=turn.offered,
         pending=turn.pending,
         approved=turn.approved,

@@ -50,13 +50,16 @@ class Events:
         if not self._listeners:
             return
         facts = {name: getattr(reply, name) for name in ("pack", "conversation", "turn_id", "number", "response_id", "source")}
-        event = Event(kind="turn", at=_now(), **facts)
+        self.send(tenant, Event(kind="turn", at=now_iso(), **facts))
+
+    def send(self, tenant: str, event: Event) -> None:
+        """To those of the tenant who listen to this conversation, or to all of them."""
         for listener in list(self._listeners):
-            if listener.tenant == tenant and listener.conversation in ("", reply.conversation):
+            if listener.tenant == tenant and listener.conversation in ("", event.conversation):
                 self._enqueue(listener, event)
 
     def send_all(self, kind: EventKind, *, pack: str = "", detail: str = "") -> None:
-        event = Event(kind=kind, at=_now(), pack=pack, detail=detail)
+        event = Event(kind=kind, at=now_iso(), pack=pack, detail=detail)
         for listener in list(self._listeners):
             self._enqueue(listener, event)
 
@@ -129,7 +132,7 @@ async def _receive(socket: WebSocket) -> None:
             return
 
 
-def _now() -> str:
+def now_iso() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -138,6 +141,7 @@ class Service:
 
     def __init__(self, turns: Turns, telemetry: Telemetry) -> None:
         self.turns, self.telemetry = turns, telemetry
+        self.on_handover: Callable[[str, TurnReply], None] = lambda tenant, reply: None  # a turn handed its conversation over
         limits = turns.settings.limits
         self.gate, self.events = AdmissionGate(limits), Events(limits)
         telemetry.watch_queue(lambda: self.gate.n_waiting)
@@ -162,6 +166,8 @@ class Service:
             raise
         if result.turn is not None:
             self.events.send_turn(job.tenant, result.reply)
+            if result.reply.handover:
+                self.on_handover(job.tenant, result.reply)
         return result.reply
 
     async def _watch(self, job: TurnJob, threads: ThreadPoolExecutor) -> TurnResult:

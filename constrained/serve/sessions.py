@@ -1,6 +1,6 @@
 """Conversations kept between requests, in SQLite or PostgreSQL: what a turn begins with and what it left.
 
-Two tables: ``constrained_conversations`` holds where each conversation stands, ``constrained_turns`` every turn with its reply.
+``constrained_conversations`` holds where each conversation stands, ``constrained_turns`` every turn with its reply; see ``tables``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
     bindparam,
     create_engine,
     delete,
@@ -46,45 +38,15 @@ from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.state import Memory
 from constrained.records.group_commit import SharedFlush
 from constrained.serve.errors import RefusedError
+from constrained.serve.handover_store import CLAIMED_UNTIL, NewHandover, forget_handovers, open_handover
+from constrained.serve.tables import conversations, metadata, turns
 
 MEMORY = "sqlite://"
 PREPARED, STARTED, DONE = "prepared", "started", "done"
 LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
 MOST_PENDING = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
 
-# -- tables and statements ---------------------------------------------------------------------------------------
-
-metadata = MetaData()
-
-conversations = Table(
-    "constrained_conversations",
-    metadata,
-    Column("tenant", String(128), primary_key=True),
-    Column("id", String(128), primary_key=True),
-    Column("pack", String(128), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("memory", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("at", String(40), nullable=False),
-)
-
-turns = Table(
-    "constrained_turns",
-    metadata,
-    Column("turn_id", String(64), primary_key=True),
-    Column("tenant", String(128), nullable=False),
-    Column("conversation", String(128), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("request_key", String(300)),
-    Column("fingerprint", String(64), nullable=False),
-    Column("stage", String(16), nullable=False),
-    Column("before", Text, nullable=False),
-    Column("reply", Text, nullable=False),
-    Column("seal", Text, nullable=False),
-    UniqueConstraint("tenant", "conversation", "number"),
-    UniqueConstraint("tenant", "request_key"),
-    Index("constrained_turns_stage", "stage"),
-)
+# -- statements ---------------------------------------------------------------------------------------------------
 
 # Made once, since SQLAlchemy keeps the SQL of a statement with it. The parameters of an UPDATE must not have its columns' names.
 _OF_TENANT = turns.c.tenant == bindparam("tenant")
@@ -99,7 +61,7 @@ _LAST_TURN = (
     (turns.c.tenant == conversations.c.tenant) & (turns.c.conversation == conversations.c.id) & (turns.c.number == conversations.c.number)
 )
 _SELECT_CONVERSATION = (
-    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage)
+    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage, CLAIMED_UNTIL)
     .select_from(conversations.outerjoin(turns, _LAST_TURN))
     .where(*_THE_CONVERSATION)
 )
@@ -130,7 +92,10 @@ _DELETE_TURNS = delete(turns).where(*_OF_CONVERSATION)
 
 @dataclass(frozen=True, slots=True)
 class StoredConversation:
-    """A conversation between two turns; memory and state as JSON texts. ``is_complete``: nothing of its last turn is left to do."""
+    """A conversation between two turns; memory and state as JSON texts. ``is_complete``: nothing of its last turn is left to do.
+
+    ``claimed_until``: a person answers it until then, in seconds since the epoch; 0: nobody does.
+    """
 
     tenant: str
     id: str
@@ -139,6 +104,7 @@ class StoredConversation:
     memory: str
     state: str
     is_complete: bool
+    claimed_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +202,11 @@ class Sessions:
     Args:
         url: of SQLAlchemy; in memory when empty. An SQLite file is refused while another process has it.
         pool_size: connections, where there is a pool: one a turn that runs.
+        is_announcing: hand-overs are put into the outbox, for a webhook.
     """
 
-    def __init__(self, url: str = "", *, pool_size: int = 16) -> None:
+    def __init__(self, url: str = "", *, pool_size: int = 16, is_announcing: bool = False) -> None:
+        self.is_announcing = is_announcing
         self._claim = _claim_file(url)
         self._engine = connect(url, pool_size)
         self.is_shared = self._engine.dialect.name != "sqlite"
@@ -344,9 +312,9 @@ class TenantStore:
         found = self._first(_SELECT_CONVERSATION, **self._named(conversation))
         if found is None:
             return None
-        tenant, name, pack, number, memory, state, turn_id, stage = found
+        tenant, name, pack, number, memory, state, turn_id, stage, claimed_until = found
         is_complete = stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None
-        return StoredConversation(tenant, name, pack, number, memory, state, is_complete)
+        return StoredConversation(tenant, name, pack, number, memory, state, is_complete, claimed_until or 0.0)
 
     def find_repeat(self, key: str) -> StoredTurn | None:
         """The turn that a request with this key was answered with."""
@@ -396,18 +364,26 @@ class TenantStore:
             connection.execute(_START_TURN, {"for_turn": turn_id})
         self._sessions.flush()
 
-    def finish(self, turn: StoredTurn, reply: str, seal: str, state: str, memory: Memory | None = None) -> None:
-        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later."""
+    def finish(
+        self, turn: StoredTurn, reply: str, seal: str, state: str, memory: Memory | None = None, handover: NewHandover | None = None
+    ) -> None:
+        """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later.
+
+        With it the conversation begins to wait for a person, where the turn handed it over: both are kept, or neither.
+        """
         after = {"new_state": state, "new_memory": None if memory is None else memory.model_dump_json()}
         with self._sessions.transaction(self._connection) as connection:
             connection.execute(_FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
             connection.execute(_UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
+            if handover is not None:
+                open_handover(connection, handover, self._sessions.is_announcing)
         self._sessions.flush()
 
     def forget(self, conversation: str) -> bool:
         """Deletes a conversation and its turns here; its records stay in the log."""
         with self._sessions.transaction(self._connection) as connection:
             connection.execute(_DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
+            forget_handovers(connection, self._tenant, conversation)
             return connection.execute(_DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
 
     def _named(self, conversation: str) -> dict[str, Any]:

@@ -59,6 +59,21 @@ class Signing(BaseModel):
     seconds: float = Field(60.0, gt=0)
 
 
+class Handovers(BaseModel):
+    """How conversations wait for a person.
+
+    Attributes:
+        webhook: a URL that is told of every change; empty: nobody is. secret: a file with the secret that signs it.
+        lease_s: a claim lasts this long after its holder last claimed or answered.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    webhook: str = ""
+    secret: str = ""
+    lease_s: float = Field(900.0, gt=0)
+
+
 class Oidc(BaseModel):
     """Whose tokens are accepted beside those of the server, see ``oidc``.
 
@@ -91,6 +106,7 @@ class ServerSettings(BaseModel):
         log: where records go (see ``Dialogue``); in memory when empty.
         seal: folder with the keys of people: records are sealed under them (``SealedLog``); empty: they are not.
         signing: who signs the log, and where its checkpoints are put as well; without a key nobody does.
+        handovers: the queue of conversations that wait for a person.
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
         channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
         operator: the tenant whose tokens are the operator's where they name no roles; empty: the one of the first token.
@@ -111,6 +127,7 @@ class ServerSettings(BaseModel):
     log: str = ""
     seal: str = ""
     signing: Signing = Signing()
+    handovers: Handovers = Handovers()
     within: float = Field(10.0, ge=0, le=600)
     threshold: float = Field(0.3, ge=0, le=1)
     channel: str | None = None

@@ -40,7 +40,6 @@ Source = Literal["model", "rules", "fallback"]
 Outcome = Literal["resolved", "handed_over", "abstained"]
 
 LOGGER = "constrained.serve"
-HANDING_OVER = frozenset({"hand_over"})  # effects that pass a conversation to a person
 MOST_TENANTS = 1_000  # a time series each; later ones are counted together
 OTHER_TENANTS = "(other)"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -68,7 +67,6 @@ class Telemetry:
 
     Args:
         content: also log messages, replies and what was heard. Off: neither logs nor traces hold them.
-        handing_over: names of the effects that hand a conversation over to a person.
         tracer_provider, meter_provider: the process's own when None.
     """
 
@@ -76,11 +74,10 @@ class Telemetry:
         self,
         *,
         content: bool = False,
-        handing_over: frozenset[str] = HANDING_OVER,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self.content, self.handing_over = content, handing_over
+        self.content = content
         self.tracer = trace.get_tracer("constrained", tracer_provider=tracer_provider)
         self._tracers, self._meters = tracer_provider, meter_provider
         self.prometheus = _Prometheus()
@@ -138,6 +135,14 @@ class Telemetry:
         """A catalog or its logic was read anew, and taken over or refused."""
         self.prometheus.reloads.labels(pack, "accepted" if is_accepted else "refused").inc()
         self.log.info("reload", extra={"facts": {"pack": pack, "accepted": is_accepted}})
+
+    def count_webhook(self, result: str) -> None:
+        """An attempt to send an event: ``sent``, ``failed`` (it is tried again) or ``given_up``."""
+        self.prometheus.webhooks.labels(result).inc()
+
+    def count_handover(self, pack: str, change: str) -> None:
+        """A conversation came into the queue, was claimed, answered or closed."""
+        self.prometheus.handovers.labels(pack, change).inc()
 
     def exposition(self) -> tuple[bytes, str]:
         """The metrics as a Prometheus scrape reads them, and their content type."""
@@ -264,7 +269,7 @@ def _facts(turn: Turn, watch: TurnWatch, source: Source, degraded: bool, seconds
         pack=watch.pack,
         tenant=watch.tenant,
         source=source,
-        outcome=_outcome(turn, source, watch._telemetry.handing_over),
+        outcome=_outcome(turn, source),
         mode=decision.mode,
         model=names.get("model", "none"),
         catalog=names.get("catalog", ""),
@@ -280,9 +285,9 @@ def _facts(turn: Turn, watch: TurnWatch, source: Source, degraded: bool, seconds
     )
 
 
-def _outcome(turn: Turn, source: Source, handing_over: frozenset[str]) -> Outcome:
+def _outcome(turn: Turn, source: Source) -> Outcome:
     """Handed over: to a person. Abstained: the fallback was said. Resolved: any other approved reply."""
-    if any(effect.name in handing_over for effect in turn.effects):
+    if any(effect.kind.handover for effect in turn.effects):
         return "handed_over"
     return "abstained" if turn.decision.abstained or source == "fallback" else "resolved"
 
@@ -315,6 +320,8 @@ class _Prometheus:
         self.errors = Counter("constrained_turn_errors", "Turns in which nothing was released.", ["pack", "error"], registry=one)
         self.refused = Counter("constrained_refused", "Requests that never became a turn.", ["reason"], registry=one)
         self.reloads = Counter("constrained_reloads", "Packs that were read anew.", ["pack", "result"], registry=one)
+        self.handovers = Counter("constrained_handovers", "Changes in the queue of hand-overs.", ["pack", "change"], registry=one)
+        self.webhooks = Counter("constrained_webhook_attempts", "Events sent to the webhook, by result.", ["result"], registry=one)
         self.seconds = Histogram("constrained_turn_seconds", "Whole turns.", ["pack", "source"], buckets=SECONDS, registry=one)
         self.stages = Histogram("constrained_stage_seconds", "Stages of turns.", ["stage"], buckets=SECONDS, registry=one)
         self.shares = Histogram("constrained_best_probability", "Of the best option.", ["pack"], buckets=SHARES, registry=one)

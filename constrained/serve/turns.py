@@ -39,6 +39,8 @@ from constrained.serve.wire import (
     TurnRequest,
 )
 
+CLAIMED_BY_PERSON = "a person answers"
+
 
 @dataclass(frozen=True, slots=True)
 class TurnJob:
@@ -160,6 +162,8 @@ class Turns:
                 return TurnResult(repeated)
             stored = self._current_conversation(store, job)
             memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
+            if stored is not None and stored.claimed_until > time.time():
+                memory, engine = memory.model_copy(update={"open_offers": ()}), NoTimeEngine(CLAIMED_BY_PERSON)
             if job.done or job.failed:
                 memory = with_outcomes(memory, job.done, job.failed)
             state, until_s = _state(policy, job, stored), self.until_s(job)
@@ -175,12 +179,15 @@ class Turns:
                 outcome=outcome,
                 degraded=degraded,
                 context=job.settings.context,
+                is_real=job.memory is None or job.settings.effects == "run",
             )
             row = self._prepare(store, job, reply, memory, after, stored)
             seal = self._write_record(store, row, stored, turn)
             self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
             if turn.effects and job.settings.effects == "run":
                 reply = self._run_effects(store, row, reply, seal, turn, state)
+            elif reply.handover:
+                finish_turn(store, row, reply, seal)
             else:
                 self.sessions.finish_later(row.turn_id, json.dumps(seal))
             return TurnResult(with_seal(reply, seal), turn, decided_s)

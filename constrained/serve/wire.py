@@ -26,7 +26,7 @@ from constrained.catalog.contexts import Context
 Effects = Literal["run", "hand_over"]
 EffectsOutcome = Literal["none", "ran", "handed_over", "failed", "unknown"]
 Source = Literal["model", "rules", "fallback"]
-EventKind = Literal["turn", "reload", "reload_refused", "draining"]
+EventKind = Literal["turn", "reload", "reload_refused", "draining", "handover", "person"]
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 PackName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
@@ -185,6 +185,7 @@ class TurnReply(_Wire):
         effects_outcome: ``unknown`` after a crash while they ran: they are not run again. ``failed``: see effects_error.
         state_after: after the effects where they ran, else None.
         goes_on: a procedure has more to say once it is known what became of the effects: send an empty message.
+        handover: the conversation waits for a person from this turn on, unless it did before; see GET /v1/handovers.
         offered: ids of what the reply asks about in place of doing it; the next message answers. pending: ids of what was wanted, too.
         record: the entry in the log, as JSON; where the log is sealed, as it was before.
         is_repeat: this request was answered before; nothing ran a second time.
@@ -210,6 +211,7 @@ class TurnReply(_Wire):
     blocked: tuple[BlockedReply, ...]
     obligations: tuple[ObligationReply, ...]
     goes_on: bool = False
+    handover: bool = False
     offered: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
     approved: tuple[str, ...] = ()
@@ -335,7 +337,10 @@ class ReadyReply(_Wire):
 
 
 class Event(_Wire):
-    """Something happened: a turn was taken (its message and text are left out), a pack reloaded, a reload refused, a drain."""
+    """Something happened: a turn was taken (its message and text are left out), a pack reloaded, a reload refused, a drain.
+
+    ``handover``: an entry of the queue changed; ``detail`` is its state. ``person``: a person answered in the conversation.
+    """
 
     kind: EventKind
     at: str

@@ -203,6 +203,8 @@ def test_every_example_of_the_api_runs(server):
     described = httpx.get(f"{server.url}/openapi.json", trust_env=False).json()
     n_run = 0
     for path, methods in described["paths"].items():
+        if "{handover}" in path:  # they need a conversation that waits: see test_handovers
+            continue
         content = methods.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         schema = described["components"]["schemas"].get(content.get("$ref", "").rpartition("/")[2], {})
         for example in schema.get("examples", ()):

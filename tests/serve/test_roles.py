@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from constrained.errors import ConstrainedError
 from constrained.serve.access import FREE_PATHS, REFUSED_CODE
 from constrained.serve.app import create_app
+from constrained.serve.handover_store import NewHandover, open_handover
 from constrained.serve.packs import Packs
 from constrained.serve.roles import FORBIDDEN_CODE, Role, allow
 from constrained.serve.settings import Oidc, ServerSettings
@@ -21,6 +23,7 @@ from constrained.serve.tokens import TokenGrant, read_tokens
 from constrained.testing import RandomEngine
 
 ROLES = tuple(Role)
+NUMBERS = itertools.count()
 TABLE = """
 POST   /v1/turns                              own yes -   -   -   -   -
 POST   /v1/conversations/{conversation}/fork  -   yes -   -   -   -   -
@@ -28,6 +31,15 @@ GET    /v1/conversations/{conversation}       own yes yes yes -   yes -
 DELETE /v1/conversations/{conversation}       -   yes -   -   -   -   -
 POST   /v1/conversations/{conversation}/token -   yes -   -   -   -   -
 PUT    /v1/conversations/{conversation}/state -   yes -   -   -   -   -
+GET    /v1/conversations/{conversation}/events own yes yes yes - yes -
+GET    /v1/handovers                          -   -   yes yes -   yes -
+GET    /v1/handovers/{handover}               -   -   yes yes -   yes -
+GET    /v1/handovers/{handover}/replies       -   -   yes yes -   -   -
+POST   /v1/handovers/{handover}/claim         -   -   yes yes -   -   -
+POST   /v1/handovers/{handover}/release       -   -   yes yes -   -   -
+POST   /v1/handovers/{handover}/answer        -   -   yes yes -   -   -
+POST   /v1/handovers/{handover}/takeover      -   -   yes yes -   -   -
+POST   /v1/handovers/{handover}/close         -   -   yes yes -   -   -
 WS     /v1/events                             own yes yes yes -   -   yes
 GET    /v1/catalogs                           -   yes yes yes yes yes yes
 GET    /v1/catalogs/{pack}                    -   yes yes yes yes yes yes
@@ -43,6 +55,8 @@ BODIES = {
     "/v1/conversations/{conversation}/fork": {},
     "/v1/conversations/{conversation}/token": {"pack": "library"},
     "/v1/conversations/{conversation}/state": {"pack": "library", "state": {"owed": "1"}},
+    "/v1/handovers/{handover}/answer": {"response_id": "welcome"},
+    "/v1/handovers/{handover}/takeover": {"channel": "phone"},
     "/v1/chat/completions": {"model": "library", "messages": [{"role": "user", "content": "good day"}]},
     "/v1/systemone": {"state": "good day", "questions": {"urgent": {"type": "noul", "instructions": "Is it urgent?"}}},
 }
@@ -53,7 +67,7 @@ CONVERSATION = "table-4"
 
 @pytest.fixture(scope="module")
 def app(policies):
-    grants = {token: TokenGrant(tenant="here", roles={role}) for role, token in HERE.items()}
+    grants = {token: TokenGrant(tenant="here", roles={role}, name=role.value) for role, token in HERE.items()}
     grants |= {token: TokenGrant(tenant="there", roles={role}) for role, token in THERE.items()}
     return create_app(ServerSettings(tokens=grants), Packs(policies), {"random": RandomEngine(3)})
 
@@ -68,8 +82,22 @@ def tokens(app):
         yield {**HERE, Role.CUSTOMER: minted.json()["token"]}
 
 
+def waiting(app, is_claimed_by):
+    """The id of a conversation of its own that waits for a person, or that the person has."""
+    name = f"waits-{next(NUMBERS)}"
+    ask(TestClient(app), "POST", "/v1/turns", HERE[Role.CHANNEL], {**BODIES["/v1/turns"], "conversation": name})
+    queue = app.state.handovers
+    with app.state.service.turns.sessions.transaction() as connection:
+        open_handover(connection, NewHandover(name, "here", name, "library", 1, "welcome", "en"), False)
+    if is_claimed_by:
+        queue.store.claim("here", name, is_claimed_by)
+    return name
+
+
 def ask(client, method, path, token, body=None):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if path.endswith("/events"):
+        headers["Last-Event-ID"] = "none"  # else it would go on without end
     return client.request(method, path, headers=headers, json=body)
 
 
@@ -81,9 +109,14 @@ def outcome(app, method, path, token, conversation=CONVERSATION):
         body = {**body, "conversation": conversation}
     if path == "/v1/chat/completions":
         body = {**body, "metadata": {"conversation": conversation}}
-    path = path.format(conversation=conversation, pack="library")
+    handover = ""
+    if "{handover}" in path:
+        holder = next((role.value for role, one in HERE.items() if one == token), "nobody")
+        handover = waiting(app, "" if path.endswith("/claim") or method == "GET" else holder)
+    path = path.format(conversation=conversation, pack="library", handover=handover)
     if method != "WS":
-        return ask(client, method, path, token, body).status_code
+        status = ask(client, method, path, token, body).status_code
+        return 200 if (path.endswith("/events"), status) == (True, 422) else status
     return asyncio.run(knock(app, path, f"conversation={conversation}", token))
 
 
@@ -171,7 +204,7 @@ def routes(app):
 
 
 def is_free(path):
-    return path in FREE_PATHS or re.fullmatch(r"/[\w.-]+\.(html|js|css|svg)", path)
+    return path in FREE_PATHS or path == "/desk" or re.fullmatch(r"/[\w.-]+\.(html|js|css|svg)", path)
 
 
 def test_every_route_is_in_the_table_and_declares_its_roles(app):

@@ -1,7 +1,7 @@
 // Asks the server, with its token.
 
 const KEPT = "constrained-token";
-const REFUSED = 4401; // the code with which the server closes a line that has no token of its own
+const REFUSED = [4401, 4403]; // the codes with which the server closes a line: no token of its own, or none for this
 
 // A link may carry the token behind the #, which no browser sends on; it is taken out of the address at once.
 export function takeTokenFromAddress() {
@@ -13,6 +13,10 @@ export function takeTokenFromAddress() {
 
 export function keepToken(token) {
   sessionStorage.setItem(KEPT, token.trim());
+}
+
+export function hasToken() {
+  return Boolean(sessionStorage.getItem(KEPT));
 }
 
 export class ServerError extends Error {
@@ -29,7 +33,7 @@ export const catalog = (pack) => ask("GET", `v1/catalogs/${encodeURIComponent(pa
 export const takeTurn = (body) => ask("POST", "v1/turns", body);
 export const fork = (conversation, body) => ask("POST", `v1/conversations/${encodeURIComponent(conversation)}/fork`, body);
 
-async function ask(method, path, body) {
+export async function ask(method, path, body) {
   const headers = { Accept: "application/json" };
   const token = sessionStorage.getItem(KEPT);
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -58,13 +62,17 @@ export function newKey() {
 }
 
 // What happens at the server: packs that were edited, a stop. ``news`` gets each event; the line is opened anew when it breaks.
-export function listen(news, pause = 1000) {
+// ``opened`` is called whenever it stands again: what happened before that is to be asked for.
+export function listen(news, pause = 1000, opened = () => {}) {
   const token = sessionStorage.getItem(KEPT);
   if (!token) return;
   const line = new WebSocket(new URL("v1/events", location.href).href.replace(/^http/, "ws").replace(/#.*$/, ""), ["constrained", `token.${token}`]);
-  line.addEventListener("open", () => { pause = 1000; });
+  line.addEventListener("open", () => {
+    pause = 1000;
+    opened();
+  });
   line.addEventListener("message", (event) => news(JSON.parse(event.data)));
   line.addEventListener("close", (event) => {
-    if (event.code !== REFUSED) setTimeout(() => listen(news, Math.min(2 * pause, 30000)), pause);
+    if (!REFUSED.includes(event.code)) setTimeout(() => listen(news, Math.min(2 * pause, 30000), opened), pause);
   });
 }
