@@ -15,8 +15,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from constrained.errors import ConstrainedError
 from constrained.serve.authentication import TOKEN_HINT, Authenticator
-from constrained.serve.errors import RefusedError, body_of
+from constrained.serve.errors import RefusedError, body_of, status_of
 from constrained.serve.roles import Principal
 from constrained.serve.settings import Limits, ServerSettings, is_loopback
 
@@ -125,7 +126,7 @@ HEADERS = {
 }
 
 
-_REASONS = {401: "token", 403: "host", 408: "too_slow", 413: "too_large", 429: "wrong_tokens", 503: "issuer"}
+_REASONS = {401: "token", 403: "host", 408: "too_slow", 413: "too_large", 429: "wrong_tokens", 503: "unavailable"}
 NO_STORE = b"no-store"  # of replies: no cache on the way keeps what was said
 
 
@@ -179,8 +180,8 @@ class Guard:
             await self._admit(scope)
             if scope["type"] == "http":
                 receive = _replay(await self._body(Headers(scope=scope), receive), receive)
-        except RefusedError as error:
-            self._refused(_REASONS[error.status])
+        except ConstrainedError as error:
+            self._refused(_REASONS.get(status_of(error), "request"))
             return await _refuse(error, scope, receive, send)
         keeps = scope["path"] in self._free and scope["path"] not in FREE_PATHS - {"/"}
         return await self._app(scope, receive, _with_headers(send, b"no-cache" if keeps else NO_STORE))
@@ -267,15 +268,16 @@ def _with_headers(send: Send, caching: bytes = NO_STORE) -> Send:
     return sending
 
 
-async def _refuse(error: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(error: ConstrainedError, scope: Scope, receive: Receive, send: Send) -> None:
+    status, retry_s = status_of(error), getattr(error, "retry_s", 0)
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": REFUSED_CODE, "reason": error.message})
+        await send({"type": "websocket.close", "code": REFUSED_CODE, "reason": body_of(error).error.message})
         return
     headers: dict[str, Any] = {"connection": "close"}  # what is left of a body is not read
-    if error.status == 401:
+    if status == 401:
         headers["www-authenticate"] = "Bearer"
-    if error.retry_s:
-        headers["retry-after"] = str(error.retry_s)
-    response = Response(body_of(error).model_dump_json(), error.status, headers, "application/json")
+    if retry_s or status == 503:
+        headers["retry-after"] = str(retry_s or 1)
+    response = Response(body_of(error).model_dump_json(), status, headers, "application/json")
     await response(scope, receive, _with_headers(send))

@@ -10,6 +10,7 @@ from constrained.serve.customer_tokens import CustomerTokens
 from constrained.serve.customer_wire import StateRequest, TokenReply, TokenRequest
 from constrained.serve.roles import Principal, Role, allow
 from constrained.serve.routing import new_router, service_of
+from constrained.serve.service import Service
 from constrained.serve.wire import Id
 
 router = new_router()
@@ -19,19 +20,21 @@ router = new_router()
 async def mint_token(
     conversation: Id, body: TokenRequest, request: Request, principal: Annotated[Principal, allow(Role.CHANNEL)]
 ) -> TokenReply:
-    policy = service_of(request).turns.packs.get(body.pack)
-    said: dict[str, Any] = {}
-    if body.name:
-        said["sub"] = body.name
+    service = service_of(request)
+    service.turns.packs.get(body.pack)
     if body.state is not None:
-        said["state"] = policy.state_type.from_json(body.state).model_dump(mode="json")
+        await _set_state(service, principal.tenant, conversation, body.pack, body.state)
     customers: CustomerTokens = request.app.state.customers
-    token, expires_at = customers.mint(principal.tenant, conversation, body.pack, body.lifetime_s, **said)
+    token, expires_at = customers.mint(principal.tenant, conversation, body.pack, body.lifetime_s, body.name)
     return TokenReply(token=token, conversation=conversation, expires_at=expires_at)
 
 
 @router.put("/v1/conversations/{conversation}/state", status_code=204, summary="The state that a conversation goes on with")
 async def set_state(conversation: Id, body: StateRequest, request: Request, principal: Annotated[Principal, allow(Role.CHANNEL)]) -> None:
-    service = service_of(request)
-    async with service.gate.turn(principal.tenant, conversation):
-        await service.in_turn_thread(service.turns.set_state, principal.tenant, conversation, body.pack, body.state)
+    await _set_state(service_of(request), principal.tenant, conversation, body.pack, body.state)
+
+
+async def _set_state(service: Service, tenant: str, conversation: str, pack: str, state: dict[str, Any]) -> None:
+    """In its turn among the turns of the conversation."""
+    async with service.gate.turn(tenant, conversation):
+        await service.in_turn_thread(service.turns.set_state, tenant, conversation, pack, state)

@@ -1,7 +1,8 @@
 """Customers' tokens: each for one conversation with one pack, signed by this server or by its host, for 24 hours at most.
 
 Header ``{"alg": "EdDSA", "typ": "customer+jwt"}``; claims ``conversation``, ``pack``, ``iat``, ``exp`` and, where the host says more,
-``state`` (its facts) and ``sub`` (who it is). Times with fractions of a second tell tokens of one second apart.
+``state`` (its facts, which the customer can read) and ``sub`` (who it is). Times with fractions of a second tell tokens of one second
+apart.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from constrained.approval.keys import load_private, load_public, new_pair
 from constrained.serve.conversation_access import MOST_S
-from constrained.serve.errors import RefusedError
 from constrained.serve.roles import Principal, Role
 from constrained.serve.settings import ServerSettings
-from constrained.serve.signed_tokens import LEEWAY_S, MOST_CHARACTERS, REGISTRY, Clock, VerifiedTokens, refusal, verified_claims
+from constrained.serve.signed_tokens import LEEWAY_S, REGISTRY, Clock, VerifiedTokens, refusal, verified_claims
 from constrained.serve.wire import Id, PackName
 
 if TYPE_CHECKING:
@@ -83,21 +83,13 @@ class CustomerTokens:
         hosts = [(tenant, load_public(file)) for file, tenant in settings.host_keys.items()]
         return cls(_own_key(settings.customer_key), hosts, is_forgotten)
 
-    def mint(self, tenant: str, conversation: str, pack: str, lifetime_s: float, **said: Any) -> tuple[str, float]:
-        """A token, and when it ends in seconds since 1970.
-
-        Args:
-            said: further claims: ``state``, ``sub``.
-
-        Raises RefusedError: 413 where the state makes it too long.
-        """
+    def mint(self, tenant: str, conversation: str, pack: str, lifetime_s: float, name: str = "") -> tuple[str, float]:
+        """A token, and when it ends in seconds since 1970. It holds no state: who has a token can read it."""
         now = self._clock()
-        claims = {"tenant": tenant, "conversation": conversation, "pack": pack, "iat": now, "exp": now + lifetime_s, **said}
+        claims = {"tenant": tenant, "conversation": conversation, "pack": pack, "iat": now, "exp": now + lifetime_s}
+        claims |= {"sub": name} if name else {}
         token = jwt.encode({"alg": ALGORITHM, "typ": CUSTOMER_TYPE, "kid": self._own_id}, claims, self._own, registry=REGISTRY)
-        if len(token) > MOST_CHARACTERS:
-            hint = "give the state with PUT /v1/conversations/ID/state"
-            raise RefusedError(413, f"the token would be longer than {MOST_CHARACTERS} characters", hint=hint, param="state")
-        return token, claims["exp"]
+        return token, now + lifetime_s
 
     async def principal(self, token: str, header: Mapping[str, Any]) -> Principal:
         """Raises RefusedError: 401, also once the conversation was forgotten."""

@@ -58,7 +58,7 @@ class TokenRequest(_Wire):
 
     Attributes:
         lifetime_s: seconds. name: who the customer is to the host, for what is recorded.
-        state: the host's facts. They hold from the first turn with this token on, unless newer ones were signed or put meanwhile.
+        state: the host's facts, for the next turn, as in a StateRequest. They are kept here: who has a token can read it.
     """
 
     pack: PackName
