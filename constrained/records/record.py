@@ -16,7 +16,8 @@ from pydantic_core import to_jsonable_python
 FORMAT = 5
 RULED_FORMAT = 6  # of a turn whose choice rests on more than probabilities: on what the message is evidence for, or on the time
 ASKED_FORMAT = 7  # of a turn that offers something, follows an offer or a series of fallbacks, or was given too long a message
-READABLE = (1, 2, 3, 4, 5, 6, 7)  # formats that this version reads
+MASKED_FORMAT = 8  # of a turn out of which what may not be logged was taken, or whose fields are sealed each by itself
+READABLE = (1, 2, 3, 4, 5, 6, 7, 8)  # formats that this version reads
 
 
 class _Entry(BaseModel):
@@ -171,6 +172,7 @@ class Record(Chained):
             given of the turns before: the events of running procedures, what the host has told to be done.
         sensitive: what of it is marked sensitive, by name: ``slots.RESPONSE.SLOT``, ``state.FIELD``, ``heard.FIELD``.
         sealed: what was taken out of the fields above and encrypted; None in a log that seals nothing.
+        masked: field -> kinds of what stands in it as a mark only, see ``masking``; told from format 8 on.
     """
 
     kind: Literal["turn"] = "turn"
@@ -198,6 +200,11 @@ class Record(Chained):
     memory: dict[str, Any] = {}
     sensitive: tuple[str, ...] = ()
     sealed: SealedEntry | None = None
+    masked: dict[str, tuple[str, ...]] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), masked={})
 
 
 Status = Literal["done", "failed", "not_run"]
