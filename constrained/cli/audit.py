@@ -43,7 +43,7 @@ def replay_log(
 def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectKeys | None) -> None:
     """Takes records again; what is sealed is read with ``keys``, and counted where it cannot be."""
     policies: dict[str, Policy] = {}
-    n_same = n_unreadable = 0
+    n_same = n_unreadable = n_masked = 0
     for record in records:
         readable = unsealed(record, keys) if keys else None if record.sealed else record
         if readable is None:
@@ -52,9 +52,11 @@ def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectK
         for replayed in replay_turns(_policy(record, logic, policies), [readable]):
             if replayed.error is not None:
                 raise replayed.error
-            n_same += 1
+            n_masked += replayed.is_undecidable
+            n_same += replayed.is_same
     sealed = f"; {n_unreadable} cannot be read: their content is sealed, or was erased" if n_unreadable else ""
-    line(f"{n_same} {'reply' if n_same == 1 else 'replies'} reproduced, byte for byte, and the chain of records is whole{sealed}")
+    masked = f"; {n_masked} cannot be decided anew: what may not be logged was masked in them" if n_masked else ""
+    line(f"{n_same} {'reply' if n_same == 1 else 'replies'} reproduced, byte for byte, and the chain of records is whole{sealed}{masked}")
 
 
 def _policy(record: Record, logic: Path | None, policies: dict[str, Policy]) -> Policy:

@@ -45,6 +45,10 @@ SignSeconds = Annotated[float, typer.Option(help="Seconds after which what has c
 Channel = Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")]
 Jurisdiction = Annotated[str | None, typer.Option(help="As --channel.")]
 Drafts = Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")]
+Mask = Annotated[
+    bool | None, typer.Option(help="Keep cards, IBANs, national numbers out of the log; default: where approvals are required.")
+]
+ConversationKey = Annotated[Path | None, typer.Option(help="File of the key that kept conversations are encrypted with.")]
 Tokens = Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN. The first is the operator.")]
 HostNames = Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")]
 Within = Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")]
@@ -83,6 +87,8 @@ def serve(
     channel: Channel = None,
     jurisdiction: Jurisdiction = None,
     drafts: Drafts = False,
+    mask: Mask = None,
+    conversation_key: ConversationKey = None,
     tokens: Tokens = None,
     host_name: HostNames = None,
     within: Within = 10.0,
@@ -115,6 +121,8 @@ def serve(
         channel=channel,
         jurisdiction=jurisdiction,
         drafts=drafts,
+        mask=mask,
+        conversation_key=str(conversation_key or ""),
         has_page=page,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )

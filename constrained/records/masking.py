@@ -21,7 +21,7 @@ from constrained.errors import AuditError
 from constrained.records.record import MASKED_FORMAT, Chained, Outcome, Record
 
 N_LEAST = 3  # digits without which a text is not looked through
-_BETWEEN = r"[\s./_|·•‐-―−-]"  # what people and programs write between the groups of a number
+_BETWEEN = r"[\s./_|\u00b7\u2022\u2010-\u2015\u2212-]"  # what people and programs write between the groups of a number
 _GAP = rf"{_BETWEEN}{{0,3}}"
 _NEAR = 40  # characters before a number in which the word that names it may stand
 
@@ -73,7 +73,9 @@ NATIONAL: tuple[NumberKind, ...] = (
     NumberKind("be.nn", "be.nn", "99999999999"),
     NumberKind("ch.ssn", "ch.ssn", "{7}{5}{6}9999999999"),
 )
-_SSN = re.compile(r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\d-])")  # this way it needs no word: nothing else is written so
+_SSN = re.compile(
+    r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\d-])"
+)  # this way it needs no word: nothing else is written so
 _CODE = re.compile(
     r"\b(?:CVV2?|CVC2?|CVN|CID|(?:CARD )?SECURITY CODE|C[ÓO]DIGO DE SEGURIDAD|PR[ÜU]FZIFFER|KARTENPR[ÜU]FNUMMER|SICHERHEITSCODE|"
     r"CRYPTOGRAMME|CODE DE S[ÉE]CURIT[ÉE])\b[^\d]{0,15}(\d(?: ?\d){2,3})(?!\d)"

@@ -24,12 +24,13 @@ from constrained.engines.protocol import Engine
 from constrained.errors import ApprovalError, AuditError, ConstrainedError, ReplayError
 from constrained.serve import openai_api, systemone
 from constrained.serve.access import PROTOCOL, Guard
+from constrained.serve.at_rest import make_cipher
 from constrained.serve.engines import SharedEngine
 from constrained.serve.errors import RefusedError, body_of, error_reply, status_of
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
 from constrained.serve.service import Service, serve_listener
-from constrained.serve.sessions import Sessions
+from constrained.serve.sessions import Sessions, sqlite_file
 from constrained.serve.settings import ServerSettings
 from constrained.serve.signing import LogSigner
 from constrained.serve.telemetry import Telemetry
@@ -177,10 +178,10 @@ def create_app(
 def _make_turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], own: Mapping[str, Engine]) -> Turns:
     limits = settings.limits
     place = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
-    for name in packs.names:
-        Dialogue(packs.get(name), **place)  # type: ignore[arg-type]  # approvals that cannot be trusted are told before the first turn
-    journal = Journal.at(settings.log, settings.seal)
-    sessions = Sessions(settings.database, pool_size=limits.n_running + 4)
+    made = [Dialogue(packs.get(name), mask=settings.mask, **place) for name in packs.names]  # type: ignore[arg-type]
+    journal = Journal.at(settings.log, settings.seal)  # approvals that cannot be trusted were told by now, before the first turn
+    cipher = make_cipher(settings, sqlite_file(settings.database), is_masking=any(one.is_masking for one in made))
+    sessions = Sessions(settings.database, pool_size=limits.n_running + 4, cipher=cipher)
     shared = {name: SharedEngine(engine) for name, engine in engines.items()}
     turns = Turns(settings, packs, shared, sessions, journal, {pack: SharedEngine(engine) for pack, engine in own.items()})
     for name in packs.names:

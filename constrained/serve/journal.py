@@ -25,7 +25,8 @@ from constrained.records.replay import allowed_then, replay
 from constrained.records.sealing import SealedLog, SubjectKeys
 from constrained.serve.packs import Packs
 from constrained.serve.replies import seal_of, with_effects_outcome
-from constrained.serve.sessions import DONE, STARTED, Sessions, StoredTurn, TenantStore
+from constrained.serve.session_tables import DONE, STARTED
+from constrained.serve.sessions import Sessions, StoredTurn, TenantStore
 from constrained.serve.wire import TurnReply
 
 T = TypeVar("T", bound=Chained)
@@ -175,6 +176,9 @@ def find_effects(policy: Policy, record: Record) -> tuple[tuple[Effect, ...], St
 
     Raises ReplayError when catalog or policy are not those of the record, or do not give it again.
     """
+    if set(record.masked) - {"message", "text", "blocked"}:
+        problem = f"turn {record.turn_id} rests on what may not be logged, and only its mark was kept"
+        raise ReplayError(problem, turn_id=record.turn_id, line=record.sequence, hint="see to its effects by hand")
     for replayed in replay(policy, [record]):
         if replayed.error is not None:
             raise replayed.error

@@ -15,28 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    bindparam,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    literal_column,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -45,87 +24,14 @@ from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.state import Memory
 from constrained.records.group_commit import SharedFlush
+from constrained.serve import session_tables as tables
+from constrained.serve.at_rest import RowCipher
 from constrained.serve.errors import RefusedError
+from constrained.serve.session_tables import DONE
 
 MEMORY = "sqlite://"
-PREPARED, STARTED, DONE = "prepared", "started", "done"
 LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
 MOST_PENDING = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
-
-# -- tables and statements ---------------------------------------------------------------------------------------
-
-metadata = MetaData()
-
-conversations = Table(
-    "constrained_conversations",
-    metadata,
-    Column("tenant", String(128), primary_key=True),
-    Column("id", String(128), primary_key=True),
-    Column("pack", String(128), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("memory", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("at", String(40), nullable=False),
-)
-
-turns = Table(
-    "constrained_turns",
-    metadata,
-    Column("turn_id", String(64), primary_key=True),
-    Column("tenant", String(128), nullable=False),
-    Column("conversation", String(128), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("request_key", String(300)),
-    Column("fingerprint", String(64), nullable=False),
-    Column("stage", String(16), nullable=False),
-    Column("before", Text, nullable=False),
-    Column("reply", Text, nullable=False),
-    Column("seal", Text, nullable=False),
-    UniqueConstraint("tenant", "conversation", "number"),
-    UniqueConstraint("tenant", "request_key"),
-    Index("constrained_turns_stage", "stage"),
-)
-
-# Made once, since SQLAlchemy keeps the SQL of a statement with it. The parameters of an UPDATE must not have its columns' names.
-_OF_TENANT = turns.c.tenant == bindparam("tenant")
-_OF_CONVERSATION = (_OF_TENANT, turns.c.conversation == bindparam("conversation"))
-_THE_TURN = turns.c.turn_id == bindparam("for_turn")
-_THE_CONVERSATION = (conversations.c.tenant == bindparam("for_tenant"), conversations.c.id == bindparam("for_id"))
-_IS_DONE: ColumnElement[str] = literal_column(f"'{DONE}'")
-_IS_STARTED: ColumnElement[str] = literal_column(f"'{STARTED}'")
-
-_PING = text("SELECT 1")
-_LAST_TURN = (
-    (turns.c.tenant == conversations.c.tenant) & (turns.c.conversation == conversations.c.id) & (turns.c.number == conversations.c.number)
-)
-_SELECT_CONVERSATION = (
-    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage)
-    .select_from(conversations.outerjoin(turns, _LAST_TURN))
-    .where(*_THE_CONVERSATION)
-)
-_COUNT_CONVERSATIONS = select(func.count()).select_from(conversations).where(conversations.c.tenant == bindparam("tenant"))
-_INSERT_CONVERSATION = insert(conversations)
-_UPDATE_CONVERSATION = (
-    update(conversations)
-    .where(*_THE_CONVERSATION)
-    .values({name: bindparam(f"new_{name}") for name in ("pack", "number", "memory", "state", "at")})
-)
-_UPDATE_AFTER_EFFECTS = (
-    update(conversations)
-    .where(*_THE_CONVERSATION, conversations.c.number == bindparam("for_number"))
-    .values(state=bindparam("new_state"), memory=func.coalesce(bindparam("new_memory"), conversations.c.memory))
-)
-_DELETE_CONVERSATION = delete(conversations).where(*_THE_CONVERSATION)
-_SELECT_BY_KEY = select(turns).where(_OF_TENANT, turns.c.request_key == bindparam("key"))
-_SELECT_TURN = select(turns).where(*_OF_CONVERSATION, turns.c.number == bindparam("number"))
-_SELECT_LAST_TURNS = select(turns).where(*_OF_CONVERSATION).order_by(turns.c.number.desc()).limit(bindparam("most"))
-_SELECT_UNFINISHED = select(turns).where(turns.c.stage != _IS_DONE).order_by(turns.c.conversation, turns.c.number)
-_INSERT_TURN = insert(turns)
-_START_TURN = update(turns).where(_THE_TURN).values(stage=_IS_STARTED)
-_FINISH_TURN = update(turns).where(_THE_TURN).values(stage=_IS_DONE, reply=bindparam("new_reply"), seal=bindparam("new_seal"))
-_MARK_DONE = update(turns).where(_THE_TURN).values(stage=_IS_DONE, seal=bindparam("new_seal"))
-_DELETE_TURN = delete(turns).where(_THE_TURN)
-_DELETE_TURNS = delete(turns).where(*_OF_CONVERSATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +77,7 @@ def connect(url: str, pool_size: int) -> Engine:
     try:
         given = make_url(url or MEMORY)
         engine = _sqlite_engine(given) if given.drivername.startswith("sqlite") else _server_engine(given, pool_size)
-        metadata.create_all(engine)
+        tables.metadata.create_all(engine)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         hint = "sqlite:///PATH, or postgresql+psycopg://USER@HOST/NAME with: pip install 'constrained[evidence]'"
         raise ConstrainedError(f"the conversations cannot be kept there: {error}", hint=hint) from error
@@ -236,9 +142,11 @@ class Sessions:
     Args:
         url: of SQLAlchemy; in memory when empty. An SQLite file is refused while another process has it.
         pool_size: connections, where there is a pool: one a turn that runs.
+        cipher: encrypts what was said and heard, and the state; None keeps it in plain text. Rows of before are read either way.
     """
 
-    def __init__(self, url: str = "", *, pool_size: int = 16) -> None:
+    def __init__(self, url: str = "", *, pool_size: int = 16, cipher: RowCipher | None = None) -> None:
+        self.cipher = cipher or RowCipher()
         self._claim = _claim_file(url)
         self._engine = connect(url, pool_size)
         self.is_shared = self._engine.dialect.name != "sqlite"
@@ -268,13 +176,13 @@ class Sessions:
     def unfinished_turns(self) -> list[StoredTurn]:
         """Turns that a crash may have interrupted, oldest first."""
         with self.transaction() as connection:
-            rows = [StoredTurn(*row) for row in connection.execute(_SELECT_UNFINISHED)]
+            rows = [self.read_turn(row) for row in connection.execute(tables.SELECT_UNFINISHED)]
         return [row for row in rows if row.turn_id not in self._pending]
 
     def is_reachable(self) -> bool:
         try:
             with self.transaction() as connection:
-                connection.execute(_PING)
+                connection.execute(tables.PING)
         except ConstrainedError:
             return False
         return True
@@ -289,6 +197,11 @@ class Sessions:
             if self._claim is not None:
                 files.release(self._claim)
                 self._claim = None
+
+    def read_turn(self, row: Any) -> StoredTurn:
+        turn = StoredTurn(*row)
+        bound = f"{turn.tenant} {turn.conversation}"
+        return replace(turn, before=self.cipher.read(turn.before, bound), reply=self.cipher.read(turn.reply, bound))
 
     # -- for TenantStore ---------------------------------------------------------------------------------------
 
@@ -327,7 +240,7 @@ class Sessions:
     def write_pending(self, connection: Connection) -> None:
         with self._lock:
             if self._pending:
-                connection.execute(_MARK_DONE, [{"for_turn": turn_id, "new_seal": seal} for turn_id, seal in self._pending.items()])
+                connection.execute(tables.MARK_DONE, [{"for_turn": turn_id, "new_seal": seal} for turn_id, seal in self._pending.items()])
                 self._pending.clear()
 
 
@@ -338,41 +251,44 @@ class TenantStore:
         self._sessions, self._connection, self._tenant = sessions, connection, tenant
 
     def find(self, conversation: str) -> StoredConversation | None:
-        found = self._first(_SELECT_CONVERSATION, **self._named(conversation))
+        found = self._first(tables.SELECT_CONVERSATION, **self._named(conversation))
         if found is None:
             return None
         tenant, name, pack, number, memory, state, turn_id, stage = found
         is_complete = stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None
+        memory, state = (self._sessions.cipher.read(one, self._bound(name)) for one in (memory, state))
         return StoredConversation(tenant, name, pack, number, memory, state, is_complete)
 
     def find_repeat(self, key: str) -> StoredTurn | None:
         """The turn that a request with this key was answered with."""
-        return self._turn(self._first(_SELECT_BY_KEY, tenant=self._tenant, key=key))
+        return self._turn(self._first(tables.SELECT_BY_KEY, tenant=self._tenant, key=key))
 
     def find_turn(self, conversation: str, number: int) -> StoredTurn | None:
-        return self._turn(self._first(_SELECT_TURN, tenant=self._tenant, conversation=conversation, number=number))
+        return self._turn(self._first(tables.SELECT_TURN, tenant=self._tenant, conversation=conversation, number=number))
 
     def last_turns(self, conversation: str, most: int) -> list[StoredTurn]:
         """The last turns of a conversation, oldest first."""
         asked = {"tenant": self._tenant, "conversation": conversation, "most": most}
         with self._sessions.transaction(self._connection) as connection:
-            found = [one for row in connection.execute(_SELECT_LAST_TURNS, asked) if (one := self._turn(row))]
+            found = [one for row in connection.execute(tables.SELECT_LAST_TURNS, asked) if (one := self._turn(row))]
         return found[::-1]
 
     def count(self) -> int:
-        return int(self._first(_COUNT_CONVERSATIONS, tenant=self._tenant)[0])
+        return int(self._first(tables.COUNT_CONVERSATIONS, tenant=self._tenant)[0])
 
     def prepare(self, turn: StoredTurn, pack: str, memory: Memory, state: str) -> None:
         """Keeps a turn and what the conversation is after it; durable before its record is. A second one of its number is refused."""
-        values = {"pack": pack, "number": turn.number, "memory": memory.model_dump_json(), "state": state}
+        memory_text, state, before, reply = self._kept(turn.conversation, memory.model_dump_json(), state, turn.before, turn.reply)
+        values = {"pack": pack, "number": turn.number, "memory": memory_text, "state": state}
+        row = {column.name: getattr(turn, column.name) for column in tables.turns.c} | {"before": before, "reply": reply}
         try:
             with self._sessions.transaction(self._connection) as connection:
                 if not self._sessions.is_shared:
                     self._sessions.write_pending(connection)
                 if not self._move(connection, turn.conversation, values):
                     key = {"tenant": self._tenant, "id": turn.conversation}
-                    connection.execute(_INSERT_CONVERSATION, {**key, **values, "at": _now()})
-                connection.execute(_INSERT_TURN, {column.name: getattr(turn, column.name) for column in turns.c})
+                    connection.execute(tables.INSERT_CONVERSATION, {**key, **values, "at": _now()})
+                connection.execute(tables.INSERT_TURN, row)
             self._sessions.flush()
         except IntegrityError as error:
             raise RefusedError(409, "another turn of this conversation came first", hint="send the request again") from error
@@ -380,32 +296,42 @@ class TenantStore:
     def withdraw(self, turn: StoredTurn, before: StoredConversation | None) -> None:
         """Takes back what ``prepare`` kept: the record could not be written, nothing was released."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_DELETE_TURN, {"for_turn": turn.turn_id})
+            connection.execute(tables.DELETE_TURN, {"for_turn": turn.turn_id})
             if before is None:
-                connection.execute(_DELETE_CONVERSATION, self._named(turn.conversation))
+                connection.execute(tables.DELETE_CONVERSATION, self._named(turn.conversation))
             else:
-                values = {"pack": before.pack, "number": before.number, "memory": before.memory, "state": before.state}
+                memory, state = self._kept(turn.conversation, before.memory, before.state)
+                values = {"pack": before.pack, "number": before.number, "memory": memory, "state": state}
                 self._move(connection, turn.conversation, values)
 
     def start(self, turn_id: str) -> None:
         """From here on the effects of the turn may have run."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_START_TURN, {"for_turn": turn_id})
+            connection.execute(tables.START_TURN, {"for_turn": turn_id})
         self._sessions.flush()
 
     def finish(self, turn: StoredTurn, reply: str, seal: str, state: str, memory: Memory | None = None) -> None:
         """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later."""
-        after = {"new_state": state, "new_memory": None if memory is None else memory.model_dump_json()}
+        reply, state = self._kept(turn.conversation, reply, state)
+        after: dict[str, str | None] = {"new_state": state, "new_memory": None}
+        if memory is not None:
+            (after["new_memory"],) = self._kept(turn.conversation, memory.model_dump_json())
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
-            connection.execute(_UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
+            connection.execute(tables.FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
+            connection.execute(tables.UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
         self._sessions.flush()
 
     def forget(self, conversation: str) -> bool:
         """Deletes a conversation and its turns here; its records stay in the log."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
-            return connection.execute(_DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
+            connection.execute(tables.DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
+            return connection.execute(tables.DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
+
+    def _kept(self, conversation: str, *values: str) -> list[str]:
+        return [self._sessions.cipher.write(value, self._bound(conversation)) for value in values]
+
+    def _bound(self, conversation: str) -> str:
+        return f"{self._tenant} {conversation}"
 
     def _named(self, conversation: str) -> dict[str, Any]:
         return {"for_tenant": self._tenant, "for_id": conversation}
@@ -413,7 +339,7 @@ class TenantStore:
     def _move(self, connection: Connection, conversation: str, values: dict[str, Any]) -> bool:
         """Whether there was such a conversation to update."""
         new = {f"new_{name}": value for name, value in {**values, "at": _now()}.items()}
-        return connection.execute(_UPDATE_CONVERSATION, {**self._named(conversation), **new}).rowcount > 0
+        return connection.execute(tables.UPDATE_CONVERSATION, {**self._named(conversation), **new}).rowcount > 0
 
     def _first(self, query: Any, **asked: Any) -> Any:
         with self._sessions.transaction(self._connection) as connection:
@@ -423,7 +349,7 @@ class TenantStore:
         """A turn that is done, though its row is not marked yet, reads as done."""
         if row is None:
             return None
-        turn = StoredTurn(*row)
+        turn = self._sessions.read_turn(row)
         seal = self._sessions.pending_seal(turn.turn_id)
         return turn if seal is None else replace(turn, stage=DONE, seal=seal)
 

@@ -73,6 +73,8 @@ class ServerSettings(BaseModel):
         signing: who signs the log, and where its checkpoints are put as well; without a key nobody does.
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
         channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
+        mask: whether what may not be logged is masked, see ``Dialogue``; by default in packs that require approvals. Where one does,
+            what is kept of conversations is encrypted. conversation_key: the file of that key; see ``at_rest.make_cipher``.
         operator: the tenant that may read the metrics of all; empty: the one of the first token.
         drain_s: time for the turns that run when the server is told to stop.
         has_page: whether ``GET /`` shows the page.
@@ -93,6 +95,8 @@ class ServerSettings(BaseModel):
     channel: str | None = None
     jurisdiction: str | None = None
     drafts: bool = False
+    mask: bool | None = None
+    conversation_key: str = ""
     operator: str = ""
     drain_s: float = Field(15.0, ge=0)
     has_page: bool = True

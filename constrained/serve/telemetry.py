@@ -35,6 +35,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from constrained.dialogue.turn import Turn
+from constrained.records.masking import mask
 
 Source = Literal["model", "rules", "fallback"]
 Outcome = Literal["resolved", "handed_over", "abstained"]
@@ -187,7 +188,7 @@ class TurnWatch:
         self._span.set_attribute("error.type", kind)
         telemetry.prometheus.errors.labels(self.pack, kind).inc()
         facts = {"pack": self.pack, "conversation": self.conversation, "tenant": self.tenant, "error": kind} | self._trace_ids()
-        said = {"told": str(error)} if telemetry.content else {}
+        said = {"told": mask(str(error))} if telemetry.content else {}
         telemetry.log.error("turn_failed", extra={"facts": facts | {"where": _line_of(error)} | said})
 
     def _stages(self, timings_ms: Mapping[str, float], seconds: float) -> dict[str, float]:
@@ -378,7 +379,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": mask(record.getMessage())}
         fields |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1] is not None:
             fields |= {"error": type(record.exc_info[1]).__name__, "where": _line_of(record.exc_info[1])}
