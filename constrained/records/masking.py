@@ -82,7 +82,7 @@ _CODE = re.compile(
 )
 _DIGITS = re.compile(r"\d+")
 _GAP_ONLY = re.compile(rf"{_GAP}\Z")
-_IBAN = re.compile(rf"(?<![A-Z0-9])[A-Z]{{2}}{_GAP}\d{_GAP}\d(?:{_GAP}[A-Z0-9]){{11,30}}")
+_IBAN = re.compile(rf"(?<![A-Z0-9])[A-Z]{_GAP}[A-Z]{_GAP}\d{_GAP}\d(?:{_GAP}[A-Z0-9]){{11,30}}")
 _PREFIXES = (  # of card networks: first and last prefix, lengths (ISO/IEC 7812 as the networks publish them)
     ("4", "4", (13, 16, 19)),  # Visa
     ("51", "55", (16,)), ("2221", "2720", (16,)),  # Mastercard
@@ -188,7 +188,9 @@ def _nationals(plain: str) -> Iterator[Found]:
             if word is not None and not word.search(plain, max(0, found.start() - _NEAR), found.start()):
                 continue
             compact = re.sub(_BETWEEN, "", found[0])
-            if kind.module == "" or _is_valid(kind.module, found[0] if kind.module == "fi.hetu" else compact):
+            if kind.name == "fi.hetu" and len(compact) == 10:
+                compact = f"{compact[:6]}-{compact[6:]}"  # its own dash is no gap
+            if kind.module == "" or _is_valid(kind.module, compact):
                 yield Found(kind.name, found.start(), found.end(), f"[{kind.name}]")
     yield from (Found("us.ssn", found.start(), found.end(), "[us.ssn]") for found in _SSN.finditer(plain))
 

@@ -61,6 +61,7 @@ def body_of(error: ConstrainedError) -> ErrorReply:
 
 def error_reply(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
     """An error as the caller is told it: what may not be logged is masked, since callers log errors."""
+    param = None if param is None else mask(param)
     return ErrorReply(error=ErrorDetail(type=kind, message=mask(message), hint=hint, code=str(code) if code else None, param=param))
 
 
