@@ -1,4 +1,4 @@
-"""Numbers that may not be logged, made here: valid ones of each kind, in twelve ways of writing, in sentences of four languages.
+"""Numbers that may not be logged, made here: valid ones of each kind, in fifteen ways of writing, in sentences of four languages.
 
 Nobody's numbers: they are drawn until their check digits fit. And texts in which nothing is meant: orders, telephones, amounts, dates.
 """
@@ -145,9 +145,10 @@ def _filled(picture: str, rng: random.Random) -> str:
     return "".join(rng.choice(among[char]) if char in among else char for char in picture)
 
 
-# -- twelve ways of writing ---------------------------------------------------------------------------------------
+# -- fifteen ways of writing ---------------------------------------------------------------------------------------
 
 SPLIT = "\x00"
+APART = ("words between groups", "an expiry date stuck to it", "digits in words", "two messages")  # found by chance only
 
 
 def grouped(number: str, between: str) -> str:
@@ -175,6 +176,9 @@ WAYS: dict[str, Callable[[str, str], str]] = {
     "full width": lambda number, _: "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in number),
     "Arabic-Indic digits, small letters": lambda number, _: _translated(number.lower(), "\u0660"),
     "an expiry date behind, in brackets": lambda number, _: f"({number} 12/27)",
+    "groups, commas": lambda number, _: grouped(number, ","),
+    "words between groups": lambda number, _: grouped(number, " then "),
+    "an expiry date stuck to it": lambda number, _: number + "1227",
     "digits in words": _spelled,
     "two messages": lambda number, _: number[: len(number) // 2] + SPLIT + number[len(number) // 2 :],
 }

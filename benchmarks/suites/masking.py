@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.harness import Bench
 from benchmarks.measure import Spread
-from benchmarks.sets.private_numbers import LANGUAGES, PrivateText, harmless_texts, private_texts
+from benchmarks.sets.private_numbers import APART, LANGUAGES, PrivateText, harmless_texts, private_texts
 from benchmarks.sets.rows import read_csv, read_json
 from constrained.quality.calibration import clopper_pearson
 from constrained.records.masking import find_numbers, mask
 
-APART = ("digits in words", "two messages")  # ways in which nothing is found but by chance; they are told apart
 N_EXPIRY = 4  # digits of a date that is written with a number
 
 

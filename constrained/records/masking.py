@@ -21,7 +21,7 @@ from constrained.errors import AuditError
 from constrained.records.record import MASKED_FORMAT, Chained, Outcome, Record
 
 N_LEAST = 3  # digits without which a text is not looked through
-_BETWEEN = r"[\s./_|\u00b7\u2022\u2010-\u2015\u2212-]"  # what people and programs write between the groups of a number
+_BETWEEN = r"[\s.,/_|\u00b7\u2022\u2010-\u2015\u2212-]"  # what people and programs write between the groups of a number
 _GAP = rf"{_BETWEEN}{{0,3}}"
 _NEAR = 40  # characters before a number in which the word that names it may stand
 
