@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from constrained.approval.keys import load_public, load_signer
-from constrained.cli import audit_redecide, audit_reports
+from constrained.cli import audit_redecide, audit_reports, audit_retention
 from constrained.cli.screen import LOG, SUBJECT_KEYS, catalog_of, line, write
 from constrained.errors import AuditError
 from constrained.logic.policy import Policy
@@ -25,7 +25,9 @@ from constrained.records.log import Readable, existing, is_postgres, open_log, r
 from constrained.records.log_verification import verify_log
 from constrained.records.record import Chained, Record
 from constrained.records.replay import replay as replay_turns
-from constrained.records.sealing import SubjectKeys, erase, unsealed
+from constrained.records.retention_rules import load_rules
+from constrained.records.retention_verification import verify_retention
+from constrained.records.sealing import SubjectKeys, erase, unsealed, unsealed_parts
 from constrained.records.sinks import checkpoints_in, sink_at
 
 
@@ -84,6 +86,8 @@ def verify(
     key: PUBLIC = None,
     record: Annotated[str, typer.Option(help="Only this record, by its sequence or turn, with its proof.")] = "",
     sink: Annotated[Path | None, typer.Option(help="The write-once folder that its checkpoints were put into as well.")] = None,
+    keys: SUBJECT_KEYS = None,
+    rules: Annotated[Path | None, typer.Option(help="The rules of retention that erasures are held against.")] = None,
 ) -> None:
     """Check a whole log, or one record with its proof.
 
@@ -96,10 +100,14 @@ def verify(
         _verify_one(store, record, key)
         return
     found = verify_log(store, None if key is None else load_public(key), None if sink is None else checkpoints_in(sink))
-    if found.not_established:
-        line("NOT ESTABLISHED: " + "; ".join(found.not_established))
+    kept = verify_retention(store, SubjectKeys(keys) if keys else None, load_rules(rules) if rules else None)
+    not_established = (*found.not_established, *kept.not_established)
+    if not_established:
+        line("NOT ESTABLISHED: " + "; ".join(not_established))
     line(found.summary)
-    if found.not_established:
+    for one in kept.erased:
+        line(f"erased: {one}")
+    if not_established:
         raise typer.Exit(NOT_ESTABLISHED)
 
 
@@ -217,6 +225,7 @@ def recover(log: Annotated[Path, typer.Argument(help="A file of JSON lines whose
 
 
 app.command("re-decide")(audit_redecide.redecide)
+app.command("retain")(audit_retention.retain)
 app.command("usage")(audit_reports.show_usage)
 app.command("report")(audit_reports.write_report)
 app.command("export")(audit_reports.export)
@@ -258,7 +267,7 @@ def _view(entry: Chained, plain: bool, keys: SubjectKeys | None) -> dict[str, An
     from constrained.records.sealing import masked_value, redacted
 
     if isinstance(entry, Record):
-        entry = (unsealed(entry, keys) if keys else None) or entry
+        entry = unsealed_parts(entry, keys)[0] if keys else entry
         return entry.model_dump(mode="json") if plain else redacted(entry)
     content: dict[str, Any] = entry.model_dump(mode="json")
     return content if plain else content | {name: masked_value(content[name]) for name in ("outcomes",) if name in content}

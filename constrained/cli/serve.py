@@ -37,6 +37,7 @@ Data = Annotated[Path, typer.Option(help="Folder for conversations, records and 
 Database = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")]
 LogPlace = Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")]
 Seal = Annotated[Path | None, typer.Option(help="Seal records under keys of people, kept in this folder.")]
+Retain = Annotated[Path | None, typer.Option(help="Erase by age, by the rules in this TOML file; needs --seal.")]
 SignKey = Annotated[Path | None, typer.Option(help="Sign the log with this private key (with --signer: its public key).")]
 SignCommand = Annotated[str, typer.Option(help="A command that signs with the key: an HSM's or a KMS's client.")]
 Sinks = Annotated[list[str] | None, typer.Option(help="A write-once folder or a URL that gets every signed checkpoint too.")]
@@ -79,6 +80,7 @@ def serve(
     database: Database = None,
     log: LogPlace = None,
     seal: Seal = None,
+    retain: Retain = None,
     sign: SignKey = None,
     signer: SignCommand = "",
     sink: Sinks = None,
@@ -115,6 +117,7 @@ def serve(
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
         seal=str(seal or ""),
+        retain=str(retain or ""),
         signing=Signing(key=str(sign or ""), command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
         within=within,
         threshold=threshold,

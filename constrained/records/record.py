@@ -138,13 +138,21 @@ class DecisionEntry(_Entry):
         return {name: value for name, value in content.items() if value or name not in ("spoken", "asks", "pending", "wishes")}
 
 
+class SealedPart(_Entry):
+    """One sealed field: the name of its day's key, and nonce and AES-GCM over its canonical JSON, base64."""
+
+    key: str
+    data: str
+
+
 class SealedEntry(_Entry):
     """What of a record can only be read with its subject's key.
 
     Attributes:
         subject: a pseudonym of the person; the key is kept under it. key: names the key, and gives nothing of it away.
         fields: names of the fields that are sealed; the record holds nothing in their place.
-        nonce, data: AES-GCM over the canonical JSON of their contents, base64; bound to the turn's id.
+        nonce, data: AES-GCM over the canonical JSON of their contents, base64; bound to the turn's id. Empty with ``parts``.
+        day, parts: where each field is sealed by itself, under the keys of this day too; from format 8 on.
     """
 
     subject: str
@@ -152,6 +160,12 @@ class SealedEntry(_Entry):
     fields: tuple[str, ...]
     nonce: str
     data: str
+    day: str = ""
+    parts: dict[str, SealedPart] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), day="", parts={})
 
 
 class Record(Chained):
@@ -251,7 +265,40 @@ class KeyChange(Chained):
     by: str
 
 
-ENTRIES: dict[str, type[Chained]] = {"turn": Record, "outcome": Outcome, "erasure": Erasure, "key_change": KeyChange}
+class ErasedField(_Entry):
+    """One field that a rule of retention erased: the days whose records lost it, all older than ``kept_days`` when it was erased.
+
+    ``n_records``: how many records those are, without held ones.
+    """
+
+    field: str
+    kept_days: int
+    days: tuple[str, ...]
+    n_records: int
+
+
+class Retention(Chained):
+    """Fields were erased by age: the keys of their days were destroyed. No line of the log changes.
+
+    Attributes:
+        by: who ran it. rules: ``sha256:`` over the file of rules. held: conversations that are exempt.
+    """
+
+    kind: Literal["retention"] = "retention"
+    at: str
+    by: str
+    rules: str
+    erased: tuple[ErasedField, ...]
+    held: tuple[str, ...] = ()
+
+
+ENTRIES: dict[str, type[Chained]] = {
+    "turn": Record,
+    "outcome": Outcome,
+    "erasure": Erasure,
+    "key_change": KeyChange,
+    "retention": Retention,
+}
 
 
 @lru_cache(maxsize=1)

@@ -29,6 +29,7 @@ from constrained.serve.engines import SharedEngine
 from constrained.serve.errors import RefusedError, body_of, error_reply, status_of
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
+from constrained.serve.retention import DailyRetention
 from constrained.serve.service import Service, serve_listener
 from constrained.serve.sessions import Sessions, sqlite_file
 from constrained.serve.settings import ServerSettings
@@ -153,11 +154,17 @@ def create_app(
     service = Service(_make_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
     signer = LogSigner.of(settings.signing, service.turns.journal, settings.log)
 
+    retention = DailyRetention(service.turns) if settings.retain else None
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if signer is not None:
             signer.start()
+        if retention is not None:
+            retention.start()
         yield
+        if retention is not None:
+            await asyncio.to_thread(retention.close)
         await service.close()
         if signer is not None:
             await asyncio.to_thread(signer.close)

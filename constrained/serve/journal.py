@@ -54,7 +54,11 @@ class Journal:
     def at(cls, place: str, keys: str = "") -> Journal:
         """The log at ``place``, sealed under the keys of a folder where one is given. Raises AuditError."""
         log: Log = open_log(place) if place else MemoryLog()
-        return cls(SealedLog(log, SubjectKeys(Path(keys))) if keys else log, place)
+        return cls(SealedLog(log, SubjectKeys(Path(keys)), by_day=True) if keys else log, place)
+
+    def append(self, record: T) -> T:
+        """As ``write``: a journal is a Log."""
+        return self.write(record)
 
     def write(self, entry: T) -> T:
         """The entry, sealed and durable. Raises AuditError."""

@@ -73,6 +73,8 @@ SELECT_CONVERSATION = (
     .select_from(conversations.outerjoin(turns, LAST_TURN))
     .where(*THE_CONVERSATION)
 )
+SELECT_IDLE = select(conversations.c.tenant, conversations.c.id).where(conversations.c.at < bindparam("before"))
+SELECT_WHEN = select(conversations.c.at).where(*THE_CONVERSATION)
 COUNT_CONVERSATIONS = select(func.count()).select_from(conversations).where(conversations.c.tenant == bindparam("tenant"))
 INSERT_CONVERSATION = insert(conversations)
 UPDATE_CONVERSATION = (

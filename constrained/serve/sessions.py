@@ -94,7 +94,7 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: object, _: object) -> None:
         cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connections have no common type
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -178,6 +178,18 @@ class Sessions:
         with self.transaction() as connection:
             rows = [self.read_turn(row) for row in connection.execute(tables.SELECT_UNFINISHED)]
         return [row for row in rows if row.turn_id not in self._pending]
+
+    def idle_since(self, before: str) -> list[tuple[str, str]]:
+        """Tenant and id of the conversations whose last turn was before that moment, ISO 8601 in UTC."""
+        with self.transaction() as connection:
+            return [(tenant, name) for tenant, name in connection.execute(tables.SELECT_IDLE, {"before": before})]
+
+    def clean(self) -> None:
+        """Takes what was deleted out of SQLite's files, where it would stay until it is written over."""
+        if self._sqlite is not None:
+            with self._lock, _database_errors():
+                self._sqlite.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._sqlite.commit()
 
     def is_reachable(self) -> bool:
         try:
@@ -326,6 +338,11 @@ class TenantStore:
         with self._sessions.transaction(self._connection) as connection:
             connection.execute(tables.DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
             return connection.execute(tables.DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
+
+    def forget_idle(self, conversation: str, before: str) -> bool:
+        """As ``forget``, unless it went on since that moment."""
+        found = self._first(tables.SELECT_WHEN, **self._named(conversation))
+        return found is not None and found[0] < before and self.forget(conversation)
 
     def _kept(self, conversation: str, *values: str) -> list[str]:
         return [self._sessions.cipher.write(value, self._bound(conversation)) for value in values]

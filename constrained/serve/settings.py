@@ -70,6 +70,7 @@ class ServerSettings(BaseModel):
         database: SQLAlchemy URL of the conversations; in memory when empty.
         log: where records go (see ``Dialogue``); in memory when empty.
         seal: folder with the keys of people: records are sealed under them (``SealedLog``); empty: they are not.
+        retain: file of rules of retention, which the server follows at its start and daily; needs ``seal``. Empty: all is kept.
         signing: who signs the log, and where its checkpoints are put as well; without a key nobody does.
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
         channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
@@ -89,6 +90,7 @@ class ServerSettings(BaseModel):
     database: str = ""
     log: str = ""
     seal: str = ""
+    retain: str = ""
     signing: Signing = Signing()
     within: float = Field(10.0, ge=0, le=600)
     threshold: float = Field(0.3, ge=0, le=1)
@@ -104,6 +106,11 @@ class ServerSettings(BaseModel):
 
     def is_operator(self, tenant: str) -> bool:
         return tenant == (self.operator or next(iter(self.tokens.values()), tenant))
+
+
+def log_name(tenant: str, conversation: str) -> str:
+    """What the log calls a tenant's conversation."""
+    return conversation if tenant == LOCAL else f"{tenant}:{conversation}"
 
 
 def tenant_of(token: str, tokens: Mapping[str, str]) -> str | None:

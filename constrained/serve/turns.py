@@ -30,7 +30,7 @@ from constrained.serve.packs import Packs
 from constrained.serve.replies import make_reply, seal_of, with_effects_outcome, with_seal
 from constrained.serve.session_tables import PREPARED
 from constrained.serve.sessions import Sessions, StoredConversation, StoredTurn, TenantStore
-from constrained.serve.settings import LOCAL, ServerSettings
+from constrained.serve.settings import ServerSettings, log_name
 from constrained.serve.wire import (
     EffectsOutcome,
     ForkRequest,
@@ -200,7 +200,7 @@ class Turns:
             log=Draft(self.journal),
             locale=wanted.locale,
             threshold=served.threshold if wanted.threshold is None else wanted.threshold,
-            conversation=job.conversation if job.tenant == LOCAL else f"{job.tenant}:{job.conversation}",
+            conversation=log_name(job.tenant, job.conversation),
             channel=wanted.channel or served.channel,
             jurisdiction=wanted.jurisdiction or served.jurisdiction,
             drafts=served.drafts,
@@ -307,6 +307,10 @@ class Turns:
                 raise _missing(conversation)
         if tenant in self._counts:
             self._counts[tenant] -= 1
+
+    def recount(self) -> None:
+        """Conversations were forgotten without ``forget``: they are counted anew."""
+        self._counts.clear()
 
     # -- engines ---------------------------------------------------------------------------------------------
 
