@@ -184,8 +184,8 @@ def create_app(
 
 def _make_turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], own: Mapping[str, Engine]) -> Turns:
     limits = settings.limits
-    place = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
-    made = [Dialogue(packs.get(name), mask=settings.mask, **place) for name in packs.names]  # type: ignore[arg-type]
+    places: dict[str, Any] = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
+    made = [Dialogue(packs.get(name), mask=settings.mask, **places) for name in packs.names]
     journal = Journal.at(settings.log, settings.seal)  # approvals that cannot be trusted were told by now, before the first turn
     cipher = make_cipher(settings, sqlite_file(settings.database), is_masking=any(one.is_masking for one in made))
     sessions = Sessions(settings.database, pool_size=limits.n_running + 4, cipher=cipher)
