@@ -154,6 +154,7 @@ def create_app(
     service = Service(_make_turns(settings, packs, engines or {}, own or {}), telemetry or Telemetry())
     signer = LogSigner.of(settings.signing, service.turns.journal, settings.log)
 
+    service.telemetry.watch_unsigned(lambda: service.turns.journal.last - (signer.signed if signer is not None else 0))
     retention = DailyRetention(service.turns) if settings.retain else None
 
     @asynccontextmanager

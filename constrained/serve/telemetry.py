@@ -135,6 +135,10 @@ class Telemetry:
         """Shows the length of the queue; ``n`` is called at each scrape."""
         self.prometheus.waiting.set_function(n)
 
+    def watch_unsigned(self, n: Callable[[], float]) -> None:
+        """Shows how many records of the log are not signed; ``n`` is called at each scrape."""
+        self.prometheus.unsigned.set_function(n)
+
     def count_reload(self, pack: str, is_accepted: bool) -> None:
         """A catalog or its logic was read anew, and taken over or refused."""
         self.prometheus.reloads.labels(pack, "accepted" if is_accepted else "refused").inc()
@@ -319,6 +323,7 @@ class _Prometheus:
         self.seconds = Histogram("constrained_turn_seconds", "Whole turns.", ["pack", "source"], buckets=SECONDS, registry=one)
         self.stages = Histogram("constrained_stage_seconds", "Stages of turns.", ["stage"], buckets=SECONDS, registry=one)
         self.shares = Histogram("constrained_best_probability", "Of the best option.", ["pack"], buckets=SHARES, registry=one)
+        self.unsigned = Gauge("constrained_unsigned_records", "Records of the log that no checkpoint covers yet.", registry=one)
         self.in_flight = Gauge("constrained_turns_in_flight", "Turns under way.", registry=one)
         self.waiting = Gauge("constrained_turns_waiting", "Turns in the queue.", registry=one)
         self.used_turns = Counter("constrained_usage_turns", "Turns, by who pays.", used, registry=one)
