@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import re
 import secrets
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from constrained.errors import AuditError, ConstrainedError
 from constrained.serve.settings import ServerSettings
 
 N_BYTES = 32
+_HEX = re.compile(rb"[0-9a-fA-F]{64}")
 _MARK = "sealed1:"  # no JSON text begins so
 
 
@@ -87,7 +89,10 @@ def make_cipher(settings: ServerSettings, file: Path | None, *, is_masking: bool
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """The key in a file, made when the file is missing, readable by its owner only. Raises ConstrainedError."""
+    """The key in a file: 32 bytes, or 64 hexadecimal digits; made when the file is missing, readable by its owner only.
+
+    Raises ConstrainedError.
+    """
     try:
         if not path.exists():
             with contextlib.suppress(FileExistsError):  # whoever is first makes it
@@ -95,6 +100,10 @@ def read_or_make_key(path: Path) -> bytes:
         key = path.read_bytes()
     except OSError as error:
         raise ConstrainedError(f"{path}: {error.strerror or error}", hint="see that the folder is there and writable") from error
+    if _HEX.fullmatch(key.strip()):
+        return bytes.fromhex(key.decode())
     if len(key) != N_BYTES:
-        raise ConstrainedError(f"{path} is no key of {N_BYTES} bytes", hint="restore it: what was kept under it cannot be read otherwise")
+        raise ConstrainedError(
+            f"{path} is no key of {N_BYTES} bytes or {2 * N_BYTES} hex digits", hint="openssl rand -hex 32; or restore the key of before"
+        )
     return key

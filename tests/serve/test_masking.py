@@ -144,6 +144,8 @@ def test_where_the_key_lies(tmp_path):
     assert read_or_make_key(tmp_path / "own") == (tmp_path / "own").read_bytes()
     with pytest.raises(ConstrainedError, match="encrypted"):
         make_cipher(server_settings(database="postgresql://a@b/c"), None, is_masking=True)
+    (tmp_path / "own").write_text("0F" * 32 + "\n", encoding="utf-8")
+    assert read_or_make_key(tmp_path / "own") == bytes([15]) * 32
     (tmp_path / "own").write_bytes(b"short")
     with pytest.raises(ConstrainedError, match="no key"):
         read_or_make_key(tmp_path / "own")
