@@ -32,6 +32,7 @@ SUITES = (
         "procedures",
         "prove",
         "protected",
+        "masking",
     ),
     *("audit", "serve", "soak", "gpu"),
 )

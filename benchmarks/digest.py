@@ -50,6 +50,7 @@ PARTS = {
     "fit": Part("picked|R@1|in scope|calibration error|time of|off what", "picked as expected, the mixture", "share"),
     "gpu": Part(".", "a step", "us"),
     "procedures": Part(".", "longer", "ms"),
+    "masking": Part(".", "named.*masked", "share"),
     "prove": Part("^(?!STAR (?!all))", "turns between|points explored", "points"),
     "rules": Part("picked|time of", "picked", "share"),
     "serve": Part(".", "p50|p95|median", "ms"),

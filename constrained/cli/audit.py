@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from constrained.approval.keys import load_public, load_signer
-from constrained.cli import audit_redecide, audit_reports
+from constrained.cli import audit_redecide, audit_reports, audit_retention
 from constrained.cli.screen import LOG, SUBJECT_KEYS, catalog_of, line, write
 from constrained.errors import AuditError
 from constrained.logic.policy import Policy
@@ -25,7 +25,9 @@ from constrained.records.log import Readable, existing, is_postgres, open_log, r
 from constrained.records.log_verification import verify_log
 from constrained.records.record import Chained, Record
 from constrained.records.replay import replay as replay_turns
-from constrained.records.sealing import SubjectKeys, erase, unsealed
+from constrained.records.retention_rules import load_rules
+from constrained.records.retention_verification import verify_retention
+from constrained.records.sealing import SubjectKeys, erase, unsealed, unsealed_parts
 from constrained.records.sinks import checkpoints_in, sink_at
 
 
@@ -43,7 +45,7 @@ def replay_log(
 def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectKeys | None) -> None:
     """Takes records again; what is sealed is read with ``keys``, and counted where it cannot be."""
     policies: dict[str, Policy] = {}
-    n_same = n_unreadable = n_signed = n_drafts = 0
+    n_same = n_unreadable = n_masked = n_signed = n_drafts = 0
     for record in records:
         readable = unsealed(record, keys) if keys else None if record.sealed else record
         if readable is None:
@@ -52,13 +54,19 @@ def replay_records(records: Iterable[Record], logic: Path | None, keys: SubjectK
         for replayed in replay_turns(_policy(record, logic, policies), [readable]):
             if replayed.error is not None:
                 raise replayed.error
-            n_same += 1
+            n_masked += replayed.is_undecidable
+            n_same += replayed.is_same
             n_signed += "logic" in record.versions
             n_drafts += "drafts" in record.versions
+    _tell_replayed(n_same, n_unreadable, n_masked, n_signed, n_drafts)
+
+
+def _tell_replayed(n_same: int, n_unreadable: int, n_masked: int, n_signed: int, n_drafts: int) -> None:
     sealed = f"; {n_unreadable} cannot be read: their content is sealed, or was erased" if n_unreadable else ""
-    line(f"{n_same} {'reply' if n_same == 1 else 'replies'} reproduced, byte for byte, and the chain of records is whole{sealed}")
+    masked = f"; {n_masked} cannot be decided anew: what may not be logged was masked in them" if n_masked else ""
+    line(f"{n_same} {'reply' if n_same == 1 else 'replies'} reproduced, byte for byte, and the chain of records is whole{sealed}{masked}")
     if n_signed or n_drafts:
-        others = n_same - n_signed - n_drafts
+        others = n_same + n_masked - n_signed - n_drafts
         line(
             f"by logic that was signed on that day: {n_signed}; with drafts allowed: {n_drafts}; where no signature was asked for: {others}"
         )
@@ -89,6 +97,8 @@ def verify(
     key: PUBLIC = None,
     record: Annotated[str, typer.Option(help="Only this record, by its sequence or turn, with its proof.")] = "",
     sink: Annotated[Path | None, typer.Option(help="The write-once folder that its checkpoints were put into as well.")] = None,
+    keys: SUBJECT_KEYS = None,
+    rules: Annotated[Path | None, typer.Option(help="The rules of retention that erasures are held against.")] = None,
 ) -> None:
     """Check a whole log, or one record with its proof.
 
@@ -101,10 +111,14 @@ def verify(
         _verify_one(store, record, key)
         return
     found = verify_log(store, None if key is None else load_public(key), None if sink is None else checkpoints_in(sink))
-    if found.not_established:
-        line("NOT ESTABLISHED: " + "; ".join(found.not_established))
+    kept = verify_retention(store, SubjectKeys(keys) if keys else None, load_rules(rules) if rules else None)
+    not_established = (*found.not_established, *kept.not_established)
+    if not_established:
+        line("NOT ESTABLISHED: " + "; ".join(not_established))
     line(found.summary)
-    if found.not_established:
+    for one in kept.erased:
+        line(f"erased: {one}")
+    if not_established:
         raise typer.Exit(NOT_ESTABLISHED)
 
 
@@ -222,6 +236,7 @@ def recover(log: Annotated[Path, typer.Argument(help="A file of JSON lines whose
 
 
 app.command("re-decide")(audit_redecide.redecide)
+app.command("retain")(audit_retention.retain)
 app.command("usage")(audit_reports.show_usage)
 app.command("report")(audit_reports.write_report)
 app.command("export")(audit_reports.export)
@@ -263,7 +278,7 @@ def _view(entry: Chained, plain: bool, keys: SubjectKeys | None) -> dict[str, An
     from constrained.records.sealing import masked_value, redacted
 
     if isinstance(entry, Record):
-        entry = (unsealed(entry, keys) if keys else None) or entry
+        entry = unsealed_parts(entry, keys)[0] if keys else entry
         return entry.model_dump(mode="json") if plain else redacted(entry)
     content: dict[str, Any] = entry.model_dump(mode="json")
     return content if plain else content | {name: masked_value(content[name]) for name in ("outcomes", "text", "slots") if name in content}

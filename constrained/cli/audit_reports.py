@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -18,16 +18,31 @@ from constrained.approval.in_force import Approvals
 from constrained.approval.ledger import ledger_path
 from constrained.approval.people import people_path
 from constrained.cli.keys import read_private_key
+from constrained.cli.models import load_engine
 from constrained.cli.screen import LOG, PACK, SUBJECT_KEYS, catalog_of, first_catalog, line, new_table, note, parse_day, show, today, write
 from constrained.errors import AuditError, PackError
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack, find_pack
 from constrained.packs import load_policy
-from constrained.quality.golden import load_golden, run_golden
+from constrained.quality.golden import load_golden, run_files, run_golden
+from constrained.quality.model_card import (
+    FALLBACK,
+    HANDED_OVER,
+    LOW,
+    Measured,
+    RiskFile,
+    card_sections,
+    measured_in_file,
+    measured_on_golden,
+    risk_file,
+)
 from constrained.records.bundle import as_json, write_bundle
+from constrained.records.drift import N_LEAST
 from constrained.records.log import existing, read_entries, read_log
 from constrained.records.record import Chained, Record
 from constrained.records.report import ResponseUse, report, usage
+from constrained.records.sealing import SubjectKeys, unsealed_parts
+from constrained.serve.alerts import Limit, alert_rules
 
 _NO_MODEL = ("catalog", "policy", "library", "approvals", "people", "channel", "jurisdiction", "drafts", "suspended")
 _CARD = """# Models
@@ -68,13 +83,58 @@ def show_usage(
 
 def write_report(
     log: LOG,
-    html: Annotated[Path, typer.Option(help="Where the page goes.")],
+    html: Annotated[Path | None, typer.Option(help="Where the page goes.")] = None,
+    to_json: Annotated[Path | None, typer.Option("--json", help="Where the model card and risk file go as JSON.")] = None,
+    prometheus: Annotated[Path | None, typer.Option(help="Where alert rules go; check them with: promtool check rules FILE")] = None,
     pack: PACK = "",
+    golden: Annotated[str, typer.Option(help="Measure this engine on the golden dialogues: rules, or a model.")] = "",
+    results: Annotated[list[Path] | None, typer.Option(help="A result of constrained eval --json; can be given again.")] = None,
+    weeks: Annotated[int, typer.Option(min=1, help="The newest weeks, which are held against what was measured and what came before.")] = 4,
     keys: SUBJECT_KEYS = None,
 ) -> None:
-    """Write a page: coverage, use, approvals, confusions, abstentions over time, protected triggers."""
-    write(html, _report(log, _pack(pack or first_catalog(log)), keys).encode())
-    line(f"written: {html}")
+    """Write a page for the examiner: the engine, what was measured, drift, limits, coverage, use, approvals.
+
+    What was not measured is told as not measured.
+    """
+    if not (html or to_json or prometheus):
+        raise AuditError("nothing is asked for", hint="give --html FILE, --json FILE or --prometheus FILE")
+    found = _pack(pack or first_catalog(log))
+    policy = load_policy(found.name) if found else None
+    records = list(_records_of(read_log(log), found.name if found else ""))
+    if keys:
+        records = [unsealed_parts(record, SubjectKeys(keys))[0] for record in records]
+    path = found.dialogues_path if found else None
+    card = risk_file(records, policy, list(_measured(policy, path, golden, results or [])), weeks=weeks, golden=path)
+    if html:
+        write(html, _report(log, found, keys, card=card_sections(card)).encode())
+        line(f"written: {html}")
+    if to_json:
+        write(to_json, as_json(card.to_json()))
+        line(f"written: {to_json}")
+    if prometheus:
+        write(prometheus, _alerts(card).encode())
+        line(f"written: {prometheus}")
+    for one in card.not_measured:
+        note(f"not measured: {one}")
+
+
+def _measured(policy: Policy | None, path: Path | None, golden: str, results: Sequence[Path]) -> Iterator[Measured]:
+    if golden:
+        if policy is None or path is None:
+            raise AuditError("there are no golden dialogues of this log's pack", hint="leave out --golden, or name the pack: --pack")
+        engine = None if golden == "rules" else load_engine(golden)
+        runs = [result for result, _ in run_files([path], engine, by_rules=engine is None)]
+        yield measured_on_golden(runs, policy, engine.identity if engine else {"engine": "rules"}, path)
+    for one in results:
+        yield measured_in_file(one, policy)
+
+
+def _alerts(card: RiskFile) -> str:
+    """Alert rules whose limits rest on the log's own shares."""
+    shares = {"fallback": card.share(FALLBACK), "hand_over": card.share(HANDED_OVER), "low": card.share(LOW)}
+    enough = {name: share.interval if share.n >= N_LEAST else None for name, share in shares.items()}
+    limits = {name: Limit.of(name, ends[1] if ends else None, str(shares[name])) for name, ends in enough.items()}
+    return alert_rules(**limits)
 
 
 def export(
@@ -111,7 +171,9 @@ def export(
         note("the records hold what people said, in plain text: give the bundle only to those who may read that")
 
 
-def _report(log: str, pack: Pack | None, keys: Path | None, records: Iterable[Record] | None = None) -> str:
+def _report(
+    log: str, pack: Pack | None, keys: Path | None, records: Iterable[Record] | None = None, card: Mapping[str, Any] | None = None
+) -> str:
     policy = load_policy(pack.name) if pack else None
     entries: Iterable[Chained] = read_entries(log) if records is None else records
     return report(
@@ -122,6 +184,7 @@ def _report(log: str, pack: Pack | None, keys: Path | None, records: Iterable[Re
         tested=_tested_ids(pack),
         standing=Approvals(policy.catalog).now() if policy else None,
         today=today(),
+        card=card,
     )
 
 

@@ -38,6 +38,7 @@ Data = Annotated[Path, typer.Option(help="Folder for conversations, records and 
 Database = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the conversations, for several processes.")]
 LogPlace = Annotated[str | None, typer.Option(help="Where records go; turns.jsonl in --data unless given.")]
 Seal = Annotated[Path | None, typer.Option(help="Seal records under keys of people, kept in this folder.")]
+Retain = Annotated[Path | None, typer.Option(help="Erase by age, by the rules in this TOML file; needs --seal.")]
 SignKey = Annotated[Path | None, typer.Option(help="Sign the log with this private key (with --signer: its public key).")]
 SignCommand = Annotated[str, typer.Option(help="A command that signs with the key: an HSM's or a KMS's client.")]
 Sinks = Annotated[list[str] | None, typer.Option(help="A write-once folder or a URL that gets every signed checkpoint too.")]
@@ -48,6 +49,10 @@ WebhookSecret = Annotated[Path | None, typer.Option(help="File with the secret t
 Channel = Annotated[str | None, typer.Option(help="Where conversations take place, for approvals; a request may name another.")]
 Jurisdiction = Annotated[str | None, typer.Option(help="As --channel.")]
 Drafts = Annotated[bool, typer.Option("--drafts", help="For development: responses without an approval may be said.")]
+Mask = Annotated[
+    bool | None, typer.Option(help="Keep cards, IBANs, national numbers out of the log; default: where approvals are required.")
+]
+ConversationKey = Annotated[Path | None, typer.Option(help="File of the key that kept conversations are encrypted with.")]
 Tokens = Annotated[Path | None, typer.Option(help="File of lines: TENANT TOKEN [ROLES [NAME]]. The first is the operator.")]
 Issuer = Annotated[str, typer.Option(help="URL of an OpenID Connect issuer whose access tokens are accepted.")]
 Audience = Annotated[str, typer.Option(help="What its tokens name in aud: this server.")]
@@ -86,6 +91,7 @@ def serve(
     database: Database = None,
     log: LogPlace = None,
     seal: Seal = None,
+    retain: Retain = None,
     sign: SignKey = None,
     signer: SignCommand = "",
     sink: Sinks = None,
@@ -96,6 +102,8 @@ def serve(
     channel: Channel = None,
     jurisdiction: Jurisdiction = None,
     drafts: Drafts = False,
+    mask: Mask = None,
+    conversation_key: ConversationKey = None,
     tokens: Tokens = None,
     oidc: Issuer = "",
     audience: Audience = "",
@@ -133,6 +141,7 @@ def serve(
         database=database or f"sqlite:///{data / 'conversations.db'}",
         log=log or str(data / "turns.jsonl"),
         seal=str(seal or ""),
+        retain=str(retain or ""),
         signing=Signing(key=str(sign or ""), command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
         handovers=Handovers(webhook=_webhook(webhook, webhook_secret), secret=str(webhook_secret or "")),
         within=within,
@@ -140,6 +149,8 @@ def serve(
         channel=channel,
         jurisdiction=jurisdiction,
         drafts=drafts,
+        mask=mask,
+        conversation_key=str(conversation_key or ""),
         has_page=page,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )

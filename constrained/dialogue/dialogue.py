@@ -39,6 +39,7 @@ from constrained.logic.state import HISTORY_TURNS, Memory, State
 from constrained.packs import files_of, load_policy
 from constrained.procedures.run import heard_text
 from constrained.records.log import Log, MemoryLog, open_log
+from constrained.records.masking import mask, masked_entry
 from constrained.records.record import Outcome, OutcomeEntry, Record
 from constrained.understanding.answers import AnswerJudge
 from constrained.understanding.hearing import (
@@ -77,6 +78,8 @@ class Dialogue:
         conversation: names this conversation in the log. memory: where it goes on from, see ``Dialogue.memory``.
         channel, jurisdiction: where the conversation takes place (``sms``, ``EU``). A response that was approved for
             one place is said there only; without a name, only what was approved for every place is said.
+        mask: whether what may not be logged (cards, IBANs, national numbers: ``records.masking``) is taken out of records, and out of
+            what later turns read of this one; by default where the catalog requires approvals. The decision sees the whole message.
         drafts: the development switch: responses without an approval in force may be said, and every record shows it.
         now: the clock, for tests and replay. Its date decides which approvals are in force; it is also the day from
             which "tomorrow" is counted, unless the State has a field ``today``.
@@ -96,6 +99,7 @@ class Dialogue:
         channel: str | None = None,
         jurisdiction: str | None = None,
         drafts: bool = False,
+        mask: bool | None = None,
         memory: Memory | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -112,6 +116,7 @@ class Dialogue:
         self.locale = check_locale(self.catalog, locale or self.catalog.locale)
         self.threshold, self.act_threshold = threshold, act_threshold
         self.conversation = conversation or uuid.uuid4().hex
+        self.is_masking = self.catalog.is_approval_required if mask is None else mask
         self._now = now
         self._memory = memory or Memory()
         self._lock = threading.Lock()  # turns of one conversation keep their order
@@ -183,6 +188,7 @@ class Dialogue:
             channel=self.channel,
             jurisdiction=self.jurisdiction,
             drafts=self.drafts,
+            mask=self.is_masking,
             memory=self.memory(),
             now=self._now,
         )
@@ -351,7 +357,8 @@ class Dialogue:
         open_offers = opened(allowed, chosen, decision.asks, heard_text(heard.value)) if decision.asks else ()
         said = options.said(chosen, decision.spoken)
         after = options.after(chosen, decision.spoken, open_offers, is_tried=decision.how == "tried")
-        history = (*after.history, ("user", context.message), ("reply", text))
+        lines = [mask(line) if self.is_masking else line for line in (context.message, text)]
+        history = (*after.history, ("user", lines[0]), ("reply", lines[1]))
         record = self._append_record(self._record(context, heard.hearings, allowed, decision, text))
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
         return Turn(
@@ -392,7 +399,7 @@ class Dialogue:
     def _append_record(self, record: T) -> T:
         """The entry, durable and in its place. Raises AuditError."""
         try:
-            return self.log.append(record)
+            return self.log.append(masked_entry(record) if self.is_masking else record)
         except ConstrainedError:
             raise
         except Exception as error:  # a host's own Log

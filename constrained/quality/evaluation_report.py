@@ -84,6 +84,8 @@ def to_json(setting: Setting, summary: Summary, outcomes: Sequence[MessageOutcom
 def _row(outcome: MessageOutcome, index: int, compared: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     return {
         "line": outcome.example.line,
+        "locale": outcome.example.locale,
+        "group": outcome.example.group,
         "message": outcome.example.message,
         "expects": list(outcome.example.expects),
         "said": outcome.said,

@@ -16,7 +16,8 @@ from pydantic_core import to_jsonable_python
 FORMAT = 5
 RULED_FORMAT = 6  # of a turn whose choice rests on more than probabilities: on what the message is evidence for, or on the time
 ASKED_FORMAT = 7  # of a turn that offers something, follows an offer or a series of fallbacks, or was given too long a message
-READABLE = (1, 2, 3, 4, 5, 6, 7)  # formats that this version reads
+MASKED_FORMAT = 8  # of a turn out of which what may not be logged was taken, or whose fields are sealed each by itself
+READABLE = (1, 2, 3, 4, 5, 6, 7, 8)  # formats that this version reads
 
 
 class _Entry(BaseModel):
@@ -137,13 +138,21 @@ class DecisionEntry(_Entry):
         return {name: value for name, value in content.items() if value or name not in ("spoken", "asks", "pending", "wishes")}
 
 
+class SealedPart(_Entry):
+    """One sealed field: the name of its day's key, and nonce and AES-GCM over its canonical JSON, base64."""
+
+    key: str
+    data: str
+
+
 class SealedEntry(_Entry):
     """What of a record can only be read with its subject's key.
 
     Attributes:
         subject: a pseudonym of the person; the key is kept under it. key: names the key, and gives nothing of it away.
         fields: names of the fields that are sealed; the record holds nothing in their place.
-        nonce, data: AES-GCM over the canonical JSON of their contents, base64; bound to the turn's id.
+        nonce, data: AES-GCM over the canonical JSON of their contents, base64; bound to the turn's id. Empty with ``parts``.
+        day, parts: where each field is sealed by itself, under the keys of this day too; from format 8 on.
     """
 
     subject: str
@@ -151,6 +160,12 @@ class SealedEntry(_Entry):
     fields: tuple[str, ...]
     nonce: str
     data: str
+    day: str = ""
+    parts: dict[str, SealedPart] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), day="", parts={})
 
 
 class Record(Chained):
@@ -171,6 +186,7 @@ class Record(Chained):
             given of the turns before: the events of running procedures, what the host has told to be done.
         sensitive: what of it is marked sensitive, by name: ``slots.RESPONSE.SLOT``, ``state.FIELD``, ``heard.FIELD``.
         sealed: what was taken out of the fields above and encrypted; None in a log that seals nothing.
+        masked: field -> kinds of what stands in it as a mark only, see ``masking``; told from format 8 on.
     """
 
     kind: Literal["turn"] = "turn"
@@ -198,6 +214,11 @@ class Record(Chained):
     memory: dict[str, Any] = {}
     sensitive: tuple[str, ...] = ()
     sealed: SealedEntry | None = None
+    masked: dict[str, tuple[str, ...]] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _left_out(serialize(self), masked={})
 
 
 Status = Literal["done", "failed", "not_run"]
@@ -271,12 +292,40 @@ class PersonReply(Chained):
     text: str
 
 
+class ErasedField(_Entry):
+    """One field that a rule of retention erased: the days whose records lost it, all older than ``kept_days`` when it was erased.
+
+    ``n_records``: how many records those are, without held ones.
+    """
+
+    field: str
+    kept_days: int
+    days: tuple[str, ...]
+    n_records: int
+
+
+class Retention(Chained):
+    """Fields were erased by age: the keys of their days were destroyed. No line of the log changes.
+
+    Attributes:
+        by: who ran it. rules: ``sha256:`` over the file of rules. held: conversations that are exempt.
+    """
+
+    kind: Literal["retention"] = "retention"
+    at: str
+    by: str
+    rules: str
+    erased: tuple[ErasedField, ...]
+    held: tuple[str, ...] = ()
+
+
 ENTRIES: dict[str, type[Chained]] = {
     "turn": Record,
     "outcome": Outcome,
     "erasure": Erasure,
     "key_change": KeyChange,
     "person_reply": PersonReply,
+    "retention": Retention,
 }
 
 

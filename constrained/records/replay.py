@@ -53,7 +53,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A turn taken again from its record. ``text`` is None when the turn could not be taken again."""
+    """A turn taken again from its record. ``text`` is None when the turn could not be taken again.
+
+    Where it differs and the record is masked, nothing follows: what may not be logged was taken out of what it was decided by.
+    """
 
     record: Record
     text: str | None
@@ -64,9 +67,14 @@ class Replayed:
         return not self.differences
 
     @property
+    def is_undecidable(self) -> bool:
+        """Whether it differs by what was masked, as far as can be told; that catalog and policy are the same is still told."""
+        return bool(self.differences and self.record.masked)
+
+    @property
     def error(self) -> ReplayError | None:
         """What differs, as an error to show or to raise; None when nothing does."""
-        if self.is_same:
+        if self.is_same or self.is_undecidable:
             return None
         lines = "".join(f"\n    {difference}" for difference in self.differences)
         return ReplayError(
@@ -332,7 +340,7 @@ def memory_after(policy: Policy, record: Record, outcome: Outcome | None = None)
     """What logic remembers after a recorded turn, and after what the host told of its effects."""
     allowed = allowed_then(policy, record, snapshot_at(policy.catalog, record.versions))
     said = said_then(record, allowed)
-    if said is None or said[0].id != record.decision.chosen:
+    if said is None or said[0].id != record.decision.chosen or set(record.masked) & {"state", "heard", "options", "memory"}:
         message = f"turn {record.turn_id} does not come out as recorded, so what came of it is not known"
         raise ReplayError(message, turn_id=record.turn_id, line=record.sequence, hint="resume with the catalog and the logic of that day")
     before, now = memory_then(record), datetime.fromisoformat(record.at).timestamp()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from constrained._pages import Alert, Bar, render_page
 from constrained.approval.in_force import ApprovalSnapshot
@@ -140,8 +141,12 @@ def report(
     tested: Iterable[str] = (),
     standing: ApprovalSnapshot | None = None,
     today: date | None = None,
+    card: Mapping[str, Any] | None = None,
 ) -> str:
-    """The whole page. With ``catalog``: coverage and approvals of it too, as ``standing`` has them ``today``."""
+    """The whole page. With ``catalog``: coverage and approvals of it too, as ``standing`` has them ``today``.
+
+    ``card``: sections of a model card (``quality.model_card.card_sections``).
+    """
     tally = LogTally()
     for entry in entries:
         tally.add(entry)
@@ -167,6 +172,7 @@ def report(
         closings=tally.closings.most_common(),
         obligations=tally.obligations.most_common(),
         effects=_effects(tally),
+        card=card,
         catalogs=tally.catalogs.most_common(),
     )
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
+import hmac
 import importlib
 import json
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -15,13 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from constrained import _durable_files as files
 from constrained._canonical_json import canonical_json
 from constrained.errors import AuditError
+from constrained.records.key_files import DayKeys, destroy_key, failed, key_id, make_key, read_key
 from constrained.records.log import Log
-from constrained.records.record import Chained, Erasure, Outcome, Record, SealedEntry
-
-N_BYTES = 32  # of a key (AES-256) and of the secret that pseudonyms are made with
+from constrained.records.record import MASKED_FORMAT, Chained, Erasure, Outcome, Record, SealedEntry, SealedPart
 
 
 class SubjectKeys:
@@ -30,8 +27,7 @@ class SubjectKeys:
     Args:
         folder: made (readable by its owner only) when missing. Threads and processes may share it.
 
-    Nothing is kept in memory: a key that another process erased is gone at once. What a disk or its file system keeps of a
-    file that was overwritten is not in our hands; an encrypted volume answers for that.
+    See ``key_files`` for how keys are destroyed. ``days`` holds the keys that retention destroys.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -39,8 +35,9 @@ class SubjectKeys:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise _failed(self.folder, error) from error
-        self._secret = self._made(self.folder / "pseudonyms.secret")
+            raise failed(self.folder, error) from error
+        self.days = DayKeys(self.folder / "days")
+        self._secret = make_key(self.folder / "pseudonyms.secret")
 
     def pseudonym(self, subject: str) -> str:
         """The name under which a person's key is kept; nobody without the folder can tell whose it is."""
@@ -48,61 +45,18 @@ class SubjectKeys:
 
     def made(self, pseudonym: str) -> bytes:
         """The key of a person, made when there is none."""
-        return self._made(self._path(pseudonym))
+        return make_key(self._path(pseudonym))
 
     def find(self, pseudonym: str) -> bytes | None:
         """The key of a person; None when it was erased, or there never was one."""
-        return _read(self._path(pseudonym))
+        return read_key(self._path(pseudonym))
 
     def erase(self, pseudonym: str) -> bool:
         """Destroys a key: overwritten, then deleted. False when there is none."""
-        path = self._path(pseudonym)
-        try:
-            handle = files.open_file(path, os.O_WRONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            try:
-                files.write(handle, bytes(N_BYTES))
-            finally:
-                os.close(handle)  # Windows deletes no file that is open
-            path.unlink()
-        except OSError as error:
-            raise _failed(path, error) from error
-        files.sync_folder(path.parent)
-        return True
+        return destroy_key(self._path(pseudonym))
 
     def _path(self, pseudonym: str) -> Path:
         return self.folder / pseudonym[:2] / f"{pseudonym}.key"
-
-    def _made(self, path: Path) -> bytes:
-        found = _read(path)
-        if found is not None:
-            return found
-        try:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            with contextlib.suppress(FileExistsError):  # whoever is first makes the key
-                files.write_once(path, secrets.token_bytes(N_BYTES), 0o600)
-            files.sync_folder(path.parent.parent)  # the folder may be new itself, and what it holds would go with its name
-        except OSError as error:
-            raise _failed(path, error) from error
-        return self._made(path)
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _failed(path, error) from error
-    if len(content) != N_BYTES or not any(content):
-        raise AuditError(f"{path} is no key", file=str(path), hint="nothing was released; the folder of keys is damaged")
-    return content
-
-
-def _failed(path: Path, error: OSError) -> AuditError:
-    return AuditError(f"{path}: {error.strerror or error}", file=str(path), hint="nothing was released; see to the folder of keys")
 
 
 # -- sealed records ---------------------------------------------------------------------------------------------
@@ -123,6 +77,7 @@ class SealedLog:
     Args:
         log: where the sealed records go. keys: where the key of each person is kept.
         subject: whose record it is: ``lambda record: record.state["customer"]``.
+        by_day: seal each field by itself, under the keys of its day as well: ``retention`` can then erase field by field.
         sensitive: what is sealed, out of ``SENSITIVE``. ``prompt`` is a hash, but of words that could be guessed;
             ``effects`` and ``blocked`` hold the values of slots and state as text, ``memory`` what a running procedure
             was told in the turns before.
@@ -132,15 +87,22 @@ class SealedLog:
     """
 
     def __init__(
-        self, log: Log, keys: SubjectKeys, *, subject: Callable[[Record], str] = by_conversation, sensitive: Iterable[str] = SENSITIVE
+        self,
+        log: Log,
+        keys: SubjectKeys,
+        *,
+        subject: Callable[[Record], str] = by_conversation,
+        sensitive: Iterable[str] = SENSITIVE,
+        by_day: bool = False,
     ) -> None:
-        self.log, self.keys, self._subject = log, keys, subject
+        self.log, self.keys, self._subject, self.by_day = log, keys, subject, by_day
         self.sensitive = tuple(name for name in SENSITIVE if name in set(sensitive))
 
     def append(self, record: T) -> T:
         """Seals and appends; the record that comes back is the sealed one."""
         if isinstance(record, Record):
-            return self.log.append(sealed(record, self.keys, self._subject(record), self.sensitive))  # type: ignore[return-value]  # a Record is what came in
+            kept = sealed(record, self.keys, self._subject(record), self.sensitive, by_day=self.by_day)
+            return self.log.append(kept)  # type: ignore[return-value]  # a Record is what came in
         if isinstance(record, Outcome):  # it cannot tell whether its turn held anything sensitive
             named = tuple(one.model_copy(update={"effect": one.effect.partition("(")[0], "detail": ""}) for one in record.outcomes)
             return self.log.append(record.model_copy(update={"outcomes": named}))
@@ -162,48 +124,92 @@ def erase(log: Log, keys: SubjectKeys, pseudonym: str, *, by: str, reason: str, 
         raise AuditError(message, file=error.file, line=error.line, hint="note by hand who ordered it, and when") from error
 
 
-def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[str] = SENSITIVE) -> Record:
-    """The record with what is sensitive taken out and encrypted. Raises AuditError when it cannot be."""
+def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[str] = SENSITIVE, *, by_day: bool = False) -> Record:
+    """The record with what is sensitive taken out and encrypted; see ``SealedLog``. Raises AuditError when it cannot be."""
     pseudonym, content = keys.pseudonym(subject), record.model_dump()
     fields = SENSITIVE if record.sensitive else tuple(sensitive)
     taken = {name: _take(content, name) for name in fields}
     try:
         plain = canonical_json(taken)
+        parts = {name: canonical_json(value) for name, value in taken.items()} if by_day else {}
     except (ValueError, TypeError, RecursionError) as error:
         raise AuditError(
             f"turn {record.turn_id} cannot be recorded: {error}", hint="values must be ones that JSON has a form for"
         ) from error
-    key, nonce = keys.made(pseudonym), secrets.token_bytes(12)
-    data = _cipher(key).encrypt(nonce, plain, _bound(record.turn_id, pseudonym))
-    entry = SealedEntry(
-        subject=pseudonym,
-        key=_key_id(key),
-        fields=fields,
-        nonce=base64.b64encode(nonce).decode(),
-        data=base64.b64encode(data).decode(),
-    )
+    key = keys.made(pseudonym)
+    entry = SealedEntry(subject=pseudonym, key=key_id(key), fields=fields, nonce="", data="")
+    if by_day:
+        day = sealing_day(record)
+        kept = {name: _sealed_part(keys, key, entry, record, day, name, part) for name, part in parts.items()}
+        entry, content["format"] = entry.model_copy(update={"day": day, "parts": kept}), MASKED_FORMAT
+    else:
+        nonce = secrets.token_bytes(12)
+        data = _cipher(key).encrypt(nonce, plain, _bound(record.turn_id, pseudonym))
+        entry = entry.model_copy(update={"nonce": base64.b64encode(nonce).decode(), "data": base64.b64encode(data).decode()})
     return Record.model_validate(content | {"sealed": entry})
 
 
+def _sealed_part(keys: SubjectKeys, key: bytes, entry: SealedEntry, record: Record, day: str, name: str, plain: bytes) -> SealedPart:
+    """One field under a key that needs both the person's and the day's: whichever is destroyed, it is gone."""
+    day_key, share = keys.days.make_share(day, name, record.turn_id)
+    nonce = secrets.token_bytes(12)
+    data = _cipher(_joined(key, share)).encrypt(nonce, plain, _bound(record.turn_id, entry.subject, name))
+    return SealedPart(key=day_key, data=base64.b64encode(nonce + data).decode())
+
+
 def unsealed(record: Record, keys: SubjectKeys) -> Record | None:
-    """The record as it was before it was sealed; None when its person's key was erased. Its hash is that of the sealed form."""
+    """The record as it was before it was sealed; None when its person's key was erased, or a field of it was.
+
+    Its hash is that of the sealed form.
+    """
+    found, missing = unsealed_parts(record, keys)
+    return None if missing else found
+
+
+def unsealed_parts(record: Record, keys: SubjectKeys) -> tuple[Record, tuple[str, ...]]:
+    """The record with all that can be read put back, and the names of the fields that cannot: ``sealed`` tells of these alone.
+
+    Raises AuditError where what is sealed was changed.
+    """
     entry = record.sealed
     if entry is None:
-        return record
+        return record, ()
     key = keys.find(entry.subject)
-    if key is None or _key_id(key) != entry.key:  # a person who came back after an erasure has another key
-        return None
+    if key is None or key_id(key) != entry.key:  # a person who came back after an erasure has another key
+        return record, entry.fields
     from cryptography.exceptions import InvalidTag
 
     content = record.model_dump() | {"sealed": None}
+    missing: list[str] = []
     try:
-        plain = _cipher(key).decrypt(base64.b64decode(entry.nonce), base64.b64decode(entry.data), _bound(record.turn_id, entry.subject))
-        for name, value in json.loads(plain).items():
-            _put_back(content, name, value)
-        return Record.model_validate(content)
-    except (InvalidTag, ValueError) as error:  # the second: it does not fit what stands in plain beside it
+        for name, plain in _opened(record, entry, keys, key):
+            if plain is None:
+                missing.append(name)
+            else:
+                _put_back(content, name, json.loads(plain))
+        if missing:
+            content["sealed"] = entry.model_copy(update={"fields": tuple(missing)})
+        return Record.model_validate(content), tuple(missing)
+    except (InvalidTag, ValueError, KeyError) as error:  # the second: it does not fit what stands in plain beside it
         message = f"what is sealed in turn {record.turn_id} was changed, or what stands beside it"
         raise AuditError(message, line=record.sequence, hint="verify the log") from error
+
+
+def _opened(record: Record, entry: SealedEntry, keys: SubjectKeys, key: bytes) -> Iterator[tuple[str, bytes | None]]:
+    """Name and canonical JSON of each sealed field; None for one whose key was destroyed."""
+    if not entry.day:
+        plain = _cipher(key).decrypt(base64.b64decode(entry.nonce), base64.b64decode(entry.data), _bound(record.turn_id, entry.subject))
+        for name, value in json.loads(plain).items():
+            yield name, canonical_json(value)
+        return
+    if entry.day != sealing_day(record) or set(entry.fields) != set(entry.parts):
+        raise ValueError("another day than the record's, or other fields than the parts are")
+    for name in entry.fields:
+        part = entry.parts[name]
+        share = keys.days.find_share(entry.day, name, record.turn_id, part.key)
+        data = base64.b64decode(part.data)
+        bound = _bound(record.turn_id, entry.subject, name)
+        yield name, None if share is None else _cipher(_joined(key, share)).decrypt(data[:12], data[12:], bound)
 
 
 def readable(records: Iterable[Record], keys: SubjectKeys | None) -> Iterator[Record]:
@@ -239,13 +245,18 @@ def _put_back(content: dict[str, Any], name: str, value: Any) -> None:
         content[name] = value
 
 
-def _bound(turn_id: str, pseudonym: str) -> bytes:
-    """What is authenticated besides: sealed content of one turn cannot be put into another."""
-    return f"{turn_id} {pseudonym}".encode()
+def sealing_day(record: Record) -> str:
+    """The day, by UTC, whose keys a record is sealed under."""
+    return datetime.fromisoformat(record.at).astimezone(UTC).date().isoformat()
 
 
-def _key_id(key: bytes) -> str:
-    return hashlib.sha256(b"constrained key " + key).hexdigest()[:16]
+def _joined(key: bytes, share: bytes) -> bytes:
+    return hmac.new(key, share, hashlib.sha256).digest()
+
+
+def _bound(turn_id: str, pseudonym: str, field: str = "") -> bytes:
+    """What is authenticated besides: sealed content of one turn cannot be put into another, nor that of one field."""
+    return f"{turn_id} {pseudonym} {field}".rstrip().encode()
 
 
 def _cipher(key: bytes) -> Any:

@@ -20,6 +20,7 @@ from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
 from constrained.serve import customer_routes, handovers, openai_api, systemone
 from constrained.serve.access import PROTOCOL, Guard
+from constrained.serve.at_rest import make_cipher
 from constrained.serve.authentication import Authenticator
 from constrained.serve.customer_tokens import CustomerTokens
 from constrained.serve.customer_view import (
@@ -37,10 +38,11 @@ from constrained.serve.engines import SharedEngine
 from constrained.serve.handover_queue import HandoverQueue
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
+from constrained.serve.retention import DailyRetention
 from constrained.serve.roles import FORBIDDEN_CODE, Principal, Role, allow
 from constrained.serve.routing import add_error_handlers, json_reply, new_router, service_of
 from constrained.serve.service import Service, serve_listener
-from constrained.serve.sessions import Sessions
+from constrained.serve.sessions import Sessions, sqlite_file
 from constrained.serve.settings import ServerSettings
 from constrained.serve.signing import LogSigner
 from constrained.serve.telemetry import Telemetry
@@ -88,13 +90,20 @@ def create_app(
     signer = LogSigner.of(settings.signing, service.turns.journal, settings.log)
     queue = HandoverQueue(service)
 
+    service.telemetry.watch_unsigned(lambda: service.turns.journal.last - (signer.signed if signer is not None else 0))
+    retention = DailyRetention(service.turns) if settings.retain else None
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if signer is not None:
             signer.start()
         await authenticator.start()
         queue.start()
+        if retention is not None:
+            retention.start()
         yield
+        if retention is not None:
+            await asyncio.to_thread(retention.close)
         await queue.close()
         await service.close()
         if signer is not None:
@@ -114,11 +123,12 @@ def create_app(
 
 def _make_turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, Engine], own: Mapping[str, Engine]) -> Turns:
     limits = settings.limits
-    place = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
-    for name in packs.names:
-        Dialogue(packs.get(name), **place)  # type: ignore[arg-type]  # approvals that cannot be trusted are told before the first turn
-    journal = Journal.at(settings.log, settings.seal)
-    sessions = Sessions(settings.database, pool_size=limits.n_running + 4, is_announcing=bool(settings.handovers.webhook))
+    places: dict[str, Any] = {"channel": settings.channel, "jurisdiction": settings.jurisdiction, "drafts": settings.drafts}
+    made = [Dialogue(packs.get(name), mask=settings.mask, **places) for name in packs.names]
+    journal = Journal.at(settings.log, settings.seal)  # approvals that cannot be trusted were told by now, before the first turn
+    cipher = make_cipher(settings, sqlite_file(settings.database), is_masking=any(one.is_masking for one in made))
+    is_announcing = bool(settings.handovers.webhook)
+    sessions = Sessions(settings.database, pool_size=limits.n_running + 4, is_announcing=is_announcing, cipher=cipher)
     shared = {name: SharedEngine(engine) for name, engine in engines.items()}
     turns = Turns(settings, packs, shared, sessions, journal, {pack: SharedEngine(engine) for pack, engine in own.items()})
     for name in packs.names:

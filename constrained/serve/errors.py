@@ -14,6 +14,7 @@ from constrained.errors import (
     ReplayError,
     StateError,
 )
+from constrained.records.masking import mask
 from constrained.serve.wire import ErrorDetail, ErrorReply
 
 _STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
@@ -59,7 +60,9 @@ def body_of(error: ConstrainedError) -> ErrorReply:
 
 
 def error_reply(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
-    return ErrorReply(error=ErrorDetail(type=kind, message=message, hint=hint, code=str(code) if code else None, param=param))
+    """An error as the caller is told it: what may not be logged is masked, since callers log errors."""
+    param = None if param is None else mask(param)
+    return ErrorReply(error=ErrorDetail(type=kind, message=mask(message), hint=hint, code=str(code) if code else None, param=param))
 
 
 _KINDS = {

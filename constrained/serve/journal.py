@@ -26,7 +26,8 @@ from constrained.records.sealing import SealedLog, SubjectKeys
 from constrained.serve.handover_store import NewHandover
 from constrained.serve.packs import Packs
 from constrained.serve.replies import seal_of, with_effects_outcome
-from constrained.serve.sessions import DONE, STARTED, Sessions, StoredTurn, TenantStore
+from constrained.serve.session_statements import DONE, STARTED
+from constrained.serve.sessions import Sessions, StoredTurn, TenantStore
 from constrained.serve.wire import TurnReply
 
 T = TypeVar("T", bound=Chained)
@@ -54,7 +55,11 @@ class Journal:
     def at(cls, place: str, keys: str = "") -> Journal:
         """The log at ``place``, sealed under the keys of a folder where one is given. Raises AuditError."""
         log: Log = open_log(place) if place else MemoryLog()
-        return cls(SealedLog(log, SubjectKeys(Path(keys))) if keys else log, place)
+        return cls(SealedLog(log, SubjectKeys(Path(keys)), by_day=True) if keys else log, place)
+
+    def append(self, record: T) -> T:
+        """As ``write``: a journal is a Log."""
+        return self.write(record)
 
     def write(self, entry: T) -> T:
         """The entry, sealed and durable. Raises AuditError."""
@@ -190,6 +195,9 @@ def find_effects(policy: Policy, record: Record) -> tuple[tuple[Effect, ...], St
 
     Raises ReplayError when catalog or policy are not those of the record, or do not give it again.
     """
+    if set(record.masked) - {"message", "text", "blocked"}:
+        problem = f"turn {record.turn_id} rests on what may not be logged, and only its mark was kept"
+        raise ReplayError(problem, turn_id=record.turn_id, line=record.sequence, hint="see to its effects by hand")
     for replayed in replay(policy, [record]):
         if replayed.error is not None:
             raise replayed.error

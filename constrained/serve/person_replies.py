@@ -26,7 +26,8 @@ from constrained.records.record import PersonReply, library, to_json, versions
 from constrained.serve.errors import RefusedError
 from constrained.serve.handover_replies import Place, RankedReply, find_sayable, rank, sayable
 from constrained.serve.handover_store import Handover, HandoverStore
-from constrained.serve.sessions import DONE, PREPARED, StoredConversation, StoredTurn, TenantStore
+from constrained.serve.session_statements import DONE, PREPARED
+from constrained.serve.sessions import StoredConversation, StoredTurn, TenantStore
 from constrained.serve.settings import LOCAL
 from constrained.serve.tables import person_replies, turns
 from constrained.serve.turns import Turns
@@ -75,8 +76,7 @@ class PersonReplies:
 
     def _place(self, entry: Handover, stored: StoredConversation, policy: Policy) -> Place:
         settings, memory = self._turns.settings, Memory.model_validate_json(stored.memory)
-        where = {"channel": entry.channel, "jurisdiction": entry.jurisdiction}
-        approvals = Approvals(policy.catalog, **where, drafts=settings.drafts).now()
+        approvals = Approvals(policy.catalog, channel=entry.channel, jurisdiction=entry.jurisdiction, drafts=settings.drafts).now()
         state = policy.state_type.from_json(stored.state)
         return Place(entry.locale, state, approvals, self._now().date(), memory.done, has_slots=not settings.seal)
 

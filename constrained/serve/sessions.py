@@ -15,20 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    bindparam,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    literal_column,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -37,57 +24,16 @@ from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.state import Memory
 from constrained.records.group_commit import SharedFlush
+from constrained.serve import session_statements as statements
+from constrained.serve.at_rest import RowCipher
 from constrained.serve.errors import RefusedError
-from constrained.serve.handover_store import CLAIMED_UNTIL, NewHandover, forget_handovers, open_handover
-from constrained.serve.tables import conversations, metadata, turns
+from constrained.serve.handover_store import NewHandover, forget_handovers, open_handover
+from constrained.serve.session_statements import DONE
+from constrained.serve.tables import metadata, turns
 
 MEMORY = "sqlite://"
-PREPARED, STARTED, DONE = "prepared", "started", "done"
 LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
 MOST_PENDING = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
-
-# -- statements ---------------------------------------------------------------------------------------------------
-
-# Made once, since SQLAlchemy keeps the SQL of a statement with it. The parameters of an UPDATE must not have its columns' names.
-_OF_TENANT = turns.c.tenant == bindparam("tenant")
-_OF_CONVERSATION = (_OF_TENANT, turns.c.conversation == bindparam("conversation"))
-_THE_TURN = turns.c.turn_id == bindparam("for_turn")
-_THE_CONVERSATION = (conversations.c.tenant == bindparam("for_tenant"), conversations.c.id == bindparam("for_id"))
-_IS_DONE: ColumnElement[str] = literal_column(f"'{DONE}'")
-_IS_STARTED: ColumnElement[str] = literal_column(f"'{STARTED}'")
-
-_PING = text("SELECT 1")
-_LAST_TURN = (
-    (turns.c.tenant == conversations.c.tenant) & (turns.c.conversation == conversations.c.id) & (turns.c.number == conversations.c.number)
-)
-_SELECT_CONVERSATION = (
-    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage, CLAIMED_UNTIL)
-    .select_from(conversations.outerjoin(turns, _LAST_TURN))
-    .where(*_THE_CONVERSATION)
-)
-_COUNT_CONVERSATIONS = select(func.count()).select_from(conversations).where(conversations.c.tenant == bindparam("tenant"))
-_INSERT_CONVERSATION = insert(conversations)
-_UPDATE_CONVERSATION = (
-    update(conversations)
-    .where(*_THE_CONVERSATION)
-    .values({name: bindparam(f"new_{name}") for name in ("pack", "number", "memory", "state", "at")})
-)
-_UPDATE_AFTER_EFFECTS = (
-    update(conversations)
-    .where(*_THE_CONVERSATION, conversations.c.number == bindparam("for_number"))
-    .values(state=bindparam("new_state"), memory=func.coalesce(bindparam("new_memory"), conversations.c.memory))
-)
-_DELETE_CONVERSATION = delete(conversations).where(*_THE_CONVERSATION)
-_SELECT_BY_KEY = select(turns).where(_OF_TENANT, turns.c.request_key == bindparam("key"))
-_SELECT_TURN = select(turns).where(*_OF_CONVERSATION, turns.c.number == bindparam("number"))
-_SELECT_LAST_TURNS = select(turns).where(*_OF_CONVERSATION).order_by(turns.c.number.desc()).limit(bindparam("most"))
-_SELECT_UNFINISHED = select(turns).where(turns.c.stage != _IS_DONE).order_by(turns.c.conversation, turns.c.number)
-_INSERT_TURN = insert(turns)
-_START_TURN = update(turns).where(_THE_TURN).values(stage=_IS_STARTED)
-_FINISH_TURN = update(turns).where(_THE_TURN).values(stage=_IS_DONE, reply=bindparam("new_reply"), seal=bindparam("new_seal"))
-_MARK_DONE = update(turns).where(_THE_TURN).values(stage=_IS_DONE, seal=bindparam("new_seal"))
-_DELETE_TURN = delete(turns).where(_THE_TURN)
-_DELETE_TURNS = delete(turns).where(*_OF_CONVERSATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +100,7 @@ def _sqlite_engine(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: object, _: object) -> None:
         cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connections have no common type
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -203,10 +149,11 @@ class Sessions:
         url: of SQLAlchemy; in memory when empty. An SQLite file is refused while another process has it.
         pool_size: connections, where there is a pool: one a turn that runs.
         is_announcing: hand-overs are put into the outbox, for a webhook.
+        cipher: encrypts what was said and heard, and the state; None keeps it in plain text. Rows of before are read either way.
     """
 
-    def __init__(self, url: str = "", *, pool_size: int = 16, is_announcing: bool = False) -> None:
-        self.is_announcing = is_announcing
+    def __init__(self, url: str = "", *, pool_size: int = 16, is_announcing: bool = False, cipher: RowCipher | None = None) -> None:
+        self.is_announcing, self.cipher = is_announcing, cipher or RowCipher()
         self._claim = _claim_file(url)
         self._engine = connect(url, pool_size)
         self.is_shared = self._engine.dialect.name != "sqlite"
@@ -236,13 +183,25 @@ class Sessions:
     def unfinished_turns(self) -> list[StoredTurn]:
         """Turns that a crash may have interrupted, oldest first."""
         with self.transaction() as connection:
-            rows = [StoredTurn(*row) for row in connection.execute(_SELECT_UNFINISHED)]
+            rows = [self.read_turn(row) for row in connection.execute(statements.SELECT_UNFINISHED)]
         return [row for row in rows if row.turn_id not in self._pending]
+
+    def idle_since(self, before: str) -> list[tuple[str, str]]:
+        """Tenant and id of the conversations whose last turn was before that moment, ISO 8601 in UTC."""
+        with self.transaction() as connection:
+            return [(tenant, name) for tenant, name in connection.execute(statements.SELECT_IDLE, {"before": before})]
+
+    def clean(self) -> None:
+        """Takes what was deleted out of SQLite's files, where it would stay until it is written over."""
+        if self._sqlite is not None:
+            with self._lock, _database_errors():
+                self._sqlite.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._sqlite.commit()
 
     def is_reachable(self) -> bool:
         try:
             with self.transaction() as connection:
-                connection.execute(_PING)
+                connection.execute(statements.PING)
         except ConstrainedError:
             return False
         return True
@@ -257,6 +216,11 @@ class Sessions:
             if self._claim is not None:
                 files.release(self._claim)
                 self._claim = None
+
+    def read_turn(self, row: Any) -> StoredTurn:
+        turn = StoredTurn(*row)
+        bound = f"{turn.tenant} {turn.conversation}"
+        return replace(turn, before=self.cipher.read(turn.before, bound), reply=self.cipher.read(turn.reply, bound))
 
     # -- for TenantStore ---------------------------------------------------------------------------------------
 
@@ -295,7 +259,8 @@ class Sessions:
     def write_pending(self, connection: Connection) -> None:
         with self._lock:
             if self._pending:
-                connection.execute(_MARK_DONE, [{"for_turn": turn_id, "new_seal": seal} for turn_id, seal in self._pending.items()])
+                rows = [{"for_turn": turn_id, "new_seal": seal} for turn_id, seal in self._pending.items()]
+                connection.execute(statements.MARK_DONE, rows)
                 self._pending.clear()
 
 
@@ -309,41 +274,44 @@ class TenantStore:
         return self._sessions.transaction(self._connection)
 
     def find(self, conversation: str) -> StoredConversation | None:
-        found = self._first(_SELECT_CONVERSATION, **self._named(conversation))
+        found = self._first(statements.SELECT_CONVERSATION, **self._named(conversation))
         if found is None:
             return None
         tenant, name, pack, number, memory, state, turn_id, stage, claimed_until = found
         is_complete = stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None
+        memory, state = (self._sessions.cipher.read(one, self._bound(name)) for one in (memory, state))
         return StoredConversation(tenant, name, pack, number, memory, state, is_complete, claimed_until or 0.0)
 
     def find_repeat(self, key: str) -> StoredTurn | None:
         """The turn that a request with this key was answered with."""
-        return self._turn(self._first(_SELECT_BY_KEY, tenant=self._tenant, key=key))
+        return self._turn(self._first(statements.SELECT_BY_KEY, tenant=self._tenant, key=key))
 
     def find_turn(self, conversation: str, number: int) -> StoredTurn | None:
-        return self._turn(self._first(_SELECT_TURN, tenant=self._tenant, conversation=conversation, number=number))
+        return self._turn(self._first(statements.SELECT_TURN, tenant=self._tenant, conversation=conversation, number=number))
 
     def last_turns(self, conversation: str, most: int) -> list[StoredTurn]:
         """The last turns of a conversation, oldest first."""
         asked = {"tenant": self._tenant, "conversation": conversation, "most": most}
         with self._sessions.transaction(self._connection) as connection:
-            found = [one for row in connection.execute(_SELECT_LAST_TURNS, asked) if (one := self._turn(row))]
+            found = [one for row in connection.execute(statements.SELECT_LAST_TURNS, asked) if (one := self._turn(row))]
         return found[::-1]
 
     def count(self) -> int:
-        return int(self._first(_COUNT_CONVERSATIONS, tenant=self._tenant)[0])
+        return int(self._first(statements.COUNT_CONVERSATIONS, tenant=self._tenant)[0])
 
     def prepare(self, turn: StoredTurn, pack: str, memory: Memory, state: str) -> None:
         """Keeps a turn and what the conversation is after it; durable before its record is. A second one of its number is refused."""
-        values = {"pack": pack, "number": turn.number, "memory": memory.model_dump_json(), "state": state}
+        memory_text, state, before, reply = self._kept(turn.conversation, memory.model_dump_json(), state, turn.before, turn.reply)
+        values = {"pack": pack, "number": turn.number, "memory": memory_text, "state": state}
+        row = {column.name: getattr(turn, column.name) for column in turns.c} | {"before": before, "reply": reply}
         try:
             with self._sessions.transaction(self._connection) as connection:
                 if not self._sessions.is_shared:
                     self._sessions.write_pending(connection)
                 if not self._move(connection, turn.conversation, values):
                     key = {"tenant": self._tenant, "id": turn.conversation}
-                    connection.execute(_INSERT_CONVERSATION, {**key, **values, "at": _now()})
-                connection.execute(_INSERT_TURN, {column.name: getattr(turn, column.name) for column in turns.c})
+                    connection.execute(statements.INSERT_CONVERSATION, {**key, **values, "at": _now()})
+                connection.execute(statements.INSERT_TURN, row)
             self._sessions.flush()
         except IntegrityError as error:
             raise RefusedError(409, "another turn of this conversation came first", hint="send the request again") from error
@@ -351,17 +319,18 @@ class TenantStore:
     def withdraw(self, turn: StoredTurn, before: StoredConversation | None) -> None:
         """Takes back what ``prepare`` kept: the record could not be written, nothing was released."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_DELETE_TURN, {"for_turn": turn.turn_id})
+            connection.execute(statements.DELETE_TURN, {"for_turn": turn.turn_id})
             if before is None:
-                connection.execute(_DELETE_CONVERSATION, self._named(turn.conversation))
+                connection.execute(statements.DELETE_CONVERSATION, self._named(turn.conversation))
             else:
-                values = {"pack": before.pack, "number": before.number, "memory": before.memory, "state": before.state}
+                memory, state = self._kept(turn.conversation, before.memory, before.state)
+                values = {"pack": before.pack, "number": before.number, "memory": memory, "state": state}
                 self._move(connection, turn.conversation, values)
 
     def start(self, turn_id: str) -> None:
         """From here on the effects of the turn may have run."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_START_TURN, {"for_turn": turn_id})
+            connection.execute(statements.START_TURN, {"for_turn": turn_id})
         self._sessions.flush()
 
     def finish(
@@ -371,10 +340,13 @@ class TenantStore:
 
         With it the conversation begins to wait for a person, where the turn handed it over: both are kept, or neither.
         """
-        after = {"new_state": state, "new_memory": None if memory is None else memory.model_dump_json()}
+        reply, state = self._kept(turn.conversation, reply, state)
+        after: dict[str, str | None] = {"new_state": state, "new_memory": None}
+        if memory is not None:
+            (after["new_memory"],) = self._kept(turn.conversation, memory.model_dump_json())
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
-            connection.execute(_UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
+            connection.execute(statements.FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
+            connection.execute(statements.UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
             if handover is not None:
                 open_handover(connection, handover, self._sessions.is_announcing)
         self._sessions.flush()
@@ -382,9 +354,20 @@ class TenantStore:
     def forget(self, conversation: str) -> bool:
         """Deletes a conversation and its turns here; its records stay in the log."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(_DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
+            connection.execute(statements.DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
             forget_handovers(connection, self._tenant, conversation)
-            return connection.execute(_DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
+            return connection.execute(statements.DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
+
+    def forget_idle(self, conversation: str, before: str) -> bool:
+        """As ``forget``, unless it went on since that moment."""
+        found = self._first(statements.SELECT_WHEN, **self._named(conversation))
+        return found is not None and found[0] < before and self.forget(conversation)
+
+    def _kept(self, conversation: str, *values: str) -> list[str]:
+        return [self._sessions.cipher.write(value, self._bound(conversation)) for value in values]
+
+    def _bound(self, conversation: str) -> str:
+        return f"{self._tenant} {conversation}"
 
     def _named(self, conversation: str) -> dict[str, Any]:
         return {"for_tenant": self._tenant, "for_id": conversation}
@@ -392,7 +375,7 @@ class TenantStore:
     def _move(self, connection: Connection, conversation: str, values: dict[str, Any]) -> bool:
         """Whether there was such a conversation to update."""
         new = {f"new_{name}": value for name, value in {**values, "at": _now()}.items()}
-        return connection.execute(_UPDATE_CONVERSATION, {**self._named(conversation), **new}).rowcount > 0
+        return connection.execute(statements.UPDATE_CONVERSATION, {**self._named(conversation), **new}).rowcount > 0
 
     def _first(self, query: Any, **asked: Any) -> Any:
         with self._sessions.transaction(self._connection) as connection:
@@ -402,7 +385,7 @@ class TenantStore:
         """A turn that is done, though its row is not marked yet, reads as done."""
         if row is None:
             return None
-        turn = StoredTurn(*row)
+        turn = self._sessions.read_turn(row)
         seal = self._sessions.pending_seal(turn.turn_id)
         return turn if seal is None else replace(turn, stage=DONE, seal=seal)
 

@@ -105,10 +105,13 @@ class ServerSettings(BaseModel):
         database: SQLAlchemy URL of the conversations; in memory when empty.
         log: where records go (see ``Dialogue``); in memory when empty.
         seal: folder with the keys of people: records are sealed under them (``SealedLog``); empty: they are not.
+        retain: file of rules of retention, which the server follows at its start and daily; needs ``seal``. Empty: all is kept.
         signing: who signs the log, and where its checkpoints are put as well; without a key nobody does.
         handovers: the queue of conversations that wait for a person.
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
         channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
+        mask: whether what may not be logged is masked, see ``Dialogue``; by default in packs that require approvals. Where one does,
+            what is kept of conversations is encrypted. conversation_key: the file of that key; see ``at_rest.make_cipher``.
         operator: the tenant whose tokens are the operator's where they name no roles; empty: the one of the first token.
         drain_s: time for the turns that run when the server is told to stop.
         has_page: whether ``GET /`` shows the page.
@@ -126,6 +129,7 @@ class ServerSettings(BaseModel):
     database: str = ""
     log: str = ""
     seal: str = ""
+    retain: str = ""
     signing: Signing = Signing()
     handovers: Handovers = Handovers()
     within: float = Field(10.0, ge=0, le=600)
@@ -133,6 +137,8 @@ class ServerSettings(BaseModel):
     channel: str | None = None
     jurisdiction: str | None = None
     drafts: bool = False
+    mask: bool | None = None
+    conversation_key: str = ""
     operator: str = ""
     drain_s: float = Field(15.0, ge=0)
     has_page: bool = True
@@ -144,6 +150,11 @@ class ServerSettings(BaseModel):
 
     def is_operator(self, tenant: str) -> bool:
         return tenant == self.operator_tenant
+
+
+def log_name(tenant: str, conversation: str) -> str:
+    """What the log calls a tenant's conversation."""
+    return conversation if tenant == LOCAL else f"{tenant}:{conversation}"
 
 
 def new_token() -> str:

@@ -35,6 +35,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from constrained.dialogue.turn import Turn
+from constrained.records.masking import mask
 
 Source = Literal["model", "rules", "fallback"]
 Outcome = Literal["resolved", "handed_over", "abstained"]
@@ -131,6 +132,10 @@ class Telemetry:
         """Shows the length of the queue; ``n`` is called at each scrape."""
         self.prometheus.waiting.set_function(n)
 
+    def watch_unsigned(self, n: Callable[[], float]) -> None:
+        """Shows how many records of the log are not signed; ``n`` is called at each scrape."""
+        self.prometheus.unsigned.set_function(n)
+
     def count_reload(self, pack: str, is_accepted: bool) -> None:
         """A catalog or its logic was read anew, and taken over or refused."""
         self.prometheus.reloads.labels(pack, "accepted" if is_accepted else "refused").inc()
@@ -192,7 +197,7 @@ class TurnWatch:
         self._span.set_attribute("error.type", kind)
         telemetry.prometheus.errors.labels(self.pack, kind).inc()
         facts = {"pack": self.pack, "conversation": self.conversation, "tenant": self.tenant, "error": kind} | self._trace_ids()
-        said = {"told": str(error)} if telemetry.content else {}
+        said = {"told": mask(str(error))} if telemetry.content else {}
         telemetry.log.error("turn_failed", extra={"facts": facts | {"where": _line_of(error)} | said})
 
     def _stages(self, timings_ms: Mapping[str, float], seconds: float) -> dict[str, float]:
@@ -325,6 +330,7 @@ class _Prometheus:
         self.seconds = Histogram("constrained_turn_seconds", "Whole turns.", ["pack", "source"], buckets=SECONDS, registry=one)
         self.stages = Histogram("constrained_stage_seconds", "Stages of turns.", ["stage"], buckets=SECONDS, registry=one)
         self.shares = Histogram("constrained_best_probability", "Of the best option.", ["pack"], buckets=SHARES, registry=one)
+        self.unsigned = Gauge("constrained_unsigned_records", "Records of the log that no checkpoint covers yet.", registry=one)
         self.in_flight = Gauge("constrained_turns_in_flight", "Turns under way.", registry=one)
         self.waiting = Gauge("constrained_turns_waiting", "Turns in the queue.", registry=one)
         self.used_turns = Counter("constrained_usage_turns", "Turns, by who pays.", used, registry=one)
@@ -385,7 +391,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "event": mask(record.getMessage())}
         fields |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1] is not None:
             fields |= {"error": type(record.exc_info[1]).__name__, "where": _line_of(record.exc_info[1])}

@@ -29,8 +29,9 @@ from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal, TurnRecovery, finish_turn
 from constrained.serve.packs import Packs
 from constrained.serve.replies import make_reply, seal_of, with_effects_outcome, with_seal
-from constrained.serve.sessions import PREPARED, Sessions, StoredConversation, StoredTurn, TenantStore
-from constrained.serve.settings import LOCAL, ServerSettings
+from constrained.serve.session_statements import PREPARED
+from constrained.serve.sessions import Sessions, StoredConversation, StoredTurn, TenantStore
+from constrained.serve.settings import ServerSettings, log_name
 from constrained.serve.wire import (
     EffectsOutcome,
     ForkRequest,
@@ -123,11 +124,15 @@ class Turns:
             request,
             is_new=not named and not given,
             key=key,
-            fingerprint=_fingerprint(request) if key else "",
+            fingerprint=self._fingerprint(request) if key else "",
             state=request.state,
             done=tuple(request.done),
             failed=tuple(request.failed),
         )
+
+    def _fingerprint(self, request: TurnRequest) -> str:
+        content = request.model_dump(mode="json", exclude={"idempotency_key"})
+        return self.sessions.cipher.digest(json.dumps(content, sort_keys=True))
 
     def make_fork(self, tenant: str, conversation: str, request: ForkRequest) -> TurnJob:
         """A turn taken again in a conversation of its own, that begins where the turn began."""
@@ -214,10 +219,11 @@ class Turns:
             log=Draft(self.journal),
             locale=wanted.locale,
             threshold=served.threshold if wanted.threshold is None else wanted.threshold,
-            conversation=job.conversation if job.tenant == LOCAL else f"{job.tenant}:{job.conversation}",
+            conversation=log_name(job.tenant, job.conversation),
             channel=wanted.channel or served.channel,
             jurisdiction=wanted.jurisdiction or served.jurisdiction,
             drafts=served.drafts,
+            mask=served.mask,
             memory=memory,
         )
         turn = dialogue.reply(job.message, state, within=max(0.0, until_s - time.monotonic()))
@@ -360,6 +366,10 @@ class Turns:
         if tenant in self._counts:
             self._counts[tenant] -= 1
 
+    def recount(self) -> None:
+        """Conversations were forgotten without ``forget``: they are counted anew."""
+        self._counts.clear()
+
     # -- engines ---------------------------------------------------------------------------------------------
 
     def engine(self, wanted: str | None, pack: str) -> tuple[str, Engine | None]:
@@ -372,7 +382,15 @@ class Turns:
         return name, self.own.get(pack, self.engines[name]) if name == first else self.engines[name]
 
     def check_own(self, pack: str, policy: Policy) -> None:
-        """Raises AdapterError or CalibrationError where the pack's own engine was fitted to another catalog than this policy's."""
+        """Raises AdapterError or CalibrationError where the pack's own engine was fitted to another catalog than this policy's.
+
+        Raises ConstrainedError where the pack requires approvals now, so it masks, and what is kept is not encrypted.
+        """
+        is_masking = policy.catalog.is_approval_required if self.settings.mask is None else self.settings.mask
+        if is_masking and not self.sessions.cipher.is_encrypting:
+            raise ConstrainedError(
+                "its catalog requires approvals now, and conversations are kept in plain text", hint="restart the server"
+            )
         own = self.own.get(pack)
         if isinstance(own, CatalogBound):
             own.check_catalog(policy.catalog.name, policy.catalog.hash)
@@ -405,11 +423,6 @@ def _state(policy: Policy, job: TurnJob, stored: StoredConversation | None) -> S
 def _kind(error: EngineError) -> str:
     """What failed, by its type: an engine's own words may quote a message, or what a model wrote."""
     return ": ".join(type(one).__name__ for one in (error, error.__cause__) if one is not None)
-
-
-def _fingerprint(request: TurnRequest) -> str:
-    content = request.model_dump(mode="json", exclude={"idempotency_key"})
-    return _digest(json.dumps(content, sort_keys=True))
 
 
 def _digest(text: str) -> str:

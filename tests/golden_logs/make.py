@@ -1,7 +1,8 @@
-"""Writes golden files anew, by hand: ``python -m tests.golden_logs.make logs|sealed|bundle``. Read the difference before it is kept.
+"""Writes golden files anew, by hand: ``python -m tests.golden_logs.make logs|sealed|private|bundle``. Read the difference, then keep it.
 
-``logs`` and ``sealed`` after a pack was edited on purpose. The ``bundle`` holds its own copy of all it needs, the stand-alone
-verifier of its day among it: leave it as it is. When its format changes, put a new one beside it and test both.
+``logs`` and ``sealed`` after a pack was edited on purpose, ``private`` after the desk of these tests was. The ``bundle`` holds its own
+copy of all it needs, the stand-alone verifier of its day among it: leave it as it is. When its format changes, put a new one beside it
+and test both.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from constrained import load_policy
 from tests.golden_logs.names import SealedLog, SubjectKeys, existing, find_pack, open_log, write_bundle
 from tests.golden_logs.normal import origin
-from tests.golden_logs.play import FOLDER, SCRIPTS, logic_files, play, play_sealed
+from tests.golden_logs.play import FOLDER, SCRIPTS, logic_files, play, play_private, play_sealed
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"thrown away after this, 32 bytes")
 BUNDLED = "tavern-rules.jsonl"  # the log of the bundle
@@ -45,6 +46,15 @@ def write_sealed(folder: Path) -> None:
     _write_origins(folder, "sealed")
 
 
+def write_private(folder: Path) -> None:
+    folder_of_keys, path = FOLDER / "keys_by_day", folder / "private.jsonl"
+    shutil.rmtree(folder_of_keys, ignore_errors=True)
+    path.unlink(missing_ok=True)
+    keys = SubjectKeys(folder_of_keys)
+    play_private(SealedLog(open_log(path), keys, by_day=True), keys)
+    _write_origins(folder, "private")
+
+
 def write_golden_bundle(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pack = find_pack("tavern")
@@ -66,7 +76,12 @@ def _write_origins(folder: Path, what: str) -> None:
 if __name__ == "__main__":
     logs = FOLDER / "logs"
     logs.mkdir(exist_ok=True)
-    kinds = {"logs": (write_logs, logs), "sealed": (write_sealed, logs), "bundle": (write_golden_bundle, FOLDER / "bundle")}
+    kinds = {
+        "logs": (write_logs, logs),
+        "sealed": (write_sealed, logs),
+        "private": (write_private, logs),
+        "bundle": (write_golden_bundle, FOLDER / "bundle"),
+    }
     for kind in sys.argv[1:]:
         write, where = kinds[kind]
         write(where)

@@ -9,12 +9,16 @@ from constrained.records.bundle import write_bundle
 from constrained.records.log import existing, open_log, read_entries, read_log
 from constrained.records.record import Erasure, Outcome
 from constrained.records.replay import replay
-from constrained.records.sealing import SealedLog, SubjectKeys, unsealed
+from constrained.records.retention import retain
+from constrained.records.retention_rules import RetentionRules
+from constrained.records.retention_verification import verify_retention
+from constrained.records.sealing import SealedLog, SubjectKeys, unsealed, unsealed_parts
 from constrained.testing import ScriptedEngine
 
 __all__ = [
     "Erasure",
     "Outcome",
+    "RetentionRules",
     "ScriptedEngine",
     "SealedLog",
     "SubjectKeys",
@@ -26,6 +30,9 @@ __all__ = [
     "read_entries",
     "read_log",
     "replay",
+    "retain",
     "unsealed",
+    "unsealed_parts",
+    "verify_retention",
     "write_bundle",
 ]

@@ -9,7 +9,7 @@ Normalised, before bytes are compared:
 - line numbers of logic (``tavern.py:142``): counted from the first statement that is no import, as ``tavern.py:+99``.
 - ``hash`` and ``previous``: they cover all of the above. That they are right is what verifying the log tells.
 - ``heard``: answers that are nothing go. Whether such a question leaves a choice, and so is asked, changes with what recognisers find.
-- ``sealed.key``, ``nonce`` and ``data``: a key and a nonce are random. What is sealed is compared after it is unsealed.
+- ``sealed.key``, ``nonce`` and ``data``, also of ``parts``: a key and a nonce are random. What is sealed is compared after it is unsealed.
 
 Not normalised: ``code`` of procedures, here and in ``memory.running`` (imports do not count in it, so only a change of the
 steps may change it); the hash of the catalog; ``approvals`` and ``people``. When a catalog, its ledger or people, or the
@@ -41,6 +41,7 @@ def normalised(content: dict[str, Any], origins: dict[str, int]) -> bytes:
         content["heard"] = [one for one in content["heard"] if one["value"] is not None]
     if content.get("sealed"):
         content["sealed"] = {name: value for name, value in content["sealed"].items() if name not in CLOSED}
+        content["sealed"]["parts"] = sorted(content["sealed"].get("parts", ()))
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return from_origin(text, origins).encode()
 

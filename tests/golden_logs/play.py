@@ -12,7 +12,7 @@ from unittest import mock
 
 from constrained import Dialogue, load_policy
 from constrained.errors import EffectError, EngineError
-from tests.golden_logs.names import ScriptedEngine, find_pack, load_golden, load_policy_file
+from tests.golden_logs.names import RetentionRules, ScriptedEngine, existing, find_pack, load_golden, load_policy_file, retain
 
 FOLDER = Path(__file__).parent
 DESK_LOGIC = FOLDER / "desk" / "logic" / "card_desk.py"
@@ -174,6 +174,22 @@ def play_sealed(log) -> None:
     clinic = Script("clinic_booking", "scripted", ("no time",))
     play(clinic, log)
     log.erase("card, to be erased", by="Demo Officer", reason="asked for", now=lambda: APPROVED_AT)
+
+
+def play_private(log, keys) -> None:
+    """A conversation with a card in it, masked and sealed by day; its messages are erased after a month, one conversation is held."""
+    desk = load_policy_file(DESK_LOGIC)
+    for name in ("private", "private, held"):
+        talk = Conversation(
+            desk, name, log, desk.state_type.default(), now=APPROVED_AT, engine=Intended(), minutes=6, drafts=True, mask=True
+        )
+        for message, answers in [
+            ("My card 4111 1111 1111 1111 is gone", {"lost": True, "reply": "blocked"}),
+            ("What?", {"reply": "pardon"}),
+        ]:
+            talk.apply(talk.reply(message, answers), "scripted")
+    rules = RetentionRules({"message": 30}, frozenset({"private, held"}), "sha256:0")
+    retain(log.log, existing(log.log.path), keys, rules, now=APPROVED_AT + timedelta(days=60), by="Demo Officer")
 
 
 def _answers(policy, golden) -> dict:

@@ -8,6 +8,7 @@ import json
 import re
 import runpy
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 
@@ -25,12 +26,14 @@ from tests.golden_logs.names import (
     read_log,
     replay,
     unsealed,
+    unsealed_parts,
+    verify_retention,
 )
 from tests.golden_logs.normal import from_origin, normalised, origin
-from tests.golden_logs.play import DESK_LOGIC, FOLDER, SCRIPTS, logic_files, play, play_sealed
+from tests.golden_logs.play import DESK_LOGIC, FOLDER, SCRIPTS, logic_files, play, play_private, play_sealed
 
 LOGS = FOLDER / "logs"
-ALL = [script.file for script in SCRIPTS] + ["sealed.jsonl"]
+ALL = [script.file for script in SCRIPTS] + ["sealed.jsonl", "private.jsonl"]
 THEN = json.loads((LOGS / "origins.json").read_text(encoding="utf-8"))
 HISTORY = 8  # messages and replies before a turn that a model may read
 each_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.file)
@@ -231,3 +234,31 @@ def test_an_old_sealed_log_holds_no_word_of_it_in_plain():
     content = (LOGS / "sealed.jsonl").read_bytes()
     assert b"Quixotic" not in content
     assert b"I have a cold" not in content
+
+
+# -- masked, sealed by day, erased by age ------------------------------------------------------------------
+
+
+def private_keys(folder, *, only_secret=False):
+    pytest.importorskip("cryptography", reason="cryptography is not installed: pip install 'constrained[evidence]'")
+    shutil.copytree(FOLDER / "keys_by_day", folder, ignore=shutil.ignore_patterns("*.key") if only_secret else None)
+    return SubjectKeys(folder)
+
+
+def test_an_old_tombstone_verifies_and_what_is_not_erased_opens(golden, tmp_path):
+    path, keys = golden("private.jsonl"), private_keys(tmp_path / "keys")
+    assert verify_retention(existing(path), keys, now=datetime(2027, 3, 1, tzinfo=UTC)).erased == (
+        "message of 2 turns by the rule of 30 days",
+    )
+    found = [unsealed_parts(record, keys) for record in read_log(path)]
+    assert [missing for _, missing in found] == [("message",)] * 2 + [()] * 2
+    assert [one.message for one, _ in found] == ["", "", "My card [card ••1111] is gone", "What?"]
+    assert {one.format for one, _ in found} == {8}
+    held = [one for one, missing in found if not missing]
+    assert differences_replayed(load_policy_file(DESK_LOGIC), held) == []
+
+
+def test_private_turns_give_the_same_bytes(golden, tmp_path):
+    keys, path = private_keys(tmp_path / "keys", only_secret=True), tmp_path / "log.jsonl"
+    play_private(SealedLog(open_log(path), keys, by_day=True), keys)
+    assert differences(lines(golden("private.jsonl"), THEN["private"]), lines(path, now())) == []

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.errors import AuditError
 from constrained.records.checkpoints import checkpoint
+from constrained.records.key_files import N_BYTES
 from constrained.records.log import MemoryLog, open_log, read_entries, read_log
 from constrained.records.log_verification import verify_log
 from constrained.records.record import Erasure, Outcome, Record
 from constrained.records.replay import replay
 from constrained.records.report import usage
-from constrained.records.sealing import N_BYTES, SENSITIVE, SealedLog, SubjectKeys, readable, sealed, unsealed
+from constrained.records.sealing import SENSITIVE, SealedLog, SubjectKeys, readable, sealed, unsealed
 from constrained.testing import RandomEngine
 from tests.records.evidence import KEY, PUBLIC
 from tests.strategies import record, records
