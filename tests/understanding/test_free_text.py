@@ -50,6 +50,7 @@ def test_what_a_pattern_takes_is_free_text_only_where_it_was_said_to_admit_some(
         r"[A-Za-z]{4} [0-9]{6}",
         r"(?:[\u0436-\u044f]{2} ){3}",
         r"(?:[a-i]|[j-r]|[s-z]| ){20}",
+        r"(?:[a-i]{2}|[j-r]{2}|[s-z]{2}| ){20}",
         r"(?>[a-z]+ )+[a-z]+",
         r"(a)\1 ",
     ],
