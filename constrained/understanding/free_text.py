@@ -59,7 +59,7 @@ class _Reader:
 
     step: Step
     few: int
-    n_left: int = 200_000
+    n_left: int = 100_000
 
     def spend(self, n_steps: int) -> None:
         """Raises _Unfollowed when too many steps were taken."""
@@ -157,9 +157,7 @@ def _after_repeat(low: int, high: int, inner: Any, *, states: Reached, reader: _
     """At least ``low`` and at most ``high`` times; it ends as soon as another time leads nowhere new."""
     reached = states
     for _ in range(min(int(low), _MOST_REPEATS)):
-        before, reached = reached, _after(inner, reached, reader)
-        if before.keys() == reached.keys():
-            break
+        reached = _after(inner, reached, reader)
     every, newest = dict(reached), reached
     for _ in range(min(int(high), 2 * _MOST_REPEATS * MOST_LETTERS) - int(low)):
         newest = {state: text for state, text in _after(inner, newest, reader).items() if state not in every}
