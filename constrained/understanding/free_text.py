@@ -48,16 +48,24 @@ class _Unfollowed(Exception):
     """A part of a pattern whose language is not looked into."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reader:
     """How one kind of free text is looked for.
 
     Attributes:
         step: of its automaton. few: letters from which on a place spells something; two where the pattern's classes hold many between them.
+        n_left: steps that may still be taken; a pattern of nested repetitions that needs more is not followed.
     """
 
     step: Step
     few: int
+    n_left: int = 100_000
+
+    def spend(self, n_steps: int) -> None:
+        """Raises _Unfollowed when too many steps were taken."""
+        self.n_left -= n_steps
+        if self.n_left < 0:
+            raise _Unfollowed("too many steps")
 
 
 # -- the kinds of free text ----------------------------------------------------------------------------
@@ -135,6 +143,7 @@ def _after_part(operation: str, argument: Any, states: Reached, reader: _Reader)
     if operation in ("AT", "ASSERT", "ASSERT_NOT"):
         return states
     kinds = _kinds(operation, argument, reader.few)
+    reader.spend(10 + len(states) * len(kinds))
     return _union(
         {following: text + shown} for state, text in states.items() for kind, shown in kinds for following in [_next(state, kind, reader)]
     )
