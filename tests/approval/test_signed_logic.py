@@ -258,6 +258,16 @@ def test_a_recall_ends_every_version_before_it(desk: Office) -> None:
     assert price(load(desk)) == "4 coins."
 
 
+def test_what_mends_a_recalled_logic_needs_a_plain_approval(desk: Office) -> None:
+    """It stood on the disk already when the recall was signed."""
+    edit(desk.logic_path, "PRICE = 3", "PRICE = 4")
+    desk.recall_logic()
+    with pytest.raises(ApprovalError, match="is not approved as it is now"):
+        load(desk)
+    desk.approve_logic()
+    assert price(load(desk)) == "5 coins."
+
+
 def test_an_approval_ends_in_a_running_conversation(desk: Office) -> None:
     edit(desk.logic_path, "PRICE = 3", "PRICE = 4")
     desk.approve_logic(until=TODAY + dt.timedelta(days=7))
