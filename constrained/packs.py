@@ -18,7 +18,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -213,6 +213,9 @@ def _as_read(files: LogicFiles) -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     try:
         yield
+        for name in files.modules if is_strict else ():
+            with suppress(ImportError):  # what only the properties need may not be installed here
+                importlib.import_module(name)  # what a function imports when it is called is then there, as it was signed
     finally:
         sys.meta_path.remove(finder)
         for name in files.modules.keys() & (sys.modules.keys() - before):

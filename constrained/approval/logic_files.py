@@ -114,9 +114,9 @@ def _own_imports(content: bytes, package: str, root: Path) -> Iterator[tuple[str
                 break
             if is_own(spec.origin, root):
                 yield whole, spec
-            places = spec.submodule_search_locations
-            if places is None:
+            if spec.submodule_search_locations is None:
                 break
+            places = list(spec.submodule_search_locations)
 
 
 def find_spec(name: str, places: Sequence[str] | None) -> ModuleSpec | None:
@@ -125,7 +125,12 @@ def find_spec(name: str, places: Sequence[str] | None) -> ModuleSpec | None:
         return None
     for finder in (PathFinder, *sys.meta_path):
         find = getattr(finder, "find_spec", None)
-        spec = find(name, places) if find is not None else None
+        try:
+            spec = find(name, places) if find is not None else None
+        except KeyError:  # a folder without __init__.py within one that is not imported yet
+            spec = ModuleSpec(name, None, is_package=True)
+            tail = name.rpartition(".")[2]
+            spec.submodule_search_locations = [str(Path(one, tail)) for one in places or () if Path(one, tail).is_dir()]
         if isinstance(spec, ModuleSpec):
             return spec
     return None

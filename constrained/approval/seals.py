@@ -111,9 +111,18 @@ def to_approve_logic(
     return _draft("restore" if is_restoring else "approve", files, terms)
 
 
-def to_recall_logic(files: LogicFiles, terms: SigningTerms) -> DraftEntry:
-    """A recall of every version of the files that was signed before."""
-    return _draft("recall", files, terms)
+def to_recall_logic(terms: SigningTerms) -> DraftEntry:
+    """A recall of every version that was signed before, whatever the files hold by now: an edit may be what mends it."""
+    return DraftEntry(
+        kind="recall",
+        response=LOGIC,
+        locale=ANY,
+        version="",
+        text="",
+        channels=terms.channels or (ANY,),
+        jurisdictions=terms.jurisdictions or (ANY,),
+        reason=terms.reason,
+    )
 
 
 def logic_status(catalog: Catalog, files: LogicFiles, ledger: Ledger, people: People, terms: SigningTerms, today: date) -> str:
@@ -131,17 +140,16 @@ def is_signed_once(ledger: Ledger) -> bool:
 
 
 def _draft(kind: Kind, files: LogicFiles, terms: SigningTerms) -> DraftEntry:
-    is_recall = kind == "recall"
     return DraftEntry(
         kind=kind,
         response=LOGIC,
         locale=ANY,
         version=files.version,
-        text="" if is_recall else files.text,
+        text=files.text,
         channels=terms.channels or (ANY,),
         jurisdictions=terms.jurisdictions or (ANY,),
-        begins=None if is_recall else terms.begins,
-        until=None if is_recall else terms.until,
+        begins=terms.begins,
+        until=terms.until,
         author=files.author,
         reason=terms.reason,
     )

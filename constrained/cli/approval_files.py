@@ -179,7 +179,7 @@ def sign_logic(files: ApprovalFiles, terms: SigningTerms, person: str, key: Path
 
 def recall_logic(files: ApprovalFiles, terms: SigningTerms, person: str, key: Path | None) -> None:
     """Stops the logic: nothing is said by it from the next turn on."""
-    (entry,) = sign(files, [to_recall_logic(files.read_logic(), terms)], person, key)
+    (entry,) = sign(files, [to_recall_logic(terms)], person, key)
     line(f"recalled the logic: in force at the next turn; entry {entry.sequence} of {files.ledger_path}", "bold red")
     line("turns will raise ApprovalError and say nothing until other files, or these again, are approved", "bold red")
 

@@ -110,7 +110,7 @@ def _engine(model: str) -> Engine:
 def _show(conversation: Conversation, engine: Engine | None) -> tuple[Policy, MemoryLog]:
     policy, log = load_policy(conversation.pack), MemoryLog()
     catalog = policy.catalog
-    line(f"{conversation.pack}: {catalog.speaker}, {len(catalog.responses)} approved responses", "bold")
+    line(f"{conversation.pack}: {catalog.speaker}, {len(catalog.responses)} responses", "bold")
     dialogue = Dialogue(policy, engine=engine, log=log, locale=conversation.locale)
     state = policy.state_type.from_json(conversation.state)
     for message, expected in conversation.turns:

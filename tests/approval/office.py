@@ -139,7 +139,7 @@ class Office:
         self.sign(by, draft)
 
     def recall_logic(self, by: str = "Tom") -> None:
-        self.sign(by, to_recall_logic(self.files, SigningTerms(reason="wrong")))
+        self.sign(by, to_recall_logic(SigningTerms(reason="wrong")))
 
     def recall(self, response: str, by: str = "Tom", **terms: Any) -> tuple[Entry, ...]:
         return self.sign(

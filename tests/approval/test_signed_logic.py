@@ -216,6 +216,18 @@ def test_a_module_that_no_import_statement_names_is_not_run(desk: Office) -> Non
     assert "secret_fees" not in sys.modules
 
 
+def test_a_module_that_is_imported_late_is_the_signed_one(desk: Office) -> None:
+    late = desk.root / "logic" / "late_fees_of_the_desk.py"
+    late.write_text("FEE = 2\n")
+    text = "def fee():\n    import late_fees_of_the_desk\n\n    return late_fees_of_the_desk.FEE\n"
+    (desk.root / "logic" / "fees_of_the_desk.py").write_text(text)
+    edit(desk.logic_path, "fees_of_the_desk.FEE", "fees_of_the_desk.fee()")
+    desk.approve_logic()
+    policy = load(desk)
+    late.write_text("FEE = 500\n")
+    assert price(policy) == "5 coins."
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 def test_a_link_is_what_it_leads_to(desk: Office, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "fees.py"
@@ -256,6 +268,16 @@ def test_a_recall_ends_every_version_before_it(desk: Office) -> None:
         desk.approve_logic()
     desk.approve_logic(kind="restore")
     assert price(load(desk)) == "4 coins."
+
+
+def test_what_mends_a_recalled_logic_needs_a_plain_approval(desk: Office) -> None:
+    """It stood on the disk already when the recall was signed."""
+    edit(desk.logic_path, "PRICE = 3", "PRICE = 4")
+    desk.recall_logic()
+    with pytest.raises(ApprovalError, match="is not approved as it is now"):
+        load(desk)
+    desk.approve_logic()
+    assert price(load(desk)) == "5 coins."
 
 
 def test_an_approval_ends_in_a_running_conversation(desk: Office) -> None:
@@ -391,11 +413,21 @@ def test_two_packs_with_modules_of_one_name_get_their_own(tmp_path: Path, monkey
 
 def test_reading_imports_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "logic").mkdir()
-    (tmp_path / "logic" / "one.py").write_text("def f():\n    from pkg_of_one import a, b\n    import xml.dom.minidom\n")
+    (tmp_path / "logic" / "one.py").write_text(
+        "def f():\n    from pkg_of_one import a, b\n    import xml.dom.minidom\n    import folder_of_one.inner.c\n"
+    )
     (tmp_path / "pkg_of_one").mkdir()
     for name, text in {"__init__": "1 / 0", "a": "from . import b\nfrom .. import nothing", "b": "'not \\x00 python"}.items():
         (tmp_path / "pkg_of_one" / f"{name}.py").write_text(text)
+    (tmp_path / "folder_of_one" / "inner").mkdir(parents=True)
+    (tmp_path / "folder_of_one" / "inner" / "c.py").write_text("1 / 0")
     monkeypatch.syspath_prepend(str(tmp_path))
     found = read_logic_files(tmp_path / "logic" / "one.py")
-    assert list(found.files) == ["logic/one.py", "pkg_of_one/__init__.py", "pkg_of_one/a.py", "pkg_of_one/b.py"]
+    assert list(found.files) == [
+        "logic/one.py",
+        "folder_of_one/inner/c.py",
+        "pkg_of_one/__init__.py",
+        "pkg_of_one/a.py",
+        "pkg_of_one/b.py",
+    ]
     assert found.text == read_logic_files(tmp_path / "logic" / "one.py").text
