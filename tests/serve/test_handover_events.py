@@ -6,8 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 from collections import defaultdict
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from typing import Any
 
@@ -18,11 +20,13 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
+from constrained.cli import serve as command
+from constrained.cli.main import main
 from constrained.errors import ConstrainedError
 from constrained.serve.app import create_app
 from constrained.serve.cloud_events import read_secret, sign
 from constrained.serve.handover_store import HandoverStore, NewHandover, open_handover
-from constrained.serve.outbox import GIVE_UP_S, WebhookSender
+from constrained.serve.outbox import GIVE_UP_S, WebhookSender, make_post
 from constrained.serve.packs import Packs
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import Handovers, ServerSettings
@@ -182,8 +186,49 @@ def test_a_server_tells_its_webhook_of_all_that_happens_without_a_word_of_it(pol
         assert (event["specversion"], event["subject"], headers["webhook-id"]) == ("1.0", name, event["id"])
         assert headers["content-type"] == "application/cloudevents+json"
         assert datetime.fromisoformat(event["time"]).tzinfo is not None
-        assert not any(word in body for word in (b"gold", b"colleague", b"80"))
+        assert not any(word in body for word in (b"gold", b"colleague", b"nine"))
     assert len({event["id"] for event, _ in webhook.taken}) == 6
+
+
+def test_a_webhook_is_asked_once_by_http_and_no_redirect_is_followed():
+    asked = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append((self.path, self.headers["webhook-id"], self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(307 if self.path == "/moved" else 204)
+            self.send_header("location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    statuses = []
+    for path in ("/hook", "/moved"):
+        send, client = make_post(f"http://127.0.0.1:{server.server_port}{path}")
+        statuses.append(send(b"{}", sign(SECRET, "e.1", 0, b"{}")))
+        client.close()
+    server.shutdown()
+    server.server_close()
+    assert (statuses, asked) == ([204, 307], [("/hook", "e.1", b"{}"), ("/moved", "e.1", b"{}")])
+    send, client = make_post(f"http://127.0.0.1:{server.server_port}/hook")
+    with client, pytest.raises(OSError, match="ConnectError"):
+        send(b"{}", {})
+
+
+def test_the_options_of_the_webhook_go_together(monkeypatch, tmp_path, capsys):
+    kept = []
+    monkeypatch.setattr(command, "_run", lambda settings, *_, **__: kept.append(settings.handovers))
+    for options in (["--webhook", "https://a.example"], ["--webhook-secret", "s"], ["--webhook", "ftp://a", "--webhook-secret", "s"], []):
+        with pytest.raises(SystemExit):
+            main(["serve", "tavern", "--rules", "--data", str(tmp_path), *options])
+    assert kept == [Handovers()]
+    assert "--webhook" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["serve", "tavern", "--rules", "--data", str(tmp_path), "--webhook", "https://a.example", "--webhook-secret", "s"])
+    assert kept[1:] == [Handovers(webhook="https://a.example", secret="s")]
 
 
 # -- the customer's side -------------------------------------------------------------------------------------
