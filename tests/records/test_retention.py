@@ -145,6 +145,16 @@ def test_what_is_held_can_be_read_until_it_is_let_go(desk):
     verify_retention(log, keys, RULES, now=day(41))
 
 
+def test_what_is_held_and_cannot_be_read_is_found(desk):
+    log, keys = desk
+    held = RetentionRules(RULES.days, frozenset({"a"}))
+    retain(log, log, keys, held, now=day(40), by="x")
+    for field, turn in list(keys.days.held())[:1]:
+        keys.days.let_go(field, turn)
+    with pytest.raises(AuditError, match="though its conversation is held"):
+        verify_retention(log, keys, held, now=day(40))
+
+
 def test_a_person_is_erased_where_nothing_newer_is_there(desk):
     log, keys = desk
     SealedLog(log, keys, by_day=True).append(record(9, turn_id="late", conversation="b", at=day(300).isoformat()))

@@ -20,6 +20,7 @@ from constrained.records.chain import START, LogPosition, chain_entry, from_line
 from constrained.records.checkpoints import checkpoint
 from constrained.records.log import MemoryLog, existing, open_log
 from constrained.records.log_verification import LogVerification, verify_log
+from constrained.records.record import ErasedField, Retention
 from constrained.records.sinks import FolderSink, checkpoints_in
 from tests.records.evidence import KEY, OTHER_KEY, PUBLIC
 from tests.strategies import record
@@ -105,6 +106,7 @@ def _place(line: bytes) -> tuple[int, str]:
 
 Way = Callable[[Tables], None]
 Make = Callable[[Tables], object]
+TOMBSTONE = 7  # where the log tells of an erasure
 FIRST, MIDDLE, LAST_SIGNED, LAST = 0, 5, N_RECORDS - N_UNSIGNED - 1, N_RECORDS - 1
 
 
@@ -169,7 +171,8 @@ def tell_otherwise(start: int) -> Way:
         before = LogPosition(*_place(tables.entries[start - 1][2])) if start else START
         for index in range(start, len(tables.entries)):
             entry = from_line(bytes(tables.entries[index][2]), "log", index + 1)
-            placed, line = chain_entry(entry.model_copy(update={"text": "Told otherwise."}), before)
+            told = {"by": "Somebody"} if isinstance(entry, Retention) else {"text": "Told otherwise."}
+            placed, line = chain_entry(entry.model_copy(update=told), before)
             before = LogPosition(placed.sequence, placed.hash)
             tables.entries[index] = (placed.sequence, placed.hash, line)
 
@@ -197,6 +200,9 @@ def ways_in_lines(numbered: int) -> Iterator[tuple[str, int, Way]]:
         yield f"the {where} entry doubled", CHAIN, double("entries", at)
     for where, at in {"first": FIRST, "middle": MIDDLE, "last signed": LAST_SIGNED}.items():
         yield f"the {where} entry deleted", CHAIN, delete("entries", at)
+    for field in (b'"at":"', b'"by":"', b'"rules":"', b'"field":"', b'"kept_days":', b'"days":["', b'"n_records":', b'"held":["'):
+        yield f"{field.decode()} of a tombstone", CHAIN, replace_in("entries", TOMBSTONE, field, field + b"0" * (field[-1:] == b'"') + b"9")
+    yield "a tombstone deleted", CHAIN, delete("entries", TOMBSTONE)
     yield "a line put in before the first", CHAIN, insert(0, 0)
     yield "a line put in after the last", CHAIN, insert(N_RECORDS, N_RECORDS + 1)
     yield "two lines swapped", CHAIN, swap("entries", 2, 3, 2)
@@ -250,8 +256,10 @@ def outcome(place: str, means: int, sink: Path) -> LogVerification | None:
 @pytest.fixture
 def signed(place: str, tmp_path: Path) -> str:
     log = open_log(place)
+    gone = ErasedField(field="message", kept_days=30, days=("2026-01-01",), n_records=0)
+    erased = Retention(at="2026-03-02T12:00:00+00:00", by="the officer", rules="sha256:0", erased=(gone,), held=("c",))
     for number in range(1, N_RECORDS + 1):
-        log.append(record(number))
+        log.append(erased if number == TOMBSTONE + 1 else record(number))
         if number % EVERY == 0 or number == N_RECORDS - N_UNSIGNED:
             checkpoint(log, KEY, [FolderSink(tmp_path / "sink")], last=number)
     return place

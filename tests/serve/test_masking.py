@@ -19,6 +19,7 @@ from constrained.serve.app import create_app
 from constrained.serve.at_rest import RowCipher, make_cipher, read_or_make_key
 from constrained.serve.packs import Packs
 from constrained.serve.sessions import Sessions
+from constrained.serve.wire import TurnRequest
 from constrained.testing import SabotagedEngine
 from tests.records.test_masking import CARD, IBAN, desk_of, engine
 from tests.serve.conftest import TOKEN
@@ -168,3 +169,13 @@ def test_a_column_is_read_in_its_own_conversation_only(text, bound, other):
 def test_a_short_request_cannot_be_guessed_from_its_fingerprint():
     assert RowCipher(bytes(32)).digest("a") != RowCipher(bytes(range(32))).digest("a") != RowCipher().digest("a")
     assert Sessions().cipher.digest("a") == RowCipher().digest("a")
+
+
+def test_the_kept_fingerprint_is_made_with_the_key(tmp_path):
+    request = TurnRequest(pack="desk", message=f"my card is {CARD}", conversation="c", idempotency_key="k")
+    prints = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with serving(tmp_path / name) as client:
+            prints.add(client.app.state.service.turns.make_job("local", request).fingerprint)
+    assert len(prints) == 2, "two servers with keys of their own name the same request alike"
