@@ -243,6 +243,8 @@ def _show_waiting(files: ApprovalFiles, waiting: list[VersionStatus]) -> None:
             line(f"  + {one.text}", "green")
         else:
             line(f"  {one.text}")
+        if one.response.free_text:
+            line(f"  a user's own words may stand here: {one.response.free_text}", "yellow")
         rule = files.people.rule_for(one.response.tags)
         line(f"  needs {rule.approvers} {'approver' if rule.approvers == 1 else 'approvers'}" + _roles(rule.roles), "dim")
     n_versions = sum(len(response.texts) for response in files.catalog.responses.values())
