@@ -183,6 +183,8 @@ def _show_waiting(files: ApprovalFiles, waiting: list[VersionStatus]) -> None:
             line(f"  + {one.text}", "green")
         else:
             line(f"  {one.text}")
+        if one.response.free_text:
+            line(f"  a user's own words may stand here: {one.response.free_text}", "yellow")
         show_rule(files.people.rule_for(one.response.tags))
     n_versions = sum(len(response.texts) for response in files.catalog.responses.values())
     line(f"{files.catalog.name}: {len(waiting)} of {n_versions} versions wait for an approval", "bold yellow" if waiting else "bold green")

@@ -35,12 +35,12 @@ def desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_whole_day_of_a_compliance_officer(run: Run, desk: Path, here: Path) -> None:
     waiting = run("approve", "desk")
     assert waiting.status == 0
-    assert "7 of 7 versions wait for an approval" in waiting.out
+    assert "8 of 8 versions wait for an approval" in waiting.out
     assert not desk.with_name("desk.approvals.jsonl").exists(), "nothing is signed by looking"
-    assert "7 entries signed by Demo Compliance" in run("approve", "desk", "--as", DANA).out
+    assert "8 entries signed by Demo Compliance" in run("approve", "desk", "--as", DANA).out
     assert "nothing that waits" in run("approve", "desk", "--as", DANA).out
     checked = run("check", "desk", "--strict")
-    assert (checked.status, "7 of 7 versions in force" in checked.out) == (0, True), checked.out
+    assert (checked.status, "8 of 8 versions in force" in checked.out) == (0, True), checked.out
 
     log = here / "talk.jsonl"
     run("play", "desk", "--rules", "--log", str(log), stdin="hello\nhow are you\n")
@@ -272,3 +272,9 @@ def test_keys_are_listed_with_the_names_of_their_people(run: Run, sealed_desk: P
     (here / "catalogs" / "people.toml").rename(here / "elsewhere.toml")
     assert "nobody's name is known" in run("keys", "list").err
     assert run("keys", "list", "--people", "elsewhere.toml").out.splitlines() == listed
+
+
+def test_an_approver_reads_why_a_users_own_words_may_be_said(run: Run, desk: Path) -> None:
+    said = '  note: {text: "You wrote: {note}", slots: {note: text}, when: a note, tags: [reserve], free_text: they dictate a notice}\n'
+    desk.write_text(desk.read_text() + said)
+    assert "  a user's own words may stand here: they dictate a notice" in run("approve", "desk").out

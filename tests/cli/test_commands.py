@@ -94,7 +94,7 @@ def test_a_golden_dialogue_that_goes_otherwise_is_told(run: Run, here: Path) -> 
     done = run("check", "desk")
     assert done.status == 1
     assert "pays with the last silver" in done.out
-    assert "turn 2" in done.out
+    assert "turn 3" in done.out
     path.write_text("pack: desk\ndialogues: {}\nmore: 1\n")
     done = run("check", "desk")
     assert (done.status, "desk.yaml" in done.out) == (1, True)
