@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import asdict
 
 from constrained.serve.errors import RefusedError
 from constrained.serve.person_replies import Said
+from constrained.serve.roles import Principal
 from constrained.serve.service import Service
 
 HEARTBEAT_S = 15.0
@@ -31,19 +33,22 @@ def parse_event_id(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-async def stream_replies(service: Service, tenant: str, conversation: str, read: ReadSaid, after: tuple[int, int]) -> AsyncIterator[str]:
-    """One event for each reply behind ``after``, without end; the server closes it when it stops, or when the client is too slow."""
-    wait_s = LOOK_S if service.turns.sessions.is_shared else HEARTBEAT_S
+async def stream_replies(
+    service: Service, principal: Principal, conversation: str, read: ReadSaid, after: tuple[int, int]
+) -> AsyncIterator[str]:
+    """One event for each reply behind ``after``; it ends with the token, with the server, or where the client is too slow."""
+    look_s = LOOK_S if service.turns.sessions.is_shared else HEARTBEAT_S
     silent_s = 0.0
-    with suppress(RefusedError), service.events.subscribe(tenant, conversation) as queue:
+    with suppress(RefusedError), service.events.subscribe(principal.tenant, conversation) as queue:
         yield "retry: 2000\n\n"
-        while True:
+        while (left_s := principal.expires_at - time.time()) > 0:
             found = await service.in_background(read, after)
             for said in found:
                 after, silent_s = (said.number, said.place), 0.0
                 yield event_of(said)
             if found:
                 continue
+            wait_s = min(look_s, left_s)
             try:
                 what = await asyncio.wait_for(queue.get(), wait_s)
             except TimeoutError:

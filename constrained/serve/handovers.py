@@ -113,7 +113,7 @@ async def events(
         after = (last[-1].number, last[-1].place) if last else (stored.number, 0)
     with service.events.subscribe(tenant, conversation):  # too many listen already: 503, before the stream begins
         pass
-    stream = stream_replies(service, tenant, conversation, lambda place: replies.said_after(tenant, conversation, place), after)
+    stream = stream_replies(service, principal, conversation, lambda place: replies.said_after(tenant, conversation, place), after)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -9,8 +10,10 @@ import json
 import threading
 from collections import defaultdict
 from datetime import datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -23,11 +26,14 @@ from starlette.testclient import TestClient
 from constrained.cli import serve as command
 from constrained.cli.main import main
 from constrained.errors import ConstrainedError
+from constrained.serve import event_stream
 from constrained.serve.app import create_app
 from constrained.serve.cloud_events import read_secret, sign
+from constrained.serve.event_stream import stream_replies
 from constrained.serve.handover_store import HandoverStore, NewHandover, open_handover
 from constrained.serve.outbox import GIVE_UP_S, WebhookSender, make_post
 from constrained.serve.packs import Packs
+from constrained.serve.roles import Principal
 from constrained.serve.sessions import Sessions
 from constrained.serve.settings import Handovers, ServerSettings
 from constrained.serve.tables import outbox
@@ -295,6 +301,23 @@ def test_the_customer_hears_from_where_the_stream_broke(policy):
         with client.stream("GET", address, headers=customer) as stream:
             server.server.stop()
             assert list(stream.iter_lines())[:1] == ["retry: 2000"]  # it ends with the server
+
+
+def test_the_stream_ends_with_its_token(policy, monkeypatch):
+    app = create_app(ServerSettings(tokens=TOKENS), Packs({"desk": policy}), {"scripted": engine()})
+    with TestClient(app) as client:
+        say(client, "human")
+        read = partial(app.state.handovers.replies.said_after, "shop", "c")
+
+        async def heard(*times: float) -> list[str]:
+            """With a token that is over at 50, at these times of the clock."""
+            monkeypatch.setattr(event_stream, "time", SimpleNamespace(time=iter(times).__next__))
+            return [one async for one in stream_replies(app.state.service, Principal("shop", expires_at=50.0), "c", read, (0, 0))]
+
+        assert asyncio.run(heard(100.0)) == ["retry: 2000\n\n"]
+        lines = asyncio.run(heard(0.0, 100.0))
+        assert len(lines) == 2
+        assert lines[1].startswith("id: 1.0\nevent: reply\n")
 
 
 def test_those_at_the_desk_hear_of_changes_at_once(policy):
