@@ -349,5 +349,5 @@ def _is_valid(kind: str, text: str) -> bool:
     try:
         module = importlib.import_module(f"stdnum.{kind}")
     except ImportError as error:
-        raise AuditError("redacted views need the package python-stdnum", hint="pip install 'constrained[evidence]'") from error
+        raise AuditError("redacted views need the package python-stdnum", hint="pip install python-stdnum") from error
     return bool(module.is_valid(text))
