@@ -29,7 +29,7 @@ from constrained.serve.handover_store import Handover, HandoverStore
 from constrained.serve.session_statements import DONE, PREPARED
 from constrained.serve.sessions import StoredConversation, StoredTurn, TenantStore
 from constrained.serve.settings import LOCAL
-from constrained.serve.tables import person_replies, turns
+from constrained.serve.tables import person_replies
 from constrained.serve.turns import Turns
 
 MOST_SAID = 100  # replies that are read at once
@@ -205,14 +205,13 @@ class PersonReplies:
 
     def said_after(self, tenant: str, conversation: str, after: tuple[int, int], most: int = MOST_SAID) -> list[Said]:
         """What was released in a conversation behind (number, place), in order."""
+        with self._sessions.look(tenant) as store:
+            rows = store.turns_after(conversation, after[0], most)
         with self._sessions.transaction() as connection:
-            later = turns.c.number > after[0]
-            own = turns.c.tenant == tenant, turns.c.conversation == conversation, later
-            rows = [StoredTurn(*row) for row in connection.execute(select(turns).where(*own).order_by(turns.c.number).limit(most))]
             answers = self._answers_after(connection, tenant, conversation, after, most)
-        pending = [one.number for one in rows if one.stage != DONE and self._sessions.pending_seal(one.turn_id) is None]
-        until = min(pending, default=None)  # what is not released yet stops what stands behind it
-        found = [_turn_said(one) for one in rows] + answers
+        known = rows[-1].number if rows else after[0]  # an answer to a turn that came since the turns were read waits for it
+        until = min((one.number for one in rows if one.stage != DONE), default=None)  # it stops what stands behind it
+        found = [_turn_said(one) for one in rows] + [one for one in answers if one.number <= known]
         found = [one for one in found if until is None or one.number < until]
         return sorted(found, key=lambda one: (one.number, one.place))[:most]
 

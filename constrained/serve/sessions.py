@@ -180,6 +180,15 @@ class Sessions:
                 with connection.begin():
                     connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
 
+    @contextmanager
+    def look(self, tenant: str) -> Iterator[TenantStore]:
+        """The tenant's store, to read from: nothing is held, and turns run meanwhile."""
+        if self._sqlite is not None:
+            yield TenantStore(self, self._sqlite, tenant)
+            return
+        with _database_errors(), self._engine.connect() as connection:
+            yield TenantStore(self, connection, tenant)
+
     def unfinished_turns(self) -> list[StoredTurn]:
         """Turns that a crash may have interrupted, oldest first."""
         with self.transaction() as connection:
@@ -295,6 +304,12 @@ class TenantStore:
         with self._sessions.transaction(self._connection) as connection:
             found = [one for row in connection.execute(statements.SELECT_LAST_TURNS, asked) if (one := self._turn(row))]
         return found[::-1]
+
+    def turns_after(self, conversation: str, number: int, most: int) -> list[StoredTurn]:
+        """The first turns of a conversation behind that number, oldest first."""
+        asked = {"tenant": self._tenant, "conversation": conversation, "after": number, "most": most}
+        with self._sessions.transaction(self._connection) as connection:
+            return [one for row in connection.execute(statements.SELECT_TURNS_AFTER, asked) if (one := self._turn(row))]
 
     def count(self) -> int:
         return int(self._first(statements.COUNT_CONVERSATIONS, tenant=self._tenant)[0])

@@ -34,7 +34,7 @@ from constrained.serve.handover_store import HandoverStore, NewHandover, open_ha
 from constrained.serve.outbox import GIVE_UP_S, WebhookSender, make_post
 from constrained.serve.packs import Packs
 from constrained.serve.roles import Principal
-from constrained.serve.sessions import Sessions
+from constrained.serve.sessions import Sessions, TenantStore
 from constrained.serve.settings import Handovers, ServerSettings
 from constrained.serve.tables import outbox
 from tests.serve.conftest import running
@@ -257,6 +257,30 @@ def test_read_in_parts_of_any_size_each_reply_is_told_once_and_in_order(policy, 
             after = (found[-1].number, found[-1].place)
         assert [one.text for one in seen] == texts
         assert [bool(one.by) for one in seen] == [False, *(step == "answer" for step in steps)]
+
+
+def test_what_comes_while_it_is_read_is_told_later_and_not_lost(policy, monkeypatch):
+    app = create_app(ServerSettings(tokens=TOKENS), Packs({"desk": policy}), {"scripted": engine()})
+    with TestClient(app) as client:
+        say(client, "human")
+        name = queue(client)[0]["id"]
+        post(client, "claim", name)
+        original, coming = TenantStore.turns_after, [True]
+
+        def turns_after(store: TenantStore, *asked: Any) -> Any:
+            found = original(store, *asked)
+            if coming:
+                coming.clear()
+                say(client, "hours")
+                post(client, "answer", name, response_id="balance")
+            return found
+
+        monkeypatch.setattr(TenantStore, "turns_after", turns_after)
+        after, seen = (0, 0), []
+        while found := app.state.handovers.replies.said_after("shop", "c", after):
+            after = (found[-1].number, found[-1].place)
+            seen += [(one.number, one.place) for one in found]
+        assert seen == [(1, 0), (2, 0), (2, 1)]
 
 
 def read_events(lines: Any, n: int) -> list[dict[str, Any]]:
