@@ -19,6 +19,7 @@ from constrained.logic.option_builder import builder_of
 from constrained.logic.options import Allowed, Option, say
 from constrained.logic.policy import Policy
 from constrained.logic.state import State
+from constrained.records.masking import find_numbers
 from constrained.verify import verify
 
 SEARCH_S = 2.0  # for the engine; then the words are compared
@@ -31,6 +32,7 @@ class Place:
 
     Attributes:
         has_slots: whether a reply may hold values of the state; a log that is sealed keeps none outside a turn.
+        is_masking: whether a value that may not be logged, such as a card's number, may not be said: the record holds every byte.
     """
 
     locale: str
@@ -39,6 +41,7 @@ class Place:
     today: date
     done: Collection[str] = ()
     has_slots: bool = True
+    is_masking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def sayable(policy: Policy, place: Place) -> list[Option]:
     """The responses that a person may say there, in the catalog's order. None has effects, none opens a question of the engine's.
 
     Left out: what is not in force or has no text there, offers, what claims an event that was not committed, and what has
-    slots that no field of the state of the same name can fill, or that are marked sensitive.
+    slots that no field of the state of the same name can fill, that are marked sensitive, or whose value may not be logged.
     """
     found = (_option(policy, place, response) for response in policy.catalog.responses.values())
     return [one for one in found if one is not None]
@@ -93,7 +96,9 @@ def _option(policy: Policy, place: Place, response: Response) -> Option | None:
         outcome = builder_of(policy, place.locale, place.today, place.approvals).outcome(say(response.id, **slots), place.state)
     except SlotError:  # the field of the state is of another type than the slot
         return None
-    return outcome if isinstance(outcome, Option) else None
+    if not isinstance(outcome, Option) or (place.is_masking and slots and find_numbers(outcome.text)):
+        return None
+    return outcome
 
 
 def _slots(response: Response, place: Place) -> Mapping[str, Any] | None:

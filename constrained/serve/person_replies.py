@@ -78,7 +78,15 @@ class PersonReplies:
         settings, memory = self._turns.settings, Memory.model_validate_json(stored.memory)
         approvals = Approvals(policy.catalog, channel=entry.channel, jurisdiction=entry.jurisdiction, drafts=settings.drafts).now()
         state = policy.state_type.from_json(stored.state)
-        return Place(entry.locale, state, approvals, self._now().date(), memory.done, has_slots=not settings.seal)
+        return Place(
+            entry.locale,
+            state,
+            approvals,
+            self._now().date(),
+            memory.done,
+            has_slots=not settings.seal,
+            is_masking=self._turns.is_masking(policy),
+        )
 
     def _current(self, held: TenantStore, entry: Handover) -> StoredConversation:
         """The conversation, its last turn completed."""

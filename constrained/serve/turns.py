@@ -381,13 +381,16 @@ class Turns:
             raise RefusedError(422, f"there is no engine {name!r}", hint=hint, param="engine")
         return name, self.own.get(pack, self.engines[name]) if name == first else self.engines[name]
 
+    def is_masking(self, policy: Policy) -> bool:
+        """Whether what may not be logged is masked in the pack's turns; see ``Dialogue``."""
+        return policy.catalog.is_approval_required if self.settings.mask is None else self.settings.mask
+
     def check_own(self, pack: str, policy: Policy) -> None:
         """Raises AdapterError or CalibrationError where the pack's own engine was fitted to another catalog than this policy's.
 
         Raises ConstrainedError where the pack requires approvals now, so it masks, and what is kept is not encrypted.
         """
-        is_masking = policy.catalog.is_approval_required if self.settings.mask is None else self.settings.mask
-        if is_masking and not self.sessions.cipher.is_encrypting:
+        if self.is_masking(policy) and not self.sessions.cipher.is_encrypting:
             raise ConstrainedError(
                 "its catalog requires approvals now, and conversations are kept in plain text", hint="restart the server"
             )

@@ -270,6 +270,16 @@ def test_a_sealed_log_takes_no_values_from_people(policy, tmp_path):
         assert post(client, "answer", name, response_id="hours").status_code == 200
 
 
+def test_a_number_that_may_not_be_logged_is_never_said_by_a_person(policy):
+    for gold, status in ((4_111_111_111_111_111, 422), (80, 200)):
+        with served(policy, mask=True) as client:
+            say(client, "human", state={"gold": gold})
+            name = queue(client)[0]["id"]
+            post(client, "claim", name)
+            assert post(client, "answer", name, response_id="balance").status_code == status
+            assert post(client, "answer", name, response_id="hours").status_code == 200
+
+
 def test_replies_are_ranked_by_the_engine_or_by_their_words(policy, client, claimed):
     by_engine = client.get(f"/v1/handovers/{claimed}/replies", headers=as_(ADA), params={"q": "hours"}).json()["replies"]
     assert (by_engine[0]["id"], by_engine[0]["by"]) == ("hours", "engine")
