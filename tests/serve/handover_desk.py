@@ -33,6 +33,7 @@ class Shop(State):
     pin: int = 1234
     secret: int = Field(default=5)
     tag: str = "x"
+    account: str = "12"
 
 
 class Heard(Understanding):
@@ -53,13 +54,14 @@ RESPONSES: dict[str, Any] = {
     "hours": {"text": "We are open from nine to five.", "examples": ["when are you open"]},
     "balance": {"tags": ["reserve"], "text": "You have {gold} gold.", "slots": {"gold": "integer"}},
     "price": {"tags": ["reserve"], "text": "That is {price} gold.", "slots": {"price": "integer"}},
+    "account": {"tags": ["reserve"], "text": "Your account is {account}.", "slots": {"account": "text"}},
     "pin": {"tags": ["reserve"], "text": "Your number is {pin}.", "slots": {"pin": {"type": "integer", "sensitive": True}}},
     "hidden": {"tags": ["reserve"], "text": "It is {secret}.", "slots": {"secret": "integer"}},
     "tagged": {"tags": ["reserve"], "text": "Your tag is {tag}.", "slots": {"tag": "integer"}},
     "pay_now": {"text": "I take five gold.", "offer": "Shall I take five gold?"},
     "paid": {"tags": ["reserve"], "text": "I have taken five gold.", "claims": "pay"},
 }
-SAYABLE = {"pardon", "human", "hours", "balance", "hidden", "pay_now"}
+SAYABLE = {"pardon", "human", "hours", "balance", "account", "hidden", "pay_now"}
 
 
 def shop(folder: Path, *, is_secret: bool = False) -> Policy:
