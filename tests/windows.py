@@ -107,7 +107,7 @@ def talk(windows: Windows) -> dict[str, object]:
     from constrained.records.replay import replay
     from constrained.records.sealing import SubjectKeys
     from constrained.records.sinks import FolderSink
-    from constrained.serve.sessions import Sessions
+    from constrained.serve.storage.sessions import Sessions
 
     policy, places = load_policy("tavern"), [FOLDER / "audit.jsonl", FOLDER / "audit.db"]
     texts = []

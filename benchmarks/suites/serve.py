@@ -26,8 +26,8 @@ from constrained.engines.model_files import DEFAULT_MODEL
 from constrained.packs import load_policy
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
-from constrained.serve.sessions import Sessions
 from constrained.serve.settings import ServerSettings
+from constrained.serve.storage.sessions import Sessions
 from constrained.serve.turns import Turns
 from constrained.serve.wire import TurnRequest
 

@@ -50,7 +50,7 @@ def retain(
 
 def _forget(database: str, days: int, held: frozenset[str], now: datetime, *, is_dry: bool) -> str:
     from constrained.serve.retention import forget_old
-    from constrained.serve.sessions import Sessions
+    from constrained.serve.storage.sessions import Sessions
 
     sessions = Sessions(database)
     try:

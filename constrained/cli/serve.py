@@ -17,9 +17,9 @@ from constrained.engines.protocol import Engine
 from constrained.errors import ConstrainedError
 
 if TYPE_CHECKING:
+    from constrained.serve.access.tokens import TokenGrant
     from constrained.serve.packs import Packs
     from constrained.serve.settings import Oidc, ServerSettings
-    from constrained.serve.tokens import TokenGrant
 
 
 ByName = dict[str, Engine]
@@ -204,7 +204,7 @@ def _check(engine: str, urls: list[str] | None) -> None:
 
 def _issuer(issuer: str, audience: str, **claims: str) -> Oidc | None:
     """Raises ConstrainedError for an issuer without an audience, or one that others could answer for."""
-    from constrained.serve.oidc import check_address
+    from constrained.serve.access.oidc import check_address
     from constrained.serve.settings import Oidc
 
     if bool(issuer) != bool(audience):
@@ -226,8 +226,8 @@ def _host_keys(given: list[str], tokens: dict[str, TokenGrant]) -> dict[str, str
 
 def _tokens(file: Path | None, data: Path, host: str, *, has_issuer: bool) -> dict[str, TokenGrant]:
     """Token -> grant. On loopback one is made and kept in ``data``; where others reach the server the operator gives them."""
+    from constrained.serve.access.tokens import TokenGrant, read_tokens
     from constrained.serve.settings import LOCAL, is_loopback, read_or_make_token
-    from constrained.serve.tokens import TokenGrant, read_tokens
 
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -18,12 +18,13 @@ from starlette.exceptions import WebSocketException
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
-from constrained.serve import customer_routes, handovers, openai_api, systemone
-from constrained.serve.access import PROTOCOL, Guard
-from constrained.serve.at_rest import make_cipher
-from constrained.serve.authentication import Authenticator
-from constrained.serve.customer_tokens import CustomerTokens
-from constrained.serve.customer_view import (
+from constrained.serve import openai_api, systemone
+from constrained.serve.access.authentication import Authenticator
+from constrained.serve.access.customer_tokens import CustomerTokens
+from constrained.serve.access.guard import PROTOCOL, Guard
+from constrained.serve.access.roles import FORBIDDEN_CODE, Principal, Role, allow
+from constrained.serve.customers.routes import router as customer_router
+from constrained.serve.customers.view import (
     check_conversation,
     customer_completion,
     customer_conversation,
@@ -33,18 +34,19 @@ from constrained.serve.customer_view import (
     narrow_turn,
     with_principal,
 )
-from constrained.serve.customer_wire import CustomerConversation, CustomerReply
+from constrained.serve.customers.wire import CustomerConversation, CustomerReply
 from constrained.serve.engines import SharedEngine
-from constrained.serve.handover_queue import HandoverQueue
+from constrained.serve.handover.queue import HandoverQueue
+from constrained.serve.handover.routes import router as handover_router
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
 from constrained.serve.retention import DailyRetention
-from constrained.serve.roles import FORBIDDEN_CODE, Principal, Role, allow
 from constrained.serve.routing import add_error_handlers, json_reply, new_router, service_of
 from constrained.serve.service import Service, serve_listener
-from constrained.serve.sessions import Sessions, sqlite_file
 from constrained.serve.settings import ServerSettings
 from constrained.serve.signing import LogSigner
+from constrained.serve.storage.at_rest import make_cipher
+from constrained.serve.storage.sessions import Sessions, sqlite_file
 from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import Turns
 from constrained.serve.wire import (
@@ -112,8 +114,8 @@ def create_app(
     app = FastAPI(title="Constrained", version=version("constrained"), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service, app.state.customers, app.state.handovers = service, customers, queue
     app.include_router(router)
-    app.include_router(customer_routes.router)
-    app.include_router(handovers.router)
+    app.include_router(customer_router)
+    app.include_router(handover_router)
     files = _add_page(app) if settings.has_page else []
     add_error_handlers(app)
     app.add_middleware(Guard, settings=settings, authenticator=authenticator, free=files, refused=service.telemetry.count_refusal)

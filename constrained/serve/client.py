@@ -19,7 +19,7 @@ from typing import Any, Self
 import httpx
 
 from constrained.errors import ConstrainedError
-from constrained.serve.customer_wire import TokenReply, TokenRequest
+from constrained.serve.customers.wire import TokenReply, TokenRequest
 from constrained.serve.errors import RefusedError
 from constrained.serve.wire import CatalogReply, CatalogsReply, ConversationReply, ErrorReply, Event, ForkRequest, TurnReply, TurnRequest
 

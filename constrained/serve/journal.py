@@ -23,11 +23,11 @@ from constrained.records.log import Log, MemoryLog, existing, open_log
 from constrained.records.record import Chained, Outcome, PersonReply, Record
 from constrained.records.replay import allowed_then, replay
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.serve.handover_store import NewHandover
+from constrained.serve.handover.store import NewHandover
 from constrained.serve.packs import Packs
 from constrained.serve.replies import seal_of, with_effects_outcome
-from constrained.serve.session_statements import DONE, STARTED
-from constrained.serve.sessions import Sessions, StoredTurn, TenantStore
+from constrained.serve.storage.sessions import Sessions, StoredTurn, TenantStore
+from constrained.serve.storage.statements import DONE, STARTED
 from constrained.serve.wire import TurnReply
 
 T = TypeVar("T", bound=Chained)

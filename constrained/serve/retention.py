@@ -12,8 +12,8 @@ from constrained.records.log import existing
 from constrained.records.retention import RetentionRun, retain
 from constrained.records.retention_rules import CONVERSATIONS, load_rules
 from constrained.records.sealing import SubjectKeys
-from constrained.serve.sessions import Sessions
 from constrained.serve.settings import log_name
+from constrained.serve.storage.sessions import Sessions
 from constrained.serve.turns import Turns
 
 log = logging.getLogger("constrained.serve")

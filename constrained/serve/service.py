@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from constrained.serve.access import REFUSED_CODE, AdmissionGate
+from constrained.serve.access.guard import REFUSED_CODE, AdmissionGate
+from constrained.serve.access.roles import Principal
 from constrained.serve.errors import RefusedError
-from constrained.serve.roles import Principal
 from constrained.serve.settings import Limits
 from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import TurnJob, TurnResult, Turns

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from constrained._durable_files import replace_file
-from constrained.serve.tokens import Grant
+from constrained.serve.access.tokens import Grant
 
 LOCAL = "local"  # the tenant of a server with one token
 LOOPBACK = frozenset({"localhost", "testserver"})
@@ -75,7 +75,7 @@ class Handovers(BaseModel):
 
 
 class Oidc(BaseModel):
-    """Whose tokens are accepted beside those of the server, see ``oidc``.
+    """Whose tokens are accepted beside those of the server, see ``access.oidc``.
 
     Attributes:
         issuer: its URL, as its tokens name it in ``iss``. audience: what they must name in ``aud``.
@@ -111,7 +111,7 @@ class ServerSettings(BaseModel):
         within: seconds for a turn whose request names none; threshold: see ``Dialogue``.
         channel, jurisdiction: where conversations take place, for requests that do not say; drafts: see ``Dialogue``.
         mask: whether what may not be logged is masked, see ``Dialogue``; by default in packs that require approvals. Where one does,
-            what is kept of conversations is encrypted. conversation_key: the file of that key; see ``at_rest.make_cipher``.
+            what is kept of conversations is encrypted. conversation_key: the file of that key; see ``storage.at_rest.make_cipher``.
         operator: the tenant whose tokens are the operator's where they name no roles; empty: the one of the first token.
         drain_s: time for the turns that run when the server is told to stop.
         has_page: whether ``GET /`` shows the page.

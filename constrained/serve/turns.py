@@ -23,15 +23,15 @@ from constrained.errors import AuditError, ConstrainedError, EffectError, Engine
 from constrained.logic.allow import with_outcomes
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, State
-from constrained.serve.conversation_access import ConversationAccess
+from constrained.serve.access.conversation_access import ConversationAccess
 from constrained.serve.engines import RULES, DeadlineReserve, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal, TurnRecovery, finish_turn
 from constrained.serve.packs import Packs
 from constrained.serve.replies import make_reply, seal_of, with_effects_outcome, with_seal
-from constrained.serve.session_statements import PREPARED
-from constrained.serve.sessions import Sessions, StoredConversation, StoredTurn, TenantStore
 from constrained.serve.settings import ServerSettings, log_name
+from constrained.serve.storage.sessions import Sessions, StoredConversation, StoredTurn, TenantStore
+from constrained.serve.storage.statements import PREPARED
 from constrained.serve.wire import (
     EffectsOutcome,
     ForkRequest,

@@ -8,9 +8,9 @@
     GET  /v1/usage                       -> UsageReply
     GET  /healthz, /readyz               -> HealthReply, ReadyReply
     WS   /v1/events                      -> Event, one a message
-    /v1/handovers and more               see ``handover_wire``
+    /v1/handovers and more               see ``handover.wire``
     any error                            -> ErrorReply
-    customers' requests and replies: see ``customer_wire``
+    customers' requests and replies: see ``customers.wire``
 
 Each request but /, /healthz, /readyz and /openapi.json carries ``Authorization: Bearer TOKEN``; a WebSocket of a browser,
 which cannot set headers, offers the subprotocols ``constrained`` and ``token.TOKEN``.

@@ -6,9 +6,9 @@ import pytest
 
 from constrained.cli import serve as command
 from constrained.cli.main import main
-from constrained.serve.roles import Role
+from constrained.serve.access.roles import Role
+from constrained.serve.access.tokens import TokenGrant
 from constrained.serve.settings import Oidc
-from constrained.serve.tokens import TokenGrant
 
 ISSUER = "https://login.example/realms/desk"
 A, B = "a" * 16, "b" * 16

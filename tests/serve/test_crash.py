@@ -17,11 +17,11 @@ from constrained.dialogue.dialogue import Dialogue
 from constrained.errors import ApprovalError, AuditError, ConstrainedError
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log
-from constrained.serve import sessions as sessions_module
 from constrained.serve.engines import SharedEngine
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
-from constrained.serve.sessions import Sessions, TenantStore
+from constrained.serve.storage import sessions as sessions_module
+from constrained.serve.storage.sessions import Sessions, TenantStore
 from constrained.serve.turns import Turns
 from constrained.serve.wire import TurnRequest
 from constrained.testing import ScriptedEngine

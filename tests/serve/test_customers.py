@@ -21,17 +21,17 @@ from websockets.sync.client import connect
 from constrained._durable_files import IS_WINDOWS
 from constrained.approval.keys import new_pair
 from constrained.errors import AuditError, KeyFileError
-from constrained.serve.access import REFUSED_CODE, TokenThrottle
+from constrained.serve.access.customer_tokens import CUSTOMER_TYPE
+from constrained.serve.access.guard import REFUSED_CODE, TokenThrottle
+from constrained.serve.access.roles import Principal
+from constrained.serve.access.signed_tokens import LEEWAY_S, REGISTRY
 from constrained.serve.app import create_app
 from constrained.serve.client import Client
-from constrained.serve.customer_tokens import CUSTOMER_TYPE
-from constrained.serve.customer_view import customer_event
+from constrained.serve.customers.view import customer_event
 from constrained.serve.packs import Packs
-from constrained.serve.roles import Principal
 from constrained.serve.service import Events, serve_listener
-from constrained.serve.sessions import Sessions
 from constrained.serve.settings import Limits, ServerSettings
-from constrained.serve.signed_tokens import LEEWAY_S, REGISTRY
+from constrained.serve.storage.sessions import Sessions
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.serve.conftest import OTHER_TOKEN, TOKEN, TOKENS, running
 from tests.serve.conftest import settings as server_settings

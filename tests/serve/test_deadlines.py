@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constrained.serve import server as warming
-from constrained.serve.access import AdmissionGate
+from constrained.serve.access.guard import AdmissionGate
 from constrained.serve.app import create_app
 from constrained.serve.engines import GIVES_WAY, LEAST_S, MOST_SHARE, N_BETWEEN, N_KEPT, DeadlineReserve, SharedEngine
 from constrained.serve.packs import Packs

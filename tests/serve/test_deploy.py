@@ -9,7 +9,7 @@ import yaml
 from typer.main import get_command
 
 from constrained.cli.main import app
-from constrained.serve.access import FREE_PATHS
+from constrained.serve.access.guard import FREE_PATHS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))

@@ -26,17 +26,17 @@ from starlette.testclient import TestClient
 from constrained.cli import serve as command
 from constrained.cli.main import main
 from constrained.errors import ConstrainedError
-from constrained.serve import event_stream
+from constrained.serve.access.roles import Principal
 from constrained.serve.app import create_app
-from constrained.serve.cloud_events import read_secret, sign
-from constrained.serve.event_stream import stream_replies
-from constrained.serve.handover_store import HandoverStore, NewHandover, open_handover
-from constrained.serve.outbox import GIVE_UP_S, WebhookSender, make_post
+from constrained.serve.handover import event_stream
+from constrained.serve.handover.cloud_events import read_secret, sign
+from constrained.serve.handover.event_stream import stream_replies
+from constrained.serve.handover.outbox import GIVE_UP_S, WebhookSender, make_post
+from constrained.serve.handover.store import HandoverStore, NewHandover, open_handover
 from constrained.serve.packs import Packs
-from constrained.serve.roles import Principal
-from constrained.serve.sessions import Sessions, TenantStore
 from constrained.serve.settings import Handovers, ServerSettings
-from constrained.serve.tables import outbox
+from constrained.serve.storage.sessions import Sessions, TenantStore
+from constrained.serve.storage.tables import outbox
 from tests.serve.conftest import running
 from tests.serve.handover_desk import CHANNEL, TOKENS, as_, engine, post, queue, say, shop
 
@@ -170,7 +170,7 @@ def test_a_server_tells_its_webhook_of_all_that_happens_without_a_word_of_it(pol
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr("constrained.serve.handover_queue.make_post", lambda url: (webhook, Client()))
+    monkeypatch.setattr("constrained.serve.handover.queue.make_post", lambda url: (webhook, Client()))
     app = create_app(ServerSettings(tokens=TOKENS, handovers=told), Packs({"desk": policy}), {"scripted": engine()})
     sender = app.state.handovers.sender
     monkeypatch.setattr(sender, "start", lambda: None)  # it is asked here, in place of its thread

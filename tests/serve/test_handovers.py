@@ -18,13 +18,13 @@ from constrained.records.record import PersonReply, Record
 from constrained.records.replay import replay
 from constrained.records.verifier import check_log, fact
 from constrained.serve.app import create_app
-from constrained.serve.handover_store import HandoverStore
-from constrained.serve.handover_wire import AnswerRequest, TakeoverRequest
+from constrained.serve.handover.person_replies import PersonReplies
+from constrained.serve.handover.store import HandoverStore
+from constrained.serve.handover.wire import AnswerRequest, TakeoverRequest
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
-from constrained.serve.person_replies import PersonReplies
-from constrained.serve.sessions import Sessions, TenantStore
 from constrained.serve.settings import ServerSettings
+from constrained.serve.storage.sessions import Sessions, TenantStore
 from tests.serve.handover_desk import (
     ADA,
     BOB,
@@ -143,7 +143,7 @@ OPERATIONS = st.lists(
 @settings(max_examples=30)
 def test_one_person_at_a_time_has_it_until_the_claim_is_over(operations):
     """Against a model in four lines: who holds it, until when, and whether it is closed."""
-    from constrained.serve.handover_store import NewHandover, open_handover
+    from constrained.serve.handover.store import NewHandover, open_handover
 
     sessions, clock = Sessions(), Clock()
     store = HandoverStore(sessions.transaction, clock=clock, lease_s=10)
@@ -287,7 +287,7 @@ def test_replies_are_ranked_by_the_engine_or_by_their_words(policy, client, clai
     with TestClient(app) as alone:
         say(alone, "xyz", conversation="c")
         store = alone.app.state.handovers.store
-        from constrained.serve.handover_store import NewHandover, open_handover
+        from constrained.serve.handover.store import NewHandover, open_handover
 
         with alone.app.state.service.turns.sessions.transaction() as connection:
             open_handover(connection, NewHandover("h", "shop", "c", "desk", 1, "human", "en"), False)

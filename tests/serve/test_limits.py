@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.errors import AuditError
-from constrained.serve.access import AdmissionGate, Guard, TokenThrottle
-from constrained.serve.authentication import Authenticator
-from constrained.serve.customer_tokens import CustomerTokens
+from constrained.serve.access.authentication import Authenticator
+from constrained.serve.access.customer_tokens import CustomerTokens
+from constrained.serve.access.guard import AdmissionGate, Guard, TokenThrottle
+from constrained.serve.access.tokens import StaticTokens
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Journal
 from constrained.serve.settings import Limits, is_loopback
-from constrained.serve.tokens import StaticTokens
 from constrained.serve.wire import ErrorReply, TurnRequest
 from constrained.testing import RandomEngine
 from tests.serve.conftest import OTHER_TOKEN, TOKEN, running, turn

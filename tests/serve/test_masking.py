@@ -16,9 +16,9 @@ from constrained.errors import AuditError, ConstrainedError
 from constrained.records.log import existing, read_log
 from constrained.records.log_verification import verify_log
 from constrained.serve.app import create_app
-from constrained.serve.at_rest import RowCipher, make_cipher, read_or_make_key
 from constrained.serve.packs import Packs
-from constrained.serve.sessions import Sessions
+from constrained.serve.storage.at_rest import RowCipher, make_cipher, read_or_make_key
+from constrained.serve.storage.sessions import Sessions
 from constrained.serve.wire import TurnRequest
 from constrained.testing import SabotagedEngine
 from tests.records.test_masking import CARD, IBAN, desk_of, engine

@@ -24,14 +24,14 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from starlette.testclient import TestClient
 
 from constrained.errors import ConstrainedError
-from constrained.serve.access import TokenThrottle
+from constrained.serve.access.guard import TokenThrottle
+from constrained.serve.access.oidc import FRESH_S, KEPT_S, RETRY_S, IssuerKeys, IssuerTokens, fetch_keys, roles_at
+from constrained.serve.access.roles import Role
+from constrained.serve.access.signed_tokens import LEEWAY_S, MOST_CHARACTERS, REGISTRY, VerifiedTokens, header_of, verified_claims
 from constrained.serve.app import create_app
 from constrained.serve.errors import RefusedError
-from constrained.serve.oidc import FRESH_S, KEPT_S, RETRY_S, IssuerKeys, IssuerTokens, fetch_keys, roles_at
 from constrained.serve.packs import Packs
-from constrained.serve.roles import Role
 from constrained.serve.settings import Oidc, ServerSettings
-from constrained.serve.signed_tokens import LEEWAY_S, MOST_CHARACTERS, REGISTRY, VerifiedTokens, header_of, verified_claims
 
 AUDIENCE = "constrained"
 SIGNED = {"registry": REGISTRY}

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from constrained.packs import load_policy, load_policy_file
-from constrained.serve.access import TokenThrottle
-from constrained.serve.handover_store import NewHandover, open_handover
-from constrained.serve.roles import Role
+from constrained.serve.access.guard import TokenThrottle
+from constrained.serve.access.roles import Role
+from constrained.serve.handover.store import NewHandover, open_handover
 from constrained.serve.wire import TurnRequest
 from constrained.testing import RandomEngine
 from tests.serve.conftest import DESK, TOKEN, running

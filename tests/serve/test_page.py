@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
-from constrained.serve import handover_wire, wire
+from constrained.serve import wire
+from constrained.serve.handover import wire as handover_wire
 
 PAGE = Path(wire.__file__).parent / "page"
 SCRIPTS = sorted(PAGE.glob("*.js"))

@@ -16,7 +16,7 @@ from constrained.records.sealing import SubjectKeys, unsealed
 from constrained.serve.app import create_app
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
-from constrained.serve.sessions import Sessions
+from constrained.serve.storage.sessions import Sessions
 from constrained.testing import ScriptedEngine
 from tests.approval.office import Office
 from tests.records.test_sensitive import CARD, desk_of

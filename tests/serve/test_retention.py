@@ -15,7 +15,7 @@ from constrained.records.sealing import SubjectKeys, unsealed_parts
 from constrained.serve.app import create_app
 from constrained.serve.packs import Packs
 from constrained.serve.retention import DailyRetention, forget_old
-from constrained.serve.sessions import Sessions
+from constrained.serve.storage.sessions import Sessions
 from tests.serve.conftest import OTHER_TOKEN, TOKEN, settings
 
 WORDS = "Xylophone and zither"

@@ -13,13 +13,13 @@ from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
 
 from constrained.errors import ConstrainedError
-from constrained.serve.access import FREE_PATHS, REFUSED_CODE
+from constrained.serve.access.guard import FREE_PATHS, REFUSED_CODE
+from constrained.serve.access.roles import FORBIDDEN_CODE, Role, allow
+from constrained.serve.access.tokens import TokenGrant, read_tokens
 from constrained.serve.app import create_app
-from constrained.serve.handover_store import NewHandover, open_handover
+from constrained.serve.handover.store import NewHandover, open_handover
 from constrained.serve.packs import Packs
-from constrained.serve.roles import FORBIDDEN_CODE, Role, allow
 from constrained.serve.settings import Oidc, ServerSettings
-from constrained.serve.tokens import TokenGrant, read_tokens
 from constrained.testing import RandomEngine
 
 ROLES = tuple(Role)

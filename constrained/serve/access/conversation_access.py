@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Float, String, Table, bindparam, delete, insert, select, update
 
-from constrained.serve.sessions import Sessions, StoredConversation, TenantStore
-from constrained.serve.signed_tokens import LEEWAY_S
-from constrained.serve.tables import conversations, metadata
+from constrained.serve.access.signed_tokens import LEEWAY_S
+from constrained.serve.storage.sessions import Sessions, StoredConversation, TenantStore
+from constrained.serve.storage.tables import conversations, metadata
 
 MOST_S = 86_400.0  # from a signature to its token's end
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from constrained.errors import ConstrainedError
-from constrained.serve.roles import Principal, Role
+from constrained.serve.access.roles import Principal, Role
 
 LEAST_CHARACTERS = 16  # of a token
 GRANTED = tuple(role for role in Role if role is not Role.CUSTOMER)  # a customer's token is minted, for one conversation

@@ -20,10 +20,10 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from constrained.approval.keys import load_private, load_public, new_pair
-from constrained.serve.conversation_access import MOST_S
-from constrained.serve.roles import Principal, Role
+from constrained.serve.access.conversation_access import MOST_S
+from constrained.serve.access.roles import Principal, Role
+from constrained.serve.access.signed_tokens import LEEWAY_S, REGISTRY, Clock, VerifiedTokens, refusal, verified_claims
 from constrained.serve.settings import ServerSettings
-from constrained.serve.signed_tokens import LEEWAY_S, REGISTRY, Clock, VerifiedTokens, refusal, verified_claims
 from constrained.serve.wire import Id, PackName
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from constrained.records.record import PersonReply
-from constrained.serve.cloud_events import EventType, read_secret
-from constrained.serve.handover_store import Handover, HandoverStore, QueueFilter
-from constrained.serve.handover_wire import TranscriptEntry
-from constrained.serve.outbox import WebhookSender, make_post
-from constrained.serve.person_replies import PersonReplies
+from constrained.serve.handover.cloud_events import EventType, read_secret
+from constrained.serve.handover.outbox import WebhookSender, make_post
+from constrained.serve.handover.person_replies import PersonReplies
+from constrained.serve.handover.store import Handover, HandoverStore, QueueFilter
+from constrained.serve.handover.wire import TranscriptEntry
 from constrained.serve.service import Service, now_iso
 from constrained.serve.turns import CLAIMED_BY_PERSON
 from constrained.serve.wire import Event, TurnReply

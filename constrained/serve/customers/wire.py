@@ -1,4 +1,4 @@
-"""What goes over the wire for customers: see ``customer_view`` and ``customer_routes``.
+"""What goes over the wire for customers: see ``view`` and ``routes``.
 
 POST /v1/conversations/{id}/token    TokenRequest -> TokenReply
 PUT  /v1/conversations/{id}/state    StateRequest

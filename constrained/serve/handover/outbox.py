@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import and_, delete, exists, select, update
 
 from constrained.errors import ConstrainedError
-from constrained.serve.cloud_events import sign
-from constrained.serve.sessions import Sessions
-from constrained.serve.tables import outbox
+from constrained.serve.handover.cloud_events import sign
+from constrained.serve.storage.sessions import Sessions
+from constrained.serve.storage.tables import outbox
 
 if TYPE_CHECKING:
     import httpx

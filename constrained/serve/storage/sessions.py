@@ -24,12 +24,12 @@ from constrained import _durable_files as files
 from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.state import Memory
 from constrained.records.group_commit import SharedFlush
-from constrained.serve import session_statements as statements
-from constrained.serve.at_rest import RowCipher
 from constrained.serve.errors import RefusedError
-from constrained.serve.handover_store import NewHandover, forget_handovers, open_handover
-from constrained.serve.session_statements import DONE
-from constrained.serve.tables import metadata, turns
+from constrained.serve.handover.store import NewHandover, forget_handovers, open_handover
+from constrained.serve.storage import statements
+from constrained.serve.storage.at_rest import RowCipher
+from constrained.serve.storage.statements import DONE
+from constrained.serve.storage.tables import metadata, turns
 
 MEMORY = "sqlite://"
 LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with

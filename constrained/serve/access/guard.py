@@ -16,9 +16,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from constrained.errors import ConstrainedError
-from constrained.serve.authentication import TOKEN_HINT, Authenticator
+from constrained.serve.access.authentication import TOKEN_HINT, Authenticator
+from constrained.serve.access.roles import Principal
 from constrained.serve.errors import RefusedError, body_of, status_of
-from constrained.serve.roles import Principal
 from constrained.serve.settings import Limits, ServerSettings, is_loopback
 
 

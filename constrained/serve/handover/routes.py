@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from fastapi import Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from constrained.serve.customer_view import check_conversation
+from constrained.serve.access.roles import Principal, Role, allow
+from constrained.serve.customers.view import check_conversation
 from constrained.serve.errors import RefusedError
-from constrained.serve.event_stream import parse_event_id, stream_replies
-from constrained.serve.handover_queue import HandoverQueue
-from constrained.serve.handover_store import Handover, QueueFilter
-from constrained.serve.handover_wire import (
+from constrained.serve.handover.event_stream import parse_event_id, stream_replies
+from constrained.serve.handover.queue import HandoverQueue
+from constrained.serve.handover.store import Handover, QueueFilter
+from constrained.serve.handover.wire import (
     AnswerReply,
     AnswerRequest,
     HandoverReply,
@@ -24,7 +25,6 @@ from constrained.serve.handover_wire import (
     TakeoverRequest,
     TranscriptReply,
 )
-from constrained.serve.roles import Principal, Role, allow
 from constrained.serve.routing import json_reply, new_router, service_of
 from constrained.serve.wire import Id, PackName
 

@@ -15,10 +15,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
 
 from constrained.errors import ConstrainedError
+from constrained.serve.access.roles import Principal, Role
+from constrained.serve.access.signed_tokens import LEEWAY_S, Clock, VerifiedTokens, fits, refusal, verified_claims
 from constrained.serve.errors import RefusedError
-from constrained.serve.roles import Principal, Role
 from constrained.serve.settings import Oidc, is_loopback
-from constrained.serve.signed_tokens import LEEWAY_S, Clock, VerifiedTokens, fits, refusal, verified_claims
 
 FRESH_S = 600.0  # after which the keys are fetched again
 RETRY_S = 60.0  # at least, between two fetches

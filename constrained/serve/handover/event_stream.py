@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import asdict
 
+from constrained.serve.access.roles import Principal
 from constrained.serve.errors import RefusedError
-from constrained.serve.person_replies import Said
-from constrained.serve.roles import Principal
+from constrained.serve.handover.person_replies import Said
 from constrained.serve.service import Service
 
 HEARTBEAT_S = 15.0

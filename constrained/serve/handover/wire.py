@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from constrained.serve.handover_store import HandoverState
+from constrained.serve.handover.store import HandoverState
 from constrained.serve.wire import BlockedReply, EffectsOutcome, HeardReply, Id, ObligationReply, Place
 
 

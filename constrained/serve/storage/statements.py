@@ -14,8 +14,8 @@ from sqlalchemy import (
     update,
 )
 
-from constrained.serve.handover_store import CLAIMED_UNTIL
-from constrained.serve.tables import conversations, turns
+from constrained.serve.handover.store import CLAIMED_UNTIL
+from constrained.serve.storage.tables import conversations, turns
 
 PREPARED, STARTED, DONE = "prepared", "started", "done"
 

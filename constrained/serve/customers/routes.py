@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import Request
 
-from constrained.serve.customer_tokens import CustomerTokens
-from constrained.serve.customer_wire import StateRequest, TokenReply, TokenRequest
-from constrained.serve.roles import Principal, Role, allow
+from constrained.serve.access.customer_tokens import CustomerTokens
+from constrained.serve.access.roles import Principal, Role, allow
+from constrained.serve.customers.wire import StateRequest, TokenReply, TokenRequest
 from constrained.serve.routing import new_router, service_of
 from constrained.serve.service import Service
 from constrained.serve.wire import Id

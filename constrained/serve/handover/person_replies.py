@@ -24,12 +24,12 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.records.record import PersonReply, library, to_json, versions
 from constrained.serve.errors import RefusedError
-from constrained.serve.handover_replies import Place, RankedReply, find_sayable, rank, sayable
-from constrained.serve.handover_store import Handover, HandoverStore
-from constrained.serve.session_statements import DONE, PREPARED
-from constrained.serve.sessions import StoredConversation, StoredTurn, TenantStore
+from constrained.serve.handover.replies import Place, RankedReply, find_sayable, rank, sayable
+from constrained.serve.handover.store import Handover, HandoverStore
 from constrained.serve.settings import LOCAL
-from constrained.serve.tables import person_replies
+from constrained.serve.storage.sessions import StoredConversation, StoredTurn, TenantStore
+from constrained.serve.storage.statements import DONE, PREPARED
+from constrained.serve.storage.tables import person_replies
 from constrained.serve.turns import Turns
 
 MOST_SAID = 100  # replies that are read at once

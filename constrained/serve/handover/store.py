@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
-from constrained.serve.cloud_events import EventType, make_event
 from constrained.serve.errors import RefusedError
-from constrained.serve.tables import conversations, handovers, outbox, person_replies
+from constrained.serve.handover.cloud_events import EventType, make_event
+from constrained.serve.storage.tables import conversations, handovers, outbox, person_replies
 
 HandoverState = Literal["waiting", "claimed", "closed"]
 QueueFilter = Literal["open", "waiting", "claimed", "closed"]  # open: waiting or claimed

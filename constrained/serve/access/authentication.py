@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from constrained.serve.customer_tokens import CUSTOMER_TYPE, CustomerTokens
+from constrained.serve.access.customer_tokens import CUSTOMER_TYPE, CustomerTokens
+from constrained.serve.access.oidc import IssuerKeys, IssuerTokens, fetch_keys
+from constrained.serve.access.roles import Principal
+from constrained.serve.access.signed_tokens import header_of, is_signed
+from constrained.serve.access.tokens import StaticTokens
 from constrained.serve.errors import RefusedError
-from constrained.serve.oidc import IssuerKeys, IssuerTokens, fetch_keys
-from constrained.serve.roles import Principal
 from constrained.serve.settings import ServerSettings
-from constrained.serve.signed_tokens import header_of, is_signed
-from constrained.serve.tokens import StaticTokens
 
 TOKEN_HINT = "send the header Authorization: Bearer TOKEN; tokens lie in --tokens FILE, else in the file token of --data"
 

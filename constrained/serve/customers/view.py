@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from constrained.serve.customer_wire import CustomerConversation, CustomerReply, CustomerTurn
+from constrained.serve.access.roles import Principal
+from constrained.serve.customers.wire import CustomerConversation, CustomerReply, CustomerTurn
 from constrained.serve.errors import RefusedError
 from constrained.serve.openai_api import ChatMetadata, ChatRequest
-from constrained.serve.roles import Principal
-from constrained.serve.sessions import StoredConversation
+from constrained.serve.storage.sessions import StoredConversation
 from constrained.serve.turns import TurnJob
 from constrained.serve.wire import Event, TurnReply, TurnRequest
 

@@ -1,0 +1,1 @@
+"""What a customer of one conversation may ask, and is told."""

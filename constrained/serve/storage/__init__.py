@@ -1,0 +1,1 @@
+"""What a server keeps between requests: conversations, turns, hand-overs, events that wait to be sent."""
