@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -21,6 +22,15 @@ DESKTOP, PHONE = (1360, 900), (390, 844)
 
 def find_chromium() -> str | None:
     return os.environ.get("CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def axe_core() -> str:
+    """The rules of axe-core; with AXE=FILE another version than the one of the tests' package."""
+    file = os.environ.get("AXE")
+    if file is None:
+        found = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+        file = str(Path(found.__file__).with_name("axe.min.js"))
+    return Path(file).read_text(encoding="utf-8")
 
 
 class Tab:
@@ -102,10 +112,10 @@ class Tab:
         self.wait_for(f"document.querySelectorAll('.turn[data-turn]').length === {n + 1} && !document.querySelector('.waiting')")
         self.look("document.activeElement.blur()")
 
-    def findings(self, axe: str) -> list[str]:
+    def findings(self) -> list[str]:
         """What axe-core finds of serious or critical impact in the page, all its details open: rule, element and reason in a line."""
         if not self.look("typeof axe === 'object'"):
-            self.call("Runtime.evaluate", expression=axe)
+            self.call("Runtime.evaluate", expression=axe_core())
         self.look("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         found = self.look("axe.run(document, {resultTypes: ['violations']}).then((one) => one.violations)")
         serious = [one for one in found if one["impact"] in ("serious", "critical")]

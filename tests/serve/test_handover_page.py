@@ -111,6 +111,25 @@ def test_who_comes_is_told_and_what_another_has_is_not_mine(tab: Tab, site: Runn
     assert tab.problems == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_desk_is_accessible(tab: Tab, site: Running, client: Any, scheme: str) -> None:
+    """No serious finding of axe-core in what a person at the desk sees."""
+    tab.scheme(scheme)
+    open_desk(tab, site)
+    assert tab.findings() == []
+    say(client, "human", conversation=f"seen-{scheme}")
+    name = next(one["id"] for one in queue(client) if one["conversation"] == f"seen-{scheme}")
+    open_desk(tab, site, ADA)
+    press(tab, f"[data-handover='{name}']")
+    tab.wait_for("document.querySelectorAll('#transcript > li').length === 1", WAIT_S)
+    press(tab, "#claim")
+    told(tab, "It is yours")
+    tab.write("hours")
+    tab.press("Enter")
+    tab.wait_for("document.querySelector('#possible [data-response=hours]')", WAIT_S)
+    assert tab.findings() == []
+
+
 HOSTILE = "<img src=x onerror='document.title=1'>"
 
 

@@ -304,35 +304,25 @@ def test_a_phone_shows_one_thing_at_a_time_without_sideways_scrolling(tab: Tab, 
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["light, wide", "dark, narrow"])
 def test_it_is_accessible(tab: Tab, site: str, scheme: str, size: tuple[int, int]) -> None:
     """No serious finding of axe-core in what a visitor comes to see."""
-    axe = axe_core()
     tab.open(f"{site}/?{scheme}#token={TOKEN}", size, scheme)
-    assert tab.findings(axe) == []
+    assert tab.findings() == []
     tab.press("c")
     tab.wait_for("document.getElementById('engine-b')")
     tab.say("good evening")
     tab.press("e")
     tab.wait_for("document.querySelector('#state .fields')")
-    assert tab.findings(axe) == []
+    assert tab.findings() == []
     if size == PHONE:
         tab.look("document.getElementById('tab-why').click()")
-        assert tab.findings(axe) == []
+        assert tab.findings() == []
     tab.look("document.activeElement.blur()")
     tab.press("?")
     tab.wait_for("document.getElementById('help').open")
-    assert tab.findings(axe) == []
+    assert tab.findings() == []
     tab.look("sessionStorage.clear()")
     tab.open(f"{site}/?{scheme}-asks", size, scheme)
-    assert tab.findings(axe) == []
+    assert tab.findings() == []
     tab.problems.clear()  # the console tells of the request that was refused
-
-
-def axe_core() -> str:
-    """The rules of axe-core; with AXE=FILE another version than the one of the tests' package."""
-    file = os.environ.get("AXE")
-    if file is None:
-        found = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
-        file = str(Path(found.__file__).with_name("axe.min.js"))
-    return Path(file).read_text(encoding="utf-8")
 
 
 def test_without_a_token_it_asks_and_then_goes_on(tab: Tab, site: str) -> None:
