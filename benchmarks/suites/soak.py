@@ -26,6 +26,7 @@ from benchmarks.suites.faults import FakeClock, SlowClient, SmallDisk
 from benchmarks.suites.serve_process import Hasty, Process, Talk, sound, take, together
 from constrained.records.log import existing, read_log
 from constrained.records.log_verification import verify_log
+from constrained.records.sinks import checkpoints_in
 from tests.postgres import PostgresServer, find_initdb
 
 DESK = "bank_disputes"
@@ -108,7 +109,7 @@ class Signed:
 
         folder = self.process.folder
         public: Any = load_pem_public_key((folder / "log.pub.pem").read_bytes())
-        outside = [path.read_bytes() for path in sorted((folder / "sink").iterdir())]
+        outside = checkpoints_in(folder / "sink")
         found = verify_log(existing(self.process.log), public, outside)
         bench.check(f"{case}: points that the evidence leaves open", len(found.not_established), 0)
         bench.add(case, "signed checkpoints", len(outside), "")

@@ -11,10 +11,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from constrained import Dialogue
-from constrained.records.log import read_log
+from constrained.approval.keys import load_signer
+from constrained.records.checkpoints import checkpoint
+from constrained.records.log import existing, read_log
+from constrained.records.log_verification import verify_log
 from constrained.records.replay import replay
+from constrained.records.sinks import FolderSink, checkpoints_in
 from tests.records.victim import STAGES
 from tests.strategies import ROOT
 
@@ -38,6 +44,15 @@ def victim():
 
         yield order
         process.stdin.close()
+
+
+@pytest.fixture
+def signing(tmp_path):
+    """The arguments of an order whose log is signed meanwhile."""
+    key = Ed25519PrivateKey.generate()
+    (tmp_path / "log.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "log.pem").chmod(0o600)
+    return {"key": str(tmp_path / "log.pem"), "sink": str(tmp_path / "sink")}
 
 
 def assert_nothing_lost(path, released, library):
@@ -72,16 +87,22 @@ def test_killed_at_random_moments_from_outside(victim, library, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["sqlite", "postgres"], indirect=True)
-def test_killed_under_load(victim, library, place):
-    """Four conversations at a time; while the process is killed, their records wait for the disk together."""
+def test_killed_under_load(victim, library, place, signing):
+    """Four conversations at a time, and a signer; while the process is killed, their records wait for the disk together."""
     released, moment = [], random.Random(5)
     for _ in range(N_KILLS):
-        released += victim(log=place, after=moment.randrange(4, 30), spin=moment.randrange(300_000), threads=4)
+        released += victim(log=place, after=moment.randrange(4, 30), spin=moment.randrange(300_000), threads=4, **signing)
     records = assert_nothing_lost(place, released, library)
+    key, sink = load_signer(signing["key"]), FolderSink(signing["sink"])
+    checkpoint(existing(place), key, [sink], puts_all=True)
+    outside = checkpoints_in(sink.folder)
+    assert verify_log(existing(place), key.public_key(), outside).not_established == ()
+    assert outside
     assert len(released) >= 4 * N_KILLS
     n_unreleased = len(records) - 1 - len(released)
     assert 0 <= n_unreleased <= 4 * N_KILLS  # recorded, but killed before they were released
     if N_KILLS >= 500:
         told = {"kills": N_KILLS, "replies released": len(released), "records": len(records) - 1, "lost": 0, "recorded twice": 0}
+        told |= {"signed checkpoints": len(outside), "checkpoints lost or doubled": 0}
         name = "postgres" if place.startswith("postgresql") else "sqlite"
         (ROOT / "benchmarks" / "results" / f"kills-{name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

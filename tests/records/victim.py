@@ -3,7 +3,8 @@
 The child writes each reply to a pipe as soon as ``reply`` has returned it. An order is a line of JSON:
 ``log`` (a path, or the address of a database), ``stage`` and ``nth`` (the child kills itself at the nth passage of that
 point), or ``after`` and ``spin`` (it is killed from outside after so many replies and some loops); ``threads``: as many
-conversations at the same time. The answer lists what was released.
+conversations at the same time; ``key`` and ``sink``: the file of a key that signs the log meanwhile, again and again, and the folder
+for its checkpoints. The answer lists what was released.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from pathlib import Path
 import constrained.dialogue.dialogue
 import constrained.records.log
 from constrained import Dialogue
+from constrained.approval.keys import Signer, load_signer
 from constrained.packs import load_policy_file
+from constrained.records.checkpoints import checkpoint
 from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import Log, open_log
+from constrained.records.log import Log, existing, open_log
+from constrained.records.sinks import FolderSink
 from constrained.testing import RandomEngine
 
 POLICY = load_policy_file(Path(__file__).parents[1] / "desk" / "logic" / "library.py")
@@ -86,9 +90,20 @@ def reply_until_killed(order: dict, pipe: int) -> None:
     dying.around(JsonLinesLog, "append")
     log = open_log(order["log"])
     os.write, os.fsync = dying.write, dying.fsync
+    if "key" in order:
+        threading.Thread(target=sign, args=(order["log"], load_signer(order["key"]), FolderSink(order["sink"])), daemon=True).start()
     for seed in range(1, order.get("threads", 1)):
         threading.Thread(target=talk, args=(log, seed, dying, pipe), daemon=True).start()
     talk(log, 0, dying, pipe)
+
+
+def sign(place: str, key: Signer, sink: FolderSink) -> None:
+    """As a server's signer does: what an earlier process left is put into the sink first."""
+    store = existing(place)
+    checkpoint(store, key, [sink], puts_all=True)
+    pause = threading.Event()
+    while not pause.wait(0.05):  # the conversations need the processor, too
+        checkpoint(store, key, [sink])
 
 
 def talk(log: Log, seed: int, dying: Dying, pipe: int) -> None:
