@@ -77,7 +77,7 @@ class Size:
     n_in_round: int
 
 
-FULL = Size(500, 1_800.0, 32, 0.3, 7, 2_000)
+FULL = Size(500, 1_800.0, 32, 2.0, 7, 2_000)
 SMOKE = Size(2, 6.0, 4, 0.05, 2, 20)
 
 
