@@ -30,6 +30,7 @@ class Evidence:
         is_spent: the message answered an offer, so it answers no other question.
         counts_tries: a try of an open question is spent on an unclear aside; records before format 7 knew no such thing.
         is_free: no procedure is running, so one may begin.
+        is_overtaken: something else was said since the open question was; records before this was known are replayed without it.
     """
 
     message: str
@@ -43,6 +44,7 @@ class Evidence:
     is_spent: bool = False
     counts_tries: bool = True
     is_free: bool = False
+    is_overtaken: bool = False
 
     @property
     def followed(self) -> str:
@@ -99,7 +101,10 @@ def evidence_of(
     )
     plain = Evidence(message, locale, act_threshold=act_threshold, asked=asked, is_free=not memory.running)
     if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
-        return replace(plain, question=open_question(policy, memory, locale), values=open_values(policy, memory), judge=judge())
+        put = (position.response_id, position.again) if position is not None else ()
+        is_overtaken = all(memory.said.get(one) != memory.number for one in put)
+        question, values = open_question(policy, memory, locale), open_values(policy, memory)
+        return replace(plain, question=question, values=values, judge=judge(), is_overtaken=is_overtaken)
     agreed = next(filter(plain.agrees, options), None)
     if agreed is None:
         return plain

@@ -26,7 +26,7 @@ class ProcedurePosition:
     Attributes:
         procedure: name of its function. response_id: what was said last of it; ``source``: the line of the step.
         kind: ``ask``, ``confirm`` or ``perform``. n_missed: how often it was put in vain.
-        slots: the values that the step says.
+        slots: the values that the step says. again: id of its words for being put again; empty where those are the same.
     """
 
     procedure: str
@@ -37,6 +37,7 @@ class ProcedurePosition:
     kind: str
     n_missed: int
     slots: Mapping[str, Any]
+    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ class PolicyProcedures:
         frame = frames[-1]
         step = COROUTINES.step(procedures.definitions[frame.name], frame)
         n_missed = next((number for number, event in enumerate(reversed(frame.events)) if event.answer != MISSED), 0)
-        return ProcedurePosition(frame.name, frame.version, frame.code, step.id, step.offer.source, step.kind, n_missed, step.offer.slots)
+        again, offer = step.again.response_id if step.again is not None else "", step.offer
+        return ProcedurePosition(frame.name, frame.version, frame.code, step.id, offer.source, step.kind, n_missed, offer.slots, again)
 
     def listened_fields(self, memory: Memory) -> frozenset[str]:
         """The fields of what is heard that the next turn may depend on: all that are read, and those that answer the open step."""

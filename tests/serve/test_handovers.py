@@ -25,12 +25,15 @@ from constrained.serve.packs import Packs
 from constrained.serve.person_replies import PersonReplies
 from constrained.serve.sessions import Sessions, TenantStore
 from constrained.serve.settings import ServerSettings
+from constrained.testing import ScriptedEngine
+from tests.logic.packs import make
 from tests.serve.handover_desk import (
     ADA,
     BOB,
     CHANNEL,
     ELSEWHERE,
     EVE,
+    HEADER,
     NAMELESS,
     RESPONSES,
     SAYABLE,
@@ -339,6 +342,51 @@ def test_while_a_person_has_it_the_engine_does_not_act(client, claimed):
     assert reply["response_id"] == "pardon"
     post(client, "close", claimed)
     assert [one["call"] for one in say(client, "pay_now")["effects"]] == ["pay(5)"]
+
+
+ASKING = (
+    HEADER.replace('@effect(risk="low")\ndef pay', "@effect\ndef pay")
+    + """
+from constrained.steps import confirm, perform, start, tell
+
+
+async def paying(state: Shop, heard: Heard):
+    if await confirm("shall_i"):
+        await perform("pay_now").then(pay, 5)
+    await tell("hours")
+
+
+@policy("shop")
+def desk(state: Shop, heard: Heard):
+    yield say("human").then(pass_on)
+    yield start(paying)
+"""
+)
+
+
+@pytest.mark.parametrize("is_written_meanwhile", [False, True])
+def test_a_yes_after_a_person_spoke_does_nothing_that_was_asked_before(tmp_path, is_written_meanwhile):
+    """The customer agrees to the person: only what is asked again, or named, is done."""
+    kept = {name: RESPONSES[name] for name in ("human", "hours")}
+    asking = make(tmp_path, "", header=ASKING, shall_i="Shall I take five gold?", pay_now="I take five gold.", **kept)
+    log = str(tmp_path / "turns.jsonl")
+    chosen = ScriptedEngine(lambda message: {"angry": False, "reply": {"yes": "pay_now"}.get(message, message)})
+    app = create_app(ServerSettings(tokens=TOKENS, log=log), Packs({"desk": asking}), {"scripted": chosen})
+    with TestClient(app) as client:
+        assert say(client, "shall_i")["response_id"] == "shall_i"
+        assert say(client, "human")["handover"]
+        [entry] = queue(client)
+        post(client, "claim", entry["id"])
+        if is_written_meanwhile:
+            assert say(client, "yes")["effects"] == []
+        assert post(client, "answer", entry["id"], response_id="hours").status_code == 200
+        post(client, "close", entry["id"])
+        again = say(client, "yes")
+        assert again["effects"] == []
+        if not is_written_meanwhile:  # else its tries are over
+            assert "Shall I take" in again["text"]
+            assert [one["name"] for one in say(client, "yes")["effects"]] == ["pay"]
+    assert [one.differences for one in replay(asking, read_log(log))] == [()] * 4
 
 
 def test_turns_that_were_taken_meanwhile_replay(policy, tmp_path):
