@@ -255,6 +255,27 @@ def test_only_what_is_approved_and_true_there_may_be_said(client, claimed):
     assert "text" not in post(client, "answer", claimed, response_id="hours", text="mine").json()
 
 
+def test_a_person_does_not_say_that_an_act_is_done(tmp_path):
+    """What the logic says with an act only: nothing would be done."""
+    body = """
+        @policy("shop")
+        def desk(state: Shop, heard: Heard):
+            yield say("hours").then(pay, 1)
+            yield say("human").then(pass_on)
+            yield say("pay_now").then(pay, 5)
+            if heard.angry:
+                yield say("hours")
+    """
+    kept = {name: RESPONSES[name] for name in ("human", "hours", "pay_now")}
+    with served(make(tmp_path, body, header=HEADER.replace('@effect(risk="low")\ndef pay', "@effect\ndef pay"), **kept)) as client:
+        say(client, "human")
+        [entry] = queue(client)
+        post(client, "claim", entry["id"])
+        found = client.get(f"/v1/handovers/{entry['id']}/replies", headers=as_(ADA)).json()["replies"]
+        assert {one["id"] for one in found} == {"pardon", "human", "hours"}
+        assert post(client, "answer", entry["id"], response_id="pay_now").status_code == 422
+
+
 def test_what_is_sensitive_is_never_said_by_a_person(tmp_path):
     with served(shop(tmp_path, is_secret=True)) as client:
         say(client, "human")
