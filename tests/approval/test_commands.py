@@ -269,6 +269,8 @@ def test_keys_are_listed_with_the_names_of_their_people(run: Run, sealed_desk: P
     run("keys", "new", "Demo Stranger")
     listed = run("keys", "list").out.splitlines()
     assert [one.partition(": ")[0] for one in listed] == [DANA, TOM, "(nobody in people.toml)"]
+    assert "ed25519:" in listed[-1]  # what people.toml asks for
+    assert "only for a person who approves" in run("keys", "new", "Desk Log", "--file", "desk.pem").out
     (here / "catalogs" / "people.toml").rename(here / "elsewhere.toml")
     assert "nobody's name is known" in run("keys", "list").err
     assert run("keys", "list", "--people", "elsewhere.toml").out.splitlines() == listed
