@@ -19,6 +19,7 @@ from constrained.understanding.stance import is_bid, prices_in, stance_of
 FEW_DENIALS = 5  # one example in as many that denies something makes an option one that answers denials
 _NUMBERS = frozenset(("integer", "decimal", "money"))
 OVERTAKEN = "something else was said since the question was put, and the message does not name the act"
+OTHER_ACT = "what is true changed since the question was put, and the act would be another one"
 _AGAINST = {
     "negation": "the message speaks against it",
     "question": "the message only asks about it",
@@ -109,6 +110,8 @@ def _objection(option: Option, share: float, answer: AnswerMeaning | None, evide
     if option.answer and not is_refusal:
         if option.answer != answer:
             return Objection("answer", f"the message is no clear {option.answer}")
+        if evidence.is_other_act and answer == "yes":
+            return Objection("answer", OTHER_ACT)
         is_bare = evidence.is_overtaken and answer == "yes" and not names_act(evidence.followed, evidence.locale, evidence.question)
         return Objection("answer", OVERTAKEN) if is_bare else None
     against = "" if is_refusal else _AGAINST.get(stance, "")

@@ -208,7 +208,9 @@ class PersonReplies:
         with self._sessions.transaction() as connection:
             later = turns.c.number > after[0]
             own = turns.c.tenant == tenant, turns.c.conversation == conversation, later
-            rows = [StoredTurn(*row) for row in connection.execute(select(turns).where(*own).order_by(turns.c.number).limit(most))]
+            rows = [
+                self._sessions.read_turn(row) for row in connection.execute(select(turns).where(*own).order_by(turns.c.number).limit(most))
+            ]
             answers = self._answers_after(connection, tenant, conversation, after, most)
         pending = [one.number for one in rows if one.stage != DONE and self._sessions.pending_seal(one.turn_id) is None]
         until = min(pending, default=None)  # what is not released yet stops what stands behind it

@@ -130,3 +130,27 @@ def test_a_question_that_was_just_repeated_takes_a_bare_yes(filing):
     for message in ("hello", "blue"):
         dialogue.reply(message)
     assert [str(one) for one in dialogue.reply("yes").effects] == ["file_claim(7)"]
+
+
+@pytest.fixture(scope="module")
+def claiming(tmp_path_factory):
+    """What is filed goes by the state of the turn that files it."""
+    kept = {name: RESPONSES[name] for name in ("shall_i", "filing", "terms", "hours", "rate")}
+    body = CONFIRMING.replace("file_claim, 7", "file_claim, state.limit")
+    decorator = '@procedure("shop", interruptions=asides)'
+    return claims_desk(tmp_path_factory.mktemp("claiming"), body, decorator=decorator, responses=kept, interruptions=ASIDES)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=1, max_size=2), st.booleans())
+def test_a_yes_does_what_was_asked_about_or_nothing(claiming, asked, later, is_stopped):
+    """The host changes what is true between the question and the yes: the other act is not done, however often it is agreed to."""
+    dialogue = talk(claiming, {"hello": {"shall_i": 0.9}, "yes": {"filing": 0.97}})
+    dialogue.reply("hello", claiming.state_type(limit=asked))
+    for limit in later:
+        done = [str(one) for one in dialogue.reply("yes", claiming.state_type(limit=limit, stopped=is_stopped)).effects]
+        assert done == ([f"file_claim({asked})"] if limit == asked else [])
+        if done:
+            break
+    records = dialogue.log.records
+    assert [one.differences for one in replay(claiming, records)] == [()] * len(records)
