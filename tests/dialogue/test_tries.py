@@ -145,10 +145,12 @@ def claiming(tmp_path_factory):
 @given(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=1, max_size=2), st.booleans())
 def test_a_yes_does_what_was_asked_about_or_nothing(claiming, asked, later, is_stopped):
     """The host changes what is true between the question and the yes: the other act is not done, however often it is agreed to."""
-    dialogue = talk(claiming, {"hello": {"shall_i": 0.9}, "yes": {"filing": 0.97}})
+    dialogue = talk(claiming, {"hello": {"shall_i": 0.9}, "yes": {"filing": 0.6, "terms": 0.39}})
     dialogue.reply("hello", claiming.state_type(limit=asked))
     for limit in later:
-        done = [str(one) for one in dialogue.reply("yes", claiming.state_type(limit=limit, stopped=is_stopped)).effects]
+        turn = dialogue.reply("yes", claiming.state_type(limit=limit, stopped=is_stopped))
+        done = [str(one) for one in turn.effects]
+        assert turn.response_id != "terms"  # nor is it taken for a no
         assert done == ([f"file_claim({asked})"] if limit == asked else [])
         if done:
             break
