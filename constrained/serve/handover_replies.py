@@ -21,6 +21,7 @@ from constrained.logic.options import Allowed, Option, say
 from constrained.logic.policy import Policy
 from constrained.logic.source_offers import act_ids
 from constrained.logic.state import State
+from constrained.records.masking import mask
 from constrained.verify import verify
 
 SEARCH_S = 2.0  # for the engine; then the words are compared
@@ -33,6 +34,7 @@ class Place:
 
     Attributes:
         has_slots: whether a reply may hold values of the state; a log that is sealed keeps none outside a turn.
+        is_masking: whether the log may hold no card, IBAN or national number: then no reply says one of the state.
     """
 
     locale: str
@@ -41,6 +43,7 @@ class Place:
     today: date
     done: Collection[str] = ()
     has_slots: bool = True
+    is_masking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ def _slots(response: Response, place: Place) -> Mapping[str, Any] | None:
     fields = type(place.state).model_fields.keys() - sealed
     if not place.has_slots or any(slot.is_sensitive or name not in fields for name, slot in response.slots.items()):
         return None
-    return {name: getattr(place.state, name) for name in response.slots}
+    found = {name: getattr(place.state, name) for name in response.slots}
+    return None if place.is_masking and any(mask(str(value)) != str(value) for value in found.values()) else found
 
 
 def _asked(policy: Policy, options: list[Option], words: str, locale: str, engine: Engine) -> list[float] | None:

@@ -78,7 +78,8 @@ class PersonReplies:
         settings, memory = self._turns.settings, Memory.model_validate_json(stored.memory)
         approvals = Approvals(policy.catalog, channel=entry.channel, jurisdiction=entry.jurisdiction, drafts=settings.drafts).now()
         state = policy.state_type.from_json(stored.state)
-        return Place(entry.locale, state, approvals, self._now().date(), memory.done, has_slots=not settings.seal)
+        masks = policy.catalog.is_approval_required if settings.mask is None else settings.mask
+        return Place(entry.locale, state, approvals, self._now().date(), memory.done, has_slots=not settings.seal, is_masking=masks)
 
     def _current(self, held: TenantStore, entry: Handover) -> StoredConversation:
         """The conversation, its last turn completed."""
