@@ -198,10 +198,18 @@ def approval_report(catalog: Catalog, today: date) -> tuple[list[Problem], list[
     except ApprovalError as error:
         place = f"{error.file}:{error.line}: " if error.line else f"{error.file}: "
         return [Problem(error.file, error.line, 0, error.message.removeprefix(place), error.hint)], remarks
+    is_begun = any(not version.reason for version in found)
+    if not is_begun:  # a new desk: one line says more than one for each
+        message, hint = (
+            f"none of {len(found)} versions is approved",
+            f"constrained approve {catalog.name} shows them; with --as PERSON it signs",
+        )
+        remarks.append(Problem(catalog.path, 0, 0, message, hint))
     for version in found:
         if version.reason:
             is_fatal = version.response.id == catalog.fallback and version.locale == catalog.locale
-            (problems if is_fatal else remarks).append(_waiting_problem(version, catalog))
+            if is_fatal or is_begun:
+                (problems if is_fatal else remarks).append(_waiting_problem(version, catalog))
         elif version.ends_soon(today):
             message = f"the approval of {version.name} ends on {version.ends}"
             remarks.append(

@@ -38,6 +38,8 @@ def new_key(
     public = new_pair(path, password=password_of_environment())
     line(f"the private key of {person}: {path} (keep it; it is in no repository)")
     line(f"the public key, to give away: {public_path(path)}")
+    if file is not None:
+        line("to sign a log or customers' tokens nothing more is needed; only for a person who approves:")
     line("put this into people.toml beside the catalogs, with the roles of this person:")
     line()
     line(f'[people."{person}"]')
@@ -57,7 +59,7 @@ def list_keys(
         if not path.name.endswith(".pub.pem"):
             public = public_path(path)
             text = to_text(load_public(public)) if public.is_file() else ""
-            line(f"{known.get(text, '(nobody in people.toml)')}: {path}")
+            line(f"{known[text]}: {path}" if text in known else f"(nobody in people.toml): {path} with the public key {text}")
 
 
 def _names_by_key(people: Path) -> dict[str, str]:

@@ -156,7 +156,7 @@ def serve(
     )
     load = partial(_load_engines, model or [], rules, vllm_url, served_as, fitted or [], adapter or [])
     _log(is_verbose=verbose)
-    _run(settings, tuple(names), load, port_file=port_file, parent=parent, is_watching=watch, is_warm=warm)
+    _run(settings, tuple(names), load, is_made=tokens is None, port_file=port_file, parent=parent, is_watching=watch, is_warm=warm)
 
 
 def _webhook(url: str, secret: Path | None) -> str:
@@ -173,17 +173,20 @@ def _log(*, is_verbose: bool) -> None:
     log_as_json(level=logging.INFO if is_verbose else logging.WARNING)
 
 
-def _run(settings: ServerSettings, names: tuple[str, ...], load: Callable[[Packs], tuple[ByName, ByName]], **process: Any) -> None:
-    """Serves packs until a signal. A port that is taken is told before models are loaded."""
+def _run(
+    settings: ServerSettings, names: tuple[str, ...], load: Callable[[Packs], tuple[ByName, ByName]], *, is_made: bool, **process: Any
+) -> None:
+    """Serves packs until a signal. A port that is taken is told before models are loaded. ``is_made``: the token is this server's own."""
     from constrained.serve.app import create_app
     from constrained.serve.packs import Packs
     from constrained.serve.server import listen, run
 
     bound, packs = listen(settings), Packs.named(names, signed=not settings.drafts)
     engines, own = load(packs)
-    token = next(iter(settings.tokens), "")
     app = create_app(settings, packs, engines, own=own)
-    run(app, settings, bound, token=token, **process, ready=lambda url: _print_address(url, token, settings))
+    token = next(iter(settings.tokens), "")
+    shown = token if is_made else ""  # what a file holds has no place in a log of the service
+    run(app, settings, bound, token=token, **process, ready=lambda url: _print_address(url, shown, settings))
 
 
 def _check(engine: str, urls: list[str] | None) -> None:
@@ -281,8 +284,8 @@ def _load_own(model: str, engines: ByName, fitted: list[Path], adapters: list[Pa
 
 def _print_address(url: str, token: str, settings: ServerSettings) -> None:
     line(f"listening on {url}")
-    if settings.has_page and token:
-        line(f"the page: {url}/#token={token}")
+    if settings.has_page:
+        line(f"the page: {url}/#token={token}" if token else f"the page: {url}/, and {url}/desk for people; they ask for a token")
     if token:
         note(f"token: {token}")
     sys.stdout.flush()

@@ -103,6 +103,8 @@ def choose_option(
     answers = [place for place, option in enumerate(options) if not objections[place] and is_answered(option, answer, evidence)]
     answers = answers or _by_value(options, objections, answer, evidence)
     eligible = answers or [place for place, objection in enumerate(objections) if objection is None]
+    if evidence.is_overtaken or evidence.is_other_act:  # a yes that may not act is no "no"
+        eligible = [place for place in eligible if not (answer == "yes" and options[place].answer == "no")]
     asks = () if answers or not eligible else _asked(options, probabilities, shares, objections, evidence, dict(offers), may_pair)
     if asks:
         asked, why = tuple(offer for place, offer in offers if place in asks), _why_asked(options, shares, asks, evidence)

@@ -10,6 +10,7 @@ from constrained.errors import SlotError
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
+from constrained.procedures.run import MISSED
 from constrained.understanding.answers import AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
 from constrained.understanding.corrections import follow_corrections
 
@@ -30,6 +31,8 @@ class Evidence:
         is_spent: the message answered an offer, so it answers no other question.
         counts_tries: a try of an open question is spent on an unclear aside; records before format 7 knew no such thing.
         is_free: no procedure is running, so one may begin.
+        is_overtaken: something else was said since the open question was. is_other_act: what is true changed since, so that a yes would
+            do something else than when it was asked. Records before these were known are replayed without them.
     """
 
     message: str
@@ -43,6 +46,8 @@ class Evidence:
     is_spent: bool = False
     counts_tries: bool = True
     is_free: bool = False
+    is_overtaken: bool = False
+    is_other_act: bool = False
 
     @property
     def followed(self) -> str:
@@ -99,7 +104,12 @@ def evidence_of(
     )
     plain = Evidence(message, locale, act_threshold=act_threshold, asked=asked, is_free=not memory.running)
     if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
-        return replace(plain, question=open_question(policy, memory, locale), values=open_values(policy, memory), judge=judge())
+        put = (position.response_id, position.again) if position is not None else ()
+        is_overtaken = all(memory.said.get(one) != memory.number for one in put)
+        question, values = open_question(policy, memory, locale), open_values(policy, memory)
+        is_other_act = any(_is_other_act(policy, memory, option) for option in options if option.answer == "yes")
+        told = replace(plain, question=question, values=values, judge=judge())
+        return replace(told, is_overtaken=is_overtaken, is_other_act=is_other_act)
     agreed = next(filter(plain.agrees, options), None)
     if agreed is None:
         return plain
@@ -107,6 +117,18 @@ def evidence_of(
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
     question = f"{response.texts[spoken].source}\n{agreed.response.when}" if response is not None and spoken is not None else ""
     return replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
+
+
+def _is_other_act(policy: Policy, memory: Memory, option: Option) -> bool:
+    """Whether the yes to the open question does something else now than it would have done when the question was put."""
+    if not option.effects or not memory.running:
+        return False
+    depth, events = len(memory.running) - 1, memory.running[-1].events
+    grown = option.running[depth].events[-1:] if option.running and len(option.running) > depth else None
+    put = max((place for place, event in enumerate(events) if event.answer != MISSED), default=0)
+    if grown is not None and all(event.state == "{}" for event in (*events[put + 1 :], *grown)):
+        return False  # nothing changed
+    return policy.serving(memory).procedures.agreed_effects(memory) != tuple(map(str, option.effects))
 
 
 def open_question(policy: Policy, memory: Memory, locale: str) -> str:

@@ -12,12 +12,14 @@ from constrained.catalog.response import Response
 from constrained.logic.effects import risk_of
 from constrained.logic.evidence import EFFECT_THRESHOLD, Evidence, is_answered
 from constrained.logic.options import Option
-from constrained.understanding.answers import AnswerMeaning, leads_with_no
+from constrained.understanding.answers import AnswerMeaning, leads_with_no, names_act
 from constrained.understanding.denied_wishes import denies_wish
 from constrained.understanding.stance import is_bid, prices_in, stance_of
 
 FEW_DENIALS = 5  # one example in as many that denies something makes an option one that answers denials
 _NUMBERS = frozenset(("integer", "decimal", "money"))
+OVERTAKEN = "something else was said since the question was put, and the message does not name the act"
+OTHER_ACT = "what is true changed since the question was put, and the act would be another one"
 _AGAINST = {
     "negation": "the message speaks against it",
     "question": "the message only asks about it",
@@ -106,7 +108,12 @@ def _objection(option: Option, share: float, answer: AnswerMeaning | None, evide
     stance = "" if option.answer and option.answer == answer else stance_of(evidence.followed, evidence.locale)
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:
-        return None if option.answer == answer else Objection("answer", f"the message is no clear {option.answer}")
+        if option.answer != answer:
+            return Objection("answer", f"the message is no clear {option.answer}")
+        if evidence.is_other_act and answer == "yes":
+            return Objection("answer", OTHER_ACT)
+        is_bare = evidence.is_overtaken and answer == "yes" and not names_act(evidence.followed, evidence.locale, evidence.question)
+        return Objection("answer", OVERTAKEN) if is_bare else None
     against = "" if is_refusal else _AGAINST.get(stance, "")
     if against:
         return Objection("stance", against)

@@ -66,6 +66,15 @@ def find_offers(script: Script, functions: Sequence[FunctionNode]) -> list[Made]
     return sorted(found, key=lambda made: (made.call.lineno, made.call.col_offset))
 
 
+def act_ids(script: Script, functions: Sequence[FunctionNode]) -> frozenset[str]:
+    """The responses that the file never says without an effect of high risk; one that the file does not tell counts as such."""
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for made in find_offers(script, functions):
+        effects = [_global(script, link.args[0]) for name, link in made.links if name == "then" and link.args]
+        found[any(getattr(one, "risk", "high") == "high" for one in effects)].update(made.ids or ())
+    return frozenset(found[True] - found[False])
+
+
 def misuse(script: Script, made: Made) -> Iterator[Problem]:
     """What is wrong with an offer whatever the catalog says."""
     if made.is_step:

@@ -118,6 +118,11 @@ class Memory(_Value):
         logic = (self.number, self.running, self.done, self.outcomes, self.clock)
         return hash((frozenset(self.said.items()), logic, self.history, self.open_offers, self.n_missed))
 
+    def overtaken(self) -> Memory:
+        """The memory after somebody else said something: nothing was said last, no offer is open, so a bare yes answers neither."""
+        said = {one: min(number, self.number - 1) for one, number in self.said.items()}
+        return self.model_copy(update={"said": said, "open_offers": ()})
+
     def to_record(self) -> dict[str, object]:
         """What a turn reads of it besides ``said`` and ``number``, as JSON, without what is empty: for the record of a turn."""
         kept: dict[str, object] = self.model_dump(mode="json", exclude={"said", "number", "history"})

@@ -15,7 +15,7 @@ from constrained.errors import PolicyError, Problem, ProcedureError
 from constrained.logic.registration import first_line, text_hash
 from constrained.logic.script import FunctionNode, Script, bindings, body_nodes
 from constrained.logic.state import Frame, Memory, State
-from constrained.procedures.run import COROUTINES, MISSED, ProcedureDefinition
+from constrained.procedures.run import COROUTINES, MISSED, PICKED, ProcedureDefinition, ProcedureRun
 from constrained.understanding.hearing import Understanding
 
 
@@ -26,7 +26,7 @@ class ProcedurePosition:
     Attributes:
         procedure: name of its function. response_id: what was said last of it; ``source``: the line of the step.
         kind: ``ask``, ``confirm`` or ``perform``. n_missed: how often it was put in vain.
-        slots: the values that the step says.
+        slots: the values that the step says. again: id of its words for being put again; empty where those are the same.
     """
 
     procedure: str
@@ -37,6 +37,7 @@ class ProcedurePosition:
     kind: str
     n_missed: int
     slots: Mapping[str, Any]
+    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,18 @@ class PolicyProcedures:
         frame = frames[-1]
         step = COROUTINES.step(procedures.definitions[frame.name], frame)
         n_missed = next((number for number, event in enumerate(reversed(frame.events)) if event.answer != MISSED), 0)
-        return ProcedurePosition(frame.name, frame.version, frame.code, step.id, step.offer.source, step.kind, n_missed, step.offer.slots)
+        again, offer = step.again.response_id if step.again is not None else "", step.offer
+        return ProcedurePosition(frame.name, frame.version, frame.code, step.id, offer.source, step.kind, n_missed, offer.slots, again)
+
+    def agreed_effects(self, memory: Memory) -> tuple[str, ...]:
+        """What a yes to the open confirmation does by what was true when it was put; nothing where none is open."""
+        procedures = self.serving(memory)
+        frame = procedures.frames(memory)[-1]
+        run = ProcedureRun.of(procedures.definitions[frame.name], frame)
+        yes = next((label for label, _ in run.step.among if label.casefold() == "yes"), None) if run.step is not None else None
+        if yes is None or run.state is None:
+            return ()
+        return tuple(str(effect) for offer in run.go_on(PICKED + yes, run.state, run.heard).offers for effect in offer.effects)
 
     def listened_fields(self, memory: Memory) -> frozenset[str]:
         """The fields of what is heard that the next turn may depend on: all that are read, and those that answer the open step."""

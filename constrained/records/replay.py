@@ -27,6 +27,7 @@ from constrained.logic.clarifying import (
     way_out_of,
 )
 from constrained.logic.evidence import ACT_THRESHOLD, evidence_of
+from constrained.logic.objections import OTHER_ACT, OVERTAKEN
 from constrained.logic.options import Allowed, Option, compose, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory
@@ -254,7 +255,8 @@ def ruled_then(policy: Policy, record: Record, allowed: Allowed, probabilities: 
     act_threshold = ACT_THRESHOLD if decision.act_threshold is None else decision.act_threshold
     counts_tries = decision.how == "tried"  # where it was not, the rule may have been another one
     evidence = evidence_of(policy, memory, options, record.message, record.locale, act_threshold, is_spent=is_spent)
-    evidence = replace(evidence, counts_tries=counts_tries)
+    withheld = {entry.withheld for entry in record.options}  # where none was withheld for it, likewise
+    evidence = replace(evidence, counts_tries=counts_tries, is_overtaken=OVERTAKEN in withheld, is_other_act=OTHER_ACT in withheld)
     return choose_option(
         options,
         probabilities,

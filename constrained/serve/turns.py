@@ -167,8 +167,10 @@ class Turns:
                 return TurnResult(repeated)
             stored = self._current_conversation(store, job)
             memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
+            if stored is not None and (stored.is_overtaken or stored.claimed_until > time.time()):
+                memory = memory.overtaken()  # a bare yes answers the person
             if stored is not None and stored.claimed_until > time.time():
-                memory, engine = memory.model_copy(update={"open_offers": ()}), NoTimeEngine(CLAIMED_BY_PERSON)
+                engine = NoTimeEngine(CLAIMED_BY_PERSON)
             if job.done or job.failed:
                 memory = with_outcomes(memory, job.done, job.failed)
             state, until_s = _state(policy, job, stored), self.until_s(job)

@@ -158,6 +158,13 @@ def leads_with_no(message: str, locale: str) -> bool:
     return size > 0 and size >= longest_at(words, start, table.yes | table.later | table.polite)
 
 
+def names_act(message: str, locale: str, question: str) -> bool:
+    """Whether a message repeats a verb of the question ("yes, cancel it"), in its form or in one of the same meaning."""
+    table = answer_table(locale.split("-")[0])
+    repeated = _repeated(table, table.words(message.translate(_QUOTES)), words_of(question.partition("\n")[0]), frozenset())
+    return any(word.startswith(table.verbs) for (word,) in repeated)
+
+
 def _unclear(table: AnswerTable, words: Phrase, asks: bool) -> AnswerMeaning:
     """``undecided``: doubt, or a yes with something beside it; so it is no "no", either."""
     if asks or longest_at(words, 0, table.questions):

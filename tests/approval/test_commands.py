@@ -265,10 +265,18 @@ def test_the_last_lines_of_a_new_desk_are_commands_that_exist(run: Run, here: Pa
     ]
 
 
+def test_that_nothing_is_approved_yet_is_one_remark(run: Run, sealed_desk: Path) -> None:
+    told = run("check", "night_desk").out
+    assert "versions is approved" in told
+    assert told.count("(en) is not approved") == 1  # the fallback alone is a problem
+
+
 def test_keys_are_listed_with_the_names_of_their_people(run: Run, sealed_desk: Path, here: Path) -> None:
     run("keys", "new", "Demo Stranger")
     listed = run("keys", "list").out.splitlines()
     assert [one.partition(": ")[0] for one in listed] == [DANA, TOM, "(nobody in people.toml)"]
+    assert "ed25519:" in listed[-1]  # what people.toml asks for
+    assert "only for a person who approves" in run("keys", "new", "Desk Log", "--file", "desk.pem").out
     (here / "catalogs" / "people.toml").rename(here / "elsewhere.toml")
     assert "nobody's name is known" in run("keys", "list").err
     assert run("keys", "list", "--people", "elsewhere.toml").out.splitlines() == listed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from constrained.records.replay import memory_of, replay
 from tests.dialogue.offers_desk import talk
@@ -96,6 +98,61 @@ def test_an_answer_to_an_offer_leaves_the_open_question_open(filing):
         dialogue = talk(filing, SAYS)
         dialogue.reply("hello")
         dialogue.reply("the delivery")
-        assert dialogue.reply(answer).response_id == said
+        answered = dialogue.reply(answer)
+        assert answered.response_id == said
+        if "Shall I file" not in answered.text:  # something else was said since it was asked: a bare yes is asked back
+            again = dialogue.reply("yes")
+            assert again.effects == ()
+            assert "Shall I file" in again.text
         assert [str(one) for one in dialogue.reply("yes").effects] == ["file_claim(7)"]
         assert memory_of(filing, dialogue.log.records).running == dialogue.memory().running
+        assert [one.differences for one in replay(filing, dialogue.log.records)] == [()] * len(dialogue.log.records)
+
+
+YESES = st.sampled_from(["yes", "yes please", "ok", "go ahead", "sure, thanks", "yes, I want that", "do it"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(["when are you open", "the delivery"]), min_size=1, max_size=2), YESES)
+def test_a_yes_behind_something_else_files_nothing_unless_it_names_the_act(filing, between, yes):
+    says = SAYS | {"when are you open": {"hours": 0.9}, yes: {"filing": 0.97}, "yes, file it": {"filing": 0.97}}
+    for message, is_done in ((yes, False), ("yes, file it", True)):
+        dialogue = talk(filing, says)
+        for one in ("hello", *between):
+            assert dialogue.reply(one).effects == ()
+        done = [str(one) for one in dialogue.reply(message).effects]
+        assert ("file_claim(7)" in done) is is_done
+        assert [one.differences for one in replay(filing, dialogue.log.records)] == [()] * (len(between) + 2)
+
+
+def test_a_question_that_was_just_repeated_takes_a_bare_yes(filing):
+    dialogue = talk(filing, SAYS)
+    for message in ("hello", "blue"):
+        dialogue.reply(message)
+    assert [str(one) for one in dialogue.reply("yes").effects] == ["file_claim(7)"]
+
+
+@pytest.fixture(scope="module")
+def claiming(tmp_path_factory):
+    """What is filed goes by the state of the turn that files it."""
+    kept = {name: RESPONSES[name] for name in ("shall_i", "filing", "terms", "hours", "rate")}
+    body = CONFIRMING.replace("file_claim, 7", "file_claim, state.limit")
+    decorator = '@procedure("shop", interruptions=asides)'
+    return claims_desk(tmp_path_factory.mktemp("claiming"), body, decorator=decorator, responses=kept, interruptions=ASIDES)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.lists(st.integers(1, 4), min_size=1, max_size=2), st.booleans())
+def test_a_yes_does_what_was_asked_about_or_nothing(claiming, asked, later, is_stopped):
+    """The host changes what is true between the question and the yes: the other act is not done, however often it is agreed to."""
+    dialogue = talk(claiming, {"hello": {"shall_i": 0.9}, "yes": {"filing": 0.6, "terms": 0.39}})
+    dialogue.reply("hello", claiming.state_type(limit=asked))
+    for limit in later:
+        turn = dialogue.reply("yes", claiming.state_type(limit=limit, stopped=is_stopped))
+        done = [str(one) for one in turn.effects]
+        assert turn.response_id != "terms"  # nor is it taken for a no
+        assert done == ([f"file_claim({asked})"] if limit == asked else [])
+        if done:
+            break
+    records = dialogue.log.records
+    assert [one.differences for one in replay(claiming, records)] == [()] * len(records)

@@ -8,7 +8,7 @@ from constrained.cli import serve as command
 from constrained.cli.main import main
 from constrained.serve.access.roles import Role
 from constrained.serve.access.tokens import TokenGrant
-from constrained.serve.settings import Oidc
+from constrained.serve.settings import Oidc, ServerSettings
 
 ISSUER = "https://login.example/realms/desk"
 A, B = "a" * 16, "b" * 16
@@ -39,6 +39,19 @@ def test_a_file_of_tokens(serve, tokens, tmp_path):
     assert found.tokens == {A: TokenGrant(tenant="bank"), B: TokenGrant(tenant="bank", roles={Role.AGENT, Role.SUPERVISOR}, name="anna")}
     assert (found.oidc, found.host_keys) == (None, {})
     assert found.customer_key == str(tmp_path / "data" / "customers.pem")
+
+
+def test_a_token_of_a_file_is_not_printed(serve, tokens, monkeypatch, capsys):
+    """Standard output of a service is a log: only a token that the server made itself is told."""
+    made = []
+    monkeypatch.setattr(command, "_run", lambda *_, is_made, **__: made.append(is_made))
+    for given in (tokens, ()):
+        with pytest.raises((SystemExit, IndexError)):
+            serve(*given)
+    assert made == [False, True]
+    for token in ("", A):
+        command._print_address("http://127.0.0.1:1", token, ServerSettings(tokens={A: TokenGrant(tenant="bank")}))
+        assert (A in (found := capsys.readouterr()).out, A in found.err) == (bool(token), bool(token))
 
 
 def test_an_issuer(serve):

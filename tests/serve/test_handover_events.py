@@ -240,10 +240,11 @@ def test_the_options_of_the_webhook_go_together(monkeypatch, tmp_path, capsys):
 # -- the customer's side -------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.sampled_from(["turn", "answer"]), max_size=8), st.integers(1, 4))
+@given(st.lists(st.sampled_from(["turn", "answer"]), max_size=8), st.integers(1, 4), st.booleans())
 @settings(max_examples=8)
-def test_read_in_parts_of_any_size_each_reply_is_told_once_and_in_order(policy, steps, most):
-    app = create_app(ServerSettings(tokens=TOKENS), Packs({"desk": policy}), {"scripted": engine()})
+def test_read_in_parts_of_any_size_each_reply_is_told_once_and_in_order(policy, steps, most, is_masking):
+    """Also where what is kept is encrypted."""
+    app = create_app(ServerSettings(tokens=TOKENS, mask=is_masking), Packs({"desk": policy}), {"scripted": engine()})
     with TestClient(app) as client:
         texts = [say(client, "human")["text"]]
         name = queue(client)[0]["id"]

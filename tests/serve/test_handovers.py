@@ -25,12 +25,15 @@ from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
 from constrained.serve.settings import ServerSettings
 from constrained.serve.storage.sessions import Sessions, TenantStore
+from constrained.testing import ScriptedEngine
+from tests.logic.packs import make
 from tests.serve.handover_desk import (
     ADA,
     BOB,
     CHANNEL,
     ELSEWHERE,
     EVE,
+    HEADER,
     NAMELESS,
     RESPONSES,
     SAYABLE,
@@ -252,6 +255,27 @@ def test_only_what_is_approved_and_true_there_may_be_said(client, claimed):
     assert "text" not in post(client, "answer", claimed, response_id="hours", text="mine").json()
 
 
+def test_a_person_does_not_say_that_an_act_is_done(tmp_path):
+    """What the logic says with an act only: nothing would be done."""
+    body = """
+        @policy("shop")
+        def desk(state: Shop, heard: Heard):
+            yield say("hours").then(pay, 1)
+            yield say("human").then(pass_on)
+            yield say("pay_now").then(pay, 5)
+            if heard.angry:
+                yield say("hours")
+    """
+    kept = {name: RESPONSES[name] for name in ("human", "hours", "pay_now")}
+    with served(make(tmp_path, body, header=HEADER.replace('@effect(risk="low")\ndef pay', "@effect\ndef pay"), **kept)) as client:
+        say(client, "human")
+        [entry] = queue(client)
+        post(client, "claim", entry["id"])
+        found = client.get(f"/v1/handovers/{entry['id']}/replies", headers=as_(ADA)).json()["replies"]
+        assert {one["id"] for one in found} == {"pardon", "human", "hours"}
+        assert post(client, "answer", entry["id"], response_id="pay_now").status_code == 422
+
+
 def test_what_is_sensitive_is_never_said_by_a_person(tmp_path):
     with served(shop(tmp_path, is_secret=True)) as client:
         say(client, "human")
@@ -259,6 +283,25 @@ def test_what_is_sensitive_is_never_said_by_a_person(tmp_path):
         post(client, "claim", name)
         assert post(client, "answer", name, response_id="hidden").status_code == 422
         assert post(client, "answer", name, response_id="balance").status_code == 200
+
+
+@pytest.mark.parametrize(("tag", "is_masking"), [("4111 1111 1111 1111", True), ("4111 1111 1111 1111", False), ("tall", True)])
+def test_what_a_log_masks_is_never_said_by_a_person(tmp_path, tag, is_masking):
+    body = """
+        @policy("shop")
+        def desk(state: Shop, heard: Heard):
+            yield say("human").then(pass_on)
+    """
+    tagged = {"tags": ["reserve"], "text": "Your tag is {tag}.", "slots": {"tag": "text"}}
+    asked = make(tmp_path, body, header=HEADER, human=RESPONSES["human"], tagged=tagged)
+    log = tmp_path / "turns.jsonl"
+    with served(asked, mask=is_masking, log=str(log)) as client:
+        say(client, "human", state={"tag": tag})
+        [entry] = queue(client)
+        post(client, "claim", entry["id"])
+        is_said = post(client, "answer", entry["id"], response_id="tagged").status_code == 200
+        assert is_said is not (is_masking and tag != "tall")
+    assert ("4111" in log.read_text()) is not is_masking
 
 
 def test_a_sealed_log_takes_no_values_from_people(policy, tmp_path):
@@ -349,6 +392,51 @@ def test_while_a_person_has_it_the_engine_does_not_act(client, claimed):
     assert reply["response_id"] == "pardon"
     post(client, "close", claimed)
     assert [one["call"] for one in say(client, "pay_now")["effects"]] == ["pay(5)"]
+
+
+ASKING = (
+    HEADER.replace('@effect(risk="low")\ndef pay', "@effect\ndef pay")
+    + """
+from constrained.steps import confirm, perform, start, tell
+
+
+async def paying(state: Shop, heard: Heard):
+    if await confirm("shall_i"):
+        await perform("pay_now").then(pay, 5)
+    await tell("hours")
+
+
+@policy("shop")
+def desk(state: Shop, heard: Heard):
+    yield say("human").then(pass_on)
+    yield start(paying)
+"""
+)
+
+
+@pytest.mark.parametrize("is_written_meanwhile", [False, True])
+def test_a_yes_after_a_person_spoke_does_nothing_that_was_asked_before(tmp_path, is_written_meanwhile):
+    """The customer agrees to the person: only what is asked again, or named, is done."""
+    kept = {name: RESPONSES[name] for name in ("human", "hours")}
+    asking = make(tmp_path, "", header=ASKING, shall_i="Shall I take five gold?", pay_now="I take five gold.", **kept)
+    log = str(tmp_path / "turns.jsonl")
+    chosen = ScriptedEngine(lambda message: {"angry": False, "reply": {"yes": "pay_now"}.get(message, message)})
+    app = create_app(ServerSettings(tokens=TOKENS, log=log), Packs({"desk": asking}), {"scripted": chosen})
+    with TestClient(app) as client:
+        assert say(client, "shall_i")["response_id"] == "shall_i"
+        assert say(client, "human")["handover"]
+        [entry] = queue(client)
+        post(client, "claim", entry["id"])
+        if is_written_meanwhile:
+            assert say(client, "yes")["effects"] == []
+        assert post(client, "answer", entry["id"], response_id="hours").status_code == 200
+        post(client, "close", entry["id"])
+        again = say(client, "yes")
+        assert again["effects"] == []
+        if not is_written_meanwhile:  # else its tries are over
+            assert "Shall I take" in again["text"]
+            assert [one["name"] for one in say(client, "yes")["effects"]] == ["pay"]
+    assert [one.differences for one in replay(asking, read_log(log))] == [()] * 4
 
 
 def test_turns_that_were_taken_meanwhile_replay(policy, tmp_path):

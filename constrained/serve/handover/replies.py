@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal
 
 from rapidfuzz import fuzz
@@ -18,6 +19,7 @@ from constrained.errors import ConstrainedError, SlotError
 from constrained.logic.option_builder import builder_of
 from constrained.logic.options import Allowed, Option, say
 from constrained.logic.policy import Policy
+from constrained.logic.source_offers import act_ids
 from constrained.logic.state import State
 from constrained.records.masking import find_numbers
 from constrained.verify import verify
@@ -56,8 +58,9 @@ class RankedReply:
 def sayable(policy: Policy, place: Place) -> list[Option]:
     """The responses that a person may say there, in the catalog's order. None has effects, none opens a question of the engine's.
 
-    Left out: what is not in force or has no text there, offers, what claims an event that was not committed, and what has
-    slots that no field of the state of the same name can fill, that are marked sensitive, or whose value may not be logged.
+    Left out: what is not in force or has no text there, offers, what claims an event that was not committed, what the logic says with
+    an act only (a person's reply does none), and what has slots that no field of the state of the same name can fill, that are marked
+    sensitive, or whose value may not be logged.
     """
     found = (_option(policy, place, response) for response in policy.catalog.responses.values())
     return [one for one in found if one is not None]
@@ -87,7 +90,7 @@ def rank(policy: Policy, options: list[Option], words: str, locale: str, engine:
 
 
 def _option(policy: Policy, place: Place, response: Response) -> Option | None:
-    if response.offer_of or (response.claims and response.claims not in place.done):
+    if response.offer_of or (response.claims and response.claims not in place.done) or response.id in _acts(policy):
         return None
     slots = _slots(response, place)
     if slots is None:
@@ -96,9 +99,15 @@ def _option(policy: Policy, place: Place, response: Response) -> Option | None:
         outcome = builder_of(policy, place.locale, place.today, place.approvals).outcome(say(response.id, **slots), place.state)
     except SlotError:  # the field of the state is of another type than the slot
         return None
-    if not isinstance(outcome, Option) or (place.is_masking and slots and find_numbers(outcome.text)):
+    recorded = "\n".join((getattr(outcome, "text", ""), *map(str, slots.values())))
+    if not isinstance(outcome, Option) or (place.is_masking and slots and find_numbers(recorded)):
         return None
     return outcome
+
+
+@lru_cache(maxsize=64)
+def _acts(policy: Policy) -> frozenset[str]:
+    return act_ids(policy.script, policy.functions)
 
 
 def _slots(response: Response, place: Place) -> Mapping[str, Any] | None:

@@ -40,7 +40,8 @@ MOST_PENDING = 64  # finished turns whose row may still say "prepared"; after a 
 class StoredConversation:
     """A conversation between two turns; memory and state as JSON texts. ``is_complete``: nothing of its last turn is left to do.
 
-    ``claimed_until``: a person answers it until then, in seconds since the epoch; 0: nobody does.
+    ``claimed_until``: a person answers it until then, in seconds since the epoch; 0: nobody does. ``is_overtaken``: a person said
+    something after its last turn.
     """
 
     tenant: str
@@ -51,6 +52,7 @@ class StoredConversation:
     state: str
     is_complete: bool
     claimed_until: float = 0.0
+    is_overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +288,10 @@ class TenantStore:
         found = self._first(statements.SELECT_CONVERSATION, **self._named(conversation))
         if found is None:
             return None
-        tenant, name, pack, number, memory, state, turn_id, stage, claimed_until = found
+        tenant, name, pack, number, memory, state, turn_id, stage, claimed_until, is_overtaken = found
         is_complete = stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None
         memory, state = (self._sessions.cipher.read(one, self._bound(name)) for one in (memory, state))
-        return StoredConversation(tenant, name, pack, number, memory, state, is_complete, claimed_until or 0.0)
+        return StoredConversation(tenant, name, pack, number, memory, state, is_complete, claimed_until or 0.0, bool(is_overtaken))
 
     def find_repeat(self, key: str) -> StoredTurn | None:
         """The turn that a request with this key was answered with."""

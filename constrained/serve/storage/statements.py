@@ -6,6 +6,7 @@ from sqlalchemy import (
     ColumnElement,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal_column,
@@ -15,7 +16,7 @@ from sqlalchemy import (
 )
 
 from constrained.serve.handover.store import CLAIMED_UNTIL
-from constrained.serve.storage.tables import conversations, turns
+from constrained.serve.storage.tables import conversations, person_replies, turns
 
 PREPARED, STARTED, DONE = "prepared", "started", "done"
 
@@ -31,8 +32,13 @@ PING = text("SELECT 1")
 LAST_TURN = (
     (turns.c.tenant == conversations.c.tenant) & (turns.c.conversation == conversations.c.id) & (turns.c.number == conversations.c.number)
 )
+PERSON_SPOKE_LAST = exists().where(
+    person_replies.c.tenant == conversations.c.tenant,
+    person_replies.c.conversation == conversations.c.id,
+    person_replies.c.number == conversations.c.number,
+)
 SELECT_CONVERSATION = (
-    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage, CLAIMED_UNTIL)
+    select(*list(conversations.c)[:6], turns.c.turn_id, turns.c.stage, CLAIMED_UNTIL, PERSON_SPOKE_LAST)
     .select_from(conversations.outerjoin(turns, LAST_TURN))
     .where(*THE_CONVERSATION)
 )
