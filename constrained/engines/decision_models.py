@@ -148,15 +148,15 @@ class MergedBlocks:
         return len(self.weights) == len(self.choice.candidates)
 
     def next_block(self) -> list[int]:
-        """Candidates to be asked for: the anchors, then those that were not asked for."""
+        """Candidates to be asked for: those that were not yet, then the anchors, the likelier one last: who goes by places is found out."""
         anchors = sorted(self.weights, key=lambda index: (-self.weights[index], index))[:N_ANCHORS]
         n_seen = len(self.weights)  # they are asked for in their order
-        return [*anchors, *range(n_seen, min(n_seen + self.most_options - len(anchors), len(self.choice.candidates)))]
+        return [*range(n_seen, min(n_seen + self.most_options - len(anchors), len(self.choice.candidates))), *reversed(anchors)]
 
     def add(self, block: Sequence[int], shares: Sequence[float]) -> None:
         """Raises EngineError where the anchors do not stand to each other as they did."""
         if self.weights:
-            (before, other), (now, other_now) = (self.weights[index] for index in block[:N_ANCHORS]), shares[:N_ANCHORS]
+            (before, other), (now, other_now) = (self.weights[index] for index in block[-N_ANCHORS:]), shares[-N_ANCHORS:]
             if abs(other_now - (now + other_now) * other / (before + other)) > TOLERANCE:
                 raise EngineError(
                     f"the decision model's answers to {self.choice.name!r} cannot be merged: its scores depend on the other options",

@@ -40,7 +40,7 @@ class DecisionPipelineEngine(DecisionModel):
         super().__init__(len(labels) if labels else MOST_LABELS, most_questions=1_000, scores_options_alone=False)
 
     @cached_property
-    def identity(self) -> Mapping[str, str]:  # type: ignore[override]
+    def identity(self) -> Mapping[str, str]:
         weights = self._pipeline.model
         told = {"architecture": type(weights).__name__, "dtype": str(weights.dtype).removeprefix("torch."), "device": weights.device.type}
         return {"engine": "decision-pipeline", "model": self._model, **told, "rule": "a decision model's own"}

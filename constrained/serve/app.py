@@ -18,7 +18,7 @@ from starlette.exceptions import WebSocketException
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
-from constrained.serve import customer_routes, handovers, openai_api, systemone
+from constrained.serve import customer_routes, decisions, handovers, openai_api, systemone
 from constrained.serve.access import PROTOCOL, Guard
 from constrained.serve.at_rest import make_cipher
 from constrained.serve.authentication import Authenticator
@@ -40,7 +40,7 @@ from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
 from constrained.serve.retention import DailyRetention
 from constrained.serve.roles import FORBIDDEN_CODE, Principal, Role, allow
-from constrained.serve.routing import add_error_handlers, json_reply, new_router, service_of
+from constrained.serve.routing import DECISIONS_PATH, add_error_handlers, json_reply, new_router, service_of
 from constrained.serve.service import Service, serve_listener
 from constrained.serve.sessions import Sessions, sqlite_file
 from constrained.serve.settings import ServerSettings
@@ -298,3 +298,10 @@ async def system_one(body: systemone.SystemOneRequest, request: Request, princip
     name, engine = systemone.engine_of(service.turns.engines, body.model)
     async with service.gate.turn(principal.tenant, f"systemone {time.monotonic_ns()}"):
         return await service.in_turn_thread(systemone.answer, name, engine, body, service.turns.settings.within)
+
+
+@router.post(DECISIONS_PATH, summary="Typed questions about an input, as OpenAI's decisions; a pack's own choice")
+async def decide(body: decisions.DecisionRequest, request: Request, principal: Asking) -> decisions.DecisionsReply:
+    service = service_of(request)
+    async with service.gate.turn(principal.tenant, f"decisions {time.monotonic_ns()}"):
+        return await service.in_turn_thread(decisions.decide, service.turns, principal.tenant, body)
