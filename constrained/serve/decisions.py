@@ -117,8 +117,15 @@ class DecisionRequest(_DecisionValue):
                 {
                     "model": "tavern",
                     "input": "Sixty gold for the cellar key?",
-                    "state": {"gold": 80},
-                    "questions": [{"type": "choice", "name": "reply", "instructions": "What is said?"}],
+                    "questions": [
+                        {
+                            "type": "choice",
+                            "name": "topic",
+                            "instructions": "What is it about?",
+                            "choices": [{"value": "key", "description": "a purchase"}, {"value": "room"}],
+                        },
+                        {"type": "predicate", "name": "rude", "instructions": "Is the message rude?"},
+                    ],
                 }
             ]
         }
