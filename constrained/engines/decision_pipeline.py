@@ -56,15 +56,19 @@ class DecisionPipelineEngine(DecisionModel):
             except HttpFailure as failure:
                 raise EngineError(f"the decision model gave no sound answer: {failure.reason}", hint="nothing was said") from None
             except ValueError as error:  # labels that are no single tokens
-                raise EngineError(f"the decision model cannot be asked: {error:.200}", hint="choose another model") from error
+                raise EngineError(f"the decision model cannot be asked: {str(error):.200}", hint="choose another model") from error
         return Answers(shares)
 
 
 def _load(model: str) -> Any:
-    from transformers import pipeline
+    """The pipeline. ``transformers.pipeline`` itself would give a chat model of Qwen's or Gemma's a decision head of random weights."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, JevForDecision
+    from transformers.pipelines.decision import DecisionPipeline
 
     try:
-        return pipeline("decision", model=model)
+        has_head = AutoConfig.from_pretrained(model).model_type == "jev" or JevForDecision.checkpoint_config(model)[0] is not None
+        weights: Any = (JevForDecision if has_head else AutoModelForCausalLM).from_pretrained(model)
+        return DecisionPipeline(model=weights.eval(), tokenizer=AutoTokenizer.from_pretrained(model))
     except Exception as error:  # transformers raises what it likes
         told = " ".join(str(error).split())
         raise EngineError(f"{model!r} could not be loaded as a decision model: {told:.200}", hint="give a folder or a hub id") from error
