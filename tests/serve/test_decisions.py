@@ -118,7 +118,7 @@ def test_a_pack_decides_by_the_ids_of_what_it_may_say(client, server):
     assert "paid" not in {one.value for one in owed.answers[0].probabilities}, "the logic does not allow it"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(message=st.sampled_from(["hello", "do I owe anything?", "is there somewhere quiet?", "", "x" * 1_999]), owed=st.integers(0, 9))
 def test_what_a_pack_decides_is_what_a_turn_says(server, client, message, owed):
     asked = {"pack": "library", "engine": "by_name", "message": message, "state": {"owed": str(owed)}, "effects": "hand_over"}
