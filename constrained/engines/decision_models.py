@@ -26,6 +26,7 @@ from constrained.engines.protocol import TOLERANCE, Candidate, Choice, Deadline,
 from constrained.errors import EngineError
 
 N_EXAMPLES = 4  # of an option, in its description
+MOST_CHARACTERS = 2_000  # of a state: what this library's server reads
 N_ANCHORS = 2  # options that a block shares with the ones before it
 MOST_OPTIONS = 255  # of a question: OpenAI, vLLM, LiteLLM
 MOST_QUESTIONS = 64  # of a request: transformers and this library's server; OpenAI takes 400, vLLM 200
@@ -328,8 +329,11 @@ class SystemoneEngine(_DecisionServer):
 
 
 def systemone_state(scene: PromptContext) -> str:
-    """The conversation and the message, as text."""
-    return "\n".join([*_history(scene), f"User: {scene.message}"]) if scene.history else scene.message
+    """The conversation and the message, as text; of more than MOST_CHARACTERS without its oldest lines, and never without the message."""
+    lines = list(_history(scene))
+    while lines and len(text := "\n".join([*lines, f"User: {scene.message}"])) > MOST_CHARACTERS:
+        del lines[0]
+    return text if lines else scene.message
 
 
 def systemone_questions(questions: Sequence[ChoiceQuestion]) -> dict[str, dict[str, Any]]:

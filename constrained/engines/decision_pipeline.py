@@ -56,7 +56,7 @@ class DecisionPipelineEngine(DecisionModel):
             except HttpFailure as failure:
                 raise EngineError(f"the decision model gave no sound answer: {failure.reason}", hint="nothing was said") from None
             except ValueError as error:  # labels that are no single tokens
-                raise EngineError(f"the decision model cannot be asked: {str(error):.200}", hint="choose another model") from error
+                raise EngineError(f"the decision model cannot be asked: {error!s:.200}", hint="choose another model") from error
         return Answers(shares)
 
 

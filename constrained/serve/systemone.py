@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constrained.dialogue.context import clean_message
+from constrained.dialogue.context import MESSAGE_LIMIT, cut_message
 from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Engine, PromptContext, checked
 from constrained.errors import DeadlineError, EngineError
 from constrained.serve.errors import RefusedError
@@ -171,9 +171,11 @@ def _candidate(key: str, description: str | None) -> Candidate:
 
 
 def _scene(request: SystemOneRequest) -> PromptContext:
-    """What the engine reads: the state is the message, there is no persona and no policy."""
-    state = request.state if isinstance(request.state, str) else json.dumps(request.state, ensure_ascii=False)
-    return PromptContext("systemone", "", "", "", (), (), "", (), clean_message(state), "en")
+    """What the engine reads: the state is the message, there is no persona and no policy. Raises RefusedError where it is too long."""
+    state, is_cut = cut_message(request.state if isinstance(request.state, str) else json.dumps(request.state, ensure_ascii=False))
+    if is_cut:
+        raise RefusedError(422, "the state is longer than is read of one", hint=f"at most {MESSAGE_LIMIT} characters", param="state")
+    return PromptContext("systemone", "", "", "", (), (), "", (), state, "en")
 
 
 def _answer(question: ChoiceQuestion | ScoreQuestion | NoulQuestion, found: Distribution) -> dict[str, Any]:

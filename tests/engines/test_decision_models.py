@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from constrained.engines.decision_models import (
     SystemoneEngine,
     option_values,
     read_shares,
+    systemone_state,
 )
 from constrained.engines.http import HttpFailure
 from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution
@@ -80,6 +82,16 @@ def test_the_conversation_and_the_message_are_sent_and_not_the_state(fake, kind)
     sent = str(fake.log[0])
     assert all(text in sent for text in (SCENE.message, "Brom, the innkeeper: Good evening.", "User: hello", "buy the key", "model-1"))
     assert not any(text in sent for text in (SCENE.state, SCENE.rules))
+
+
+@given(st.lists(st.text("ab", max_size=900), max_size=6), st.text("xy", max_size=2_000))
+def test_of_a_long_conversation_the_oldest_lines_are_left_out_of_a_state(lines, message):
+    scene = replace(SCENE, history=tuple(("user", line) for line in lines), message=message)
+    text = systemone_state(scene)
+    assert len(text) <= 2_000
+    assert text.endswith(message)
+    kept = text.removesuffix(message).removesuffix("User: ").split("\n")[:-1]
+    assert kept == [f"User: {line}" for line in lines][len(lines) - len(kept) :]
 
 
 def test_options_without_names_of_their_own_are_called_by_their_keys():

@@ -185,3 +185,9 @@ def test_more_haste_than_can_be_made(client, question):
     with pytest.raises(openai.APIStatusError) as error:
         client.decisions.create(model="library@hanging", input="hello", questions=[question], extra_body={"within": 0.05})
     assert error.value.status_code == 408
+
+
+def test_a_state_of_systemone_that_would_be_cut_is_refused(server):
+    asked = {"model": "by_name", "state": "x" * 2_001, "questions": {"urgent": {"type": "noul", "instructions": "Is it urgent?"}}}
+    found = httpx.post(f"{server.url}/v1/systemone", json=asked, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False)
+    assert (found.status_code, found.json()["error"]["param"]) == (422, "state")
