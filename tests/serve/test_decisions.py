@@ -132,7 +132,7 @@ def test_what_a_pack_decides_is_what_a_turn_says(server, client, message, owed):
 def test_what_was_said_before_counts(client, policies):
     welcome = policies["library"].catalog["welcome"].texts["en"].literal
     said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": welcome}, {"role": "user", "content": "hello"}]
-    first, second = (client.decisions.create(model="library@random", input=one, questions=[REPLY]).answers[0] for one in ("hello", said))
+    first, second = (client.decisions.create(model="library@by_name", input=one, questions=[REPLY]).answers[0] for one in ("hello", said))
     assert "welcome" in {one.value for one in first.probabilities}
     assert "welcome" not in {one.value for one in second.probabilities}, "it is offered once in a conversation"
 
