@@ -34,7 +34,7 @@ SUITES = (
         "protected",
         "masking",
     ),
-    *("audit", "serve", "soak", "gpu"),
+    *("audit", "serve", "decisions", "soak", "gpu"),
 )
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted
 ENVIRONMENT = {

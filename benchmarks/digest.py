@@ -38,6 +38,7 @@ PARTS = {
     "calibration": Part(".", "ECE|covered on average|answered$", "share"),
     "choice": Part("picked|heard as intended|time of|turns with", "picked as intended", "share"),
     "core": Part(".", "reply|whole turn|record", "ms"),
+    "decisions": Part(".", "decisions a second$", "1/s"),
     "decoding": Part(
         r"(natural, .*(ours-(exact|refine|auto|walk|exact-key|exact-when)|xgrammar(-forced)?|llguidance(-forced)?|"
         r"outlines-(core|llguidance)|"

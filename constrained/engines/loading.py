@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
 _MMAPPED_BYTES = 1 << 20
+DECISION = "decision:"
 TARGET_ERROR = 0.1  # of what the small engine decides in a cascade, on its own examples; with the next line chosen on the packs'
 MOST_HANDED_ON = 0.3  # golden and dev messages (benchmarks/LOG.md): an option's choice in six goes to the language model
 ENVIRONMENT = {
@@ -36,6 +37,7 @@ def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: st
     """A TransformersEngine for a known model's name, a folder, a GGUF file or a hub id; a SmallEngine for "small".
 
     "small+NAME" is a Cascade of the two: the language model NAME decides among the options where the small engine is not sure.
+    "decision:NAME" is a DecisionPipelineEngine: a decision model that transformers has the architecture of, or any chat model as one.
 
     Args:
         adapter: the folder that ``constrained tune`` wrote. fitted: the one that ``constrained fit`` wrote. Of a cascade both are
@@ -55,6 +57,8 @@ def load_engine(model: str | Path, adapter: str | Path | None = None, fitted: st
     _return_freed_memory()
     with _without_garbage_collection():
         try:
+            if name.startswith(DECISION):
+                return _load_decision(name.removeprefix(DECISION), adapter, fitted)
             from constrained.engines.transformers import TransformersEngine
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] not in ("torch", "transformers", "numpy", "safetensors"):
@@ -78,6 +82,14 @@ def _load_small(adapter: str | Path | None, fitted: str | Path | None) -> Engine
             f"the small engine needs a package that is not installed: {error.name}", hint="pip install 'constrained[small]'"
         ) from error
     return SmallEngine()
+
+
+def _load_decision(model: str, adapter: str | Path | None, fitted: str | Path | None) -> Engine:
+    if adapter is not None or fitted is not None:
+        raise EngineError("a decision model is taken as it is", hint="give no adapter and no calibration, or leave 'decision:' out")
+    from constrained.engines.decision_pipeline import DecisionPipelineEngine
+
+    return DecisionPipelineEngine(model)
 
 
 def _load_cascade(second: str, adapter: str | Path | None, fitted: str | Path | None) -> Engine:

@@ -18,7 +18,7 @@ from starlette.exceptions import WebSocketException
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
-from constrained.serve import openai_api, systemone
+from constrained.serve import decisions, openai_api, systemone
 from constrained.serve.access.authentication import Authenticator
 from constrained.serve.access.customer_tokens import CustomerTokens
 from constrained.serve.access.guard import PROTOCOL, Guard
@@ -41,7 +41,7 @@ from constrained.serve.handover.routes import router as handover_router
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
 from constrained.serve.retention import DailyRetention
-from constrained.serve.routing import add_error_handlers, json_reply, new_router, service_of
+from constrained.serve.routing import DECISIONS_PATH, add_error_handlers, json_reply, new_router, service_of
 from constrained.serve.service import Service, serve_listener
 from constrained.serve.settings import ServerSettings
 from constrained.serve.signing import LogSigner
@@ -300,3 +300,10 @@ async def system_one(body: systemone.SystemOneRequest, request: Request, princip
     name, engine = systemone.engine_of(service.turns.engines, body.model)
     async with service.gate.turn(principal.tenant, f"systemone {time.monotonic_ns()}"):
         return await service.in_turn_thread(systemone.answer, name, engine, body, service.turns.settings.within)
+
+
+@router.post(DECISIONS_PATH, summary="Typed questions about an input, as OpenAI's decisions; a pack's own choice")
+async def decide(body: decisions.DecisionRequest, request: Request, principal: Asking) -> decisions.DecisionsReply:
+    service = service_of(request)
+    async with service.gate.turn(principal.tenant, f"decisions {time.monotonic_ns()}"):
+        return await service.in_turn_thread(decisions.decide, service.turns, principal.tenant, body)

@@ -33,10 +33,16 @@ OPERATOR_ERRORS = (EngineError, AuditError, ReplayError)  # the caller learns th
 
 
 class RefusedError(ConstrainedError):
-    """A request that is not served: ``status`` is HTTP's, ``retry_s`` when to come again (0: never)."""
+    """A request that is not served: ``status`` is HTTP's, ``retry_s`` when to come again (0: never).
 
-    def __init__(self, status: int, message: str, *, hint: str = "", retry_s: int = 0, param: str | None = None) -> None:
-        self.status, self.retry_s, self.param = status, retry_s, param
+    Args:
+        code: the error's name where another API has one; HTTP's status otherwise.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, hint: str = "", retry_s: int = 0, param: str | None = None, code: str | None = None
+    ) -> None:
+        self.status, self.retry_s, self.param, self.code = status, retry_s, param, code
         super().__init__(message, hint=hint)
 
 
@@ -55,11 +61,13 @@ def body_of(error: ConstrainedError) -> ErrorReply:
     if isinstance(error, OPERATOR_ERRORS):
         what = "the engine cannot answer" if isinstance(error, EngineError) else "the record cannot be kept"
         return error_reply(type(error).__name__, f"{what}; nothing was said", "the server's log tells more", status)
-    kind = type(error).__name__ if not isinstance(error, RefusedError) else _KINDS.get(status, "refused")
-    return error_reply(kind, error.message, error.hint, status, getattr(error, "param", None))
+    if not isinstance(error, RefusedError):
+        return error_reply(type(error).__name__, error.message, error.hint, status, getattr(error, "param", None))
+    kind = "invalid_request_error" if error.code else _KINDS.get(status, "refused")
+    return error_reply(kind, error.message, error.hint, error.code or status, error.param)
 
 
-def error_reply(kind: str, message: str, hint: str = "", code: int | None = None, param: str | None = None) -> ErrorReply:
+def error_reply(kind: str, message: str, hint: str = "", code: int | str | None = None, param: str | None = None) -> ErrorReply:
     """An error as the caller is told it: what may not be logged is masked, since callers log errors."""
     param = None if param is None else mask(param)
     return ErrorReply(error=ErrorDetail(type=kind, message=mask(message), hint=hint, code=str(code) if code else None, param=param))

@@ -119,7 +119,7 @@ def make_job(turns: Turns, tenant: str, request: ChatRequest, idempotency_key: s
     job = turns.make_job(tenant, turn_request)
     if conversation is not None:
         return job
-    return replace(job, memory=_memory(policy, request.messages[: users[-1]]))
+    return replace(job, memory=memory_of(policy, request.messages[: users[-1]]))
 
 
 def completion(reply: TurnReply, model: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def _is_error(content: str) -> bool:
     return isinstance(found, dict) and bool(found.get("error"))
 
 
-def _memory(policy: Policy, messages: Sequence[ChatMessage]) -> Memory:
+def memory_of(policy: Policy, messages: Sequence[ChatMessage]) -> Memory:
     """What a transcript tells of the conversation so far. Of the assistant's messages only approved words count as said."""
     kinds: dict[str, Speaker] = {"user": "user", "assistant": "reply"}
     spoken = [(kinds[one.role], clean_message(one.text)) for one in messages if one.role in kinds and one.text.strip()]

@@ -19,6 +19,7 @@ from constrained.serve.errors import RefusedError, body_of, error_reply, status_
 from constrained.serve.service import Service
 from constrained.serve.wire import ErrorReply
 
+DECISIONS_PATH = "/v1/decisions"  # whose original refuses a wrong value with 400
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -138,12 +139,13 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     return Response(body_of(error).model_dump_json(), status, headers, "application/json")
 
 
-async def _answer_invalid(_: Request, error: Exception) -> Response:
+async def _answer_invalid(request: Request, error: Exception) -> Response:
     """The first thing that is wrong with a request. What was sent is not sent back."""
+    status = 400 if request.url.path == DECISIONS_PATH else 422
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
     where = ".".join(str(part) for part in first["loc"][1:])
-    reply = error_reply("invalid_request_error", f"{where or 'the body'}: {first['msg']}", "see /openapi.json", 422, where or None)
-    return Response(reply.model_dump_json(), 422, media_type="application/json")
+    reply = error_reply("invalid_request_error", f"{where or 'the body'}: {first['msg']}", "see /openapi.json", status, where or None)
+    return Response(reply.model_dump_json(), status, media_type="application/json")
 
 
 async def _answer_http(_: Request, error: Exception) -> Response:

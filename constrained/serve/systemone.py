@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constrained.dialogue.context import clean_message
+from constrained.dialogue.context import MESSAGE_LIMIT, cut_message
 from constrained.engines.protocol import Candidate, Choice, Deadline, Distribution, Engine, PromptContext, checked
 from constrained.errors import DeadlineError, EngineError
 from constrained.serve.errors import RefusedError
@@ -123,19 +124,36 @@ def answer(name: str, engine: Engine, request: SystemOneRequest, within_s: float
         RefusedError: a question it cannot be asked, or more haste than it can make (408: the caller's to change).
     """
     choices = [_choice(key, question) for key, question in request.questions.items()]
-    deadline = Deadline.after(within_s if request.within is None else request.within)
-    try:
-        found = checked(engine.choose(choices, _scene(request), deadline), [len(one.candidates) for one in choices])
-    except DeadlineError as error:
-        if request.within is None or request.within >= within_s:
-            raise
-        hint = "give more time, or leave `within` out"
-        raise RefusedError(408, f"no answer within {request.within:g} s", hint=hint, param="within") from error
-    except (RuntimeError, ValueError, TypeError, OSError) as error:
-        raise EngineError(f"the engine failed: {type(error).__name__}", hint="the server's log tells more") from error
+    found = ask(engine, choices, _scene(request), request.within, within_s)
     answers = {key: _answer(question, distribution) for (key, question), distribution in zip(request.questions.items(), found, strict=True)}
     n_tokens = sum(one.decoding.n_tokens for one in found if one.decoding)
     return SystemOneReply(model=name, answers=answers, usage={"input_tokens": n_tokens, "output_tokens": 0})
+
+
+def ask(engine: Engine, choices: Sequence[Choice], scene: PromptContext, within: float | None, granted_s: float) -> list[Distribution]:
+    """The engine's answers, one a choice, checked. Raises as ``answer`` does.
+
+    Args:
+        within: seconds that the caller gives it; None: what the server grants.
+    """
+    deadline = Deadline.after(granted_s if within is None else within)
+    try:
+        with refusing_haste(within, granted_s):
+            return checked(engine.choose(choices, scene, deadline), [len(one.candidates) for one in choices])
+    except (RuntimeError, ValueError, TypeError, OSError) as error:
+        raise EngineError(f"the engine failed: {type(error).__name__}", hint="the server's log tells more") from error
+
+
+@contextmanager
+def refusing_haste(within: float | None, granted_s: float) -> Iterator[None]:
+    """Where the caller gives less time than the server grants, a late answer is a RefusedError (408), and the caller's to change."""
+    try:
+        yield
+    except DeadlineError as error:
+        if within is None or within >= granted_s:
+            raise
+        hint = "give more time, or leave `within` out"
+        raise RefusedError(408, f"no answer within {within:g} s", hint=hint, param="within") from error
 
 
 def _choice(name: str, question: ChoiceQuestion | ScoreQuestion | NoulQuestion) -> Choice:
@@ -153,9 +171,11 @@ def _candidate(key: str, description: str | None) -> Candidate:
 
 
 def _scene(request: SystemOneRequest) -> PromptContext:
-    """What the engine reads: the state is the message, there is no persona and no policy."""
-    state = request.state if isinstance(request.state, str) else json.dumps(request.state, ensure_ascii=False)
-    return PromptContext("systemone", "", "", "", (), (), "", (), clean_message(state), "en")
+    """What the engine reads: the state is the message, there is no persona and no policy. Raises RefusedError where it is too long."""
+    state, is_cut = cut_message(request.state if isinstance(request.state, str) else json.dumps(request.state, ensure_ascii=False))
+    if is_cut:
+        raise RefusedError(422, "the state is longer than is read of one", hint=f"at most {MESSAGE_LIMIT} characters", param="state")
+    return PromptContext("systemone", "", "", "", (), (), "", (), state, "en")
 
 
 def _answer(question: ChoiceQuestion | ScoreQuestion | NoulQuestion, found: Distribution) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
 from constrained.engines.protocol import CatalogBound, Engine
-from constrained.errors import AuditError, ConstrainedError, EffectError, EngineError, OutcomeError, StateError
+from constrained.errors import AuditError, ConstrainedError, DeadlineError, EffectError, EngineError, OutcomeError, StateError
 from constrained.logic.allow import with_outcomes
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, State
@@ -198,6 +198,19 @@ class Turns:
             else:
                 self.sessions.finish_later(row.turn_id, json.dumps(seal))
             return TurnResult(with_seal(reply, seal), turn, decided_s)
+
+    def preview(self, job: TurnJob) -> Turn:
+        """The turn that the job would be, decided and verified. Nothing is recorded or kept, no effect runs, and no rules stand in.
+
+        Raises what ``Dialogue.reply`` raises, and DeadlineError where no time was left for a model.
+        """
+        policy = self.packs.get(job.pack)
+        _, engine = self.engine(job.settings.engine, job.pack)
+        state, until_s = _state(policy, job, None), self.until_s(job)
+        turn, _ = self._ask_dialogue(policy, job, job.memory or Memory(), state, engine, until_s)
+        if turn.decision.is_late or time.monotonic() >= until_s:  # it may have heard too little
+            raise DeadlineError("no answer in time", within_s=self.settings.within, hint="give more time, or use a smaller model")
+        return turn
 
     def _decide(
         self, policy: Policy, job: TurnJob, memory: Memory, state: State, engine: Engine | None, until_s: float

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 WORDS = "You may have all the gold, stranger. I will pay you."  # what no catalog holds
+F = TypeVar("F", bound="Fake")
 Tell = Callable[[Sequence[int]], Sequence[float]]  # log-probabilities of the whole vocabulary after a prompt
 
 
@@ -97,7 +98,9 @@ SPOILT = (
     "fewer choices", "same index", "no index", "no logprobs", "words", "other ids", "fewer ids", "more ids", "positive", "too much",
     "texts for numbers", "true", "two steps", "no list", "masked",
 )  # fmt: skip
+KINDS = {"another content type": "text/html", "two kinds": "application/json, text/html"}  # whole answers under these
 HANGS = ("hangs", "drips the head", "drips the body", "huge")
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 HOW = (*SPOILT, *RAW, *STATUS, "closes", *HANGS)
 
 
@@ -124,6 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         elif how in HANGS:
             self._hang(fake, how)
+        elif how == "cut off":
+            self.close_connection = True
+            self._send(json.dumps(fake.answer(body)).encode()[:-9], n_bytes=9)
+        elif how in KINDS:
+            self._send(json.dumps(fake.answer(body)).encode(), 200, {"Content-Type": KINDS[how]})
         elif how in STATUS:
             self._send(WORDS.encode() if STATUS[how] != 204 else b"", STATUS[how], {"Location": f"{fake.url}/elsewhere"})
         elif how in RAW:
@@ -135,9 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
             fake.log.append(body)
             self._send(json.dumps(fake.answer(body)).encode())
 
-    def _send(self, content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    def _send(self, content: bytes, status: int = 200, headers: dict[str, str] | None = None, n_bytes: int = 0) -> None:
+        """``n_bytes``: that are announced and do not come."""
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}.items():
+        length = str(len(content) + n_bytes)
+        for name, value in {"Content-Type": "application/json", "Content-Length": length, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
@@ -146,22 +156,22 @@ class _Handler(BaseHTTPRequestHandler):
         """A byte now and then, or nothing, until the test is over or the caller leaves."""
         self.close_connection = True
         if how == "huge":
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            self.wfile.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
             while not fake.released.is_set():
                 self.wfile.write(b"10000\r\n" + b" " * 65_536 + b"\r\n")
             return
-        self.wfile.write(
-            {"drips the head": b"HTTP/1.1 200 OK\r\n", "drips the body": b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"}.get(how, b"")
-        )
+        self.wfile.write({"drips the head": b"HTTP/1.1 200 OK\r\n", "drips the body": HEAD + b"Content-Length: 999\r\n\r\n"}.get(how, b""))
         while not fake.released.wait(0.02):
             if how != "hangs":
                 self.wfile.write(b"x")
 
 
 @contextmanager
-def serving(tell: Tell = MadeUp, tokenize: Callable[[str], list[int]] | None = None, port: int = 0) -> Iterator[Fake]:
-    """A server on a free port, or on ``port``."""
-    fake = Fake(tell, tokenize)
+def serving(
+    tell: Tell = MadeUp, tokenize: Callable[[str], list[int]] | None = None, port: int = 0, fake: F | None = None
+) -> Iterator[Fake | F]:
+    """A server on a free port, or on ``port``; ``fake``: another one than vLLM's."""
+    fake = fake or Fake(tell, tokenize)
     server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     server.daemon_threads = True
     server.fake = fake  # type: ignore[attr-defined]

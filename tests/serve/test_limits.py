@@ -191,8 +191,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = st.sampled_from([*TurnRequest.model_fields, "extra", "model", "messages", "questions", "turn"])
-PATHS = st.sampled_from(["/v1/turns", "/v1/conversations/c/fork", "/v1/chat/completions", "/v1/systemone"])
+FIELDS = st.sampled_from([*TurnRequest.model_fields, "extra", "model", "messages", "questions", "input", "turn"])
+PATHS = st.sampled_from(["/v1/turns", "/v1/conversations/c/fork", "/v1/chat/completions", "/v1/systemone", "/v1/decisions"])
 BODIES = (
     st.binary(max_size=200)
     | JSON.map(lambda value: json.dumps(value).encode())

@@ -75,6 +75,7 @@ OPERATIONS = [
     ("GET", "/v1/models"),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/systemone"),
+    ("POST", "/v1/decisions"),
 ]
 
 

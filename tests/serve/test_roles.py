@@ -46,6 +46,7 @@ GET    /v1/catalogs/{pack}                    -   yes yes yes yes yes yes
 GET    /v1/models                             -   yes yes yes yes yes yes
 POST   /v1/chat/completions                   own yes -   -   -   -   -
 POST   /v1/systemone                          -   yes -   -   -   -   yes
+POST   /v1/decisions                          -   yes -   -   -   -   yes
 GET    /v1/usage                              -   yes -   yes -   yes yes
 GET    /metrics                               -   -   -   -   -   -   yes
 """  # customer, channel, agent, supervisor, approver, auditor, operator
@@ -58,6 +59,7 @@ BODIES = {
     "/v1/handovers/{handover}/answer": {"response_id": "welcome"},
     "/v1/handovers/{handover}/takeover": {"channel": "phone"},
     "/v1/chat/completions": {"model": "library", "messages": [{"role": "user", "content": "good day"}]},
+    "/v1/decisions": {"model": "tavern", "input": "good day", "questions": [{"type": "predicate", "instructions": "Is it urgent?"}]},
     "/v1/systemone": {"state": "good day", "questions": {"urgent": {"type": "noul", "instructions": "Is it urgent?"}}},
 }
 HERE = {role: f"token-of-the-{role.value}-here" for role in ROLES if role is not Role.CUSTOMER}
