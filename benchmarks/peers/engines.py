@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.measure import BenchmarkError
@@ -56,7 +57,7 @@ def _made(name: str) -> Engine:
 
 
 class PeerEngine:
-    """A decoder of ``peers`` as an engine: candidates' names are its lines, listed in the prompt; the nearest examples stand there, too.
+    """A decoder of ``peers`` as an engine: candidates' names are its lines, listed in the prompt; the nearest examples are turns before it.
 
     A walk has no probabilities: what it ends on has 1. Lines are compiled once for choices of the same candidates in the same order.
     """
@@ -105,10 +106,13 @@ class PeerEngine:
 
         listed = ", ".join(one.name for one in choice.candidates)
         static = f"You sort messages by what they are about, and answer with the topic alone.\n\nThe topics: {listed}."
-        shown = "".join(f"Message: {text}\nTopic: {name}\n\n" for text, name in _nearest(choice, message))
-        dynamic = f"{shown}Message: {message}\nTopic:"
-        prefix, suffix = self._tokens.chat(static, dynamic)
-        return Prompt(message, static, dynamic, tuple(prefix), tuple(suffix))
+        before = tuple(_nearest(choice, message))
+        prefix, suffix = self._tokens.chat(static, message)
+        prompt = Prompt(message, static, message, tuple(prefix), tuple(suffix), before)
+        if not before:
+            return prompt
+        ids = self._tokenizer.apply_chat_template(prompt.messages, add_generation_prompt=True, return_dict=True)["input_ids"]
+        return replace(prompt, suffix=tuple(ids[len(prefix) :]))
 
 
 def _nearest(choice: Choice, message: str) -> list[tuple[str, str]]:
