@@ -13,7 +13,7 @@ SIZES = (10, 100, 1_000, 10_000, 100_000)
 BASES = ("model", "encoder")
 PARTS = {
     "decoding": ("passes", "channel", "peers"),
-    "gpu": ("mask",),
+    "gpu": ("models", "mask"),
     "prove": ("packs", "repeat"),
     "choice": ("banking77", "banking20", "names", "clinc150", "challenge", "packs"),
     "serve": ("rules", "deadlines", "kills"),
@@ -34,7 +34,7 @@ class Options:
     """Empty or None means the suite's own choice, which is a smaller one in a smoke run.
 
     Attributes:
-        parts: of the suite; ``mask`` of the suite gpu, which then needs no CUDA.
+        parts: of the suite.
         sizes, kinds: of the lists of the part ``peers``; sizes of the suite agreement, too. peers: names of ``peers.SPECS``.
         model: a folder; the default model when None. dtype: of the peers' model.
         engines: of the suite choice, see ``peers.engines.make``.
