@@ -106,7 +106,7 @@ def plot(suite: str, runs: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def plot_choice(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Accuracy against the time of one choice (bars: 95 %); and how often each engine is right where it is so sure."""
+    """Accuracy against the processor time of one choice (bars: 95 %); and how often each engine is right where it is so sure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
@@ -114,7 +114,7 @@ def plot_choice(rows: Sequence[dict[str, Any]], path: Path) -> None:
     found = {(row["case"], row["metric"]): row for row in rows}
     for number, case in enumerate(sorted({case for case, metric in found if metric == "picked as labelled" and case.startswith(DRAWN)})):
         colour, name = f"C{number}", case.removeprefix(DRAWN)
-        accuracy, took = found[case, "picked as labelled"], found[case, "time of one choice"]
+        accuracy, took = found[case, "picked as labelled"], found[case, "processor time of one choice"]
         low, high = accuracy["spread"] or (accuracy["value"],) * 2
         error = [[accuracy["value"] - low], [high - accuracy["value"]]]
         left.errorbar(took["value"], accuracy["value"], yerr=error, fmt="o", color=colour, label=name, capsize=2)
@@ -122,7 +122,13 @@ def plot_choice(rows: Sequence[dict[str, Any]], path: Path) -> None:
         sure = [float(row["reference"].removeprefix("sure ")) for row in bins]
         if bins:
             right.plot(sure, [row["value"] for row in bins], marker="o", markersize=3, color=colour, label=name)
-    left.set(xscale="log", xlabel="ms, one choice", ylabel="picked as labelled", ylim=(0, 1), title="twenty topics of BANKING77")
+    left.set(
+        xscale="log",
+        xlabel="ms of processor time, one choice",
+        ylabel="picked as labelled",
+        ylim=(0, 1),
+        title="twenty topics of BANKING77",
+    )
     right.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     right.set(xlabel="probability of what is picked", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title="the same: reliability")
     figure.legend(*left.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
