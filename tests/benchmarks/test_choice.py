@@ -106,7 +106,7 @@ def test_the_plot_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     rows = [
         ["banking20, small", "picked as labelled", 0.9, "share", "", [0.8, 0.95]],
-        ["banking20, small", "time of one choice", 12.0, "ms", "", [10.0, 14.0]],
+        ["banking20, small", "processor time of one choice", 12.0, "ms", "", [10.0, 14.0]],
         ["banking20, small", "right, bin 0", 0.8, "share", "sure 0.750", None],
     ]
     digest.plot("choice", [{"rows": rows}], tmp_path / "choice.svg")
