@@ -76,7 +76,7 @@ def write(suite: str, runs: Sequence[dict[str, Any]], folder: Path = RESULTS) ->
     return path
 
 
-DRAWN = "banking20, "  # the part that every engine and peer can do
+DRAWN, LARGE = "banking20, ", "banking77, "  # the part that every engine can do; the one with messages enough for bins
 COLUMNS = ["case", "metric", "value", "unit", "reference", "spread"]
 
 
@@ -118,7 +118,7 @@ def plot_choice(rows: Sequence[dict[str, Any]], path: Path) -> None:
         low, high = accuracy["spread"] or (accuracy["value"],) * 2
         error = [[accuracy["value"] - low], [high - accuracy["value"]]]
         left.errorbar(took["value"], accuracy["value"], yerr=error, fmt="o", color=colour, label=name, capsize=2)
-        bins = [row for row in rows if row["case"] == case and row["metric"].startswith("right, bin")]
+        bins = [row for row in rows if row["case"] == f"{LARGE}{name}" and row["metric"].startswith("right, bin")]
         sure = [float(row["reference"].removeprefix("sure ")) for row in bins]
         if bins:
             right.plot(sure, [row["value"] for row in bins], marker="o", markersize=3, color=colour, label=name)
@@ -130,7 +130,9 @@ def plot_choice(rows: Sequence[dict[str, Any]], path: Path) -> None:
         title="twenty topics of BANKING77",
     )
     right.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-    right.set(xlabel="probability of what is picked", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title="the same: reliability")
+    right.set(
+        xlabel="probability of what is picked", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1), title="all 77 topics: reliability"
+    )
     figure.legend(*left.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     _save(figure, path)
 
