@@ -119,7 +119,7 @@ def _shape(bench: Bench, name: str, shape: Shape) -> None:
         n_lines = min(case.n_lines, 6) if bench.is_smoke else case.n_lines
         with _skipping(bench, about, case.name):
             _case(bench, bed, shape, peak, case, lines.entries("natural", n_lines, bench.seed, is_smoke=True), f"{about}, {n_lines} lines")
-    for n_asks in BATCHES[:2] if bench.is_smoke else BATCHES:
+    for n_asks in BATCHES[1:2] if bench.is_smoke else BATCHES:
         with _skipping(bench, about, f"{n_asks} decisions in one batch"):
             _concurrent(bench, bed, about, n_asks)
     with _skipping(bench, about, "a pass in a CUDA graph"):
