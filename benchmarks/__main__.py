@@ -22,7 +22,6 @@ SUITES = (
         "decoding",
         "agreement",
         "choice",
-        "small",
         "desks",
         "ablation",
         "calibration",

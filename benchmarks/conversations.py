@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks.challenge_library import DESKS, Library
-from benchmarks.measure import BenchmarkError
+from benchmarks.measure import ROOT, BenchmarkError
 from constrained import Dialogue, State
+from constrained.engines.protocol import Engine
+from constrained.packs import load_policy
+from constrained.quality.golden import GoldenDialogue, GoldenResult, GoldenTurn, load_golden, run_golden
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,33 @@ def by(played: Iterable[Played], key: Callable[[Case], str]) -> dict[str, list[P
     for one in played:
         found.setdefault(key(one.case), []).append(one)
     return dict(sorted(found.items()))
+
+
+# -- golden dialogues and single messages of the shipped packs ---------------------------------------------------
+
+
+def turns(pack: str, part: str, engine: Engine | None) -> Iterator[GoldenResult]:
+    """The turns that count, as an engine takes them: all of the dialogues' (``golden``), or of ``sets/sense`` the message under test."""
+    policy = load_policy(pack)
+    for dialogue in _dialogues(pack, part):
+        for result in run_golden(policy, dialogue, engine, by_rules=engine is None):
+            if part == "golden" or result.golden is dialogue.turns[-1]:
+                yield result
+
+
+def _dialogues(pack: str, part: str) -> list[GoldenDialogue]:
+    if part == "golden":
+        return list(load_golden(ROOT / "dialogues" / f"{pack}.yaml").dialogues)
+    path = ROOT / "benchmarks" / "sets" / "sense" / f"{pack}.{part}.yaml"
+    return [_single(message) for message in yaml.safe_load(path.read_text(encoding="utf-8"))["messages"]]
+
+
+def _single(message: Mapping[str, Any]) -> GoldenDialogue:
+    """One message; where it answers a question of a procedure, that question comes ``before`` it, and only the message counts."""
+    turn = GoldenTurn(says=message["says"], heard=message.get("heard", {}), expects=message["expects"])
+    given = message.get("before")
+    before = [] if given is None else [GoldenTurn(**({"says": "", "expects": given} if isinstance(given, str) else given))]
+    return GoldenDialogue(name=message["says"], locale=message.get("locale"), state=message.get("state", {}), turns=(*before, turn))
 
 
 def _frozen(value: Any) -> Any:

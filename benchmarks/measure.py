@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -216,8 +217,17 @@ class Child:
 def run_child(command: Sequence[str]) -> Child:
     """Runs ``command`` at the root of the repository, without input. Raises BenchmarkError when it fails."""
     launch = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command]
-    launched = subprocess.run(launch, cwd=ROOT, env=os.environ | {"PYTHONWARNINGS": "ignore"}, capture_output=True, text=True, check=True)
-    told = json.loads(launched.stdout)
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(launch, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as launched:
+        try:
+            answer, trouble = launched.communicate()
+        except BaseException:  # a run that is ended leaves no process behind
+            os.killpg(launched.pid, signal.SIGKILL)
+            raise
+    if launched.returncode:
+        raise BenchmarkError(f"the launcher of {command[0]} ended with {launched.returncode}: {trouble[-200:]}")
+    told = json.loads(answer)
     status, stderr = told.pop("status"), told.pop("stderr")
     if status:
         last = stderr.strip().splitlines()[-1:] or ["without a word"]

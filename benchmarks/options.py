@@ -13,12 +13,11 @@ SIZES = (10, 100, 1_000, 10_000, 100_000)
 BASES = ("model", "encoder")
 PARTS = {
     "decoding": ("passes", "channel", "peers"),
-    "gpu": ("mask",),
+    "gpu": ("models", "mask"),
     "prove": ("packs", "repeat"),
-    "choice": ("golden", "test", "dev", "rules", "fitted"),
+    "choice": ("banking77", "banking20", "names", "clinc150", "challenge", "packs"),
     "serve": ("rules", "deadlines", "kills"),
     "soak": ("kills", "faults", "load"),
-    "small": ("few", "none", "clinc"),
     "ablation": ("without", "alone", "models"),
     "desks": ("small", "smollm2-135m", "rules"),
     "fit": ("none", "few", "all", "butler", "clinc", "read"),
@@ -35,10 +34,11 @@ class Options:
     """Empty or None means the suite's own choice, which is a smaller one in a smoke run.
 
     Attributes:
-        parts: of the suite; ``mask`` of the suite gpu, which then needs no CUDA.
+        parts: of the suite.
         sizes, kinds: of the lists of the part ``peers``; sizes of the suite agreement, too. peers: names of ``peers.SPECS``.
         model: a folder; the default model when None. dtype: of the peers' model.
-        n_prompts: rounds, each with another question. max_tokens: of one walk.
+        engines: of the suite choice, see ``peers.engines.make``.
+        n_prompts: rounds, each with another question; messages of a public set. max_tokens: of one walk.
         limit_s, limit_mb: for one request to a peer, and for the memory of its process (0: none).
         reference_up_to, permute_up_to: the longest lists whose exact conditional is computed by definition, and
             whose lines are also given in other orders.
@@ -51,6 +51,7 @@ class Options:
     sizes: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
     model: str | None = None
     dtype: str | None = None
     n_prompts: int | None = None
@@ -72,9 +73,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sizes", nargs="+", type=int, default=(), metavar="N", help=f"lines of a list (by default {_listed(SIZES)})")
     group.add_argument("--kinds", nargs="+", choices=KINDS, default=(), help=f"of lists (by default {_listed(KINDS)})")
     group.add_argument("--peers", nargs="+", choices=sorted(SPECS), default=(), metavar="PEER", help=_listed(sorted(SPECS)))
+    group.add_argument(
+        "--engine", nargs="+", default=(), dest="engines", metavar="X", help="of the suite choice; MODULE:CALLABLE is one, too"
+    )
     group.add_argument("--model", metavar="FOLDER", help="of a causal language model (by default the small one that is fetched)")
     group.add_argument("--dtype", choices=DTYPES, help="of the peers' model (by default bfloat16)")
-    group.add_argument("--prompts", type=int, dest="n_prompts", metavar="N", help="questions, a round each (by default 5)")
+    told = "questions, a round each (by default 5), or messages of a public set"
+    group.add_argument("--prompts", "--limit", type=int, dest="n_prompts", metavar="N", help=told)
     group.add_argument("--max-tokens", type=int, default=MOST_TOKENS, metavar="N", help="of one walk (default %(default)s)")
     group.add_argument("--limit-s", type=float, default=120.0, metavar="S", help="for one request to a peer (default %(default)s)")
     group.add_argument("--limit-mb", type=int, default=12_000, metavar="MB", help="for a peer's process (default %(default)s; 0: none)")

@@ -66,6 +66,7 @@ class Prompt:
     Attributes:
         static, dynamic: the texts of the system and of the user message.
         prefix_ids: tokens of the static part; their keys and values are cached. suffix: the new ones.
+        before: what was said before, as (user, reply); part of the suffix.
     """
 
     question: str
@@ -73,6 +74,7 @@ class Prompt:
     dynamic: str
     prefix_ids: tuple[int, ...]
     suffix: tuple[int, ...]
+    before: tuple[tuple[str, str], ...] = ()
 
     @property
     def ids(self) -> list[int]:
@@ -81,14 +83,16 @@ class Prompt:
     @property
     def messages(self) -> list[dict[str, str]]:
         """The same prompt as a chat, for peers that render it themselves."""
-        return [{"role": "system", "content": self.static}, {"role": "user", "content": self.dynamic}]
+        turns = [{"role": role, "content": text} for turn in self.before for role, text in zip(("user", "assistant"), turn, strict=True)]
+        return [{"role": "system", "content": self.static}, *turns, {"role": "user", "content": self.dynamic}]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Prompt:
-        return cls(told["question"], told["static"], told["dynamic"], tuple(told["prefix_ids"]), tuple(told["suffix"]))
+        before = tuple((user, reply) for user, reply in told.get("before", ()))
+        return cls(told["question"], told["static"], told["dynamic"], tuple(told["prefix_ids"]), tuple(told["suffix"]), before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ class Peer(Recompiling):
 
     def decide(self, prompt: Prompt, max_tokens: int) -> Answer:
         question = {"type": "choice", "instructions": "Which reply fits?", "criteria": self._criteria}
-        answered = self._decide({"state": f"{prompt.static}\n\n{prompt.dynamic}", "questions": {"reply": question}})["reply"]
+        state = "\n\n".join((prompt.static, *(f"{user}\n{reply}" for user, reply in prompt.before), prompt.dynamic))
+        answered = self._decide({"state": state, "questions": {"reply": question}})["reply"]
         found = [answered["probabilities"][entry.text] for entry in self.entries]
         return Answer(
             row=max(range(len(found)), key=found.__getitem__), scores=tuple(math.log(max(one, TINY)) for one in found), n_passes=1

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.challenge_library import DESK_PACKS, Library
-from benchmarks.conversations import Case, Played, desk_cases, play_all, read_cases
+from benchmarks.conversations import Case, Played, desk_cases, play_all, read_cases, turns
 from benchmarks.harness import Bench
 from benchmarks.judges import VECTORS, Judge, LetterEncoder, of_this_library, without
 from benchmarks.sets.lines import data_folder
-from benchmarks.suites.choice import PACKS, turns
+from benchmarks.suites.choice import PACKS
 
 EVERYTHING = "everything"
 MODELS = ("smollm2-135m",)
@@ -115,9 +115,9 @@ def _measure(bench: Bench, setting: str, name: str, cases: Sequence[Case], engin
 
 
 def _measure_packs(bench: Bench, setting: str, part: str, engine: Any) -> None:
-    taken = [one for pack in PACKS for one in turns(bench, pack, part, engine) if one.result.n_options > 1 and one.result.picked]
+    taken = [one for pack in PACKS for one in turns(pack, part, engine) if one.n_options > 1 and one.picked]
     name = {"golden": "golden dialogues", "test": "held-out messages"}[part]
-    bench.add(f"{name}, {setting}", "picked as intended", float(np.mean([one.result.is_right for one in taken])), "share")
+    bench.add(f"{name}, {setting}", "picked as intended", float(np.mean([one.is_right for one in taken])), "share")
 
 
 def _compare(bench: Bench, setting: str, played: list[Played], reference: list[Played]) -> None:

