@@ -132,10 +132,11 @@ class _Writer:
         known = self._agents.get(node.agent)
         title = known[0].name if known else node.agent
         if isinstance(following, Branch) and self._chooses(node, following):
-            item.carry("a step that chooses")
+            became = "the condition of a branch" if way.spoke else "a step that chooses"
+            item.carry(became)
             if known:
-                known[1].carry("a step that chooses")
-            return way  # the branch writes the step
+                known[1].carry(became)
+            return way  # the branch writes it
         reply = self._draft.stub(f"{title}", f"what {shown(title)} says", f"the user needs {title}")
         reply.used = True
         reply.add_examples(self._draft.locale, [title])
@@ -154,7 +155,7 @@ class _Writer:
         subjects = {condition.subject for condition, _ in branch.cases}
         root = re.match(r"\w*", next(iter(subjects)))
         own = re.sub(r"(_?[Rr]esult)?(_?[Tt]emp)?$", "", node.result)
-        is_own = bool(root and own) and re.sub(r"(_?[Rr]esult)?(_?[Tt]emp)?$", "", root[0]) == own
+        is_own = root is not None and own != "" and re.sub(r"(_?[Rr]esult)?(_?[Tt]emp)?$", "", root[0]) == own
         return len(subjects) == 1 and all(condition.value for condition, _ in branch.cases) and is_own
 
     def _branch(self, node: Branch, way: _Way, depth: int) -> _Way:
@@ -162,7 +163,8 @@ class _Writer:
         values = [condition.value for condition, _ in node.cases]
         subjects = {condition.subject for condition, _ in node.cases}
         chosen = ""
-        if all(values) and len(subjects) == 1 and len(set(values)) == len(values) and not min(subjects).startswith("state"):
+        is_choice = all(values) and len(subjects) == 1 and len(set(values)) == len(values) and not min(subjects).startswith("state")
+        if is_choice and not way.spoke:  # once something is said in this turn, it is no longer the message that is looked at
             chosen = self._locals.new(re.findall(r"\w+", next(iter(subjects)))[-1])
             other = self._locals_free(values)
             self._add(depth, f"{chosen} = await choose({', '.join(map(repr, [*values, other]))})", node.line)

@@ -43,32 +43,51 @@ def import_faq(source: Path, draft: Draft) -> None:
     for file, rows in tables:
         header = rows[0][1] if rows else []
         columns = _columns(header)
-        if "question" not in columns or "answer" not in columns:
+        if not columns:
             draft.item("table", file, file, 1, f"no column of questions and one of answers in its header {', '.join(header)[:200]!r}")
             continue
         n_read += 1
-        known = set(columns.values())
+        known = {index for one in columns.values() for index in one.values()}
         for index, title in enumerate(header):
             if index not in known:
-                draft.item(
-                    "column", title or f"column {index + 1}", file, rows[0][0], "it is none of question, answer, alternatives, language, id"
-                )
-        named = [(line, [*cells, *[""] * (len(header) - len(cells))]) for line, cells in rows[1:]]
-        _import_rows(draft, [Row(file, line, {key: cells[at].strip() for key, at in columns.items()}) for line, cells in named])
+                reason = "it is none of question, answer, alternatives, language, id"
+                draft.item("column", title or f"column {index + 1}", file, rows[0][0], reason)
+        _import_rows(draft, list(_rows(draft, file, rows[1:], len(header), columns)))
     if not n_read:
         told = [f"{one.file}: {reason}" for one in draft.items for reason in one.reasons]
         raise DataError("no table of questions and answers: " + "; ".join(told)[:500], hint="name the columns question and answer")
 
 
-def _columns(header: list[str]) -> dict[str, int]:
-    """What a column holds -> its index, the first that fits."""
+def _columns(header: list[str]) -> dict[str, dict[str, int]]:
+    """Language -> what a column holds -> its index, the first that fits.
+
+    ``question`` and ``answer`` are of the language "", ``question_fr`` and ``answer_fr`` of "fr". A language without both is none.
+    """
     plain = [re.sub(r"\W+", "_", title.strip().lower()).strip("_") for title in header]
-    found: dict[str, int] = {}
+    found: dict[str, dict[str, int]] = {}
     for key, words in HEADERS.items():
-        index = next((plain.index(word) for word in words.split() if word in plain), None)
-        if index is not None:
-            found[key] = index
-    return found
+        for word in words.split():
+            for index, title in enumerate(plain):
+                own, _, tag = title.rpartition("_") if title not in words.split() else (title, "", "")
+                if own == word and (not tag or canonical_tag(tag)):
+                    found.setdefault(tag, {}).setdefault(key, index)
+    common = {key: index for key, index in found.get("", {}).items() if key in ("id", "language")}
+    return {tag: common | one for tag, one in found.items() if "question" in one and "answer" in one}
+
+
+def _rows(draft: Draft, file: str, rows: list[tuple[int, list[str]]], width: int, columns: dict[str, dict[str, int]]) -> Iterator[Row]:
+    """One row for each language; a row with more cells than the header is none: where it was cut, nobody knows."""
+    for line, cells in rows:
+        if any(cell.strip() for cell in cells[width:]):
+            draft.item("row", cells[0], file, line, f"it has {len(cells)} cells under {width} titles: look for a separator without quotes")
+            continue
+        full = [*cells, *[""] * (width - len(cells))]
+        for tag, places in columns.items():
+            given = {key: full[index].strip() for key, index in places.items()}
+            if tag:
+                given |= {"language": tag, "id": given.get("id") or str(line)}
+            if given["question"] or given["answer"]:
+                yield Row(file, line, given)
 
 
 def _csv(source: Path, draft: Draft) -> tuple[str, list[tuple[int, list[str]]]]:

@@ -97,6 +97,10 @@ class _Importer:
                     detail = f"{intent}/{own.partition('/')[2]}" if "/" in own else str(intent)
                     reply.add_examples(self._draft.locale, self._examples(detail, f"examples of {reply.id}"))
                 said = True
+            if intents and action in self._project.forms and action in self._flows.first:
+                begins = [text for intent in intents for text in self._examples(str(intent), f"begins {self._flows.names[action]}")]
+                self._began.setdefault(action, []).extend(begins or [action.replace("_", " ")])
+                said = True
         if not is_rule:
             return
         if said:
@@ -108,6 +112,7 @@ class _Importer:
 
     def _offers(self) -> None:
         draft = self._draft
+        self._flows.begin(self._began)
         if self._began:
             wanted = draft.fields.new("wanted")
             values = {self._flows.names[name]: list(dict.fromkeys(messages)) for name, messages in self._began.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,30 +12,12 @@ from constrained.cli.importing.rasa_project import Entry, Project, Slot
 from constrained.cli.importing.rasa_responses import Responses
 
 MAX_STEPS, MAX_DEPTH = 300, 30  # lines written for one flow: a step that two ways lead to is written twice
-OWN_ACTIONS = frozenset(
-    [
-        "action_listen",
-        "action_restart",
-        "action_session_start",
-        "action_default_fallback",
-        "action_deactivate_loop",
-        "action_back",
-        "action_unlikely_intent",
-        "action_revert_fallback_events",
-        "action_two_stage_fallback",
-        "action_default_ask_affirmation",
-        "action_default_ask_rephrase",
-        "action_hangup",
-        "action_trigger_search",
-        "action_trigger_flow",
-        "action_run_slot_rejections",
-        "action_clean_stack",
-        "action_correct_flow_slot",
-        "action_cancel_flow",
-        "action_repeat_bot_messages",
-        "action_reset_routing",
-    ]
-)
+OWN_ACTIONS = frozenset({
+    "action_listen", "action_restart", "action_session_start", "action_default_fallback", "action_deactivate_loop", "action_back",
+    "action_unlikely_intent", "action_revert_fallback_events", "action_two_stage_fallback", "action_default_ask_affirmation",
+    "action_default_ask_rephrase", "action_hangup", "action_trigger_search", "action_trigger_flow", "action_run_slot_rejections",
+    "action_clean_stack", "action_correct_flow_slot", "action_cancel_flow", "action_repeat_bot_messages", "action_reset_routing",
+})  # fmt: skip
 STEP_KINDS = ("collect", "action", "set_slots", "link", "call", "noop", "generation_prompt", "entry_prompt")
 
 
@@ -58,6 +41,7 @@ class Flows:
         self.functions = Names()
         self.names = {name: self.functions.of(name) for name in project.flows if not name.startswith("pattern_")}
         self.first: dict[str, set[str]] = {}  # flow -> responses that may be its first
+        self._said: dict[str, list[Reply]] = {}
         self._calls: dict[str, set[str]] = {name: set() for name in self.names}
 
     def write(self) -> None:
@@ -75,7 +59,22 @@ class Flows:
         flow.write(steps, path)
         entry.item.carry(f"the procedure {self.names[name]}")
         self._draft.functions.append(flow.text(self.names[name]))
-        self.first[name] = flow.first
+        self.first[name], self._said[name] = flow.first, flow.said
+
+    def begin(self, names: Iterable[str]) -> None:
+        """Marks what can be said once these flows may begin; the others say so in their items."""
+        open_, reached = list(names), set(names)
+        while open_:
+            new = self._calls.get(open_.pop(), set()) - reached
+            reached |= new
+            open_ += new
+        for name, said in self._said.items():
+            if name in reached:
+                for reply in said:
+                    reply.used = True
+            else:
+                entry = self._project.flows.get(name) or self._project.forms[name]
+                entry.item.note(f"nothing begins it yet: yield start({self.names[name]})")
 
     def may_call(self, caller: str, called: str) -> bool:
         """Notes the call, unless it would lead back to the caller."""
@@ -105,6 +104,7 @@ class _Flow:
         self._locals = Names()
         self._branches: dict[int, Item] = {}
         self.first: set[str] = set()
+        self.said: list[Reply] = []
 
     def text(self, function: str) -> str:
         title = f"    # {shown(self._entry.item.file)} line {self._entry.item.line}\n"
@@ -255,7 +255,7 @@ class _Flow:
     def _said(self, reply: Reply, way: _Way) -> None:
         if not way.begun:
             self.first.add(reply.id)
-        reply.used = True
+        self.said.append(reply)
 
     def _collect(self, step: dict[str, Any], item: Item, way: _Way) -> _Way:
         name = str(step["collect"])

@@ -146,7 +146,7 @@ def _passing(draft: Draft, folder: Path) -> list[dict[str, object]]:
     for number, candidate in enumerate(draft.candidates):
         names[candidate.item.name] += 1
         n_th = names[candidate.item.name]
-        dialogue = {"name": candidate.item.name + (f" ({n_th})" if n_th > 1 else ""), "turns": candidate.turns}
+        dialogue: dict[str, object] = {"name": candidate.item.name + (f" ({n_th})" if n_th > 1 else ""), "turns": candidate.turns}
         path = folder / "dialogues" / f"{number}.yaml"
         try:
             write_new(draft.name, path, _dump({"pack": draft.name, "dialogues": [dialogue]}))
