@@ -24,7 +24,7 @@ def import_agent_builder(source: Path, draft: Draft) -> None:
     found: list[Workflow] = []
     for path in source_files(source, SUFFIXES, draft):
         text = read_text(path, draft)
-        if text is None or not ("Agent" in text and re.search(r"agents['\"]|from agents|new Agent|Agent\(", text)):
+        if text is None or not any(word in text for word in ("run_workflow", "runWorkflow", "Agent(")):
             continue
         try:
             found.append((read_python if path.suffix == ".py" else read_typescript)(text, str(path)))

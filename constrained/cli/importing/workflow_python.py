@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from constrained.cli.importing.workflow import (
     APPROVALS,
@@ -22,15 +23,13 @@ from constrained.cli.importing.workflow import (
 )
 from constrained.errors import DataError
 
+EMPTY_BLOCKS = 50
+
 
 def read_python(text: str, file: str) -> Workflow:
     """The workflow in ``text``. Raises DataError where it is not Python."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = getattr(error, "lineno", 0) or 0
-        raise DataError(f"{file}:{line} is not Python: {error}", hint="correct that line; nothing of the file was read") from error
     found = Workflow(file)
+    tree = _parsed(text, found)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if any(_called(one) == "function_tool" for one in node.decorator_list):
@@ -42,6 +41,24 @@ def read_python(text: str, file: str) -> Workflow:
         elif isinstance(node, ast.ClassDef) and node.name.endswith("Schema"):
             found.others.append(Other("output", node.name, node.lineno, REASONS["output"]))
     return found
+
+
+def _parsed(text: str, found: Workflow) -> ast.Module:
+    """The syntax tree. The export leaves blocks without nodes empty (``else:``), which is not Python: ``pass`` is put there, and told."""
+    lines = text.split("\n")
+    for _ in range(EMPTY_BLOCKS):
+        try:
+            return ast.parse("\n".join(lines))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            empty = re.search(r"expected an indented block after .* on line (\d+)", str(error))
+            line = getattr(error, "lineno", 0) or 0
+            if empty is None or not lines[int(empty[1]) - 1].rstrip().endswith(":"):
+                hint = "correct that line; nothing of the file was read"
+                raise DataError(f"{found.file}:{line} is not Python: {error}", hint=hint) from error
+            line = int(empty[1])
+            found.others.append(Other("syntax", lines[line - 1].strip(), line, "a block without a line: read as one that does nothing"))
+            lines[line - 1] = f"{lines[line - 1].rstrip()} pass"
+    raise DataError(f"{found.file} has more than {EMPTY_BLOCKS} empty blocks", hint="write pass into them")
 
 
 def _definition(node: ast.Assign | ast.AnnAssign, found: Workflow) -> None:
