@@ -18,6 +18,7 @@ _TAKEN = (
 )
 RESERVED = frozenset(_TAKEN.split())
 STUB = "(To be written: {what}.)"
+HOLE = re.compile(r"(?<!\{)\{\w+\}")
 LINE = 120  # characters of a text of the source that a comment or a reason shows
 
 
@@ -146,9 +147,10 @@ class Draft:
                 return "its text is empty"
             if refused := refused_in_text(text):
                 return f"its text holds {refused}"
-        same = tuple(sorted(clean.items()))
-        if same in self._by_text:
-            return self._by_text[same]
+        same = tuple((tag, " ".join(HOLE.sub("{}", text.replace("{{", "{ {")).split())) for tag, text in sorted(clean.items()))
+        known = self._by_text.get(same)
+        if known is not None:
+            return known if known.slots.keys() == (slots or {}).keys() else f"it says the same as {known.id}, with other slots"
         response_id = self.ids.new(name)
         one = Reply(response_id, clean, sayable(when) or f"what {response_id} answers", dict(slots or {}))
         self.replies[response_id] = self._by_text[same] = one

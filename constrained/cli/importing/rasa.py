@@ -113,15 +113,25 @@ class _Importer:
     def _offers(self) -> None:
         draft = self._draft
         self._flows.begin(self._began)
-        if self._began:
+        by_choice = dict(self._began)
+        for name, messages in self._began.items():
+            first = self._flows.first[name]
+            shared = any(first & self._flows.first[other] for other in self._began if other != name)
+            if len(first) == 1 and not shared and not first & self._offered.keys():
+                reply = draft.replies[next(iter(first))]  # its examples begin the flow
+                reply.add_examples(draft.locale, messages)
+                draft.offers.append(f"yield start({self._flows.names[name]})")
+                del by_choice[name]
+        if by_choice:
             wanted = draft.fields.new("wanted")
-            values = {self._flows.names[name]: list(dict.fromkeys(messages)) for name, messages in self._began.items()}
+            values = {self._flows.names[name]: list(dict.fromkeys(messages)) for name, messages in by_choice.items()}
             draft.heard[wanted] = (
                 f"{wanted}: Literal[{', '.join(map(repr, values))}] | None = choice('What does the user want?', **{values!r})"
             )
-            for name in self._began:
+            for name in by_choice:
                 draft.offers += [f"if heard.{wanted} == {self._flows.names[name]!r}:", f"    yield start({self._flows.names[name]})"]
             self._wanted = wanted
+        self._by_choice = by_choice
         named = [one for one in FALLBACKS if one in self._responses.names() and not self._responses.names()[one].slots]
         draft.fallback = self._responses.names()[named[0]].id if named else ""
         for reply in self._offered.values():
@@ -159,7 +169,7 @@ class _Importer:
             entry.item.note("a message has no answer in words that the domain has")
             return
         expected = turns[0]["expects"]
-        begun = [name for name in self._began if expected in self._flows.first.get(name, ())]
+        begun = [name for name in self._by_choice if expected in self._flows.first.get(name, ())]
         if begun and expected not in self._offered:
             turns[0]["heard"] = {self._wanted: self._flows.names[begun[0]], **dict(turns[0]["heard"])}  # type: ignore[call-overload]  # a mapping by its making
         self._draft.candidates.append(Candidate(entry.item, [{key: value for key, value in turn.items() if value} for turn in turns]))
