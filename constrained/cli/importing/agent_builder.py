@@ -175,6 +175,7 @@ class _Writer:
             if chosen:
                 self._add(depth, f"{word} {chosen} == {condition.value!r}:", condition.line)
                 item.carry("a choice")
+                item.note("it goes by the user's message, not by what an agent found")
                 start = way.under({})
             elif condition.approval is not None:
                 start = self._approval(condition, item, word, way, depth)
