@@ -52,8 +52,6 @@ def import_pack(
     draft = Draft(name or Names().new(source.resolve().stem), tag, str(source))
     check_name(draft.name)
     READERS[format](source, draft)
-    if not draft.offers and not draft.main:
-        raise DataError(f"nothing in {source} could be carried", hint="is it the folder of the project, and the right format?")
     files = write_pack(draft, out)
     table = new_table("item", "found", "carried", "reported")
     for kind, row in counts(draft.items).items():

@@ -13,7 +13,7 @@ import yaml
 
 from constrained.cli.importing.draft import Draft, Item, Reply, shown
 from constrained.cli.new import refuse_to_overwrite, write_new
-from constrained.errors import ConstrainedError
+from constrained.errors import ConstrainedError, DataError
 from constrained.packs import load_policy_file
 from constrained.quality.golden import load_golden, run_golden
 
@@ -43,9 +43,12 @@ _Dumper.add_representer(str, _text)
 def write_pack(draft: Draft, directory: Path) -> list[Path]:
     """Writes the pack below ``directory`` and returns the files; nothing is overwritten, and nothing stays of a pack that does not load.
 
-    Raises PackError where a file exists; CatalogError, PolicyError where the draft is not a pack.
+    Raises DataError where there is nothing to say; PackError where a file exists; CatalogError, PolicyError where the draft is not a pack.
     """
     name = draft.name
+    if not draft.offers and not draft.main:
+        hint = "is it the folder of the project, and the right format?"
+        raise DataError(f"nothing in {draft.source} could be carried as something to say", hint=hint)
     _give_fallback(draft)
     texts = {f"catalogs/{name}.yaml": catalog_text(draft), f"logic/{name}.py": logic_text(draft)}
     if draft.paths:
