@@ -125,7 +125,7 @@ class _Container:
     is_key: bool = False
 
 
-def read_document(text: str, report: Report) -> Any:
+def read_document(text: str, report: Report, *, depth: int = DEPTH) -> Any:
     """The plain data in ``text``; problems of the text itself go into ``report``, places too.
 
     Returns:
@@ -137,7 +137,7 @@ def read_document(text: str, report: Report) -> Any:
     if unreadable:
         return None
     try:
-        return _Reader(report).read(text)
+        return _Reader(report, depth).read(text)
     except yaml.YAMLError as error:
         _add_yaml_error(report, text, error)
         return None
@@ -146,8 +146,8 @@ def read_document(text: str, report: Report) -> Any:
 class _Reader:
     """Turns parser events into plain data with an explicit stack, so that depth is bounded."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report, depth: int) -> None:
+        self._report, self._depth = report, depth
         self._stack: list[_Container] = []
         self._root: Any = None
         self._n_documents = 0
@@ -164,8 +164,8 @@ class _Reader:
                 self._alias(event)
             elif isinstance(event, yaml.DocumentStartEvent) and not self._document(event):
                 break
-            if len(self._stack) > DEPTH:
-                self._report.add_at(_place(event), f"nested more than {DEPTH} deep", "take some levels out")
+            if len(self._stack) > self._depth:
+                self._report.add_at(_place(event), f"nested more than {self._depth} deep", "take some levels out")
                 return None
         return self._root
 

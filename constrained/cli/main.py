@@ -15,7 +15,25 @@ from rich.text import Text
 
 from constrained.catalog.load import load_catalog
 from constrained.catalog.schema import json_schema
-from constrained.cli import approve, audit, check, demo, diff, draw, evaluate, fit, keys, models, new, play, prove, serve, sheet, tune
+from constrained.cli import (
+    approve,
+    audit,
+    check,
+    demo,
+    diff,
+    draw,
+    evaluate,
+    fit,
+    import_pack,
+    keys,
+    models,
+    new,
+    play,
+    prove,
+    serve,
+    sheet,
+    tune,
+)
 from constrained.cli import test as tests
 from constrained.cli.screen import new_table, note, prepare_streams, show, show_error
 from constrained.errors import ConstrainedError
@@ -67,6 +85,7 @@ app.command("prove")(prove.prove)
 app.command("test")(tests.golden)
 app.command("draw")(draw.draw)
 app.command("new")(new.new)
+app.command("import")(import_pack.import_pack)
 app.command("approve")(approve.approve)
 app.command("recall")(approve.recall)
 app.command("diff")(diff.diff)

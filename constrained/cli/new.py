@@ -31,9 +31,9 @@ def new(
     """Write a catalog, its logic and golden dialogues: a gate guard of a game, or a desk, to be changed."""
     check_name(name)
     targets = {directory / path.format(name=name): template for path, template in (DESK_FILES if desk else FILES).items()}
-    _refuse_to_overwrite(name, list(targets))
+    refuse_to_overwrite(name, list(targets))
     for target, template in targets.items():
-        _write(name, target, _filled(template, name))
+        write_new(name, target, _filled(template, name))
         line(str(target))
     _show_next_steps(name, directory, desk)
 
@@ -67,7 +67,7 @@ def _show_approvals(name: str) -> None:
         line(f"  constrained approve {name} {what}--as PERSON")
 
 
-def _refuse_to_overwrite(name: str, targets: list[Path]) -> None:
+def refuse_to_overwrite(name: str, targets: list[Path]) -> None:
     there = [str(target) for target in targets if target.exists()]
     if there:
         raise PackError(f"{', '.join(there)} would be overwritten; nothing was written", name=name, hint="choose another name or --dir")
@@ -78,7 +78,7 @@ def _filled(template: str, name: str) -> str:
     return Template(text).substitute(name=name)
 
 
-def _write(name: str, target: Path, text: str) -> None:
+def write_new(name: str, target: Path, text: str) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as file:
