@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from constrained.catalog.render import render, resolve_locale
+from constrained.catalog.response import Response
 from constrained.errors import SlotError
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
@@ -116,7 +117,19 @@ def evidence_of(
     response = policy.catalog.responses.get(next(one for one in agreed.agrees_to if one in asked))
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
     question = f"{response.texts[spoken].source}\n{agreed.response.when}" if response is not None and spoken is not None else ""
-    return replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
+    told = replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
+    return replace(told, is_other_act=response is not None and spoken is not None and _was_said_otherwise(response, agreed, memory, spoken))
+
+
+def _was_said_otherwise(response: Response, agreed: Option, memory: Memory, locale: str) -> bool:
+    """Whether what a yes would agree to was said with other values than those that the option has now: at another price."""
+    slots = {name: agreed.slots[name] for name in response.slots if name in agreed.slots}
+    if not memory.history or not slots or len(slots) < len(response.slots):
+        return False
+    try:
+        return render(response, slots, locale) not in memory.history[-1][1]
+    except SlotError:  # a slot of that name is of another type there
+        return False
 
 
 def _is_other_act(policy: Policy, memory: Memory, option: Option) -> bool:

@@ -104,7 +104,9 @@ def _objection(option: Option, share: float, answer: AnswerMeaning | None, evide
     if (option.answer == "yes" or option.agrees_to) and leads_with_no(evidence.followed, evidence.locale):
         return Objection("answer", "the message begins with a no")
     if not option.answer and answer in ("yes", "no") and evidence.agrees(option):
-        return None if answer == "yes" else Objection("answer", "the message is a clear no")
+        if answer == "no":
+            return Objection("answer", "the message is a clear no")
+        return Objection("answer", OTHER_ACT) if evidence.is_other_act else None
     stance = "" if option.answer and option.answer == answer else stance_of(evidence.followed, evidence.locale)
     is_refusal = option.answer == "no" and stance == "negation"
     if option.answer and not is_refusal:

@@ -457,6 +457,17 @@ def test_a_yes_to_what_was_said_chooses_what_agrees_to_it(inn, message):
     assert all(one.is_same for one in replay(inn, [turn.record]))
 
 
+def test_a_yes_to_another_price_than_was_said_is_asked_again(tmp_path):
+    """The host may set the state between what was said and the yes to it."""
+    inn = make(tmp_path, PROPOSALS.replace("price=80", "price=state.gold"), **PROPOSED)
+    for now, said in ((80, "rented"), (90, "quote")):
+        lead = Dialogue(inn, engine=ScriptedEngine({"hi": {"reply": "quote"}}, is_told=True))
+        lead.reply("hi", inn.state_type(gold=80))
+        turn = lead.fork(Insisting("quote")).reply("yes please", inn.state_type(gold=now))
+        assert turn.response_id == said
+        assert all(one.is_same for one in replay(inn, [turn.record]))
+
+
 @pytest.mark.parametrize("message", ["no", "no thanks", "nah", "yes?", "yes, for 50", "maybe"])
 def test_what_is_no_yes_to_it_chooses_nothing(inn, message):
     assert after(inn, "quote").fork(Insisting("hello")).reply(message, inn.state_type()).effects == ()
