@@ -54,6 +54,7 @@ PARTS = {
     "masking": Part(".", "named.*masked", "share"),
     "prove": Part("^(?!STAR (?!all))", "turns between|points explored", "points"),
     "rules": Part("picked|time of", "picked", "share"),
+    "soak": Part(".", "a turn, repeats included", "ms"),
     "serve": Part(".", "p50|p95|median", "ms"),
     "tune": Part(".", "picked", "share"),
 }
