@@ -13,9 +13,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from constrained import Dialogue
 from constrained.cli import demo, screen
 from constrained.cli import models as loading
 from constrained.engines import model_files
+from constrained.packs import load_policy
 from constrained.testing import RandomEngine
 from tests.cli.conftest import Run
 
@@ -85,6 +87,13 @@ def test_a_new_desk_hears_the_protected_triggers_and_passes_its_check_and_its_te
     done = run("test", "parcels")
     assert (done.status, "4 of 4 dialogues as written" in done.out) == (0, True), done.out
     assert run("play", "parcels", "--rules", stdin="When do you open? I want to kill myself.\n").out.count("116 123") == 1
+
+
+def test_who_asks_a_new_desk_for_a_person_waits_for_one(run: Run, here: Path) -> None:
+    run("new", "parcels", "--desk")
+    policy = load_policy("parcels")
+    turn = Dialogue(policy).reply("I want to talk to a real person.", policy.state_type())
+    assert [(one.kind.name, one.kind.handover) for one in turn.effects] == [("pass_on", True)]
 
 
 def test_a_golden_dialogue_that_goes_otherwise_is_told(run: Run, here: Path) -> None:
