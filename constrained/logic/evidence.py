@@ -131,9 +131,14 @@ def evidence_of(
 
 
 def _as_said_now(response: Response, agreed: Option, options: Sequence[Option], locale: str) -> tuple[str, ...]:
-    """What a yes would agree to, as it would be said now: with the values of the act, else as it is offered, if it is."""
+    """What a yes would agree to, as it would be said now: with the values of the act, else as it is offered, if it is.
+
+    Nothing of a response without slots: it says the same at any time.
+    """
     slots = {name: agreed.slots[name] for name in response.slots if name in agreed.slots}
-    if slots and len(slots) == len(response.slots):
+    if not response.slots:
+        return ()
+    if len(slots) == len(response.slots):
         with suppress(SlotError):  # a slot of that name is of another type there
             return (render(response, slots, locale),)
     return tuple(one.text for one in options if one.id == response.id)

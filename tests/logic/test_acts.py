@@ -480,6 +480,12 @@ def test_a_yes_is_held_against_what_is_offered_where_the_act_says_no_price(tmp_p
         assert all(one.is_same for one in replay(inn, [turn.record]))
 
 
+def test_a_yes_in_another_language_agrees_to_what_has_no_values(tmp_path):
+    responses = {"quote": {"text": {"en": "A bed?", "es": "¿Una cama?"}}, "rented": "Here is the key.", "hello": "Hello."}
+    inn = make(tmp_path, PROPOSALS.replace(", price=80", ""), **responses)
+    assert after(inn, "quote").fork(Insisting("hello")).reply("sí", inn.state_type(), locale="es").response_id == "rented"
+
+
 @pytest.mark.parametrize("is_masking", [False, True])
 def test_a_yes_to_an_account_that_is_masked_where_it_is_kept_is_a_yes(tmp_path, is_masking):
     """The memory then holds ``[iban ••3000]``: the same account is told by it, another one is told apart."""
