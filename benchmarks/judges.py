@@ -114,7 +114,7 @@ JUDGES = (
     Judge(
         "act rule",
         "an act needs a probability and a message that does not speak against it",
-        (("constrained.logic.objections", "is_act", _constant(False)),),
+        tuple((f"constrained.logic.{module}", "is_act", _constant(False)) for module in ("objections", "acts")),
     ),
     Judge(
         "answer reader",

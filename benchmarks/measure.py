@@ -42,7 +42,7 @@ Measure = Callable[[], Sample]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median with its quartiles."""
+    """A median with its quartiles, or a share with its interval."""
 
     median: float
     low: float
@@ -54,6 +54,14 @@ class Spread:
         values = list(values)
         low, _, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
         return cls(statistics.median(values), low, high)
+
+    @classmethod
+    def share(cls, flags: Sequence[float]) -> Spread:
+        """How many of the flags (0 or 1) are set, with the exact 95 % interval (Clopper and Pearson, 1934)."""
+        from constrained.quality.calibration import clopper_pearson
+
+        found = clopper_pearson(int(sum(flags)), len(flags))
+        return cls(found.value, found.low, found.high)
 
     def __mul__(self, factor: float) -> Spread:
         return Spread(self.median * factor, self.low * factor, self.high * factor)

@@ -1,6 +1,6 @@
 """A plain classifier as a server: FastAPI, the small engine's MiniLM, the nearest label. What a decisions server is held against.
 
-python -m benchmarks.peers.encoder_server PORT LABEL...
+python -m benchmarks.peers.encoder_server LABEL... PORT
 """
 
 from __future__ import annotations
@@ -33,4 +33,4 @@ def make_app(labels: list[str]) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(make_app(sys.argv[2:]), port=int(sys.argv[1]), log_level="warning", access_log=False)
+    uvicorn.run(make_app(sys.argv[1:-1]), port=int(sys.argv[-1]), log_level="warning", access_log=False)

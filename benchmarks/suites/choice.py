@@ -140,7 +140,7 @@ def _packs(bench: Bench, engine: Engine | None) -> list[float]:
     for part in ("golden", "test"):
         taken = [one for pack in PACKS for one in turns(pack, part, engine) if one.n_options > 1 and one.picked]
         found = [float(one.is_right) for one in taken]
-        bench.add("", f"picked as intended, {part}", _share(found), "share")
+        bench.add("", f"picked as intended, {part}", Spread.share(found), "share")
         right += found
     return right
 
@@ -175,7 +175,7 @@ def _public(bench: Bench, engine: Engine | None, found: Set, limit: int) -> list
     is_right = np.asarray(picked) == np.asarray(rights)
     is_in = np.asarray([bool(row.label) for row in asked])
     bench.add("", "messages", len(asked), "messages")
-    bench.add("", "picked as labelled", _share(is_right[is_in].tolist()), "share")
+    bench.add("", "picked as labelled", Spread.share(is_right[is_in].tolist()), "share")
     rows = np.asarray([one.probabilities for one in answers])
     if ((rows > 0) & (rows < 1)).any():  # else it picks, and says nothing of how sure it is
         _tell_honesty(bench, rows, is_right, [[one.name for one in choice.candidates].index(right) for right in rights])
@@ -208,7 +208,7 @@ def _tell_scope(bench: Bench, sure: Floats, is_rest: NDArray[np.bool_], is_in: N
     for kept in KEPT:
         threshold = float(np.quantile(sure[is_in], 1 - kept))
         caught = (sure[~is_in] < threshold).tolist()
-        bench.add("", f"out of scope, left to the fallback where {kept:g} in scope are answered", _share(caught), "share")
+        bench.add("", f"out of scope, left to the fallback where {kept:g} in scope are answered", Spread.share(caught), "share")
 
 
 def _tell_turned(bench: Bench, engine: Engine | None, found: Set, asked: Sequence[Row], picked: Sequence[str]) -> None:
@@ -221,7 +221,7 @@ def _tell_turned(bench: Bench, engine: Engine | None, found: Set, asked: Sequenc
         for place, row in enumerate(asked):
             best = _answer(engine, choice, other, row.message).best
             changed[place] |= choice.candidates[best].name != picked[place]
-    bench.add("", f"another choice in {N_ORDERS} orders, of {len(asked)} messages", _share(changed), "share")
+    bench.add("", f"another choice in {N_ORDERS} orders, of {len(asked)} messages", Spread.share(changed), "share")
 
 
 REST = Candidate("rest", "What was that?", no_match=True, name="none of these")
@@ -243,14 +243,6 @@ def _answer(engine: Engine | None, choice: Choice, found: Set, message: str) -> 
     background = tuple(row.message for row in found.shown)
     scene = PromptContext(found.name, "the assistant", "", "", listing, background, "", (), message, "en")
     return checked(engine.choose([choice], scene), [len(choice.candidates)])[0]
-
-
-def _share(values: Sequence[float] | Sequence[bool]) -> Spread:
-    """With its exact 95 % interval."""
-    from constrained.quality.calibration import clopper_pearson
-
-    interval = clopper_pearson(int(sum(values)), len(values))
-    return Spread(float(np.mean(values)), interval.low, interval.high)
 
 
 def _named(label: str) -> str:

@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import http.client
 import json
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from benchmarks import measure
 from benchmarks.harness import Bench
 from benchmarks.measure import BenchmarkError, Spread
-from benchmarks.suites.serve_process import MESSAGES, PACK, serving
+from benchmarks.suites.serve_process import MESSAGES, PACK, peer_serving, serving
 
 LABELS = {
     "food": "something to eat", "drink": "an ale or a wine", "room": "a bed for the night", "key": "buying the key to the cellar",
@@ -49,7 +43,7 @@ class Asked:
 def run(bench: Bench) -> None:
     clients, n_rounds, seconds = ((1, 2), 1, 0.2) if bench.is_smoke else (CLIENTS, N_ROUNDS, SECONDS)
     texts = (f"{MESSAGES[number % len(MESSAGES)]} ({number} of us)" for number in count())
-    with serving(["--model", "small", "--no-watch"]) as own, _plain_server() as port:
+    with serving(["--model", "small", "--no-watch"]) as own, peer_serving("-m", "benchmarks.peers.encoder_server", *LABELS) as port:
         cases = [
             Asked(PLAIN, port, "/classify", "", lambda text: {"input": text}, lambda found: found["label"] in LABELS),
             Asked("ad-hoc options", own.port, "/v1/decisions", own.token, _ad_hoc, lambda found: _is_sound(found, len(LABELS))),
@@ -110,25 +104,3 @@ def _rate(asked: Asked, n_clients: int, seconds: float, texts: Iterator[str]) ->
     with ThreadPoolExecutor(n_clients) as threads:
         times = [one for own in threads.map(ask, range(n_clients)) for one in own]
     return len(times) / (time.perf_counter() - start_s), statistics.median(times)
-
-
-@contextmanager
-def _plain_server() -> Iterator[int]:
-    """The port of an encoder server that answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    child = subprocess.Popen([sys.executable, "-m", "benchmarks.peers.encoder_server", str(port), *LABELS], cwd=measure.ROOT)
-    try:
-        for _ in range(600):
-            if child.poll() is not None:
-                raise BenchmarkError("the encoder server did not start")
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield port
-    finally:
-        child.send_signal(signal.SIGTERM)
-        child.wait(30)

@@ -13,7 +13,6 @@ from benchmarks.harness import Bench
 from benchmarks.measure import Spread
 from benchmarks.sets.private_numbers import APART, LANGUAGES, PrivateText, harmless_texts, private_texts
 from benchmarks.sets.rows import read_csv, read_json
-from constrained.quality.calibration import clopper_pearson
 from constrained.records.masking import find_numbers, mask
 
 N_EXPIRY = 4  # digits of a date that is written with a number
@@ -74,5 +73,4 @@ def _times(bench: Bench) -> None:
 
 
 def _rate(bench: Bench, case: str, metric: str, flags: Sequence[bool]) -> None:
-    share = clopper_pearson(sum(flags), len(flags))
-    bench.add(case, f"{metric} (of {len(flags)})", Spread(share.value, share.low, share.high), "share")
+    bench.add(case, f"{metric} (of {len(flags)})", Spread.share(flags), "share")

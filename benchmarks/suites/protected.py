@@ -21,7 +21,6 @@ from benchmarks.measure import NoDeviceError, Spread
 from benchmarks.sets.rows import read_csv, read_json
 from constrained.errors import EngineError
 from constrained.packs import load_policy
-from constrained.quality.calibration import clopper_pearson
 from constrained.understanding.protected import phrases
 from constrained.understanding.protected.judges import judge
 from constrained.understanding.protected.values import TRIGGERS, Protected
@@ -87,8 +86,7 @@ def _value(trigger: str, message: str, *, locale: str, has_vectors: bool) -> Pro
 
 def _rate(bench: Bench, case: str, metric: str, flags: Sequence[bool], *, at_most: float | None = None) -> None:
     """The share, with its exact interval as the spread; how many it is of stands beside the metric."""
-    share = clopper_pearson(sum(flags), len(flags))
-    bench.add(case, f"{metric} (of {len(flags)})", Spread(share.value, share.low, share.high), "share", at_most=at_most)
+    bench.add(case, f"{metric} (of {len(flags)})", Spread.share(flags), "share", at_most=at_most)
 
 
 def _some(bench: Bench, messages: Sequence[str]) -> Sequence[str]:

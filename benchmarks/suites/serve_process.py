@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Bench
-from benchmarks.measure import BenchmarkError
+from benchmarks.measure import ROOT, BenchmarkError
 from constrained.pack_folders import shipped_folder
 from constrained.packs import load_policy
 from constrained.records.log import read_log
@@ -201,15 +201,40 @@ class Hasty(Talk):
 
 
 @contextmanager
-def serving(arguments: Sequence[str], **options: Any) -> Iterator[Process]:
-    """A server on a folder of its own. ``options``: as those of Process."""
+def serving(arguments: Sequence[str]) -> Iterator[Process]:
+    """A server on a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        process = Process(Path(folder), arguments, **options)
+        process = Process(Path(folder), arguments)
         process.start()
         try:
             yield process
         finally:
             process.end()
+
+
+@contextmanager
+def peer_serving(*arguments: str) -> Iterator[int]:
+    """The port of another server than ours, once it answers: this Python with the arguments and, as the last one, the port."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    child = subprocess.Popen([sys.executable, *arguments, str(port)], cwd=ROOT)
+    try:
+        _await_port(port, child)
+        yield port
+    finally:
+        child.terminate()
+        child.wait(30)
+
+
+def _await_port(port: int, child: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if child.poll() is not None:
+            break
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+        except OSError:
+            time.sleep(0.1)
+    raise BenchmarkError("the other server did not start")
 
 
 def take(talk: Talk, n: int) -> None:

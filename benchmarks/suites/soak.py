@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import random
 import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,7 +20,7 @@ from benchmarks.harness import Bench
 from benchmarks.measure import BenchmarkError, Spread
 from benchmarks.options import PARTS
 from benchmarks.suites.faults import FakeClock, SlowClient, SmallDisk
-from benchmarks.suites.serve_process import Hasty, Process, Talk, sound, take, together
+from benchmarks.suites.serve_process import Hasty, Process, Talk, peer_serving, sound, take, together
 from constrained.records.log import existing, read_log
 from constrained.records.log_verification import verify_log
 from constrained.records.sinks import checkpoints_in
@@ -61,7 +58,7 @@ app = FastAPI()
 @app.post("/v1/turns")
 async def echo(body: Turn) -> Turn:
     return body
-uvicorn.run(app, port=int(sys.argv[1]), log_level="critical", access_log=False, timeout_keep_alive=600, http="httptools")
+uvicorn.run(app, port=int(sys.argv[-1]), log_level="critical", access_log=False, timeout_keep_alive=600, http="httptools")
 """
 
 
@@ -323,31 +320,6 @@ class EchoTalk(Hasty):
         self._socket = None
 
 
-@contextmanager
-def _echo() -> Iterator[Process]:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port = bound.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        child = subprocess.Popen([sys.executable, "-c", ECHO, str(port)], text=True)
-        try:
-            _await_port(port)
-            yield Process(Path(folder), (), pack=DESK, port=port, child=child)
-        finally:
-            child.terminate()
-            child.wait()
-
-
-def _await_port(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise BenchmarkError("the echo did not start")
-
-
 def _load(bench: Bench, size: Size) -> None:
     """Rules-only turns, each durable in the log before it is answered, and the echo: in turns, eight clients each."""
     n_clients, rates = 8, dict[str, list[float]]({"turns": [], "echo": []})
@@ -358,7 +330,7 @@ def _load(bench: Bench, size: Size) -> None:
         stack.callback(process.end)
         values = {"effects": "hand_over"}
         talks = [Hasty(process, f"load-{n}", values, MESSAGES, STATE) for n in range(n_clients)]
-        echo = stack.enter_context(_echo())
+        echo = Process(folder, (), pack=DESK, port=stack.enter_context(peer_serving("-c", ECHO)))
         echoes = [EchoTalk(echo, f"echo-{n}", values, MESSAGES, STATE) for n in range(n_clients)]
         for one in echoes:
             stack.callback(one.close)

@@ -18,7 +18,7 @@ CATEGORIES = ("zero", "one", "two", "few", "many", OTHER)
 _NUMBERS = ("integer", "decimal")
 
 
-def with_forms(template: Template, slots: Mapping[str, Slot], values: Mapping[str, Any], locale: str) -> Flat:
+def with_forms(template: Template, values: Mapping[str, Any], locale: str) -> Flat:
     """The template's literal text and holes, with the form of each selection that ``values`` ask for. The values were checked before."""
     parts: list[str | Hole] = []
     for part in template.parts:

@@ -80,7 +80,7 @@ def _nearest(response: Response, locale: str) -> tuple[str, Template]:
 def _filled(response: Response, template: Template, slots: Mapping[str, Any], locale: str) -> str:
     _check_names(response, template, slots)
     words = {name: spoken(response.id, response.slots[name], slots[name], locale) for name in template.slots}
-    parts = with_forms(template, response.slots, slots, locale)
+    parts = with_forms(template, slots, locale)
     text = "".join(part if isinstance(part, str) else words[part.name] for part in parts)
     free = [name for name in template.slots if response.slots[name].kind in ("text", "user_text", "choice")]
     marker = find_marker(text) if free else None

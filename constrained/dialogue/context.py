@@ -125,18 +125,27 @@ def _not_in(catalog: Catalog, locale: str) -> tuple[str, ...]:
 def make_prompt_context(policy: Policy, context: TurnContext, memory: Memory) -> PromptContext:
     """What a model may read in this turn."""
     catalog = policy.catalog
+    listing, background = _described(catalog, context.locale)
     return PromptContext(
         static_id=static_id(policy, context.locale),
         speaker=catalog.speaker,
         persona=catalog.persona,
         rules=policy.rules,
-        listing=tuple((response.id, response.when) for response in catalog.responses.values() if not response.offer_of),
-        background=tuple(example for response in catalog.responses.values() for example in examples(response, context.locale, catalog)),
+        listing=listing,
+        background=background,
         state=context.state.model_dump_json(),
         history=memory.history,
         message=context.plain,
         locale=context.locale,
     )
+
+
+@lru_cache(maxsize=64)
+def _described(catalog: Catalog, locale: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """(id, what it answers) of every response, and all their examples: the same in every turn."""
+    responses = catalog.responses.values()
+    listing = tuple((response.id, response.when) for response in responses if not response.offer_of)
+    return listing, tuple(example for response in responses for example in examples(response, locale, catalog))
 
 
 def static_id(policy: Policy, locale: str) -> str:

@@ -27,11 +27,12 @@ Ask = Callable[[list[Choice], TurnContext], list[Distribution]]
 
 @dataclass(frozen=True, slots=True)
 class DecisionTerms:
-    """What a conversation decides by; the thresholds as ``Dialogue`` describes them."""
+    """What a conversation decides by; the thresholds as ``Dialogue`` describes them. ``as_kept``: a reply as its memory holds it."""
 
     policy: Policy
     threshold: float
     act_threshold: float
+    as_kept: Callable[[str], str] = str
 
 
 def is_judged(engine: Engine | None) -> bool:
@@ -88,7 +89,9 @@ class Decider:
         """The most probable option that the message is evidence enough for; the fallback where that is not probable enough."""
         terms, context = self.terms, self.context
         message, locale, judge = context.message, context.locale, loading.load_answer_judge
-        evidence = evidence_of(terms.policy, self.memory, options, message, locale, terms.act_threshold, judge, is_spent=is_spent)
+        evidence = evidence_of(
+            terms.policy, self.memory, options, message, locale, terms.act_threshold, judge, is_spent=is_spent, as_kept=terms.as_kept
+        )
         resort, probabilities = self.allowed.resort, answer.probabilities
         ruling = choose_option(
             options,

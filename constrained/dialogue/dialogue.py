@@ -337,7 +337,7 @@ class Dialogue:
 
     def _decide(self, context: TurnContext, heard: HeardNow, allowed: Allowed) -> Decision:
         """One of the options, or what is said in place of one."""
-        terms = DecisionTerms(self.policy, self.threshold, self.act_threshold)
+        terms = DecisionTerms(self.policy, self.threshold, self.act_threshold, self._as_kept)
         return Decider(terms, self.engine, self._memory, context, allowed, self._choose).decide(heard.reading, is_late=heard.is_late)
 
     # -- 5 verify --------------------------------------------------------------------------------------------
@@ -357,8 +357,7 @@ class Dialogue:
         open_offers = opened(allowed, chosen, decision.asks, heard_text(heard.value)) if decision.asks else ()
         said = options.said(chosen, decision.spoken)
         after = options.after(chosen, decision.spoken, open_offers, is_tried=decision.how == "tried")
-        lines = [mask(line) if self.is_masking else line for line in (context.message, text)]
-        history = (*after.history, ("user", lines[0]), ("reply", lines[1]))
+        history = (*after.history, ("user", self._as_kept(context.message)), ("reply", self._as_kept(text)))
         record = self._append_record(self._record(context, heard.hearings, allowed, decision, text))
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
         return Turn(
@@ -395,6 +394,10 @@ class Dialogue:
         except Exception as error:  # values of a host's State that JSON has no form for
             hint = "state, slots and names must be values that JSON has a form for"
             raise AuditError(f"turn {context.id} cannot be recorded: {error}", hint=hint) from error
+
+    def _as_kept(self, line: str) -> str:
+        """What later turns read of a line."""
+        return mask(line) if self.is_masking else line
 
     def _append_record(self, record: T) -> T:
         """The entry, durable and in its place. Raises AuditError."""

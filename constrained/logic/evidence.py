@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from constrained.catalog.render import render, resolve_locale
@@ -11,6 +12,7 @@ from constrained.errors import SlotError
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
+from constrained.procedures.policy_procedures import ProcedurePosition
 from constrained.procedures.run import MISSED
 from constrained.understanding.answers import AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
 from constrained.understanding.corrections import follow_corrections
@@ -95,8 +97,13 @@ def evidence_of(
     judge: Callable[[], AnswerJudge | None] = lambda: None,
     *,
     is_spent: bool = False,
+    as_kept: Callable[[str], str] = str,
 ) -> Evidence:
-    """What a turn gives to judge acts by. ``judge`` is called where an option is the answer to something."""
+    """What a turn gives to judge acts by.
+
+    Args:
+        judge: called where an option is the answer to something. as_kept: a reply as the memory holds it, where it is masked there.
+    """
     if is_spent:
         return Evidence(message, locale, act_threshold=act_threshold, is_spent=True, is_free=not memory.running)
     position = policy.serving(memory).procedures.position(memory)
@@ -107,7 +114,8 @@ def evidence_of(
     if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
         put = (position.response_id, position.again) if position is not None else ()
         is_overtaken = all(memory.said.get(one) != memory.number for one in put)
-        question, values = open_question(policy, memory, locale), open_values(policy, memory)
+        question = _open_question(policy, position, locale)
+        values = tuple(position.slots.values()) if position is not None else ()
         is_other_act = any(_is_other_act(policy, memory, option) for option in options if option.answer == "yes")
         told = replace(plain, question=question, values=values, judge=judge())
         return replace(told, is_overtaken=is_overtaken, is_other_act=is_other_act)
@@ -118,18 +126,22 @@ def evidence_of(
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
     question = f"{response.texts[spoken].source}\n{agreed.response.when}" if response is not None and spoken is not None else ""
     told = replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
-    return replace(told, is_other_act=response is not None and spoken is not None and _was_said_otherwise(response, agreed, memory, spoken))
+    now = _as_said_now(response, agreed, options, spoken) if response is not None and spoken is not None and memory.history else ()
+    return replace(told, is_other_act=bool(now) and not any(as_kept(text) in memory.history[-1][1] for text in now))
 
 
-def _was_said_otherwise(response: Response, agreed: Option, memory: Memory, locale: str) -> bool:
-    """Whether what a yes would agree to was said with other values than those that the option has now: at another price."""
+def _as_said_now(response: Response, agreed: Option, options: Sequence[Option], locale: str) -> tuple[str, ...]:
+    """What a yes would agree to, as it would be said now: with the values of the act, else as it is offered, if it is.
+
+    Nothing of a response without slots: it says the same at any time.
+    """
     slots = {name: agreed.slots[name] for name in response.slots if name in agreed.slots}
-    if not memory.history or not slots or len(slots) < len(response.slots):
-        return False
-    try:
-        return render(response, slots, locale) not in memory.history[-1][1]
-    except SlotError:  # a slot of that name is of another type there
-        return False
+    if not response.slots:
+        return ()
+    if len(slots) == len(response.slots):
+        with suppress(SlotError):  # a slot of that name is of another type there
+            return (render(response, slots, locale),)
+    return tuple(one.text for one in options if one.id == response.id)
 
 
 def _is_other_act(policy: Policy, memory: Memory, option: Option) -> bool:
@@ -144,12 +156,11 @@ def _is_other_act(policy: Policy, memory: Memory, option: Option) -> bool:
     return policy.serving(memory).procedures.agreed_effects(memory) != tuple(map(str, option.effects))
 
 
-def open_question(policy: Policy, memory: Memory, locale: str) -> str:
+def _open_question(policy: Policy, position: ProcedurePosition | None, locale: str) -> str:
     """The question at which a procedure waits, as it is said, and on a line of its own what it answers; empty where none waits.
 
     Values that cannot be said stay open slots.
     """
-    position = policy.serving(memory).procedures.position(memory)
     response = policy.catalog.responses.get(position.response_id) if position is not None else None
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
     if position is None or response is None or spoken is None:
@@ -159,9 +170,3 @@ def open_question(policy: Policy, memory: Memory, locale: str) -> str:
     except SlotError:
         text = response.texts[spoken].source
     return f"{' '.join(text.split())}\n{response.when}"
-
-
-def open_values(policy: Policy, memory: Memory) -> tuple[object, ...]:
-    """The values that the open question shows; none where none is open."""
-    position = policy.serving(memory).procedures.position(memory)
-    return tuple(position.slots.values()) if position is not None else ()

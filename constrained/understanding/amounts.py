@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -285,6 +286,7 @@ def _is_code(text: str, letters: str, digits: str, before: str, around: NumberCu
     return len(digits) >= 4 and len(word) > 1 and not has_vowel
 
 
+@lru_cache(maxsize=256)  # a policy's questions stay the same
 def wanted_kinds(question: str) -> frozenset[str]:
     """The kinds of number that a question asks for, by its words in any language: units, identifiers or money. Money when it tells none."""
     found: set[str] = set()

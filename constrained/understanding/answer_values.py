@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from constrained.understanding.spans import babel_locale
+from constrained.understanding.spans import message_locale
 
 SAME, OTHER = "samevalue", "othervalue"  # words that stand for a value of the question, and for any other
 _SIGNS = {"€": "€", "$": "$", "£": "£", "eur": "€", "euro": "€", "dollar": "$", "buck": "$", "pound": "£", "quid": "£"}
@@ -82,7 +82,7 @@ def _in_words(text: str, numbers: frozenset[Number], locale: str) -> tuple[str, 
     from constrained.understanding.amounts import find_numbers
 
     has_other = False
-    for one in reversed(find_numbers(text, babel_locale(locale))):
+    for one in reversed(find_numbers(text, message_locale(locale))):
         said = text[one.start : one.end]
         if not any(char.isalpha() for char in said):
             continue
@@ -155,7 +155,7 @@ def _on_24_hours(number: Number, half: str) -> Number:
 @lru_cache(maxsize=16)
 def _names(locale: str) -> tuple[dict[int, str], dict[int, str]]:
     """Names of the days of the week from Monday = 0, and of the months from 1."""
-    known = babel_locale(locale)
+    known = message_locale(locale)
     days, months = known.days["format"]["wide"], known.months["format"]["wide"]
     return {number: bare_word(name) for number, name in days.items()}, {number: bare_word(name) for number, name in months.items()}
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from constrained.understanding.answer_phrases import phrases_of
 from constrained.understanding.mentions import corrected_spans, restart_of
-from constrained.understanding.spans import babel_locale, readable
+from constrained.understanding.spans import message_locale, readable
 
 _SHORT = 9  # words of a message in which a thing with an article that follows "no" corrects the one before ("the pelt, no, the ring")
 _FEWEST = 2  # words of a message that begins anew; one alone may be no more than a sound
@@ -25,7 +25,7 @@ def follow_corrections(message: str, locale: str) -> str:
     from constrained.understanding.amounts import find_numbers
     from constrained.understanding.dates import day_spans
 
-    text, known = readable(message), babel_locale(locale)
+    text, known = readable(message), message_locale(locale)
     days = day_spans(text, known, _ANY_DAY)
     numbers = [(one.start, one.end) for one in find_numbers(text, known)]
     numbers = [one for one in numbers if not any(one[0] < end and start < one[1] for start, end in days)]

@@ -1,10 +1,9 @@
-"""Finds days in a text: written dates and weekdays by Babel's names, relative ones by dateparser."""
+"""Finds days in a text: written dates and weekdays, by Babel's names; relative ones are found in ``relative_days``."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from constrained.understanding.numerals import spoken_numbers
 from constrained.understanding.questions import Prefer
+from constrained.understanding.relative_days import DateSpan, relative_days
 from constrained.understanding.stated_times import is_coming, stated_year
-from constrained.understanding.value_words import Words, words
+from constrained.understanding.value_words import Words, bordered, words
 
 if TYPE_CHECKING:
     from babel import Locale
 
 
-DateSpan = tuple[int, int, dt.date]
 DayReader = Callable[[re.Match[str]], dt.date | object | None]
 
 NO_DAY = object()  # what a pattern matched is no day at all; another pattern may read it
@@ -27,8 +26,6 @@ _ANY_DAY = dt.date(2024, 2, 1)  # for where a day stands, not which one it is
 
 NEAR_YEARS = 10  # a year of two digits that is asked for ahead is at most so far away
 HOURS = 24  # a number up to here behind a day may tell an hour
-TOKENS = 100  # words that dateparser may read in one message; it needs about half a millisecond each
-_LOCK = threading.Lock()  # dateparser's search keeps the language of the running call in a module global
 _VERBS = frozenset(("may", "march", "mar"))
 _ISO = re.compile(
     r"(?<![\w./-])(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?:T\d{2}(?::?\d{2}){0,2}(?:[.,]\d{1,9})?(?:Z|[+-]\d{2}:?\d{2})?)?(?![\w/-])"
@@ -37,7 +34,6 @@ _EAST_ASIAN = re.compile(r"(?:(?<!\d)(?P<year>\d{4})\s?年\s?)?(?<!\d)(?P<month>
 _DOTTED = re.compile(r"(?<![\w./-])(\d{1,2})\.\s?(\d{1,2})\.(?![\d/-])")
 _WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)} | {0xFF0F: "/", 0xFF0D: "-"}
 _BESIDE = re.compile(r"\s*[,(]?\s*(?:(?:the|on|el|der|den|dem|le)\s+){0,2}", re.IGNORECASE)
-_TOKEN = re.compile(r"[^\W\d_]+|\d+|\S")
 _NUMERIC = re.compile(r"(?<![\w./-])(\d{1,2})([-./])(\d{1,2})(?:\2(\d{4}|\d{2}))?(?![\w/-]|\.\d)")
 
 
@@ -72,7 +68,7 @@ def day_spans(text: str, locale: Locale, today: dt.date) -> list[tuple[int, int]
 def _named_days(text: str, locale: Locale, at: _Today) -> list[tuple[int, int, dt.date | None]]:
     plain = text.translate(_WIDE_DIGITS)
     written, taken = _written(plain, locale, at)
-    return sorted([*written, *_relative(plain, taken, locale, at)], key=lambda one: one[:2])
+    return sorted([*written, *relative_days(plain, taken, locale.language, at.date)], key=lambda one: one[:2])
 
 
 def _with_weekdays(text: str, found: list[tuple[int, int, dt.date | None]], names: _Names) -> list[tuple[int, int, dt.date | None]]:
@@ -133,12 +129,12 @@ def in_words(day: dt.date, locale: Locale) -> str:
 def _rules(locale: Locale, known: Words, at: _Today) -> Iterator[tuple[re.Pattern[str], DayReader]]:
     """Patterns and their readings, the more specific first: a place in the text is read once."""
     for phrase, days in known.days.items():
-        yield _bordered(phrase), partial(_shifted, at.date, days)
+        yield bordered(phrase), partial(_shifted, at.date, days)
     yield from _rules_of_dates(locale, at)
     names = _names(locale)
-    yield _bordered(known.periods), lambda match: None
+    yield bordered(known.periods), lambda match: None
     yield names.weekday, lambda match: _weekday_named(match, names, known, at)
-    yield _bordered(known.ordinal), lambda match: _ordinal(int(next(filter(None, match.groups()))), at)
+    yield bordered(known.ordinal), lambda match: _ordinal(int(next(filter(None, match.groups()))), at)
 
 
 def _rules_of_dates(locale: Locale, at: _Today) -> Iterator[tuple[re.Pattern[str], DayReader]]:
@@ -195,14 +191,14 @@ def _names(locale: Locale) -> _Names:
         months,
         weekdays,
         pattern.index("M") < pattern.index("d"),
-        _bordered(rf"{day}\s*(?:(?:{of})\s+)?(?P<month>{month})\.?{year}"),
-        _bordered(rf"(?P<month>{month})\.?\s+(?:(?:{of})\s+)?{day}(?![\d:.,]*\d|\s*[ap]\.?m){year}"),
-        _bordered(
+        bordered(rf"{day}\s*(?:(?:{of})\s+)?(?P<month>{month})\.?{year}"),
+        bordered(rf"(?P<month>{month})\.?\s+(?:(?:{of})\s+)?{day}(?![\d:.,]*\d|\s*[ap]\.?m){year}"),
+        bordered(
             rf"(?:(?P<last>{last})\s+)?(?:(?P<later>{known.week_later})\s+|(?P<earlier>{known.week_earlier})\s+)?(?P<weekday>{weekday})"
             rf"(?P<dot>\.?)(?:\s+(?P<last2>{last}))?(?:\s+(?:(?P<later2>{known.week_later})|(?P<earlier2>{known.week_earlier})))?"
         ),
-        _bordered(rf"(?P<day>{spoken})\s+(?:(?:{of})\s+)*(?P<month>{month})\.?{year}") if spoken else None,
-        _bordered(rf"(?P<month>{month})\s+(?:the\s+)?(?P<day>{spoken}){year}") if spoken and locale.language == "en" else None,
+        bordered(rf"(?P<day>{spoken})\s+(?:(?:{of})\s+)*(?P<month>{month})\.?{year}") if spoken else None,
+        bordered(rf"(?P<month>{month})\s+(?:the\s+)?(?P<day>{spoken}){year}") if spoken and locale.language == "en" else None,
         tuple(re.compile(one, re.IGNORECASE) for one in known.days_in_words),
     )
 
@@ -223,11 +219,6 @@ def _folded(name: str) -> str:
 
 def _any(names: dict[str, int]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name))) or r"(?!)"
-
-
-@lru_cache(maxsize=512)
-def _bordered(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)
 
 
 def _day(year: int, month: int, day: int) -> dt.date | None:
@@ -382,80 +373,3 @@ def _ordinal(day: int, at: _Today) -> dt.date | None:
     first = at.date.replace(day=1)
     months = [divmod(first.year * 12 + first.month - 1 + offset, 12) for offset in range(-3, 4)]
     return at.pick([one for year, month in months if (one := _day(year, month + 1, day))])
-
-
-# -- days that are relative: "tomorrow", "in two weeks", "three days ago" -------------------------------
-
-
-def _relative(text: str, taken: bytearray, locale: Locale, at: _Today) -> list[DateSpan]:
-    """What dateparser finds in the rest of the text."""
-    found, budget = [], TOKENS
-    is_relative = _bordered(words(locale.language).relative)
-    for piece in re.finditer(r"[^\0.,!?;:()\[\]{}\"\n]+", "".join("\0" if used else char for char, used in zip(text, taken, strict=True))):
-        tokens = list(_TOKEN.finditer(piece.group()))[:budget]
-        if not tokens or not is_relative.search(piece.group()):
-            continue
-        budget -= len(tokens)
-        read = piece.group()[: tokens[-1].end()]
-        found += [(piece.start() + start, piece.start() + end, day) for start, end, day in _searched(read, locale, at)]
-    return found
-
-
-def _searched(piece: str, locale: Locale, at: _Today) -> Iterator[DateSpan]:
-    digits, back = _with_digits(piece, locale.language)
-    cursor = 0
-    for phrase, day in _search(digits, locale.language, at.date):
-        start = digits.find(phrase, cursor)
-        if start >= 0:
-            cursor = start + len(phrase)
-            yield back(start), back(cursor), day
-
-
-def _with_digits(piece: str, language: str) -> tuple[str, Callable[[int], int]]:
-    """The text with number words as digits, and the way back from its positions: dateparser reads digits in every language."""
-    pieces, marks, cursor, length = [], [(0, 0)], 0, 0
-    for start, end, digits in _rewritten(piece, language):
-        pieces += [piece[cursor:start], digits]
-        length += start - cursor
-        marks += [(length, start), (length + len(digits), end)]
-        cursor, length = end, length + len(digits)
-    pieces.append(piece[cursor:])
-
-    def back(position: int) -> int:
-        new, old = max(mark for mark in marks if mark[0] <= position)
-        return old + position - new
-
-    return "".join(pieces), back
-
-
-def _rewritten(piece: str, language: str) -> list[tuple[int, int, str]]:
-    """``(start, end, new text)`` of what dateparser does not read as it stands."""
-    numbers = [(start, end, f"{value:f}") for start, end, value in spoken_numbers(piece, language)]
-    synonyms = words(language).synonyms.items()
-    phrases = [(match.start(), match.end(), new) for phrase, new in synonyms for match in _bordered(phrase).finditer(piece)]
-    return sorted([*numbers, *phrases])
-
-
-def _search(text: str, language: str, today: dt.date) -> list[tuple[str, dt.date]]:
-    """Relative days in a text. A phrase that lies ahead or behind as one prefers ("two days") is a duration, not a day."""
-    ahead, behind = _dateparser(text, language, today, "future"), _dateparser(text, language, today, "past")
-    is_word = re.compile(r"[^\W\d_]{2}")
-    return [(phrase, day) for phrase, day in ahead if (phrase, day) in behind and is_word.search(phrase)]
-
-
-def _dateparser(text: str, language: str, today: dt.date, prefer: Prefer) -> list[tuple[str, dt.date]]:
-    from dateparser.search import search_dates  # type: ignore[import-untyped]  # ships no types
-
-    settings = {
-        "RELATIVE_BASE": dt.datetime.combine(today, dt.time()),
-        "PREFER_DATES_FROM": prefer,
-        "PARSERS": ["relative-time"],
-        "RETURN_AS_TIMEZONE_AWARE": False,
-        "TIMEZONE": "UTC",
-    }
-    try:
-        with _LOCK:
-            found = search_dates(text, languages=[language], settings=settings)
-    except Exception:  # a text that dateparser stumbles over names no day: it is a proposal, and a message is hostile at will
-        return []
-    return [(phrase, day.date()) for phrase, day in found or []]

@@ -24,17 +24,13 @@ Step = Callable[[State, str], State]
 _FOUND: State = (-1,)  # nothing that follows takes it back
 
 
+@lru_cache(maxsize=256)
 def free_text(pattern: str) -> str:
     """A text of the pattern that is free text: three words, a link, a phone number beside a word, or a long text with a word.
 
     Returns:
         Such a text, to be shown; empty when the pattern admits none. A pattern that cannot be followed is returned itself.
     """
-    return _free_text(pattern)
-
-
-@lru_cache(maxsize=256)
-def _free_text(pattern: str) -> str:
     try:
         parsed = importlib.import_module("re._parser").parse(pattern)
         few = 2 if len(_letters(parsed)) >= _FEW else _FEW

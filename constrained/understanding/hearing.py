@@ -18,7 +18,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date as Date
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from constrained._values import Values, field_problem
 from constrained.engines.protocol import Choice, Distribution, ExtractionField
@@ -42,11 +42,7 @@ from constrained.understanding.questions import (
     is_whole,
     messages,
 )
-from constrained.understanding.spans import amounts, babel_locale, dates, readable
-
-if TYPE_CHECKING:
-    pass
-
+from constrained.understanding.spans import amounts, dates, message_locale, readable
 
 # -- questions to a message, and their answers --------------------------------------------------------------------
 
@@ -247,7 +243,7 @@ def ask(
             asked += [found] if found else []
             continue
         elif isinstance(one, OneOf) and not is_scripted:
-            kept, named = contrasted(one, heard_type.model_fields[name].annotation, readable(message), babel_locale(locale).language)
+            kept, named = contrasted(one, heard_type.model_fields[name].annotation, readable(message), message_locale(locale).language)
             if len(kept) > 1:
                 asked.append(_named(_asked(name, one, kept), *named) if named else _asked(name, one, kept))
             continue
@@ -273,7 +269,7 @@ def _entity(name: str, one: Entity, state: Values, message: str, locale: str) ->
     answers = one.answers(things)
     if len(answers) < 2:
         return None
-    named = find_named(readable(message), one.names(things), babel_locale(locale).language)
+    named = find_named(readable(message), one.names(things), message_locale(locale).language)
     meant = [answer for answer in answers[:-1] if answer.candidate.key in named.meant]
     if not meant:
         return _asked(name, one, answers) if not named.ruled_out else None

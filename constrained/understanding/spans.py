@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date as Date
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from constrained.catalog.locales import babel_locale
 from constrained.engines.protocol import Candidate
 from constrained.understanding.questions import Answer, Prefer
 
@@ -49,7 +49,7 @@ def amounts(message: str, locale: str, *, is_whole: bool, decimals: int = 2, que
     from constrained.understanding.dates import written_days
     from constrained.understanding.mentions import standing
 
-    text, known, places = readable(message), babel_locale(locale), 0 if is_whole else decimals
+    text, known, places = readable(message), message_locale(locale), 0 if is_whole else decimals
     days, wanted = written_days(text, known), wanted_kinds(question)
     said = [one for one in find_numbers(text, known) if not any(one.start < last and first < one.end for first, last in days)]
     sorts = ["" if one.kind in ("", *wanted) else one.kind for one in said]
@@ -68,7 +68,7 @@ def dates(message: str, locale: str, *, today: Date, prefer: Prefer = "future") 
     """The days named in a message; ``prefer`` settles a day without a year or a week."""
     from constrained.understanding.dates import find_dates, in_words
 
-    text, known = readable(message), babel_locale(locale)
+    text, known = readable(message), message_locale(locale)
     found = find_dates(text, known, today, prefer)
     return _literal_spans(text, found, lambda value: value, Date.isoformat, lambda value: in_words(value, known))
 
@@ -78,17 +78,11 @@ def readable(message: str) -> str:
     return message[:READ].encode("utf-8", "replace").decode("utf-8")
 
 
-@lru_cache(maxsize=64)
-def babel_locale(locale: str) -> Locale:
-    """Babel's locale for a BCP 47 tag; its language alone, then English, when Babel does not know it."""
-    from babel import Locale, UnknownLocaleError
+def message_locale(locale: str) -> Locale:
+    """The locale in which a message is read: Babel's for a BCP 47 tag, or English where it knows none."""
+    from babel import Locale
 
-    for tag in (locale, locale.split("-")[0]):
-        try:
-            return Locale.parse(tag, sep="-")
-        except (UnknownLocaleError, ValueError):
-            continue
-    return Locale("en")
+    return babel_locale(locale) or Locale("en")
 
 
 def _literal_spans(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -251,3 +252,9 @@ _WORD_LANGUAGES: Mapping[str, Words] = {
 def words(language: str) -> Words:
     """The words of a language (ISO 639); none for a language that is not listed."""
     return replace(_WORD_LANGUAGES.get(language, Words()), language=language)
+
+
+@lru_cache(maxsize=512)
+def bordered(pattern: str) -> re.Pattern[str]:
+    """A pattern of words that no letter or digit touches, in whatever case."""
+    return re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)

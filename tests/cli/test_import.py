@@ -362,6 +362,16 @@ def test_of_a_workflow_every_node_is_carried_or_told(nodes: list[str]) -> None:
         assert {kind: found.get(kind, 0) for kind in expected} == dict(expected)
 
 
+def test_what_no_way_leads_to_keeps_its_kind_and_a_choice_needs_no_variable(tmp_path: Path) -> None:
+    path = tmp_path / "flow.py"
+    body = '    if "" == "x":\n        return {"a": "b"}\n    else:\n        return {}\n    while state.z:\n        state["z"] = 1\n'
+    path.write_text("async def run_workflow(i):\n" + body, encoding="utf-8")
+    draft = Draft("flow", "en", str(path))
+    import_agent_builder(path, draft)
+    assert Counter(one.kind for one in draft.items if not one.became) == Counter({"while": 1, "state": 1})
+    assert "chosen = await choose('x', 'other')" in draft.main
+
+
 # -- hostile sources ---------------------------------------------------------------------------------------
 
 

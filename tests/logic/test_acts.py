@@ -468,6 +468,39 @@ def test_a_yes_to_another_price_than_was_said_is_asked_again(tmp_path):
         assert all(one.is_same for one in replay(inn, [turn.record]))
 
 
+def test_a_yes_is_held_against_what_is_offered_where_the_act_says_no_price(tmp_path):
+    """The act's own text shows nothing that can be compared, and its effect is another one all the same."""
+    responses = PROPOSED | {"rented": "Here is the key."}
+    inn = make(tmp_path, PROPOSALS.replace('"rented", price=80', '"rented"').replace("price=80", "price=state.gold"), **responses)
+    for now, said in ((80, "rented"), (90, "quote")):
+        lead = Dialogue(inn, engine=ScriptedEngine({"hi": {"reply": "quote"}}, is_told=True))
+        lead.reply("hi", inn.state_type(gold=80))
+        turn = lead.fork(Insisting("quote")).reply("yes please", inn.state_type(gold=now))
+        assert turn.response_id == said
+        assert all(one.is_same for one in replay(inn, [turn.record]))
+
+
+def test_a_yes_in_another_language_agrees_to_what_has_no_values(tmp_path):
+    responses = {"quote": {"text": {"en": "A bed?", "es": "¿Una cama?"}}, "rented": "Here is the key.", "hello": "Hello."}
+    inn = make(tmp_path, PROPOSALS.replace(", price=80", ""), **responses)
+    assert after(inn, "quote").fork(Insisting("hello")).reply("sí", inn.state_type(), locale="es").response_id == "rented"
+
+
+@pytest.mark.parametrize("is_masking", [False, True])
+def test_a_yes_to_an_account_that_is_masked_where_it_is_kept_is_a_yes(tmp_path, is_masking):
+    """The memory then holds ``[iban ••3000]``: the same account is told by it, another one is told apart."""
+    accounts = ("DE89 3704 0044 0532 0130 00", "GB82 WEST 1234 5698 7654 32")
+    source = PROPOSALS.replace("price=80", "account=ACCOUNTS[state.gold]").replace("@effect", f"ACCOUNTS = {accounts}\n\n\n@effect", 1)
+    slots = {"account": {"type": "text", "max_length": 40}}
+    responses = {one: {"text": f"{one}: {{account}}.", "slots": slots} for one in ("quote", "rented")} | {"hello": "Hello."}
+    inn = make(tmp_path, source, **responses)
+    for now, said in ((0, "rented"), (1, "quote")):
+        lead = Dialogue(inn, engine=ScriptedEngine({"hi": {"reply": "quote"}}, is_told=True), mask=is_masking)
+        lead.reply("hi", inn.state_type(gold=0))
+        turn = lead.fork(Insisting("quote")).reply("yes please", inn.state_type(gold=now))
+        assert turn.response_id == said
+
+
 @pytest.mark.parametrize("message", ["no", "no thanks", "nah", "yes?", "yes, for 50", "maybe"])
 def test_what_is_no_yes_to_it_chooses_nothing(inn, message):
     assert after(inn, "quote").fork(Insisting("hello")).reply(message, inn.state_type()).effects == ()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from constrained.understanding.amounts import find_numbers
 from constrained.understanding.numerals import NUMBERS
-from constrained.understanding.spans import SPANS, amounts, babel_locale
+from constrained.understanding.spans import SPANS, amounts, message_locale
 
 
 def words(text: str) -> list[str]:
@@ -523,7 +523,7 @@ def test_a_negative_number_is_nothing(number: int, locale: str) -> None:
 
 def test_a_message_full_of_numbers_is_read_up_to_a_bound() -> None:
     message = ", ".join(str(number) for number in range(100, 500))
-    assert len(find_numbers(message, babel_locale("en"))) == NUMBERS
+    assert len(find_numbers(message, message_locale("en"))) == NUMBERS
     assert len(keys(message, "en")) == SPANS
 
 

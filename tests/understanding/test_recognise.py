@@ -271,7 +271,7 @@ def test_any_text_is_ordinary_and_spans_lie_in_it(message: str, locale: str) -> 
     "piece", ["5 may ", "1 2 3 ", "tomorrow ", "in 2 days 3 ", "one hundred ", "monday, ", "(5/5", "a1 ", "dozen ", "9", "\x00"]
 )
 def test_a_long_message_costs_no_more_than_its_head(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from constrained.understanding import dates as module
+    from constrained.understanding import relative_days as module
 
     read: list[str] = []
     original = module._dateparser

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from constrained.cli.importing.draft import Draft, Item, Names, Reply, escape_braces, shown
 from constrained.cli.importing.sources import read_text, source_files
-from constrained.cli.importing.workflow import Agent, Branch, Condition, End, Loop, Node, Other, Run, Workflow
+from constrained.cli.importing.workflow import REASONS, Agent, Branch, Condition, End, Loop, Node, Other, Run, Workflow
 from constrained.cli.importing.workflow_python import read_python
 from constrained.cli.importing.workflow_typescript import read_typescript
 from constrained.errors import DataError
@@ -81,7 +81,7 @@ class _Writer:
     def _agent_item(self, agent: Agent) -> Item:
         item = self._draft.item("agent", agent.name, agent.file, agent.line)
         for kind, name, line in agent.parts:
-            self._draft.item(kind, name, agent.file, line, REASON_OF_PART[kind])
+            self._draft.item(kind, name, agent.file, line, REASONS[kind])
         return item
 
     def _add(self, depth: int, line: str, at: int = 0, comment: str = "") -> None:
@@ -112,11 +112,9 @@ class _Writer:
     def _lose(self, nodes: list[Node], reason: str) -> None:
         """Counts nodes that are not written, and all that lies in them."""
         for node in nodes:
-            kind = type(node).__name__.lower()
-            name = {Run: "agent", Other: "text"}.get(type(node), "")
-            self._draft.item(
-                NODE_KINDS.get(kind, kind), getattr(node, name, kind) if name else kind, self._workflow.file, node.line, reason
-            )
+            kind = node.kind if isinstance(node, Other) else "while" if isinstance(node, Loop) else type(node).__name__.lower()
+            name = node.agent if isinstance(node, Run) else node.text if isinstance(node, Other) else kind
+            self._draft.item(kind, name, self._workflow.file, node.line, reason)
             if isinstance(node, Branch):
                 for _, body in node.cases:
                     self._lose(body, reason)
@@ -165,7 +163,7 @@ class _Writer:
         chosen = ""
         is_choice = all(values) and len(subjects) == 1 and len(set(values)) == len(values) and not min(subjects).startswith("state")
         if is_choice and not way.spoke:  # once something is said in this turn, it is no longer the message that is looked at
-            chosen = self._locals.new(re.findall(r"\w+", next(iter(subjects)))[-1])
+            chosen = self._locals.new(["chosen", *re.findall(r"\w+", next(iter(subjects)))][-1])
             other = self._locals_free(values)
             self._add(depth, f"{chosen} = await choose({', '.join(map(repr, [*values, other]))})", node.line)
         ways, false = [], dict[str, bool]()
@@ -243,7 +241,7 @@ class _Writer:
         self._add(depth + 1, f"if not state.{name}:")
         self._add(depth + 2, "break")
         self._body(node.body, way.under({name: True}), depth + 1, name, words=False)
-        return _Way(way.said, way.holds | {}, False)
+        return _Way(way.said, dict(way.holds))
 
     def _end(self, way: _Way, depth: int, node: End, *, needs_words: bool) -> _Way:
         item = self._draft.item("end", node.text or "end", self._workflow.file, node.line)
@@ -264,13 +262,3 @@ class _Writer:
             draft.paths.append(way.said)
         if way.holds not in draft.starts and len(draft.starts) < MAX_WAYS:
             draft.starts.append(dict(way.holds))
-
-
-NODE_KINDS = {"other": "call"}
-REASON_OF_PART = {
-    "instructions": "a prompt: nothing is generated here; write the approved text of its response",
-    "agent's tool": "what an agent may call: write it as an effect of a step",
-    "handoff": "an agent hands over to another one: write a branch, or start() of a procedure",
-    "agent's output": "its schema: choices stand in the steps, other fields in Heard",
-    "agent's guardrail": "a rule, a protected trigger or nothing takes its place: only approved text is said",
-}

@@ -97,11 +97,14 @@ REASONS = {
     "guardrail": "what is understood is closed questions, and nothing unapproved is said: a protected trigger or a rule may take its place",
     "tool": "write it as an effect of the host, with what it requires",
     "state": "State is changed by effects alone: write one",
-    "instructions": "a prompt: no text is generated here; write the approved text of its response",
     "output": "an output of a schema: choices stand in Heard or in a step",
-    "handoff": "an agent chooses another one: write a branch, or start() of a procedure",
     "loop": "only a while loop over a condition is read",
     "call": "code of the host: write it as an effect, or as fields of State",
+    "instructions": "a prompt: nothing is generated here; write the approved text of its response",
+    "agent's tool": "what an agent may call: write it as an effect of a step",
+    "handoff": "an agent hands over to another one: write a branch, or start() of a procedure",
+    "agent's output": "its schema: choices stand in the steps, other fields in Heard",
+    "agent's guardrail": "a rule, a protected trigger or nothing takes its place: only approved text is said",
 }
 PARTS = {
     "instructions": "instructions", "tools": "agent's tool", "handoffs": "handoff", "outputType": "agent's output",

@@ -141,19 +141,30 @@ def parted_words(message: str) -> str:
 
 def says(trigger: str, message: str, more: tuple[str, ...] = ()) -> bool:
     """Whether a message says the trigger, by a pattern or phrase of any language or one of ``more``."""
-    sentences = split_sentences(message)
-    wholes = frozenset(plain_words(one) for one in (message, *sentences, *(clause for one in sentences for clause in split_clauses(one))))
-    text = parted_words(message)
-    if any(_is_in(phrase, text, wholes | {text}) for phrase in map(parted_words, more)):
+    text, wholes = _read(message)
+    if any(_is_in(phrase, text, wholes) for phrase in _phrases(more)):
         return True
     for language in LANGUAGES:
         known = _compiled(trigger, language)
         kept = known.unless.sub(" ; ", text) if known.unless else text
         for phrase in known.near_misses:
             kept = kept.replace(phrase, " ; ")
-        if (known.patterns and known.patterns.search(kept)) or any(_is_in(phrase, text, wholes | {text}) for phrase in known.phrases):
+        if (known.patterns and known.patterns.search(kept)) or any(_is_in(phrase, text, wholes) for phrase in known.phrases):
             return True
     return False
+
+
+@lru_cache(maxsize=16)  # each trigger of a turn reads the same message
+def _read(message: str) -> tuple[str, frozenset[str]]:
+    """The words of a message, and what a short phrase must be: all of it, a sentence or a clause."""
+    sentences, text = split_sentences(message), parted_words(message)
+    clauses = (clause for one in sentences for clause in split_clauses(one))
+    return text, frozenset((text, *map(plain_words, (message, *sentences, *clauses))))
+
+
+@lru_cache(maxsize=256)  # those of a policy stay the same
+def _phrases(more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(parted_words, more))
 
 
 def _is_in(phrase: str, text: str, wholes: frozenset[str]) -> bool:
