@@ -325,9 +325,7 @@ class TenantStore:
             with self._sessions.transaction(self._connection) as connection:
                 if not self._sessions.is_shared:
                     self._sessions.write_pending(connection)
-                if not self._move(connection, turn.conversation, values):
-                    key = {"tenant": self._tenant, "id": turn.conversation}
-                    connection.execute(statements.INSERT_CONVERSATION, {**key, **values, "at": _now()})
+                self._put(connection, turn.conversation, values)
                 connection.execute(statements.INSERT_TURN, row)
             self._sessions.flush()
         except IntegrityError as error:
@@ -343,6 +341,11 @@ class TenantStore:
                 memory, state = self._kept(turn.conversation, before.memory, before.state)
                 values = {"pack": before.pack, "number": before.number, "memory": memory, "state": state}
                 self._move(connection, turn.conversation, values)
+
+    def keep_state(self, connection: Connection, stored: StoredConversation, state: str) -> None:
+        """Within a transaction: the conversation goes on with that state; one that is not there yet begins with it."""
+        memory, state = self._kept(stored.id, stored.memory, state)
+        self._put(connection, stored.id, {"pack": stored.pack, "number": stored.number, "memory": memory, "state": state})
 
     def start(self, turn_id: str) -> None:
         """From here on the effects of the turn may have run."""
@@ -393,6 +396,11 @@ class TenantStore:
         """Whether there was such a conversation to update."""
         new = {f"new_{name}": value for name, value in {**values, "at": _now()}.items()}
         return connection.execute(statements.UPDATE_CONVERSATION, {**self._named(conversation), **new}).rowcount > 0
+
+    def _put(self, connection: Connection, conversation: str, values: dict[str, Any]) -> None:
+        if not self._move(connection, conversation, values):
+            key = {"tenant": self._tenant, "id": conversation}
+            connection.execute(statements.INSERT_CONVERSATION, {**key, **values, "at": _now()})
 
     def _first(self, query: Any, **asked: Any) -> Any:
         with self._sessions.transaction(self._connection) as connection:
