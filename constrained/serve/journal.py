@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from constrained.records.log import Log, MemoryLog, existing, open_log
 from constrained.records.record import Chained, Outcome, PersonReply, Record
 from constrained.records.replay import allowed_then, replay
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.serve.handover.store import NewHandover
+from constrained.serve.handover.store import NewHandover, open_handover
 from constrained.serve.packs import Packs
 from constrained.serve.replies import seal_of, with_effects_outcome
 from constrained.serve.storage.sessions import Sessions, StoredTurn, TenantStore
@@ -169,8 +170,8 @@ class TurnRecovery:
 def finish_turn(store: TenantStore, row: StoredTurn, reply: TurnReply, seal: Mapping[str, Any]) -> None:
     """Keeps the reply as it is released, and what the conversation is after it."""
     state = reply.state_before if reply.state_after is None else reply.state_after
-    handover = _handover(row, reply) if reply.handover else None
-    store.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), _memory_after(store, row, reply), handover)
+    waits = partial(open_handover, new=_handover(row, reply), is_announcing=store.is_announcing) if reply.handover else None
+    store.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), _memory_after(store, row, reply), waits)
 
 
 def _handover(row: StoredTurn, reply: TurnReply) -> NewHandover:

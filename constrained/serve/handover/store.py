@@ -14,21 +14,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from constrained.serve.errors import RefusedError
 from constrained.serve.handover.cloud_events import EventType, make_event
-from constrained.serve.storage.tables import conversations, handovers, outbox, person_replies
+from constrained.serve.storage.statements import CLAIMED, CLOSED, WAITING
+from constrained.serve.storage.tables import handovers, outbox
 
 HandoverState = Literal["waiting", "claimed", "closed"]
 QueueFilter = Literal["open", "waiting", "claimed", "closed"]  # open: waiting or claimed
-WAITING, CLAIMED, CLOSED = "waiting", "claimed", "closed"
 LEASE_S = 900.0  # a claim lasts this long after its holder last claimed or answered
-CLAIMED_UNTIL = (
-    select(func.max(handovers.c.claimed_until))
-    .where(handovers.c.tenant == conversations.c.tenant, handovers.c.conversation == conversations.c.id, handovers.c.state == CLAIMED)
-    .scalar_subquery()
-)
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -114,12 +109,6 @@ def announce(connection: Connection, entry: Handover, kind: EventType) -> None:
     row = {"id": event["id"], "subject": f"{entry.tenant}/{entry.conversation}", "body": json.dumps(event, ensure_ascii=False)}
     times = {"first_at": entry.changed_at, "next_at": entry.changed_at}
     connection.execute(insert(outbox), {**row, "state": "due", "attempts": 0, **times})
-
-
-def forget_handovers(connection: Connection, tenant: str, conversation: str) -> None:
-    """Deletes what the queue knows of a conversation; what people said stays in the log."""
-    for table in (handovers, person_replies):
-        connection.execute(delete(table).where(table.c.tenant == tenant, table.c.conversation == conversation))
 
 
 # -- the queue ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,7 +25,6 @@ from constrained.errors import AuditError, ConstrainedError
 from constrained.logic.state import Memory
 from constrained.records.group_commit import SharedFlush
 from constrained.serve.errors import RefusedError
-from constrained.serve.handover.store import NewHandover, forget_handovers, open_handover
 from constrained.serve.storage import statements
 from constrained.serve.storage.at_rest import RowCipher
 from constrained.serve.storage.statements import DONE
@@ -281,6 +280,10 @@ class TenantStore:
     def __init__(self, sessions: Sessions, connection: Connection, tenant: str) -> None:
         self._sessions, self._connection, self._tenant = sessions, connection, tenant
 
+    @property
+    def is_announcing(self) -> bool:
+        return self._sessions.is_announcing
+
     def transaction(self) -> AbstractContextManager[Connection]:
         return self._sessions.transaction(self._connection)
 
@@ -354,11 +357,18 @@ class TenantStore:
         self._sessions.flush()
 
     def finish(
-        self, turn: StoredTurn, reply: str, seal: str, state: str, memory: Memory | None = None, handover: NewHandover | None = None
+        self,
+        turn: StoredTurn,
+        reply: str,
+        seal: str,
+        state: str,
+        memory: Memory | None = None,
+        also: Callable[[Connection], object] | None = None,
     ) -> None:
         """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later.
 
-        With it the conversation begins to wait for a person, where the turn handed it over: both are kept, or neither.
+        Args:
+            also: what is kept with it, or not at all.
         """
         reply, state = self._kept(turn.conversation, reply, state)
         after: dict[str, str | None] = {"new_state": state, "new_memory": None}
@@ -367,15 +377,15 @@ class TenantStore:
         with self._sessions.transaction(self._connection) as connection:
             connection.execute(statements.FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
             connection.execute(statements.UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
-            if handover is not None:
-                open_handover(connection, handover, self._sessions.is_announcing)
+            if also is not None:
+                also(connection)
         self._sessions.flush()
 
     def forget(self, conversation: str) -> bool:
-        """Deletes a conversation and its turns here; its records stay in the log."""
+        """Deletes a conversation here, with its turns and hand-overs; its records stay in the log."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(statements.DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
-            forget_handovers(connection, self._tenant, conversation)
+            for deletion in statements.DELETE_WHAT_IS_OF_IT:
+                connection.execute(deletion, {"tenant": self._tenant, "conversation": conversation})
             return connection.execute(statements.DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
 
     def forget_idle(self, conversation: str, before: str) -> bool:
