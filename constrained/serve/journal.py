@@ -27,7 +27,7 @@ from constrained.records.sealing import SealedLog, SubjectKeys
 from constrained.serve.handover.store import NewHandover, open_handover
 from constrained.serve.packs import Packs
 from constrained.serve.replies import seal_of, with_effects_outcome
-from constrained.serve.storage.sessions import Sessions, StoredTurn, TenantStore
+from constrained.serve.storage.sessions import Sessions, StoredConversation, StoredTurn, TenantStore
 from constrained.serve.storage.statements import DONE, STARTED
 from constrained.serve.wire import TurnReply
 
@@ -137,6 +137,15 @@ class TurnRecovery:
                     self.complete(store, present)
                     n_completed += 1
         return n_completed
+
+    def conversation(self, store: TenantStore, name: str) -> StoredConversation | None:
+        """A conversation as it is now, its last turn completed; None where it is not there."""
+        stored = store.find(name)
+        last = None if stored is None or stored.is_complete else store.find_turn(name, stored.number)
+        if last is None:
+            return stored
+        self.complete(store, last)
+        return store.find(name)
 
     def complete(self, store: TenantStore, row: StoredTurn) -> StoredTurn:
         """The row of a turn that is done; one that a crash interrupted is completed first."""
