@@ -76,7 +76,7 @@ class Webhook:
 
 def announced(sessions: Sessions, clock: Clock, conversations: list[str]) -> HandoverStore:
     """Entries that were opened, claimed and closed in turn: three events each, interleaved."""
-    store = HandoverStore(sessions.transaction, is_announcing=True, clock=clock)
+    store = HandoverStore(sessions.transaction, is_announcing=True, clock=clock, lease_s=900)
     for name in conversations:
         with sessions.transaction() as connection:
             open_handover(connection, NewHandover(f"h-{name}", "t", name, "desk", 1, "human", "en"), True, clock())

@@ -24,7 +24,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.records.record import PersonReply, library, to_json, versions
 from constrained.serve.errors import RefusedError
-from constrained.serve.handover.replies import Place, RankedReply, find_sayable, rank, sayable
+from constrained.serve.handover.possible_replies import RankedReply, ReplyPlace, find_sayable, rank, sayable
 from constrained.serve.handover.store import Handover, HandoverStore
 from constrained.serve.settings import log_name
 from constrained.serve.storage.sessions import StoredConversation, StoredTurn, missing
@@ -74,11 +74,11 @@ class PersonReplies:
         _, engine = self._turns.engine(None, entry.pack)
         return rank(policy, sayable(policy, place), words, entry.locale, engine)
 
-    def _place(self, entry: Handover, stored: StoredConversation, policy: Policy) -> Place:
+    def _place(self, entry: Handover, stored: StoredConversation, policy: Policy) -> ReplyPlace:
         settings, memory = self._turns.settings, Memory.model_validate_json(stored.memory)
         approvals = Approvals(policy.catalog, channel=entry.channel, jurisdiction=entry.jurisdiction, drafts=settings.drafts).now()
         state = policy.state_type.from_json(stored.state)
-        return Place(
+        return ReplyPlace(
             entry.locale,
             state,
             approvals,
@@ -122,7 +122,7 @@ class PersonReplies:
             return said, self._finish(tenant, said)
 
     def _entry(
-        self, entry: Handover, stored: StoredConversation, policy: Policy, place: Place, option: Option, reply_id: str, by: str
+        self, entry: Handover, stored: StoredConversation, policy: Policy, place: ReplyPlace, option: Option, reply_id: str, by: str
     ) -> PersonReply:
         return PersonReply(
             reply_id=reply_id,

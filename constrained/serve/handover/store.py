@@ -23,7 +23,6 @@ from constrained.serve.storage.tables import handovers, outbox
 
 HandoverState = Literal["waiting", "claimed", "closed"]
 QueueFilter = Literal["open", "waiting", "claimed", "closed"]  # open: waiting or claimed
-LEASE_S = 900.0  # a claim lasts this long after its holder last claimed or answered
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -119,11 +118,11 @@ class HandoverStore:
 
     Args:
         transaction: of the sessions. is_announcing: changes are put into the outbox.
-        clock: seconds since the epoch, for tests.
+        clock: seconds since the epoch, for tests. lease_s: see ``Handovers``.
     """
 
     def __init__(
-        self, transaction: Transaction, *, is_announcing: bool = False, clock: Callable[[], float] = time.time, lease_s: float = LEASE_S
+        self, transaction: Transaction, *, is_announcing: bool = False, clock: Callable[[], float] = time.time, lease_s: float
     ) -> None:
         self._transaction, self._is_announcing, self.clock, self.lease_s = transaction, is_announcing, clock, lease_s
 
