@@ -355,9 +355,10 @@ class Turns:
     # -- conversations ---------------------------------------------------------------------------------------
 
     def conversation(self, tenant: str, conversation: str, most: int) -> tuple[StoredConversation, list[TurnReply]]:
-        with self.sessions.hold(tenant, conversation) as store:
+        """As it stands, whatever runs in it meanwhile: a turn is told once its record is in the log. Raises RefusedError: 404."""
+        with self.sessions.look(tenant) as store:
             stored = store.existing(conversation)
-            return stored, [_stored_reply(row) for row in store.last_turns(conversation, most)]
+            return stored, [_stored_reply(row) for row in store.last_turns(conversation, most) if row.stage != PREPARED]
 
     def goes_on(self, tenant: str, conversation: str, key: str | None) -> bool:
         """Whether the conversation waits for what became of effects, or went on with this key before."""

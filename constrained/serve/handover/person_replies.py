@@ -204,6 +204,13 @@ class PersonReplies:
 
     # -- what was said -----------------------------------------------------------------------------------------
 
+    def last_place(self, tenant: str, conversation: str) -> tuple[int, int]:
+        """(number, place) of what was released last in a conversation. Raises RefusedError: 404."""
+        with self._sessions.look(tenant) as store:
+            before = max(0, store.existing(conversation).number - 1), 0  # the last turn may not be released yet
+        last = self.said_after(tenant, conversation, before)
+        return (last[-1].number, last[-1].place) if last else before
+
     def said_after(self, tenant: str, conversation: str, after: tuple[int, int], most: int = MOST_SAID) -> list[Said]:
         """What was released in a conversation behind (number, place), in order."""
         with self._sessions.look(tenant) as store:
