@@ -68,8 +68,8 @@ class PersonReplies:
         """What a person may answer there, best first. Raises RefusedError: 404."""
         entry = self._store.find(tenant, handover)
         policy = self._turns.packs.get(entry.pack)
-        with self._sessions.hold(tenant, entry.conversation) as held:
-            stored = held.existing(entry.conversation)
+        with self._sessions.look(tenant) as store:
+            stored = store.existing(entry.conversation)
         place = self._place(entry, stored, policy)
         _, engine = self._turns.engine(None, entry.pack)
         return rank(policy, sayable(policy, place), words, entry.locale, engine)
