@@ -129,19 +129,11 @@ def serve(
     from constrained.serve.settings import Handovers, Limits, ServerSettings, Signing
 
     issuer = _issuer(oidc, audience, roles_claim=roles_claim, tenant_claim=tenant_claim, name_claim=name_claim)
-    known = _tokens(tokens, data, host, has_issuer=issuer is not None)
     settings = ServerSettings(
         host=host,
         port=port,
-        tokens=known,
-        oidc=issuer,
-        customer_key=str(data / "customers.pem"),
-        host_keys=_host_keys(customer_key or [], known),
-        hosts=frozenset(host_name or ()),
-        database=database or f"sqlite:///{data / 'conversations.db'}",
-        log=log or str(data / "turns.jsonl"),
-        seal=str(seal or ""),
-        retain=str(retain or ""),
+        **_who_may_ask(tokens, data, host, issuer, customer_key or [], host_name or []),
+        **_what_is_kept(data, database, log, seal, retain, conversation_key),
         signing=Signing(key=str(sign or ""), command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
         handovers=Handovers(webhook=_webhook(webhook, webhook_secret), secret=str(webhook_secret or "")),
         within=within,
@@ -150,13 +142,28 @@ def serve(
         jurisdiction=jurisdiction,
         drafts=drafts,
         mask=mask,
-        conversation_key=str(conversation_key or ""),
         has_page=page,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )
     load = partial(_load_engines, model or [], rules, vllm_url, served_as, fitted or [], adapter or [])
     _log(is_verbose=verbose)
     _run(settings, tuple(names), load, is_made=tokens is None, port_file=port_file, parent=parent, is_watching=watch, is_warm=warm)
+
+
+def _who_may_ask(
+    tokens: Path | None, data: Path, host: str, issuer: Oidc | None, customer_keys: list[str], host_names: list[str]
+) -> dict[str, Any]:
+    known = _tokens(tokens, data, host, has_issuer=issuer is not None)
+    own, hosts = str(data / "customers.pem"), frozenset(host_names)
+    return {"tokens": known, "oidc": issuer, "customer_key": own, "host_keys": _host_keys(customer_keys, known), "hosts": hosts}
+
+
+def _what_is_kept(
+    data: Path, database: str | None, log: str | None, seal: Path | None, retain: Path | None, key: Path | None
+) -> dict[str, str]:
+    """Where it is kept, for how long, and under which keys."""
+    places = {"database": database or f"sqlite:///{data / 'conversations.db'}", "log": log or str(data / "turns.jsonl")}
+    return places | {"seal": str(seal or ""), "retain": str(retain or ""), "conversation_key": str(key or "")}
 
 
 def _webhook(url: str, secret: Path | None) -> str:

@@ -46,7 +46,8 @@ from constrained.serve.service import Service, serve_listener
 from constrained.serve.settings import ServerSettings
 from constrained.serve.signing import LogSigner
 from constrained.serve.storage.at_rest import make_cipher
-from constrained.serve.storage.sessions import Sessions, sqlite_file
+from constrained.serve.storage.database import sqlite_file
+from constrained.serve.storage.sessions import Sessions
 from constrained.serve.telemetry import Telemetry
 from constrained.serve.turns import Turns
 from constrained.serve.wire import (

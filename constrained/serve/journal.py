@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +24,10 @@ from constrained.records.log import Log, MemoryLog, existing, open_log
 from constrained.records.record import Chained, Outcome, PersonReply, Record
 from constrained.records.replay import allowed_then, replay
 from constrained.records.sealing import SealedLog, SubjectKeys
-from constrained.serve.handover.store import NewHandover
+from constrained.serve.handover.store import NewHandover, open_handover
 from constrained.serve.packs import Packs
 from constrained.serve.replies import seal_of, with_effects_outcome
-from constrained.serve.storage.sessions import Sessions, StoredTurn, TenantStore
+from constrained.serve.storage.sessions import Sessions, StoredConversation, StoredTurn, TenantStore
 from constrained.serve.storage.statements import DONE, STARTED
 from constrained.serve.wire import TurnReply
 
@@ -137,6 +138,15 @@ class TurnRecovery:
                     n_completed += 1
         return n_completed
 
+    def conversation(self, store: TenantStore, name: str) -> StoredConversation | None:
+        """A conversation as it is now, its last turn completed; None where it is not there."""
+        stored = store.find(name)
+        last = None if stored is None or stored.is_complete else store.find_turn(name, stored.number)
+        if last is None:
+            return stored
+        self.complete(store, last)
+        return store.find(name)
+
     def complete(self, store: TenantStore, row: StoredTurn) -> StoredTurn:
         """The row of a turn that is done; one that a crash interrupted is completed first."""
         if row.stage == DONE:
@@ -169,8 +179,8 @@ class TurnRecovery:
 def finish_turn(store: TenantStore, row: StoredTurn, reply: TurnReply, seal: Mapping[str, Any]) -> None:
     """Keeps the reply as it is released, and what the conversation is after it."""
     state = reply.state_before if reply.state_after is None else reply.state_after
-    handover = _handover(row, reply) if reply.handover else None
-    store.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), _memory_after(store, row, reply), handover)
+    waits = partial(open_handover, new=_handover(row, reply), is_announcing=store.is_announcing) if reply.handover else None
+    store.finish(row, reply.model_dump_json(), json.dumps(seal), json.dumps(state), _memory_after(store, row, reply), waits)
 
 
 def _handover(row: StoredTurn, reply: TurnReply) -> NewHandover:

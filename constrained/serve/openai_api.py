@@ -135,19 +135,19 @@ def chunks(reply: TurnReply, model: str, *, has_usage: bool, view: View = lambda
     Args:
         view: what the caller is told of each of them.
     """
-    head = _head(reply, model, "chat.completion.chunk")
-    tools = [
-        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in [_tools(reply, is_delta=True)] if delta
-    ]
-    for content in (
-        {**head, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]},
-        {**head, "choices": [{"index": 0, "delta": {"content": reply.text}, "finish_reason": None}]},
-        *tools,
-        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish_reason(reply)}], "constrained": _extension(reply)},
-        *([{**head, "choices": [], "usage": _usage(reply)}] if has_usage else []),
-    ):
+    for content in _chunks(reply, model, has_usage=has_usage):
         yield _event(view(content))
     yield "data: [DONE]\n\n"
+
+
+def _chunks(reply: TurnReply, model: str, *, has_usage: bool) -> Iterator[dict[str, Any]]:
+    head = _head(reply, model, "chat.completion.chunk")
+    for delta in ({"role": "assistant", "content": ""}, {"content": reply.text}, _tools(reply, is_delta=True)):
+        if delta:
+            yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+    yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish_reason(reply)}], "constrained": _extension(reply)}
+    if has_usage:
+        yield {**head, "choices": [], "usage": _usage(reply)}
 
 
 def silence(model: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     kept as prepared -> record durable in the log -> effects started -> done -> released
 
-What a crash interrupts between two of these is completed when the server starts, or when the conversation goes on: see ``effect_recovery``.
+What a crash interrupts between two of these is completed when the server starts, or when the conversation goes on: see ``TurnRecovery``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from constrained.serve.journal import Draft, Journal, TurnRecovery, finish_turn
 from constrained.serve.packs import Packs
 from constrained.serve.replies import make_reply, seal_of, with_effects_outcome, with_seal
 from constrained.serve.settings import ServerSettings, log_name
-from constrained.serve.storage.sessions import Sessions, StoredConversation, StoredTurn, TenantStore
+from constrained.serve.storage.sessions import Sessions, StoredConversation, StoredTurn, TenantStore, missing
 from constrained.serve.storage.statements import PREPARED
 from constrained.serve.wire import (
     EffectsOutcome,
@@ -137,7 +137,7 @@ class Turns:
     def make_fork(self, tenant: str, conversation: str, request: ForkRequest) -> TurnJob:
         """A turn taken again in a conversation of its own, that begins where the turn began."""
         with self.sessions.hold(tenant, conversation) as store:
-            stored = _existing(store, conversation)
+            stored = store.existing(conversation)
             row = store.find_turn(conversation, request.turn or stored.number)
         if row is None:
             raise RefusedError(404, f"{conversation} has no turn {request.turn} here", hint=f"it is at turn {stored.number}")
@@ -167,10 +167,11 @@ class Turns:
                 return TurnResult(repeated)
             stored = self._current_conversation(store, job)
             memory = job.memory or (Memory.model_validate_json(stored.memory) if stored else Memory())
-            if stored is not None and (stored.is_overtaken or stored.claimed_until > time.time()):
-                memory = memory.overtaken()  # a bare yes answers the person
-            if stored is not None and stored.claimed_until > time.time():
+            is_claimed = stored is not None and stored.claimed_until > time.time()
+            if is_claimed:
                 engine = NoTimeEngine(CLAIMED_BY_PERSON)
+            if is_claimed or (stored is not None and stored.is_overtaken):
+                memory = memory.overtaken()  # a bare yes answers the person
             if job.done or job.failed:
                 memory = with_outcomes(memory, job.done, job.failed)
             state, until_s = _state(policy, job, stored), self.until_s(job)
@@ -308,15 +309,9 @@ class Turns:
 
     def _completed(self, store: TenantStore, conversation: str, pack: str) -> StoredConversation | None:
         """A conversation that is there, its last turn completed. Raises RefusedError where it is with another pack."""
-        stored = store.find(conversation)
-        if stored is None:
-            return None
-        if stored.pack != pack:
+        stored = self.recovery.conversation(store, conversation)
+        if stored is not None and stored.pack != pack:
             raise RefusedError(409, f"this conversation is with {stored.pack!r}", hint="name another conversation", param="pack")
-        last = None if stored.is_complete else store.find_turn(conversation, stored.number)
-        if last is not None:
-            self.recovery.complete(store, last)
-            stored = store.find(conversation)
         return stored
 
     def _check_number(self, store: TenantStore, tenant: str) -> None:
@@ -360,9 +355,10 @@ class Turns:
     # -- conversations ---------------------------------------------------------------------------------------
 
     def conversation(self, tenant: str, conversation: str, most: int) -> tuple[StoredConversation, list[TurnReply]]:
-        with self.sessions.hold(tenant, conversation) as store:
-            stored = _existing(store, conversation)
-            return stored, [_stored_reply(row) for row in store.last_turns(conversation, most)]
+        """As it stands, whatever runs in it meanwhile: a turn is told once its record is in the log. Raises RefusedError: 404."""
+        with self.sessions.look(tenant) as store:
+            stored = store.existing(conversation)
+            return stored, [_stored_reply(row) for row in store.last_turns(conversation, most) if row.stage != PREPARED]
 
     def goes_on(self, tenant: str, conversation: str, key: str | None) -> bool:
         """Whether the conversation waits for what became of effects, or went on with this key before."""
@@ -377,7 +373,7 @@ class Turns:
         with self.sessions.hold(tenant, conversation) as store:
             self.access.forget(store, tenant, conversation, time.time())
             if not store.forget(conversation):
-                raise _missing(conversation)
+                raise missing(conversation)
         if tenant in self._counts:
             self._counts[tenant] -= 1
 
@@ -414,13 +410,6 @@ class Turns:
             own.check_catalog(policy.catalog.name, policy.catalog.hash)
 
 
-def _existing(store: TenantStore, conversation: str) -> StoredConversation:
-    stored = store.find(conversation)
-    if stored is None:
-        raise _missing(conversation)
-    return stored
-
-
 def _stored_reply(row: StoredTurn) -> TurnReply:
     return with_seal(TurnReply.model_validate_json(row.reply), json.loads(row.seal))
 
@@ -445,7 +434,3 @@ def _kind(error: EngineError) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _missing(conversation: str) -> RefusedError:
-    return RefusedError(404, f"there is no conversation {conversation}", hint="its id is in the reply of each of its turns")

@@ -33,6 +33,7 @@ from constrained.serve.handover.cloud_events import read_secret, sign
 from constrained.serve.handover.event_stream import stream_replies
 from constrained.serve.handover.outbox import GIVE_UP_S, WebhookSender, make_post
 from constrained.serve.handover.store import HandoverStore, NewHandover, open_handover
+from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs
 from constrained.serve.settings import Handovers, ServerSettings
 from constrained.serve.storage.sessions import Sessions, TenantStore
@@ -76,7 +77,7 @@ class Webhook:
 
 def announced(sessions: Sessions, clock: Clock, conversations: list[str]) -> HandoverStore:
     """Entries that were opened, claimed and closed in turn: three events each, interleaved."""
-    store = HandoverStore(sessions.transaction, is_announcing=True, clock=clock)
+    store = HandoverStore(sessions.transaction, is_announcing=True, clock=clock, lease_s=900)
     for name in conversations:
         with sessions.transaction() as connection:
             open_handover(connection, NewHandover(f"h-{name}", "t", name, "desk", 1, "human", "en"), True, clock())
@@ -282,6 +283,22 @@ def test_what_comes_while_it_is_read_is_told_later_and_not_lost(policy, monkeypa
             after = (found[-1].number, found[-1].place)
             seen += [(one.number, one.place) for one in found]
         assert seen == [(1, 0), (2, 0), (2, 1)]
+
+
+def test_a_turn_that_is_not_recorded_yet_is_not_shown_and_is_what_comes_next(policy, monkeypatch):
+    app = create_app(ServerSettings(tokens=TOKENS), Packs({"desk": policy}), {"scripted": engine()})
+    turns, replies, seen = app.state.service.turns, app.state.handovers.replies, []
+
+    def told() -> tuple[list[int], tuple[int, int]]:
+        return [one.number for one in turns.conversation("shop", "c", 10)[1]], replies.last_place("shop", "c")
+
+    with TestClient(app) as client:
+        write = Journal.write
+        monkeypatch.setattr(Journal, "write", lambda journal, entry: seen.append(told()) or write(journal, entry))
+        for _ in range(2):
+            say(client, "hours")
+        assert told() == ([1, 2], (2, 0))
+    assert seen == [([], (0, 0)), ([1], (1, 0))]
 
 
 def read_events(lines: Any, n: int) -> list[dict[str, Any]]:

@@ -285,25 +285,6 @@ def test_what_is_sensitive_is_never_said_by_a_person(tmp_path):
         assert post(client, "answer", name, response_id="balance").status_code == 200
 
 
-@pytest.mark.parametrize(("tag", "is_masking"), [("4111 1111 1111 1111", True), ("4111 1111 1111 1111", False), ("tall", True)])
-def test_what_a_log_masks_is_never_said_by_a_person(tmp_path, tag, is_masking):
-    body = """
-        @policy("shop")
-        def desk(state: Shop, heard: Heard):
-            yield say("human").then(pass_on)
-    """
-    tagged = {"tags": ["reserve"], "text": "Your tag is {tag}.", "slots": {"tag": "text"}}
-    asked = make(tmp_path, body, header=HEADER, human=RESPONSES["human"], tagged=tagged)
-    log = tmp_path / "turns.jsonl"
-    with served(asked, mask=is_masking, log=str(log)) as client:
-        say(client, "human", state={"tag": tag})
-        [entry] = queue(client)
-        post(client, "claim", entry["id"])
-        is_said = post(client, "answer", entry["id"], response_id="tagged").status_code == 200
-        assert is_said is not (is_masking and tag != "tall")
-    assert ("4111" in log.read_text()) is not is_masking
-
-
 def test_a_sealed_log_takes_no_values_from_people(policy, tmp_path):
     with served(policy, log=str(tmp_path / "log"), seal=str(tmp_path / "keys")) as client:
         say(client, "human")
@@ -313,14 +294,17 @@ def test_a_sealed_log_takes_no_values_from_people(policy, tmp_path):
         assert post(client, "answer", name, response_id="hours").status_code == 200
 
 
-def test_a_number_that_may_not_be_logged_is_never_said_by_a_person(policy):
-    for account, is_masking, status in (("4111 1111 1111 1111", True, 422), ("4111 1111 1111 1111", False, 200), ("12", True, 200)):
-        with served(policy, mask=is_masking) as client:
-            say(client, "human", state={"account": account})
-            name = queue(client)[0]["id"]
-            post(client, "claim", name)
-            assert post(client, "answer", name, response_id="account").status_code == status
-            assert post(client, "answer", name, response_id="hours").status_code == 200
+@pytest.mark.parametrize(("account", "is_masking"), [("4111 1111 1111 1111", True), ("4111 1111 1111 1111", False), ("12", True)])
+def test_a_number_that_may_not_be_logged_is_never_said_by_a_person(policy, tmp_path, account, is_masking):
+    log = tmp_path / "turns.jsonl"
+    with served(policy, mask=is_masking, log=str(log)) as client:
+        say(client, "human", state={"account": account})
+        [entry] = queue(client)
+        post(client, "claim", entry["id"])
+        is_said = post(client, "answer", entry["id"], response_id="account").status_code == 200
+        assert is_said is not (is_masking and account != "12")
+        assert post(client, "answer", entry["id"], response_id="hours").status_code == 200
+    assert ("4111" in log.read_text()) is (account != "12" and not is_masking)
 
 
 def test_replies_are_ranked_by_the_engine_or_by_their_words(policy, client, claimed):

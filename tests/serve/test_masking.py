@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import sqlite3
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -125,6 +126,17 @@ def test_what_was_kept_in_plain_text_goes_on_encrypted(tmp_path):
         assert ask(client, f"my card is {CARD}", conversation="c").json()["number"] == 2
     assert not places_of(tmp_path, CARD)
     assert [one.number for one in read_log(tmp_path / "turns.jsonl")] == [1, 2]
+
+
+def test_a_state_that_the_host_puts_is_kept_encrypted(tmp_path):
+    with serving(tmp_path) as client:
+        ask(client, "hello", conversation="old")
+        for name in ("old", "new"):
+            assert client.put(f"/v1/conversations/{name}/state", json={"pack": "desk", "state": {"is_open": False}}).status_code == 204
+            assert client.get(f"/v1/conversations/{name}").json()["state"]["is_open"] is False
+    kept = sqlite3.connect(tmp_path / "c.db").execute("SELECT memory, state FROM constrained_conversations").fetchall()
+    assert len(kept) == 2
+    assert all(column.startswith("sealed1:") for row in kept for column in row)
 
 
 def test_a_pack_that_comes_to_mask_is_not_taken_over_by_a_server_that_keeps_plain_text(tmp_path):

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, String, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from constrained.serve.access.signed_tokens import LEEWAY_S
 from constrained.serve.storage.sessions import Sessions, StoredConversation, TenantStore
-from constrained.serve.storage.tables import conversations, metadata
+from constrained.serve.storage.tables import conversation_access as access
 
 MOST_S = 86_400.0  # from a signature to its token's end
 
-access = Table(
-    "constrained_conversation_access",
-    metadata,
-    Column("tenant", String(128), primary_key=True),
-    Column("conversation", String(128), primary_key=True),
-    Column("forgotten_at", Float, nullable=False),  # seconds since 1970; 0: never
-    Column("state_at", Float, nullable=False),  # likewise; of what signed the state
-)
 _THE_ACCESS = (access.c.tenant == bindparam("for_tenant"), access.c.conversation == bindparam("for_id"))
 _SELECT = select(access.c.forgotten_at, access.c.state_at).where(*_THE_ACCESS)
 _INSERT = insert(access)
 _UPDATE = {name: update(access).where(*_THE_ACCESS).values({name: bindparam("new_value")}) for name in ("forgotten_at", "state_at")}
 _DELETE_OVER = delete(access).where(access.c.forgotten_at > 0, access.c.forgotten_at < bindparam("before"))
-_SET_STATE = (
-    update(conversations)
-    .where(conversations.c.tenant == bindparam("for_tenant"), conversations.c.id == bindparam("for_id"))
-    .values(state=bindparam("new_state"), at=bindparam("new_at"))
-)
-_INSERT_CONVERSATION = insert(conversations)
 
 
 class ConversationAccess:
@@ -61,13 +46,9 @@ class ConversationAccess:
 
     def set_state(self, store: TenantStore, stored: StoredConversation, state: str, signed_at: float) -> None:
         """The conversation's state from the next turn on, as JSON; one that is not there yet begins with it."""
-        tenant, conversation, now = stored.tenant, stored.id, datetime.now(UTC).isoformat(timespec="seconds")
-        values = {"pack": stored.pack, "number": stored.number, "memory": stored.memory, "state": state, "at": now}
         with store.transaction() as connection:
-            done = connection.execute(_SET_STATE, {**_named(tenant, conversation), "new_state": state, "new_at": now})
-            if not done.rowcount:
-                connection.execute(_INSERT_CONVERSATION, {"tenant": tenant, "id": conversation, **values})
-            _set(connection, tenant, conversation, "state_at", signed_at)
+            store.keep_state(connection, stored, state)
+            _set(connection, stored.tenant, stored.id, "state_at", signed_at)
         self._sessions.flush()
 
 

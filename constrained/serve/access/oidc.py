@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key
 
 from constrained.errors import ConstrainedError
-from constrained.serve.access.roles import Principal, Role
+from constrained.serve.access.roles import GRANTED, Principal, Role
 from constrained.serve.access.signed_tokens import LEEWAY_S, Clock, VerifiedTokens, fits, refusal, verified_claims
 from constrained.serve.errors import RefusedError
 from constrained.serve.settings import Oidc, is_loopback
@@ -26,7 +26,6 @@ KEPT_S = 3_600.0  # that the keys are used while the issuer cannot be reached; t
 FETCH_S = 5.0
 MOST_BYTES = 1_048_576  # of a document of the issuer
 DISCOVERY = "/.well-known/openid-configuration"
-GRANTED = frozenset(Role) - {Role.CUSTOMER}  # an issuer's token is for no one conversation
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})  # of the header, where it says one
 _BEARER = "Bearer"  # of Keycloak's claim ``typ``: its ID and refresh tokens have others
 log = logging.getLogger("constrained.serve")

@@ -40,6 +40,9 @@ class Role(StrEnum):
     OPERATOR = "operator"  # runs the server: metrics, engines
 
 
+GRANTED = tuple(role for role in Role if role is not Role.CUSTOMER)  # by files and issuers; a customer's token is for one conversation
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who a request comes from; the guard puts it into ``scope["state"]["principal"]``.

@@ -11,10 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from constrained.errors import ConstrainedError
-from constrained.serve.access.roles import Principal, Role
+from constrained.serve.access.roles import GRANTED, Principal, Role
 
 LEAST_CHARACTERS = 16  # of a token
-GRANTED = tuple(role for role in Role if role is not Role.CUSTOMER)  # a customer's token is minted, for one conversation
 _LINE = "TENANT TOKEN [ROLE[,ROLE] [NAME]], one a line"
 
 

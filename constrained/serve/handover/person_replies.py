@@ -24,10 +24,10 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.records.record import PersonReply, library, to_json, versions
 from constrained.serve.errors import RefusedError
-from constrained.serve.handover.replies import Place, RankedReply, find_sayable, rank, sayable
+from constrained.serve.handover.possible_replies import RankedReply, ReplyPlace, find_sayable, rank, sayable
 from constrained.serve.handover.store import Handover, HandoverStore
-from constrained.serve.settings import LOCAL
-from constrained.serve.storage.sessions import StoredConversation, StoredTurn, TenantStore
+from constrained.serve.settings import log_name
+from constrained.serve.storage.sessions import StoredConversation, StoredTurn, missing
 from constrained.serve.storage.statements import DONE, PREPARED
 from constrained.serve.storage.tables import person_replies
 from constrained.serve.turns import Turns
@@ -68,17 +68,17 @@ class PersonReplies:
         """What a person may answer there, best first. Raises RefusedError: 404."""
         entry = self._store.find(tenant, handover)
         policy = self._turns.packs.get(entry.pack)
-        with self._sessions.hold(tenant, entry.conversation) as held:
-            stored = _existing(held, entry)
+        with self._sessions.look(tenant) as store:
+            stored = store.existing(entry.conversation)
         place = self._place(entry, stored, policy)
         _, engine = self._turns.engine(None, entry.pack)
         return rank(policy, sayable(policy, place), words, entry.locale, engine)
 
-    def _place(self, entry: Handover, stored: StoredConversation, policy: Policy) -> Place:
+    def _place(self, entry: Handover, stored: StoredConversation, policy: Policy) -> ReplyPlace:
         settings, memory = self._turns.settings, Memory.model_validate_json(stored.memory)
         approvals = Approvals(policy.catalog, channel=entry.channel, jurisdiction=entry.jurisdiction, drafts=settings.drafts).now()
         state = policy.state_type.from_json(stored.state)
-        return Place(
+        return ReplyPlace(
             entry.locale,
             state,
             approvals,
@@ -87,15 +87,6 @@ class PersonReplies:
             has_slots=not settings.seal,
             is_masking=self._turns.is_masking(policy),
         )
-
-    def _current(self, held: TenantStore, entry: Handover) -> StoredConversation:
-        """The conversation, its last turn completed."""
-        stored = _existing(held, entry)
-        last = None if stored.is_complete else held.find_turn(entry.conversation, stored.number)
-        if last is None:
-            return stored
-        self._turns.recovery.complete(held, last)
-        return _existing(held, entry)
 
     # -- a reply -----------------------------------------------------------------------------------------------
 
@@ -112,7 +103,9 @@ class PersonReplies:
             if kept is not None:
                 return _same(kept, by, response_id), self._store.find(tenant, handover)
             self._store.check_held(tenant, handover, by)
-            stored = self._current(held, entry)
+            stored = self._turns.recovery.conversation(held, entry.conversation)
+            if stored is None:
+                raise missing(entry.conversation)
             policy = self._turns.packs.get(entry.pack)
             place = self._place(entry, stored, policy)
             option = find_sayable(policy, place, response_id)
@@ -120,7 +113,7 @@ class PersonReplies:
                 hint = f"GET /v1/handovers/{handover}/replies tells what may be said"
                 raise RefusedError(422, f"{response_id!r} may not be said in this conversation", hint=hint, param="response_id")
             said = self._entry(entry, stored, policy, place, option, reply_id, by)
-            self._prepare(tenant, said)
+            self._prepare(entry, said)
             try:
                 said = self._journal.write(said)
             except ConstrainedError:
@@ -129,12 +122,12 @@ class PersonReplies:
             return said, self._finish(tenant, said)
 
     def _entry(
-        self, entry: Handover, stored: StoredConversation, policy: Policy, place: Place, option: Option, reply_id: str, by: str
+        self, entry: Handover, stored: StoredConversation, policy: Policy, place: ReplyPlace, option: Option, reply_id: str, by: str
     ) -> PersonReply:
         return PersonReply(
             reply_id=reply_id,
             handover=entry.id,
-            conversation=entry.conversation if entry.tenant == LOCAL else f"{entry.tenant}:{entry.conversation}",
+            conversation=log_name(entry.tenant, entry.conversation),
             number=stored.number,
             at=self._now().isoformat(),
             today=place.today.isoformat(),
@@ -149,14 +142,14 @@ class PersonReplies:
 
     # -- its row -----------------------------------------------------------------------------------------------
 
-    def _prepare(self, tenant: str, said: PersonReply) -> None:
-        own = person_replies.c.tenant == tenant, person_replies.c.conversation == _conversation(tenant, said)
+    def _prepare(self, entry: Handover, said: PersonReply) -> None:
+        own = person_replies.c.tenant == entry.tenant, person_replies.c.conversation == entry.conversation
         with self._sessions.transaction() as connection:
             of_turn = select(func.coalesce(func.max(person_replies.c.place), 0)).where(*own, person_replies.c.number == said.number)
             values = {
                 "id": said.reply_id,
-                "tenant": tenant,
-                "conversation": _conversation(tenant, said),
+                "tenant": entry.tenant,
+                "conversation": entry.conversation,
                 "handover": said.handover,
                 "number": said.number,
                 "place": int(connection.execute(of_turn).scalar_one()) + 1,
@@ -211,6 +204,13 @@ class PersonReplies:
 
     # -- what was said -----------------------------------------------------------------------------------------
 
+    def last_place(self, tenant: str, conversation: str) -> tuple[int, int]:
+        """(number, place) of what was released last in a conversation. Raises RefusedError: 404."""
+        with self._sessions.look(tenant) as store:
+            before = max(0, store.existing(conversation).number - 1), 0  # the last turn may not be released yet
+        last = self.said_after(tenant, conversation, before)
+        return (last[-1].number, last[-1].place) if last else before
+
     def said_after(self, tenant: str, conversation: str, after: tuple[int, int], most: int = MOST_SAID) -> list[Said]:
         """What was released in a conversation behind (number, place), in order."""
         with self._sessions.look(tenant) as store:
@@ -237,17 +237,6 @@ class PersonReplies:
         with self._sessions.transaction() as connection:
             rows = connection.execute(query.order_by(one.number, one.place)).all()
         return [(int(place), PersonReply.model_validate_json(entry)) for place, entry in rows]
-
-
-def _existing(held: TenantStore, entry: Handover) -> StoredConversation:
-    stored = held.find(entry.conversation)
-    if stored is None:
-        raise RefusedError(404, f"there is no conversation {entry.conversation}", hint="it was deleted")
-    return stored
-
-
-def _conversation(tenant: str, said: PersonReply) -> str:
-    return said.conversation if tenant == LOCAL else said.conversation.removeprefix(f"{tenant}:")
 
 
 def _same(kept: PersonReply, by: str, response_id: str) -> PersonReply:

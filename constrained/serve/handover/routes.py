@@ -106,11 +106,9 @@ async def events(
 ) -> Response:
     check_conversation(principal, conversation)
     service, replies, tenant = service_of(request), _queue(request).replies, principal.tenant
-    stored, _ = await service.in_background(service.turns.conversation, tenant, conversation, 1)
-    after = parse_event_id(last_event_id) if last_event_id else None
-    if after is None:
-        last = await service.in_background(replies.said_after, tenant, conversation, (stored.number - 1, 0))
-        after = (last[-1].number, last[-1].place) if last else (stored.number, 0)
+    after = await service.in_background(replies.last_place, tenant, conversation)
+    if last_event_id:
+        after = parse_event_id(last_event_id)
     with service.events.subscribe(tenant, conversation):  # too many listen already: 503, before the stream begins
         pass
     stream = stream_replies(service, principal, conversation, lambda place: replies.said_after(tenant, conversation, place), after)

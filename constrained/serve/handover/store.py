@@ -14,21 +14,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from constrained.serve.errors import RefusedError
 from constrained.serve.handover.cloud_events import EventType, make_event
-from constrained.serve.storage.tables import conversations, handovers, outbox, person_replies
+from constrained.serve.storage.statements import CLAIMED, CLOSED, WAITING
+from constrained.serve.storage.tables import handovers, outbox
 
 HandoverState = Literal["waiting", "claimed", "closed"]
 QueueFilter = Literal["open", "waiting", "claimed", "closed"]  # open: waiting or claimed
-WAITING, CLAIMED, CLOSED = "waiting", "claimed", "closed"
-LEASE_S = 900.0  # a claim lasts this long after its holder last claimed or answered
-CLAIMED_UNTIL = (
-    select(func.max(handovers.c.claimed_until))
-    .where(handovers.c.tenant == conversations.c.tenant, handovers.c.conversation == conversations.c.id, handovers.c.state == CLAIMED)
-    .scalar_subquery()
-)
 
 Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -116,12 +110,6 @@ def announce(connection: Connection, entry: Handover, kind: EventType) -> None:
     connection.execute(insert(outbox), {**row, "state": "due", "attempts": 0, **times})
 
 
-def forget_handovers(connection: Connection, tenant: str, conversation: str) -> None:
-    """Deletes what the queue knows of a conversation; what people said stays in the log."""
-    for table in (handovers, person_replies):
-        connection.execute(delete(table).where(table.c.tenant == tenant, table.c.conversation == conversation))
-
-
 # -- the queue ---------------------------------------------------------------------------------------------------
 
 
@@ -130,11 +118,11 @@ class HandoverStore:
 
     Args:
         transaction: of the sessions. is_announcing: changes are put into the outbox.
-        clock: seconds since the epoch, for tests.
+        clock: seconds since the epoch, for tests. lease_s: see ``Handovers``.
     """
 
     def __init__(
-        self, transaction: Transaction, *, is_announcing: bool = False, clock: Callable[[], float] = time.time, lease_s: float = LEASE_S
+        self, transaction: Transaction, *, is_announcing: bool = False, clock: Callable[[], float] = time.time, lease_s: float
     ) -> None:
         self._transaction, self._is_announcing, self.clock, self.lease_s = transaction, is_announcing, clock, lease_s
 

@@ -6,32 +6,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from constrained import _durable_files as files
-from constrained.errors import AuditError, ConstrainedError
+from constrained.errors import ConstrainedError
 from constrained.logic.state import Memory
 from constrained.records.group_commit import SharedFlush
 from constrained.serve.errors import RefusedError
-from constrained.serve.handover.store import NewHandover, forget_handovers, open_handover
 from constrained.serve.storage import statements
 from constrained.serve.storage.at_rest import RowCipher
+from constrained.serve.storage.database import claim_file, connect, database_errors, sqlite_file
 from constrained.serve.storage.statements import DONE
-from constrained.serve.storage.tables import metadata, turns
+from constrained.serve.storage.tables import turns
 
-MEMORY = "sqlite://"
 LOCK_WAIT_MS = 30_000  # for a conversation that another process is busy with
 MOST_PENDING = 64  # finished turns whose row may still say "prepared"; after a crash each is looked up in the log
 
@@ -77,73 +72,6 @@ class StoredTurn:
     seal: str = "{}"
 
 
-# -- the database ------------------------------------------------------------------------------------------------
-
-
-def connect(url: str, pool_size: int) -> Engine:
-    """The database of a SQLAlchemy URL, its tables made when they are missing. Raises ConstrainedError."""
-    try:
-        given = make_url(url or MEMORY)
-        engine = _sqlite_engine(given) if given.drivername.startswith("sqlite") else _server_engine(given, pool_size)
-        metadata.create_all(engine)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        hint = "sqlite:///PATH, or postgresql+psycopg://USER@HOST/NAME with: pip install 'constrained[evidence]'"
-        raise ConstrainedError(f"the conversations cannot be kept there: {error}", hint=hint) from error
-    return engine
-
-
-def _sqlite_engine(url: URL) -> Engine:
-    """One connection for all threads: SQLite has one writer anyway. Its file belongs to one process.
-
-    Commits are flushed by ``Sessions``, several at once: so SQLite itself flushes at checkpoints only.
-    """
-    engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def set_pragmas(connection: object, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]  # DBAPI connections have no common type
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "secure_delete=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine
-
-
-def _server_engine(url: URL, pool_size: int) -> Engine:
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
-    return create_engine(url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True)
-
-
-def sqlite_file(url: str) -> Path | None:
-    """The file of an SQLite URL; None for one in memory and for other databases."""
-    given = make_url(url or MEMORY)
-    is_file = given.drivername.startswith("sqlite") and given.database not in (None, "", ":memory:")
-    return Path(str(given.database)) if is_file else None
-
-
-def _claim_file(url: str) -> int | None:
-    """The lock on an SQLite file, kept as long as the process lives: two servers on one file would not see each other's turns."""
-    path = sqlite_file(url)
-    if path is None:
-        return None
-    lock_file = path.with_name(path.name + ".lock")
-    try:
-        for name in (lock_file, path):  # what users wrote is for the owner only
-            os.close(files.open_file(name, os.O_RDWR | os.O_CREAT))
-    except OSError as error:
-        hint = "see that the folder is there and writable"
-        raise ConstrainedError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
-    try:
-        return files.claim(lock_file)
-    except BlockingIOError as error:
-        hint = "stop the other one, give --data another folder, or use PostgreSQL for several processes"
-        raise ConstrainedError(f"another server keeps its conversations in {path}", hint=hint) from error
-    except OSError as error:
-        hint = "give --data a folder on a disk of this machine, or use PostgreSQL"
-        raise ConstrainedError(f"{lock_file} cannot be locked: {error.strerror}", hint=hint) from error
-
-
 class Sessions:
     """The conversations of one server, or of several on one PostgreSQL. Thread-safe.
 
@@ -156,7 +84,7 @@ class Sessions:
 
     def __init__(self, url: str = "", *, pool_size: int = 16, is_announcing: bool = False, cipher: RowCipher | None = None) -> None:
         self.is_announcing, self.cipher = is_announcing, cipher or RowCipher()
-        self._claim = _claim_file(url)
+        self._claim = claim_file(url)
         self._engine = connect(url, pool_size)
         self.is_shared = self._engine.dialect.name != "sqlite"
         self._lock = threading.RLock()
@@ -171,7 +99,7 @@ class Sessions:
         if self._sqlite is not None:
             yield TenantStore(self, self._sqlite, tenant)
             return
-        with _database_errors(), self._engine.connect() as connection:
+        with database_errors(), self._engine.connect() as connection:
             number = int.from_bytes(hashlib.sha256(f"{tenant}\0{name}".encode()).digest()[:8], "big", signed=True)
             with connection.begin():
                 connection.execute(text(f"SET lock_timeout = {LOCK_WAIT_MS}"))
@@ -188,7 +116,7 @@ class Sessions:
         if self._sqlite is not None:
             yield TenantStore(self, self._sqlite, tenant)
             return
-        with _database_errors(), self._engine.connect() as connection:
+        with database_errors(), self._engine.connect() as connection:
             yield TenantStore(self, connection, tenant)
 
     def unfinished_turns(self) -> list[StoredTurn]:
@@ -205,7 +133,7 @@ class Sessions:
     def clean(self) -> None:
         """Takes what was deleted out of SQLite's files, where it would stay until it is written over."""
         if self._sqlite is not None:
-            with self._lock, _database_errors():
+            with self._lock, database_errors():
                 self._sqlite.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 self._sqlite.commit()
 
@@ -238,7 +166,7 @@ class Sessions:
     @contextmanager
     def transaction(self, connection: Connection | None = None) -> Iterator[Connection]:
         """One transaction; on SQLite one at a time."""
-        with _database_errors():
+        with database_errors():
             if self._sqlite is not None:
                 with self._lock, self._sqlite.begin():
                     yield self._sqlite
@@ -281,6 +209,10 @@ class TenantStore:
     def __init__(self, sessions: Sessions, connection: Connection, tenant: str) -> None:
         self._sessions, self._connection, self._tenant = sessions, connection, tenant
 
+    @property
+    def is_announcing(self) -> bool:
+        return self._sessions.is_announcing
+
     def transaction(self) -> AbstractContextManager[Connection]:
         return self._sessions.transaction(self._connection)
 
@@ -292,6 +224,13 @@ class TenantStore:
         is_complete = stage in (None, DONE) or self._sessions.pending_seal(turn_id) is not None
         memory, state = (self._sessions.cipher.read(one, self._bound(name)) for one in (memory, state))
         return StoredConversation(tenant, name, pack, number, memory, state, is_complete, claimed_until or 0.0, bool(is_overtaken))
+
+    def existing(self, conversation: str) -> StoredConversation:
+        """Raises RefusedError: 404."""
+        found = self.find(conversation)
+        if found is None:
+            raise missing(conversation)
+        return found
 
     def find_repeat(self, key: str) -> StoredTurn | None:
         """The turn that a request with this key was answered with."""
@@ -325,9 +264,7 @@ class TenantStore:
             with self._sessions.transaction(self._connection) as connection:
                 if not self._sessions.is_shared:
                     self._sessions.write_pending(connection)
-                if not self._move(connection, turn.conversation, values):
-                    key = {"tenant": self._tenant, "id": turn.conversation}
-                    connection.execute(statements.INSERT_CONVERSATION, {**key, **values, "at": _now()})
+                self._put(connection, turn.conversation, values)
                 connection.execute(statements.INSERT_TURN, row)
             self._sessions.flush()
         except IntegrityError as error:
@@ -344,6 +281,11 @@ class TenantStore:
                 values = {"pack": before.pack, "number": before.number, "memory": memory, "state": state}
                 self._move(connection, turn.conversation, values)
 
+    def keep_state(self, connection: Connection, stored: StoredConversation, state: str) -> None:
+        """Within a transaction: the conversation goes on with that state; one that is not there yet begins with it."""
+        memory, state = self._kept(stored.id, stored.memory, state)
+        self._put(connection, stored.id, {"pack": stored.pack, "number": stored.number, "memory": memory, "state": state})
+
     def start(self, turn_id: str) -> None:
         """From here on the effects of the turn may have run."""
         with self._sessions.transaction(self._connection) as connection:
@@ -351,11 +293,18 @@ class TenantStore:
         self._sessions.flush()
 
     def finish(
-        self, turn: StoredTurn, reply: str, seal: str, state: str, memory: Memory | None = None, handover: NewHandover | None = None
+        self,
+        turn: StoredTurn,
+        reply: str,
+        seal: str,
+        state: str,
+        memory: Memory | None = None,
+        also: Callable[[Connection], object] | None = None,
     ) -> None:
         """The turn is done, with the reply as it was released; ``state`` and ``memory`` are the conversation's now, if none came later.
 
-        With it the conversation begins to wait for a person, where the turn handed it over: both are kept, or neither.
+        Args:
+            also: what is kept with it, or not at all.
         """
         reply, state = self._kept(turn.conversation, reply, state)
         after: dict[str, str | None] = {"new_state": state, "new_memory": None}
@@ -364,15 +313,15 @@ class TenantStore:
         with self._sessions.transaction(self._connection) as connection:
             connection.execute(statements.FINISH_TURN, {"for_turn": turn.turn_id, "new_reply": reply, "new_seal": seal})
             connection.execute(statements.UPDATE_AFTER_EFFECTS, {**self._named(turn.conversation), "for_number": turn.number, **after})
-            if handover is not None:
-                open_handover(connection, handover, self._sessions.is_announcing)
+            if also is not None:
+                also(connection)
         self._sessions.flush()
 
     def forget(self, conversation: str) -> bool:
-        """Deletes a conversation and its turns here; its records stay in the log."""
+        """Deletes a conversation here, with its turns and hand-overs; its records stay in the log."""
         with self._sessions.transaction(self._connection) as connection:
-            connection.execute(statements.DELETE_TURNS, {"tenant": self._tenant, "conversation": conversation})
-            forget_handovers(connection, self._tenant, conversation)
+            for deletion in statements.DELETE_WHAT_IS_OF_IT:
+                connection.execute(deletion, {"tenant": self._tenant, "conversation": conversation})
             return connection.execute(statements.DELETE_CONVERSATION, self._named(conversation)).rowcount > 0
 
     def forget_idle(self, conversation: str, before: str) -> bool:
@@ -394,6 +343,11 @@ class TenantStore:
         new = {f"new_{name}": value for name, value in {**values, "at": _now()}.items()}
         return connection.execute(statements.UPDATE_CONVERSATION, {**self._named(conversation), **new}).rowcount > 0
 
+    def _put(self, connection: Connection, conversation: str, values: dict[str, Any]) -> None:
+        if not self._move(connection, conversation, values):
+            key = {"tenant": self._tenant, "id": conversation}
+            connection.execute(statements.INSERT_CONVERSATION, {**key, **values, "at": _now()})
+
     def _first(self, query: Any, **asked: Any) -> Any:
         with self._sessions.transaction(self._connection) as connection:
             return connection.execute(query, asked).first()
@@ -407,18 +361,9 @@ class TenantStore:
         return turn if seal is None else replace(turn, stage=DONE, seal=seal)
 
 
+def missing(conversation: str) -> RefusedError:
+    return RefusedError(404, f"there is no conversation {conversation}", hint="its id is in the reply of each of its turns")
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@contextmanager
-def _database_errors() -> Iterator[None]:
-    """Whatever the database raises is an AuditError: nothing is released. A broken rule of the tables is left to the caller."""
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        hint = "nothing was released; see to the database"
-        raise AuditError(f"the conversations cannot be kept: {type(cause).__name__}", hint=hint) from error

@@ -1,4 +1,4 @@
-"""The statements on the tables of conversations and their turns."""
+"""The statements on the tables of conversations and their turns, and what those ask of hand-overs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sqlalchemy import (
     update,
 )
 
-from constrained.serve.handover.store import CLAIMED_UNTIL
-from constrained.serve.storage.tables import conversations, person_replies, turns
+from constrained.serve.storage.tables import conversations, handovers, person_replies, turns
 
 PREPARED, STARTED, DONE = "prepared", "started", "done"
+WAITING, CLAIMED, CLOSED = "waiting", "claimed", "closed"  # of a hand-over
 
 # Made once, since SQLAlchemy keeps the SQL of a statement with it. The parameters of an UPDATE must not have its columns' names.
 OF_TENANT = turns.c.tenant == bindparam("tenant")
@@ -31,6 +31,11 @@ IS_STARTED: ColumnElement[str] = literal_column(f"'{STARTED}'")
 PING = text("SELECT 1")
 LAST_TURN = (
     (turns.c.tenant == conversations.c.tenant) & (turns.c.conversation == conversations.c.id) & (turns.c.number == conversations.c.number)
+)
+CLAIMED_UNTIL = (
+    select(func.max(handovers.c.claimed_until))
+    .where(handovers.c.tenant == conversations.c.tenant, handovers.c.conversation == conversations.c.id, handovers.c.state == CLAIMED)
+    .scalar_subquery()
 )
 PERSON_SPOKE_LAST = exists().where(
     person_replies.c.tenant == conversations.c.tenant,
@@ -69,4 +74,7 @@ START_TURN = update(turns).where(THE_TURN).values(stage=IS_STARTED)
 FINISH_TURN = update(turns).where(THE_TURN).values(stage=IS_DONE, reply=bindparam("new_reply"), seal=bindparam("new_seal"))
 MARK_DONE = update(turns).where(THE_TURN).values(stage=IS_DONE, seal=bindparam("new_seal"))
 DELETE_TURN = delete(turns).where(THE_TURN)
-DELETE_TURNS = delete(turns).where(*OF_CONVERSATION)
+DELETE_WHAT_IS_OF_IT = [
+    delete(table).where(table.c.tenant == bindparam("tenant"), table.c.conversation == bindparam("conversation"))
+    for table in (turns, handovers, person_replies)
+]

@@ -1,4 +1,4 @@
-"""The tables of a server's database: conversations and turns, the conversations that wait for a person, what people said, the outbox."""
+"""The tables of a server's database: conversations, their access and turns; those that wait for a person, what people said, the outbox."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ conversations = Table(
     Column("memory", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("at", String(40), nullable=False),
+)
+
+conversation_access = Table(
+    "constrained_conversation_access",
+    metadata,
+    Column("tenant", String(128), primary_key=True),
+    Column("conversation", String(128), primary_key=True),
+    Column("forgotten_at", Float, nullable=False),  # seconds since 1970; 0: never
+    Column("state_at", Float, nullable=False),  # likewise; of what signed the state
 )
 
 turns = Table(

@@ -29,7 +29,7 @@ LEAST_LIKENESS = 50.0  # of 100, by words
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReplyPlace:
     """Where a reply would be said: the conversation's locale and state, the approvals in force, the day, what was committed there.
 
     Attributes:
@@ -55,7 +55,7 @@ class RankedReply:
     by: Literal["", "engine", "words"] = ""
 
 
-def sayable(policy: Policy, place: Place) -> list[Option]:
+def sayable(policy: Policy, place: ReplyPlace) -> list[Option]:
     """The responses that a person may say there, in the catalog's order. None has effects, none opens a question of the engine's.
 
     Left out: what is not in force or has no text there, offers, what claims an event that was not committed, what the logic says with
@@ -66,7 +66,7 @@ def sayable(policy: Policy, place: Place) -> list[Option]:
     return [one for one in found if one is not None]
 
 
-def find_sayable(policy: Policy, place: Place, response_id: str) -> Option | None:
+def find_sayable(policy: Policy, place: ReplyPlace, response_id: str) -> Option | None:
     """The response as it would be said there, verified byte for byte; None where it may not be."""
     response = policy.catalog.responses.get(response_id)
     option = None if response is None else _option(policy, place, response)
@@ -89,7 +89,7 @@ def rank(policy: Policy, options: list[Option], words: str, locale: str, engine:
     return sorted(ranked, key=lambda one: -(one.score or 0.0))[:most]
 
 
-def _option(policy: Policy, place: Place, response: Response) -> Option | None:
+def _option(policy: Policy, place: ReplyPlace, response: Response) -> Option | None:
     if response.offer_of or (response.claims and response.claims not in place.done) or response.id in _acts(policy):
         return None
     slots = _slots(response, place)
@@ -110,7 +110,7 @@ def _acts(policy: Policy) -> frozenset[str]:
     return act_ids(policy.script, policy.functions)
 
 
-def _slots(response: Response, place: Place) -> Mapping[str, Any] | None:
+def _slots(response: Response, place: ReplyPlace) -> Mapping[str, Any] | None:
     """Slot -> the value of the state's field of that name; None where one cannot be filled."""
     if not response.slots:
         return {}
