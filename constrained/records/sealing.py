@@ -130,8 +130,7 @@ def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[
     fields = SENSITIVE if record.sensitive else tuple(sensitive)
     taken = {name: _take(content, name) for name in fields}
     try:
-        plain = canonical_json(taken)
-        parts = {name: canonical_json(value) for name, value in taken.items()} if by_day else {}
+        plain = {name: canonical_json(value) for name, value in taken.items()} if by_day else {"": canonical_json(taken)}
     except (ValueError, TypeError, RecursionError) as error:
         raise AuditError(
             f"turn {record.turn_id} cannot be recorded: {error}", hint="values must be ones that JSON has a form for"
@@ -140,11 +139,11 @@ def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[
     entry = SealedEntry(subject=pseudonym, key=key_id(key), fields=fields, nonce="", data="")
     if by_day:
         day = sealing_day(record)
-        kept = {name: _sealed_part(keys, key, entry, record, day, name, part) for name, part in parts.items()}
+        kept = {name: _sealed_part(keys, key, entry, record, day, name, part) for name, part in plain.items()}
         entry, content["format"] = entry.model_copy(update={"day": day, "parts": kept}), MASKED_FORMAT
     else:
         nonce = secrets.token_bytes(12)
-        data = _cipher(key).encrypt(nonce, plain, _bound(record.turn_id, pseudonym))
+        data = _cipher(key).encrypt(nonce, plain[""], _bound(record.turn_id, pseudonym))
         entry = entry.model_copy(update={"nonce": base64.b64encode(nonce).decode(), "data": base64.b64encode(data).decode()})
     return Record.model_validate(content | {"sealed": entry})
 
@@ -180,36 +179,37 @@ def unsealed_parts(record: Record, keys: SubjectKeys) -> tuple[Record, tuple[str
     from cryptography.exceptions import InvalidTag
 
     content = record.model_dump() | {"sealed": None}
-    missing: list[str] = []
     try:
-        for name, plain in _opened(record, entry, keys, key):
-            if plain is None:
-                missing.append(name)
-            else:
-                _put_back(content, name, json.loads(plain))
+        found = _opened(record, entry, keys, key)
+        for name, value in found.items():
+            _put_back(content, name, value)
+        missing = tuple(name for name in entry.fields if name not in found)
         if missing:
-            content["sealed"] = entry.model_copy(update={"fields": tuple(missing)})
-        return Record.model_validate(content), tuple(missing)
+            content["sealed"] = entry.model_copy(update={"fields": missing})
+        return Record.model_validate(content), missing
     except (InvalidTag, ValueError, KeyError) as error:  # the second: it does not fit what stands in plain beside it
         message = f"what is sealed in turn {record.turn_id} was changed, or what stands beside it"
         raise AuditError(message, line=record.sequence, hint="verify the log") from error
 
 
-def _opened(record: Record, entry: SealedEntry, keys: SubjectKeys, key: bytes) -> Iterator[tuple[str, bytes | None]]:
-    """Name and canonical JSON of each sealed field; None for one whose key was destroyed."""
+def _opened(record: Record, entry: SealedEntry, keys: SubjectKeys, key: bytes) -> dict[str, Any]:
+    """The value of each sealed field whose keys are there. Raises InvalidTag, ValueError or KeyError where something was changed."""
     if not entry.day:
         plain = _cipher(key).decrypt(base64.b64decode(entry.nonce), base64.b64decode(entry.data), _bound(record.turn_id, entry.subject))
-        for name, value in json.loads(plain).items():
-            yield name, canonical_json(value)
-        return
+        whole: dict[str, Any] = json.loads(plain)
+        if set(entry.fields) != set(whole):
+            raise ValueError("other fields than the sealed ones")
+        return whole
     if entry.day != sealing_day(record) or set(entry.fields) != set(entry.parts):
         raise ValueError("another day than the record's, or other fields than the parts are")
+    found: dict[str, Any] = {}
     for name in entry.fields:
         part = entry.parts[name]
         share = keys.days.find_share(entry.day, name, record.turn_id, part.key)
-        data = base64.b64decode(part.data)
-        bound = _bound(record.turn_id, entry.subject, name)
-        yield name, None if share is None else _cipher(_joined(key, share)).decrypt(data[:12], data[12:], bound)
+        if share is not None:
+            data, bound = base64.b64decode(part.data), _bound(record.turn_id, entry.subject, name)
+            found[name] = json.loads(_cipher(_joined(key, share)).decrypt(data[:12], data[12:], bound))
+    return found
 
 
 def readable(records: Iterable[Record], keys: SubjectKeys | None) -> Iterator[Record]:
