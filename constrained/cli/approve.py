@@ -18,7 +18,7 @@ from constrained.cli.approval_files import (
     show_logic,
     show_people,
     show_rule,
-    show_seals,
+    show_waiting_files,
     sign,
     sign_logic,
     sign_people,
@@ -64,7 +64,7 @@ def approve(
     waiting = open_versions(files.catalog, files.ledger, files.people, terms, today(), ids or (), locale)
     if person is None:
         _show_waiting(files, waiting)
-        show_seals(files, terms)
+        show_waiting_files(files, terms)
         return
     check_people(files)
     recalled = [one for one in waiting if one.is_recalled]
