@@ -1,13 +1,11 @@
-"""Who may read a record: sealing under one key a person, destroying that key, and views with numbers masked."""
+"""Who may read a record: sealing under one key a person, and destroying that key. Views with less in them: ``redaction``."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-import importlib
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -58,8 +56,6 @@ class SubjectKeys:
     def _path(self, pseudonym: str) -> Path:
         return self.folder / pseudonym[:2] / f"{pseudonym}.key"
 
-
-# -- sealed records ---------------------------------------------------------------------------------------------
 
 T = TypeVar("T", bound=Chained)
 SENSITIVE = ("message", "state", "heard", "slots", "text", "effects", "blocked", "prompt", "memory")
@@ -265,89 +261,3 @@ def _cipher(key: bytes) -> Any:
     except ImportError as error:
         raise AuditError("sealing needs the package cryptography", hint="pip install 'constrained[evidence]'") from error
     return AESGCM(key)
-
-
-# -- views for people who need not see everything -----------------------------------------------------------------
-
-SEALED = "[sealed]"
-MARKED = "[sensitive]"
-_BETWEEN = r"[\s./_\u2010-\u2015\u2212-]"  # what people and programs write between the groups of a number
-_IBAN = re.compile(rf"\b[A-Z]{{2}}\d{{2}}(?:{_BETWEEN}?[A-Z0-9]){{11,30}}\b", re.IGNORECASE)
-_GROUPED = re.compile(rf"(?<!\d)\d(?:{_BETWEEN}{{0,2}}\d){{8,29}}(?!\d)")
-_LONG = re.compile(r"\d{8,}")
-_ACCOUNTS = ("es.ccc", "no.kontonr", "nz.bankaccount", "cz.bankaccount", "us.rtn")  # national forms with check digits
-
-
-def masked(text: str) -> str:
-    """``text`` with cards and accounts reduced to their last four digits, and other long numbers taken out."""
-    text = _IBAN.sub(_iban, text)
-    text = _GROUPED.sub(_grouped, text)
-    return _LONG.sub("[number]", text)
-
-
-def masked_value(value: Any) -> Any:
-    """A JSON value with every text in it masked, names too, and numbers of eight digits or more."""
-    if isinstance(value, str):
-        return masked(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**7:
-        return masked(str(value))
-    if isinstance(value, float) and abs(value) >= 10**7:
-        return masked(f"{value:f}")
-    if isinstance(value, dict):
-        return _masked_dict(value)
-    return [masked_value(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _masked_dict(value: dict[str, Any]) -> dict[str, Any]:
-    """Names that read the same when they are masked are counted."""
-    found: dict[str, Any] = {}
-    for name, item in value.items():
-        shown_name = masked(name)
-        n_alike = sum(other == shown_name or other.startswith(f"{shown_name} (") for other in found)
-        found[f"{shown_name} ({n_alike + 1})" if n_alike else shown_name] = masked_value(item)
-    return found
-
-
-def redacted(record: Record) -> dict[str, Any]:
-    """A record as plain data for showing; what is sealed is named as such, what is masked cannot be got back from it."""
-    content = record.model_dump(mode="json")
-    sealed = content["sealed"]
-    for name in ("message", "state", "heard", "options", "obligations", "text", "effects", "blocked", "said", "memory"):
-        content[name] = masked_value(content[name])
-    is_marked = bool(record.sensitive) and sealed is None
-    for name in sealed["fields"] if sealed else SENSITIVE if is_marked else ():
-        if name in content and name != "heard":
-            content[name] = MARKED if is_marked else SEALED
-    if is_marked:
-        content["heard"] = [one | {"value": MARKED} for one in content["heard"]]
-        for kind in ("options", "obligations"):
-            content[kind] = [one | {"slots": dict.fromkeys(one["slots"], MARKED)} for one in content[kind]]
-    return content
-
-
-def shown(record: Record, text: str) -> str:
-    """One of a record's texts as a view shows it: masked, or nothing of it where the record holds what is marked sensitive."""
-    return MARKED if record.sensitive else masked(text)
-
-
-def _iban(found: re.Match[str]) -> str:
-    plain = re.sub(_BETWEEN, "", found[0])
-    return f"[account ending {plain[-4:]}]" if _is_valid("iban", plain) else found[0]
-
-
-def _grouped(found: re.Match[str]) -> str:
-    text = found[0]
-    digits = re.sub(r"\D", "", text)
-    if 13 <= len(digits) <= 19 and _is_valid("luhn", digits):
-        return f"[card ending {digits[-4:]}]"
-    if any(_is_valid(kind, text) for kind in _ACCOUNTS):
-        return f"[account ending {digits[-4:]}]"
-    return "[number]" if len(digits) >= 13 else text
-
-
-def _is_valid(kind: str, text: str) -> bool:
-    try:
-        module = importlib.import_module(f"stdnum.{kind}")
-    except ImportError as error:
-        raise AuditError("redacted views need the package python-stdnum", hint="pip install python-stdnum") from error
-    return bool(module.is_valid(text))
