@@ -82,6 +82,13 @@ def sign(files: ApprovalFiles, drafts: list[DraftEntry], person: str, key: Path 
     return append(files.ledger_path, drafts, by=person, key=secret, people=files.people, catalog=name, known=known)
 
 
+def describe_signed(entry: Entry, what: str) -> str:
+    """What was signed, with the days and places that it counts for."""
+    days = f"from {entry.first_day}" + (f" until {entry.until}" if entry.until else "")
+    places = ", ".join(one for one in (*entry.channels, *entry.jurisdictions) if one != ANY)
+    return f"{'restored' if entry.kind == 'restore' else 'approved'} {what} {days}" + (f" for {places}" if places else "")
+
+
 def show_rule(rule: Rule) -> None:
     roles = f", for {' and '.join(sorted(rule.roles))}" if rule.roles else ""
     line(f"  needs {rule.approvers} {'approver' if rule.approvers == 1 else 'approvers'}{roles}", "dim")
@@ -167,10 +174,7 @@ def sign_logic(files: ApprovalFiles, terms: SigningTerms, person: str, key: Path
         line(f"the logic of {files.catalog.name}: nothing that waits for {person}", "bold green")
     else:
         (entry,) = sign(files, [draft], person, key, has_looked=True)
-        what = "restored" if entry.kind == "restore" else "approved"
-        where = ", ".join(one for one in (*entry.channels, *entry.jurisdictions) if one != ANY)
-        days = f"from {entry.first_day}" + (f" until {entry.until}" if entry.until else "") + (f" for {where}" if where else "")
-        line(f"{what} the logic {days}: {', '.join(logic.files)}")
+        line(f"{describe_signed(entry, 'the logic')}: {', '.join(logic.files)}")
         line(f"  {logic.version}; entry {entry.sequence} by {person} of {files.ledger_path}")
     left = _why_logic(read_approvals(files.catalog.path, files.logic_file), terms)
     if left:
