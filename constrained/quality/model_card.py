@@ -15,6 +15,7 @@ from typing import Any
 
 from constrained._canonical_json import sha256
 from constrained.errors import DataError
+from constrained.logic.effects import HANDING_OVER, EffectKind
 from constrained.logic.policy import Policy
 from constrained.quality.golden import DialogueResult, GoldenResult
 from constrained.records.drift import Drift, Population, drifts, population, split_by_week
@@ -167,10 +168,17 @@ def _log_shares(records: Sequence[Record], policy: Policy | None) -> Iterator[Sh
     n, fallback = len(records), policy.catalog.fallback if policy else None
     yield Share(FALLBACK, sum(one.decision.abstained or one.decision.chosen == fallback for one in records), n)
     readable = [one for one in records if one.sealed is None or "effects" not in one.sealed.fields]  # a sealed turn does not tell
-    yield Share(HANDED_OVER, sum(any(effect.startswith("hand_over(") for effect in one.effects) for one in readable), len(readable))
+    names = _handing_over(policy)
+    yield Share(HANDED_OVER, sum(any(effect.partition("(")[0] in names for effect in one.effects) for one in readable), len(readable))
     asked = [one for one in records if any(option.probability is not None for option in one.options)]
     yield Share(LOW, sum(max(option.probability or 0.0 for option in one.options) <= LOW_PROBABILITY for one in asked), len(asked))
     yield Share("a model was asked", len(asked), n)
+
+
+def _handing_over(policy: Policy | None) -> set[str]:
+    """Names of the effects that hand a conversation over; without the logic, the name that does so by itself."""
+    kinds = [one for one in policy.script.module_globals.values() if isinstance(one, EffectKind)] if policy else []
+    return {HANDING_OVER} - {one.name for one in kinds} | {one.name for one in kinds if one.handover}
 
 
 def _identities(records: Iterable[Record]) -> Iterator[tuple[Mapping[str, str], int]]:
