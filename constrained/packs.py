@@ -26,7 +26,7 @@ from types import ModuleType
 from weakref import WeakKeyDictionary
 
 from constrained.approval.logic_files import LogicFiles, is_own, read_logic_files
-from constrained.approval.seals import may_be_sealed, require_signed
+from constrained.approval.logic_signatures import may_need_signing, require_signed
 from constrained.catalog.response import Catalog
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem
 from constrained.logic.policy import Policy
@@ -197,7 +197,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 @contextmanager
 def _as_read(files: LogicFiles) -> Iterator[None]:
     """Imports give the modules of the pack as they were read; those that the host imported before stay the host's."""
-    is_strict = may_be_sealed(files.path)
+    is_strict = may_need_signing(files.path)
     for name, file in files.modules.items():
         present, place = sys.modules.get(name), str(files.path_of(file))
         module, content = _helpers.get(name, (None, b""))

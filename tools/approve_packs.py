@@ -20,9 +20,9 @@ from pathlib import Path
 from constrained.approval.keys import load_private, new_pair, to_text
 from constrained.approval.ledger import Ledger, append, ledger_path, read_ledger
 from constrained.approval.logic_files import read_logic_files
+from constrained.approval.logic_signatures import logic_status, to_approve_logic
 from constrained.approval.people import FILE_NAME, load_people
 from constrained.approval.people_changes import to_approve_people, why_people_unsigned
-from constrained.approval.seals import logic_status, to_approve_logic
 from constrained.approval.worklist import SigningTerms, open_versions, to_approve
 from constrained.catalog.load import load_catalog
 

@@ -184,7 +184,7 @@ def _floors(bench: Bench, case: str, encoder: Any, found: Set, states: Any) -> N
     import torch
 
     from constrained.engines.decoding.encoder import vectors
-    from constrained.quality.mixing import softmax_regression
+    from constrained.quality.convex_fits import softmax_regression
 
     shown = vectors(encoder, [row.message for row in found.shown])
     labels = torch.tensor([found.labels.index(row.label) for row in found.shown])

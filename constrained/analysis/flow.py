@@ -16,7 +16,7 @@ from constrained.errors import GoldenError
 from constrained.logic.policy import Policy
 from constrained.logic.script import FunctionNode
 from constrained.logic.source_offers import Made, find_offers
-from constrained.quality.golden import read_counts
+from constrained.quality.coverage import read_counts
 from constrained.records.record import Record
 
 Kind = Literal["function", "condition", "response", "step", "end"]

@@ -99,10 +99,7 @@ class ApprovalSnapshot:
         if self.ledger is None or self.people is None:
             return "has no approval: there is no ledger of approvals"
         found = self.logic_signatures()
-        reason = why_logic_unapproved(found, self.logic.author, self.people, today)
-        if reason and found.recalled_by is not None:
-            return f"was recalled by {found.recalled_by.by} on {found.recalled_by.signed_on}" + _because(found.recalled_by)
-        return reason + (self._place() if reason.startswith("is not approved") else "")
+        return self._told(found, why_logic_unapproved(found, self.logic.author, self.people, today))
 
     def logic_signatures(self) -> Signatures:
         """Who approved or recalled the logic here, on whatever day it counts."""
@@ -132,11 +129,14 @@ class ApprovalSnapshot:
 
     def _why_not(self, response: Response, locale: str, today: date, people: People) -> str:
         found = self.signatures(response, locale)
-        reason = why_unapproved(found, response, people, today)
+        if self.drafts and found.recalled_by is None:
+            return ""
+        return self._told(found, why_unapproved(found, response, people, today))
+
+    def _told(self, found: Signatures, reason: str) -> str:
+        """A reason with the recall that is behind it, or with the place that it holds for; empty where there is none."""
         if reason and found.recalled_by is not None:
             return f"was recalled by {found.recalled_by.by} on {found.recalled_by.signed_on}" + _because(found.recalled_by)
-        if not reason or self.drafts:
-            return ""
         return reason + (self._place() if reason.startswith("is not approved") else "")
 
     def _place(self) -> str:
@@ -221,7 +221,7 @@ class _Reading:
     """One reading of a catalog's ledger, people and documents, and the snapshots made from it.
 
     Attributes:
-        is_sealed: what decides must be signed as well. why_people: why the file of people does not count as it is;
+        is_signing_required: what decides must be signed as well. why_people: why the file of people does not count as it is;
             ``is_kept``: its last signed version, which this process has read before, is in force in its place.
     """
 
@@ -229,7 +229,7 @@ class _Reading:
     ledger: Ledger | None
     people: People | None
     suspended: frozenset[str]
-    is_sealed: bool = False
+    is_signing_required: bool = False
     why_people: str = ""
     is_kept: bool = False
     snapshots: dict[_Place, ApprovalSnapshot] = field(default_factory=dict)
@@ -261,18 +261,18 @@ class Approvals:
     def now(self) -> ApprovalSnapshot:
         """What is in force now. Raises ApprovalError when the ledger cannot be trusted, or is missing where it must be."""
         read = _read(self._watched)
-        if read.is_sealed and self._logic is None and self._read_logic is not None:
+        if read.is_signing_required and self._logic is None and self._read_logic is not None:
             files = self._read_logic()
             self._logic = LogicVersion(files.version, files.author)
-        place = (*self._place, self._logic if read.is_sealed else None)
+        place = (*self._place, self._logic if read.is_signing_required else None)
         snapshot = read.snapshots.get(place)
         if snapshot is None:
             snapshot = read.snapshots[place] = _snapshot(self._watched.catalog, read, *place)
         return snapshot
 
-    def is_sealed(self) -> bool:
+    def is_signing_required(self) -> bool:
         """Whether the files that decide must be signed. Raises ApprovalError when the ledger cannot be trusted."""
-        return _read(self._watched).is_sealed
+        return _read(self._watched).is_signing_required
 
     def warning(self) -> str:
         """What is to be told though turns go on: an edit of the people that nobody has signed. Empty where there is nothing."""
@@ -359,13 +359,13 @@ def _read_files(catalog: Catalog, stamps: Stamps, before: _Reading | None) -> _R
         hint = "put the ledger back from its history"
         raise ApprovalError(f"{path}: entries that were read before are gone or changed", file=path, hint=hint)
     kept = people if why and people is _signed_people.get(path) else None
-    is_sealed = is_ledger_sealed(catalog, ledger)
-    if is_sealed and not why:
+    must_sign = is_signing_required(catalog, ledger)
+    if must_sign and not why:
         _signed_people[path] = people
-    return _Reading(stamps, ledger, people, stopped, is_sealed, why, kept is not None)
+    return _Reading(stamps, ledger, people, stopped, must_sign, why, kept is not None)
 
 
-def is_ledger_sealed(catalog: Catalog, ledger: Ledger) -> bool:
+def is_signing_required(catalog: Catalog, ledger: Ledger) -> bool:
     """Whether logic and people must be signed: where the catalog says so, and wherever one of them once was."""
     return catalog.is_approval_required or not {LOGIC, PEOPLE}.isdisjoint(ledger.by_response)
 
@@ -376,7 +376,7 @@ def _trusted(catalog: Catalog, path: str, before: _Reading | None) -> tuple[Peop
     try:
         people = load_people(people_path(path), catalog.name)
         ledger = _ledger_by(people, catalog, path, before)
-        why = why_people_unsigned(ledger, people, catalog.name) if is_ledger_sealed(catalog, ledger) else ""
+        why = why_people_unsigned(ledger, people, catalog.name) if is_signing_required(catalog, ledger) else ""
         if not why or signed is None:
             return people, ledger, why
     except ApprovalError as error:  # what is wrong may be the edit, or the ledger: then it is wrong by the signed people, too
@@ -404,7 +404,7 @@ def _snapshot(
             file=catalog.path,
             hint=f"constrained approve {catalog.name} tells what to sign; for development: --drafts, or Dialogue(..., drafts=True)",
         )
-    if read.is_sealed and read.why_people and not read.is_kept and not drafts:
+    if read.is_signing_required and read.why_people and not read.is_kept and not drafts:
         path = str(people_path(catalog.path))
         raise ApprovalError(f"{path} {read.why_people}", file=path, hint=f"constrained approve {catalog.name} --people --as PERSON")
     if read.ledger is None and not (channel or jurisdiction or drafts or read.suspended or is_required):

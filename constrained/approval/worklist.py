@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import product
 
 from constrained.approval.documents import changed_citations
-from constrained.approval.in_force import ApprovalSnapshot, Signatures, ends_on, has_ledger, is_ledger_sealed
+from constrained.approval.in_force import ApprovalSnapshot, Signatures, ends_on, has_ledger, is_signing_required
 from constrained.approval.ledger import ANY, DraftEntry, Entry, Kind, Ledger, ledger_path, read_ledger
 from constrained.approval.people import People, load_people, people_path
 from constrained.approval.people_changes import why_people_unsigned
@@ -254,7 +254,7 @@ def _people_remarks(catalog: Catalog) -> Iterator[Problem]:
     path = str(people_path(catalog.path))
     people = load_people(path, catalog.name)
     ledger = read_ledger(ledger_path(catalog.path), people, catalog.name)
-    why = why_people_unsigned(ledger, people, catalog.name) if is_ledger_sealed(catalog, ledger) else ""
+    why = why_people_unsigned(ledger, people, catalog.name) if is_signing_required(catalog, ledger) else ""
     if why:
         yield Problem(path, 0, 0, f"the file {why}", f"constrained approve {catalog.name} --people --as PERSON")
 

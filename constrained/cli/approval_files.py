@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from constrained.approval.in_force import is_ledger_sealed
+from constrained.approval.in_force import is_signing_required
 from constrained.approval.keys import to_text
 from constrained.approval.ledger import ANY, DraftEntry, Entry, Ledger, append, ledger_path, read_ledger
 from constrained.approval.logic_files import LogicFiles, read_logic_files
-from constrained.approval.people import People, Rule, load_people, people_path
-from constrained.approval.people_changes import accepted_people, people_difference, to_approve_people, why_people_unsigned
-from constrained.approval.seals import (
+from constrained.approval.logic_signatures import (
     changed_files,
     difference,
     is_signed_once,
@@ -21,6 +19,8 @@ from constrained.approval.seals import (
     to_approve_logic,
     to_recall_logic,
 )
+from constrained.approval.people import People, Rule, load_people, people_path
+from constrained.approval.people_changes import accepted_people, people_difference, to_approve_people, why_people_unsigned
 from constrained.approval.worklist import SigningTerms
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog, FrozenDict
@@ -44,8 +44,8 @@ class ApprovalFiles:
         return self.logic_file or logic_path_of(Path(self.catalog.path))
 
     @property
-    def is_sealed(self) -> bool:
-        return is_ledger_sealed(self.catalog, self.ledger)
+    def is_signing_required(self) -> bool:
+        return is_signing_required(self.catalog, self.ledger)
 
     def read_logic(self) -> LogicFiles:
         """Raises ApprovalError where the catalog has no logic file."""
@@ -82,17 +82,24 @@ def sign(files: ApprovalFiles, drafts: list[DraftEntry], person: str, key: Path 
     return append(files.ledger_path, drafts, by=person, key=secret, people=files.people, catalog=name, known=known)
 
 
+def describe_signed(entry: Entry, what: str) -> str:
+    """What was signed, with the days and places that it counts for."""
+    days = f"from {entry.first_day}" + (f" until {entry.until}" if entry.until else "")
+    places = ", ".join(one for one in (*entry.channels, *entry.jurisdictions) if one != ANY)
+    return f"{'restored' if entry.kind == 'restore' else 'approved'} {what} {days}" + (f" for {places}" if places else "")
+
+
 def show_rule(rule: Rule) -> None:
     roles = f", for {' and '.join(sorted(rule.roles))}" if rule.roles else ""
     line(f"  needs {rule.approvers} {'approver' if rule.approvers == 1 else 'approvers'}{roles}", "dim")
 
 
-def show_seals(files: ApprovalFiles, terms: SigningTerms) -> None:
+def show_waiting_files(files: ApprovalFiles, terms: SigningTerms) -> None:
     """Whether people and logic wait, and the commands for it; nothing where they need no signature."""
     why = _why_people(files)
     if why:
         line(f"{files.people.path} {why}: constrained approve {files.catalog.name} --people", "bold yellow")
-    if files.is_sealed and files.logic_path.is_file():
+    if files.is_signing_required and files.logic_path.is_file():
         reason = _why_logic(files, terms)
         if reason:
             line(f"the logic {reason}: constrained approve {files.catalog.name} --logic", "bold yellow")
@@ -139,7 +146,7 @@ def sign_people(files: ApprovalFiles, terms: SigningTerms, person: str, key: Pat
 
 
 def _why_people(files: ApprovalFiles) -> str:
-    return why_people_unsigned(files.ledger, files.people, files.catalog.name) if files.is_sealed else ""
+    return why_people_unsigned(files.ledger, files.people, files.catalog.name) if files.is_signing_required else ""
 
 
 # -- the logic --------------------------------------------------------------------------------------------
@@ -167,10 +174,7 @@ def sign_logic(files: ApprovalFiles, terms: SigningTerms, person: str, key: Path
         line(f"the logic of {files.catalog.name}: nothing that waits for {person}", "bold green")
     else:
         (entry,) = sign(files, [draft], person, key, has_looked=True)
-        what = "restored" if entry.kind == "restore" else "approved"
-        where = ", ".join(one for one in (*entry.channels, *entry.jurisdictions) if one != ANY)
-        days = f"from {entry.first_day}" + (f" until {entry.until}" if entry.until else "") + (f" for {where}" if where else "")
-        line(f"{what} the logic {days}: {', '.join(logic.files)}")
+        line(f"{describe_signed(entry, 'the logic')}: {', '.join(logic.files)}")
         line(f"  {logic.version}; entry {entry.sequence} by {person} of {files.ledger_path}")
     left = _why_logic(read_approvals(files.catalog.path, files.logic_file), terms)
     if left:

@@ -8,17 +8,18 @@ from typing import Annotated
 
 import typer
 
-from constrained.approval.ledger import ANY, DraftEntry
+from constrained.approval.ledger import DraftEntry
 from constrained.approval.worklist import SigningTerms, VersionStatus, open_versions, to_approve, to_recall
 from constrained.cli.approval_files import (
     ApprovalFiles,
     check_people,
+    describe_signed,
     read_approvals,
     recall_logic,
     show_logic,
     show_people,
     show_rule,
-    show_seals,
+    show_waiting_files,
     sign,
     sign_logic,
     sign_people,
@@ -64,7 +65,7 @@ def approve(
     waiting = open_versions(files.catalog, files.ledger, files.people, terms, today(), ids or (), locale)
     if person is None:
         _show_waiting(files, waiting)
-        show_seals(files, terms)
+        show_waiting_files(files, terms)
         return
     check_people(files)
     recalled = [one for one in waiting if one.is_recalled]
@@ -151,13 +152,7 @@ def recall(
 def _sign(files: ApprovalFiles, drafts: list[DraftEntry], person: str, key: Path | None) -> None:
     entries = sign(files, drafts, person, key, has_looked=True)
     for entry in entries:
-        what = "restored" if entry.kind == "restore" else "approved"
-        where = [one for one in (*entry.channels, *entry.jurisdictions) if one != ANY]
-        line(
-            f"{what} {entry.response} ({entry.locale}) from {entry.first_day}"
-            + (f" until {entry.until}" if entry.until else "")
-            + _for(where)
-        )
+        line(describe_signed(entry, f"{entry.response} ({entry.locale})"))
         line(f"  {entry.text}")
     line(f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'} signed by {person} in {files.ledger_path}")
 
@@ -168,10 +163,6 @@ def _show_left(name: str, terms: SigningTerms, ids: list[str], locale: str | Non
     left = open_versions(files.catalog, files.ledger, files.people, terms, today(), ids, locale)
     for one in left:
         line(f"still waits: {one.name} {one.reason}", "yellow")
-
-
-def _for(places: list[str]) -> str:
-    return f" for {', '.join(places)}" if places else ""
 
 
 def _show_waiting(files: ApprovalFiles, waiting: list[VersionStatus]) -> None:

@@ -275,10 +275,12 @@ def _is_named(entry: Chained, which: str) -> bool:
 
 
 def _view(entry: Chained, plain: bool, keys: SubjectKeys | None) -> dict[str, Any]:
-    from constrained.records.sealing import masked_value, redacted
+    from constrained.records.redaction import redacted, redacted_value
 
     if isinstance(entry, Record):
         entry = unsealed_parts(entry, keys)[0] if keys else entry
         return entry.model_dump(mode="json") if plain else redacted(entry)
     content: dict[str, Any] = entry.model_dump(mode="json")
-    return content if plain else content | {name: masked_value(content[name]) for name in ("outcomes", "text", "slots") if name in content}
+    return (
+        content if plain else content | {name: redacted_value(content[name]) for name in ("outcomes", "text", "slots") if name in content}
+    )

@@ -102,7 +102,8 @@ def write_report(
     policy = load_policy(found.name) if found else None
     records = list(_records_of(read_log(log), found.name if found else ""))
     if keys:
-        records = [unsealed_parts(record, SubjectKeys(keys))[0] for record in records]
+        opened = SubjectKeys(keys)
+        records = [unsealed_parts(record, opened)[0] for record in records]
     path = found.dialogues_path if found else None
     card = risk_file(records, policy, list(_measured(policy, path, golden, results or [])), weeks=weeks, golden=path)
     if html:

@@ -15,7 +15,7 @@ from rich.text import Text
 from constrained.analysis.check import examine
 from constrained.analysis.review_lint import lint_promises, lint_review
 from constrained.approval.ledger import ledger_path
-from constrained.approval.seals import unsigned_logic
+from constrained.approval.logic_signatures import unsigned_logic
 from constrained.approval.worklist import approval_report, n_in_force
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog

@@ -13,7 +13,8 @@ from constrained.cli.models import load_engine
 from constrained.cli.screen import line, new_table, percent, show, write
 from constrained.engines.protocol import Engine
 from constrained.errors import GoldenError
-from constrained.quality.golden import Coverage, DialogueResult, GoldenResult, GoldenRun, describe_failure, files_of, run_files
+from constrained.quality.coverage import Coverage
+from constrained.quality.golden import DialogueResult, GoldenResult, GoldenRun, describe_failure, files_of, run_files
 
 _HINT = "name a file in a folder that is yours"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from constrained.approval.in_force import Approvals, ApprovalSnapshot
-from constrained.approval.seals import check_signed
+from constrained.approval.logic_signatures import check_signed
 from constrained.catalog.response import Catalog
 from constrained.dialogue.context import TurnContext, check_locale, cut_message, make_prompt_context
 from constrained.dialogue.deciding import Decider, DecisionTerms, is_judged

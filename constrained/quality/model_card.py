@@ -15,6 +15,7 @@ from typing import Any
 
 from constrained._canonical_json import sha256
 from constrained.errors import DataError
+from constrained.logic.effects import HANDING_OVER, EffectKind
 from constrained.logic.policy import Policy
 from constrained.quality.golden import DialogueResult, GoldenResult
 from constrained.records.drift import Drift, Population, drifts, population, split_by_week
@@ -72,18 +73,25 @@ class Measured:
     """One measurement: whose, on what, and what came of it.
 
     Attributes:
-        engine, data: names and checksums. right: picked as intended. acts: wrong and missed acts; empty where that was not measured.
+        model: of the engine; ``rules`` where none was asked. data: name and checksum. threshold: where it was set for the measurement.
+        right: picked as intended. acts: wrong and missed acts; empty where that was not measured.
         misses: of each group and language, what was not picked as intended.
         turns: for drift.
     """
 
     name: str
-    engine: str
+    model: str
     data: str
     right: Share
     acts: tuple[Share, ...]
     misses: tuple[Share, ...]
     turns: Population
+    threshold: float | None = None
+
+    @property
+    def engine(self) -> str:
+        """For people."""
+        return self.model if self.threshold is None else f"{self.model}, threshold {self.threshold:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +168,17 @@ def _log_shares(records: Sequence[Record], policy: Policy | None) -> Iterator[Sh
     n, fallback = len(records), policy.catalog.fallback if policy else None
     yield Share(FALLBACK, sum(one.decision.abstained or one.decision.chosen == fallback for one in records), n)
     readable = [one for one in records if one.sealed is None or "effects" not in one.sealed.fields]  # a sealed turn does not tell
-    yield Share(HANDED_OVER, sum(any(effect.startswith("hand_over(") for effect in one.effects) for one in readable), len(readable))
+    names = _handing_over(policy)
+    yield Share(HANDED_OVER, sum(any(effect.partition("(")[0] in names for effect in one.effects) for one in readable), len(readable))
     asked = [one for one in records if any(option.probability is not None for option in one.options)]
     yield Share(LOW, sum(max(option.probability or 0.0 for option in one.options) <= LOW_PROBABILITY for one in asked), len(asked))
     yield Share("a model was asked", len(asked), n)
+
+
+def _handing_over(policy: Policy | None) -> set[str]:
+    """Names of the effects that hand a conversation over; without the logic, the name that does so by itself."""
+    kinds = [one for one in policy.script.module_globals.values() if isinstance(one, EffectKind)] if policy else []
+    return {HANDING_OVER} - {one.name for one in kinds} | {one.name for one in kinds if one.handover}
 
 
 def _identities(records: Iterable[Record]) -> Iterator[tuple[Mapping[str, str], int]]:
@@ -196,7 +211,7 @@ def _not_measured(records: Sequence[Record], measured: Sequence[Measured], found
     if measured:
         chose = Counter(_name_of(one.versions) for one in records)
         for name, count in sorted(chose.items()):
-            if not any(one.engine.split(", threshold")[0] == name for one in measured):
+            if name not in {one.model for one in measured}:
                 yield f"the engine {name}, by which {count} turns were taken: what was measured is another one"
     if all(one.psi is None for one in found):
         yield "drift (too few turns on either side)"
@@ -215,10 +230,8 @@ def _name_of(identity: Mapping[str, str]) -> str:
 def measured_on_golden(results: Sequence[DialogueResult], policy: Policy, engine: Mapping[str, str], path: Path) -> Measured:
     """What an engine picked in golden dialogues; turns with one option are left out, since there is nothing to pick."""
     picks = [(result.dialogue.locale or policy.catalog.locale, one) for result in results for one in result.picks]
-    by_group: dict[str, list[bool]] = {}
-    for locale, one in picks:
-        for group in (f"language {locale}", f"due: {_due(one, policy.catalog.fallback)}"):
-            by_group.setdefault(group, []).append(not one.is_right)
+    fallback = policy.catalog.fallback
+    judged = [(group, one.is_right) for locale, one in picks for group in (f"language {locale}", f"due: {_due(one, fallback)}")]
     name = f"golden dialogues of {policy.catalog.name}"
     turns = [one.picked for _, one in picks if one.picked is not None]
     probabilities = tuple(max(turn.decision.probabilities) for turn in turns if turn.decision.probabilities)
@@ -228,9 +241,17 @@ def measured_on_golden(results: Sequence[DialogueResult], policy: Policy, engine
         f"{path.name} {sha256(path.read_bytes())}",
         Share("picked as intended", sum(one.is_right for _, one in picks), len(picks)),
         tuple(_act_shares([one for _, one in picks])),
-        tuple(Share(group, sum(missed), len(missed)) for group, missed in sorted(by_group.items())),
+        _misses(judged),
         Population(name, probabilities, tuple(turn.response_id for turn in turns)),
     )
+
+
+def _misses(judged: Iterable[tuple[str, bool]]) -> tuple[Share, ...]:
+    """Of pairs of a group and whether the pick was right: the wrong ones of each group."""
+    wrong: dict[str, list[bool]] = {}
+    for group, is_right in judged:
+        wrong.setdefault(group, []).append(not is_right)
+    return tuple(Share(group, sum(missed), len(missed)) for group, missed in sorted(wrong.items()))
 
 
 def _due(one: GoldenResult, fallback: str) -> str:
@@ -260,7 +281,7 @@ def measured_in_file(path: Path, policy: Policy | None) -> Measured:
         judged = [(row, row["said"] in row["expects"]) for row in rows]
         name = f"{setting['file']} by constrained eval"
         turns = Population(name, tuple(float(row["confidence"]) for row in rows), tuple(row["said"] for row in rows))
-        engine = f"{_name_of(setting['engine'])}, threshold {setting['threshold']:g}"
+        model, threshold = _name_of(setting["engine"]), float(setting["threshold"])
         pack, data = setting["pack"], f"{setting['file']} {setting['data']}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -268,13 +289,10 @@ def measured_in_file(path: Path, policy: Policy | None) -> Measured:
         ) from error
     if policy is not None and pack != policy.catalog.name:
         raise DataError(f"{path} is a result of {pack}, not of {policy.catalog.name}", hint="give a result of the log's pack")
-    by_group: dict[str, list[bool]] = {}
-    for row, is_right in judged:
-        for group in (f"language {row['locale']}" if row.get("locale") else "", f"group {row['group']}" if row.get("group") else ""):
-            if group:
-                by_group.setdefault(group, []).append(not is_right)
-    misses = tuple(Share(group, sum(missed), len(missed)) for group, missed in sorted(by_group.items()))
-    return Measured(name, engine, data, Share("said as expected", sum(right for _, right in judged), len(judged)), (), misses, turns)
+    groups = (("language", "locale"), ("group", "group"))
+    misses = _misses((f"{what} {row[key]}", is_right) for row, is_right in judged for what, key in groups if row.get(key))
+    right = Share("said as expected", sum(is_right for _, is_right in judged), len(judged))
+    return Measured(name, model, data, right, (), misses, turns, threshold)
 
 
 # -- as a page ----------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Drift:
 
 
 def population(name: str, records: Iterable[Record]) -> Population:
-    """The turns of a log; those of a log that is sealed in its probabilities are not there: these are never sealed."""
+    """The turns of a log, sealed or not: probabilities and ids are never sealed."""
     kept = list(records)
     best = [max(scored) for one in kept if (scored := [option.probability for option in one.options if option.probability is not None])]
     return Population(name, tuple(best), tuple(one.decision.chosen for one in kept))

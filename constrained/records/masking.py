@@ -169,7 +169,7 @@ def is_card(digits: str) -> bool:
     if len(digits) not in _LENGTHS or len(set(digits)) == 1:
         return False
     is_issued = any(first <= digits[: len(first)] <= last and len(digits) in lengths for first, last, lengths in _PREFIXES)
-    return is_issued and _is_valid("luhn", digits)
+    return is_issued and has_check_digits("luhn", digits)
 
 
 def _ibans(plain: str) -> Iterator[Found]:
@@ -177,7 +177,7 @@ def _ibans(plain: str) -> Iterator[Found]:
         ends = [found.start() + place + 1 for place, char in enumerate(found[0]) if char.isalnum()]
         compact = "".join(char for char in found[0] if char.isalnum())
         for length in range(min(34, len(compact)), 14, -1):
-            if _is_valid("iban", compact[:length]):
+            if has_check_digits("iban", compact[:length]):
                 yield Found("iban", found.start(), ends[length - 1], f"[iban ••{compact[length - 4 : length]}]")
                 break
 
@@ -190,7 +190,7 @@ def _nationals(plain: str) -> Iterator[Found]:
             compact = re.sub(_BETWEEN, "", found[0])
             if kind.name == "fi.hetu" and len(compact) == 10:
                 compact = f"{compact[:6]}-{compact[6:]}"  # its own dash is no gap
-            if kind.module == "" or _is_valid(kind.module, compact):
+            if kind.module == "" or has_check_digits(kind.module, compact):
                 yield Found(kind.name, found.start(), found.end(), f"[{kind.name}]")
     yield from (Found("us.ssn", found.start(), found.end(), "[us.ssn]") for found in _SSN.finditer(plain))
 
@@ -223,7 +223,8 @@ def _validator(kind: str) -> Callable[[str], Any]:
     return found
 
 
-def _is_valid(kind: str, text: str) -> bool:
+def has_check_digits(kind: str, text: str) -> bool:
+    """Whether a number is a valid one, by the module of python-stdnum for its kind. Raises AuditError where the package is missing."""
     return bool(_validator(kind)(text))
 
 

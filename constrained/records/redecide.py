@@ -19,8 +19,8 @@ from constrained.logic.allow import likeliest, rest_of
 from constrained.logic.options import Allowed, Option, compose
 from constrained.logic.policy import Policy
 from constrained.records.record import RULED_FORMAT, OptionEntry, Record, to_json
+from constrained.records.redaction import shown
 from constrained.records.replay import allowed_then, by_rules, expected_then, ruled_then
-from constrained.records.sealing import shown
 
 Change = Literal["same", "wording", "effects", "reply", "no reply"]
 CHANGES: tuple[Change, ...] = ("reply", "wording", "effects", "no reply")  # most to be looked at first

@@ -77,7 +77,8 @@ def retain(
     )
     run.persons = tuple(survey.persons(keys, rules, now))
     held = [(day, one, name) for name, (_, days) in due.items() for day in days for one in survey.held(day, name, rules.held)]
-    let_go = [one for one in keys.days.held() if one not in survey.held_names(rules.held)]
+    staying = survey.held_names(rules.held)
+    let_go = [one for one in keys.days.held() if one not in staying]
     run.n_held, run.n_let_go = len(held), len(let_go)
     if is_dry:
         return run

@@ -1,13 +1,11 @@
-"""Who may read a record: sealing under one key a person, destroying that key, and views with numbers masked."""
+"""Who may read a record: sealing under one key a person, and destroying that key. Views with less in them: ``redaction``."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-import importlib
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -58,8 +56,6 @@ class SubjectKeys:
     def _path(self, pseudonym: str) -> Path:
         return self.folder / pseudonym[:2] / f"{pseudonym}.key"
 
-
-# -- sealed records ---------------------------------------------------------------------------------------------
 
 T = TypeVar("T", bound=Chained)
 SENSITIVE = ("message", "state", "heard", "slots", "text", "effects", "blocked", "prompt", "memory")
@@ -130,8 +126,7 @@ def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[
     fields = SENSITIVE if record.sensitive else tuple(sensitive)
     taken = {name: _take(content, name) for name in fields}
     try:
-        plain = canonical_json(taken)
-        parts = {name: canonical_json(value) for name, value in taken.items()} if by_day else {}
+        plain = {name: canonical_json(value) for name, value in taken.items()} if by_day else {"": canonical_json(taken)}
     except (ValueError, TypeError, RecursionError) as error:
         raise AuditError(
             f"turn {record.turn_id} cannot be recorded: {error}", hint="values must be ones that JSON has a form for"
@@ -140,11 +135,11 @@ def sealed(record: Record, keys: SubjectKeys, subject: str, sensitive: Iterable[
     entry = SealedEntry(subject=pseudonym, key=key_id(key), fields=fields, nonce="", data="")
     if by_day:
         day = sealing_day(record)
-        kept = {name: _sealed_part(keys, key, entry, record, day, name, part) for name, part in parts.items()}
+        kept = {name: _sealed_part(keys, key, entry, record, day, name, part) for name, part in plain.items()}
         entry, content["format"] = entry.model_copy(update={"day": day, "parts": kept}), MASKED_FORMAT
     else:
         nonce = secrets.token_bytes(12)
-        data = _cipher(key).encrypt(nonce, plain, _bound(record.turn_id, pseudonym))
+        data = _cipher(key).encrypt(nonce, plain[""], _bound(record.turn_id, pseudonym))
         entry = entry.model_copy(update={"nonce": base64.b64encode(nonce).decode(), "data": base64.b64encode(data).decode()})
     return Record.model_validate(content | {"sealed": entry})
 
@@ -180,36 +175,37 @@ def unsealed_parts(record: Record, keys: SubjectKeys) -> tuple[Record, tuple[str
     from cryptography.exceptions import InvalidTag
 
     content = record.model_dump() | {"sealed": None}
-    missing: list[str] = []
     try:
-        for name, plain in _opened(record, entry, keys, key):
-            if plain is None:
-                missing.append(name)
-            else:
-                _put_back(content, name, json.loads(plain))
+        found = _opened(record, entry, keys, key)
+        for name, value in found.items():
+            _put_back(content, name, value)
+        missing = tuple(name for name in entry.fields if name not in found)
         if missing:
-            content["sealed"] = entry.model_copy(update={"fields": tuple(missing)})
-        return Record.model_validate(content), tuple(missing)
+            content["sealed"] = entry.model_copy(update={"fields": missing})
+        return Record.model_validate(content), missing
     except (InvalidTag, ValueError, KeyError) as error:  # the second: it does not fit what stands in plain beside it
         message = f"what is sealed in turn {record.turn_id} was changed, or what stands beside it"
         raise AuditError(message, line=record.sequence, hint="verify the log") from error
 
 
-def _opened(record: Record, entry: SealedEntry, keys: SubjectKeys, key: bytes) -> Iterator[tuple[str, bytes | None]]:
-    """Name and canonical JSON of each sealed field; None for one whose key was destroyed."""
+def _opened(record: Record, entry: SealedEntry, keys: SubjectKeys, key: bytes) -> dict[str, Any]:
+    """The value of each sealed field whose keys are there. Raises InvalidTag, ValueError or KeyError where something was changed."""
     if not entry.day:
         plain = _cipher(key).decrypt(base64.b64decode(entry.nonce), base64.b64decode(entry.data), _bound(record.turn_id, entry.subject))
-        for name, value in json.loads(plain).items():
-            yield name, canonical_json(value)
-        return
+        whole: dict[str, Any] = json.loads(plain)
+        if set(entry.fields) != set(whole):
+            raise ValueError("other fields than the sealed ones")
+        return whole
     if entry.day != sealing_day(record) or set(entry.fields) != set(entry.parts):
         raise ValueError("another day than the record's, or other fields than the parts are")
+    found: dict[str, Any] = {}
     for name in entry.fields:
         part = entry.parts[name]
         share = keys.days.find_share(entry.day, name, record.turn_id, part.key)
-        data = base64.b64decode(part.data)
-        bound = _bound(record.turn_id, entry.subject, name)
-        yield name, None if share is None else _cipher(_joined(key, share)).decrypt(data[:12], data[12:], bound)
+        if share is not None:
+            data, bound = base64.b64decode(part.data), _bound(record.turn_id, entry.subject, name)
+            found[name] = json.loads(_cipher(_joined(key, share)).decrypt(data[:12], data[12:], bound))
+    return found
 
 
 def readable(records: Iterable[Record], keys: SubjectKeys | None) -> Iterator[Record]:
@@ -265,89 +261,3 @@ def _cipher(key: bytes) -> Any:
     except ImportError as error:
         raise AuditError("sealing needs the package cryptography", hint="pip install 'constrained[evidence]'") from error
     return AESGCM(key)
-
-
-# -- views for people who need not see everything -----------------------------------------------------------------
-
-SEALED = "[sealed]"
-MARKED = "[sensitive]"
-_BETWEEN = r"[\s./_\u2010-\u2015\u2212-]"  # what people and programs write between the groups of a number
-_IBAN = re.compile(rf"\b[A-Z]{{2}}\d{{2}}(?:{_BETWEEN}?[A-Z0-9]){{11,30}}\b", re.IGNORECASE)
-_GROUPED = re.compile(rf"(?<!\d)\d(?:{_BETWEEN}{{0,2}}\d){{8,29}}(?!\d)")
-_LONG = re.compile(r"\d{8,}")
-_ACCOUNTS = ("es.ccc", "no.kontonr", "nz.bankaccount", "cz.bankaccount", "us.rtn")  # national forms with check digits
-
-
-def masked(text: str) -> str:
-    """``text`` with cards and accounts reduced to their last four digits, and other long numbers taken out."""
-    text = _IBAN.sub(_iban, text)
-    text = _GROUPED.sub(_grouped, text)
-    return _LONG.sub("[number]", text)
-
-
-def masked_value(value: Any) -> Any:
-    """A JSON value with every text in it masked, names too, and numbers of eight digits or more."""
-    if isinstance(value, str):
-        return masked(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**7:
-        return masked(str(value))
-    if isinstance(value, float) and abs(value) >= 10**7:
-        return masked(f"{value:f}")
-    if isinstance(value, dict):
-        return _masked_dict(value)
-    return [masked_value(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _masked_dict(value: dict[str, Any]) -> dict[str, Any]:
-    """Names that read the same when they are masked are counted."""
-    found: dict[str, Any] = {}
-    for name, item in value.items():
-        shown_name = masked(name)
-        n_alike = sum(other == shown_name or other.startswith(f"{shown_name} (") for other in found)
-        found[f"{shown_name} ({n_alike + 1})" if n_alike else shown_name] = masked_value(item)
-    return found
-
-
-def redacted(record: Record) -> dict[str, Any]:
-    """A record as plain data for showing; what is sealed is named as such, what is masked cannot be got back from it."""
-    content = record.model_dump(mode="json")
-    sealed = content["sealed"]
-    for name in ("message", "state", "heard", "options", "obligations", "text", "effects", "blocked", "said", "memory"):
-        content[name] = masked_value(content[name])
-    is_marked = bool(record.sensitive) and sealed is None
-    for name in sealed["fields"] if sealed else SENSITIVE if is_marked else ():
-        if name in content and name != "heard":
-            content[name] = MARKED if is_marked else SEALED
-    if is_marked:
-        content["heard"] = [one | {"value": MARKED} for one in content["heard"]]
-        for kind in ("options", "obligations"):
-            content[kind] = [one | {"slots": dict.fromkeys(one["slots"], MARKED)} for one in content[kind]]
-    return content
-
-
-def shown(record: Record, text: str) -> str:
-    """One of a record's texts as a view shows it: masked, or nothing of it where the record holds what is marked sensitive."""
-    return MARKED if record.sensitive else masked(text)
-
-
-def _iban(found: re.Match[str]) -> str:
-    plain = re.sub(_BETWEEN, "", found[0])
-    return f"[account ending {plain[-4:]}]" if _is_valid("iban", plain) else found[0]
-
-
-def _grouped(found: re.Match[str]) -> str:
-    text = found[0]
-    digits = re.sub(r"\D", "", text)
-    if 13 <= len(digits) <= 19 and _is_valid("luhn", digits):
-        return f"[card ending {digits[-4:]}]"
-    if any(_is_valid(kind, text) for kind in _ACCOUNTS):
-        return f"[account ending {digits[-4:]}]"
-    return "[number]" if len(digits) >= 13 else text
-
-
-def _is_valid(kind: str, text: str) -> bool:
-    try:
-        module = importlib.import_module(f"stdnum.{kind}")
-    except ImportError as error:
-        raise AuditError("redacted views need the package python-stdnum", hint="pip install python-stdnum") from error
-    return bool(module.is_valid(text))

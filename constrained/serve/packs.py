@@ -15,7 +15,7 @@ from pydantic.errors import PydanticUserError
 from constrained.analysis.check import examine
 from constrained.approval.in_force import Approvals
 from constrained.approval.logic_files import LogicFiles, read_logic_files
-from constrained.approval.seals import why_not_anywhere
+from constrained.approval.logic_signatures import why_not_anywhere
 from constrained.catalog.response import Catalog, Response
 from constrained.errors import ApprovalError, ConstrainedError, PackError, PolicyError, Problem, StateError
 from constrained.logic.policy import Policy

@@ -16,9 +16,9 @@ from constrained.approval.in_force import ApprovalSnapshot
 from constrained.approval.keys import to_text
 from constrained.approval.ledger import DraftEntry, Entry, Ledger, ledger_path, read_ledger
 from constrained.approval.logic_files import LogicFiles, read_logic_files
+from constrained.approval.logic_signatures import to_approve_logic, to_recall_logic
 from constrained.approval.people import People, load_people, people_path
 from constrained.approval.people_changes import to_approve_people
-from constrained.approval.seals import to_approve_logic, to_recall_logic
 from constrained.approval.worklist import SigningTerms, draft_of, to_recall, versions
 from constrained.catalog.load import load_catalog
 from constrained.packs import load_policy_file

@@ -160,7 +160,7 @@ def test_a_recall_does_not_wait_for_a_catalog_that_is_being_edited(run: Run, des
 
 
 @pytest.fixture
-def sealed_desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def strict_desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new desk that requires approvals, and two people with keys; nothing is signed yet."""
     monkeypatch.setenv("CONSTRAINED_KEYS", str(here / "keys"))
     run("new", "night_desk", "--desk")
@@ -174,7 +174,7 @@ def sealed_desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_each_refusal_names_the_command_that_comes_next(run: Run, sealed_desk: Path, here: Path) -> None:
+def test_each_refusal_names_the_command_that_comes_next(run: Run, strict_desk: Path, here: Path) -> None:
     def refused() -> str:
         done = run("play", "night_desk", "--rules", stdin="hello\n")
         assert done.status == 1
@@ -198,7 +198,7 @@ def test_each_refusal_names_the_command_that_comes_next(run: Run, sealed_desk: P
     assert "night_desk: no problem" in run("check", "night_desk").out
 
 
-def test_a_changed_logic_is_shown_signed_and_recalled(run: Run, sealed_desk: Path, here: Path) -> None:
+def test_a_changed_logic_is_shown_signed_and_recalled(run: Run, strict_desk: Path, here: Path) -> None:
     for what in (["--people", "--logic"], []):
         assert run("approve", "night_desk", *what, "--as", DANA).status == 0
     path = here / "logic" / "night_desk.py"
@@ -220,7 +220,7 @@ def test_a_changed_logic_is_shown_signed_and_recalled(run: Run, sealed_desk: Pat
     assert run("play", "night_desk", "--rules", stdin="hello\n").status == 0
 
 
-def test_new_people_are_shown_and_signed_by_those_of_before(run: Run, sealed_desk: Path, here: Path) -> None:
+def test_new_people_are_shown_and_signed_by_those_of_before(run: Run, strict_desk: Path, here: Path) -> None:
     run("approve", "night_desk", "--people", "--as", DANA)
     people = here / "catalogs" / "people.toml"
     line = key_line(run("keys", "new", "Demo Newcomer"))
@@ -247,10 +247,10 @@ def test_new_people_are_shown_and_signed_by_those_of_before(run: Run, sealed_des
         (("recall", "night_desk", "greet", "--logic", "--as", DANA), "a recall is of one response, or of the logic"),
     ],
 )
-def test_files_are_signed_as_a_whole_or_not_at_all(arguments: tuple[str, ...], message: str, run: Run, sealed_desk: Path) -> None:
+def test_files_are_signed_as_a_whole_or_not_at_all(arguments: tuple[str, ...], message: str, run: Run, strict_desk: Path) -> None:
     done = run(*arguments)
     assert (done.status, message in done.err) == (1, True), done.err
-    assert not sealed_desk.with_name("night_desk.approvals.jsonl").exists()
+    assert not strict_desk.with_name("night_desk.approvals.jsonl").exists()
 
 
 def test_the_last_lines_of_a_new_desk_are_commands_that_exist(run: Run, here: Path) -> None:
@@ -265,13 +265,13 @@ def test_the_last_lines_of_a_new_desk_are_commands_that_exist(run: Run, here: Pa
     ]
 
 
-def test_that_nothing_is_approved_yet_is_one_remark(run: Run, sealed_desk: Path) -> None:
+def test_that_nothing_is_approved_yet_is_one_remark(run: Run, strict_desk: Path) -> None:
     told = run("check", "night_desk").out
     assert "versions is approved" in told
     assert told.count("(en) is not approved") == 1  # the fallback alone is a problem
 
 
-def test_keys_are_listed_with_the_names_of_their_people(run: Run, sealed_desk: Path, here: Path) -> None:
+def test_keys_are_listed_with_the_names_of_their_people(run: Run, strict_desk: Path, here: Path) -> None:
     run("keys", "new", "Demo Stranger")
     listed = run("keys", "list").out.splitlines()
     assert [one.partition(": ")[0] for one in listed] == [DANA, TOM, "(nobody in people.toml)"]

@@ -15,7 +15,7 @@ from constrained.approval.people import people_path
 from constrained.approval.people_changes import accepted_people, to_approve_people, why_people_unsigned
 from constrained.errors import ApprovalError
 from tests.approval.office import KEYS, ROLES, Office
-from tests.approval.test_signed_logic import SEALED, desk, load, new_process, sealed
+from tests.approval.test_signed_logic import REQUIRED, desk, load, new_process, strict_desk
 
 __all__ = ["desk"]  # a fixture
 FEW = {"Dana": ROLES["Dana"], "Tom": ROLES["Tom"]}
@@ -23,9 +23,9 @@ FEW = {"Dana": ROLES["Dana"], "Tom": ROLES["Tom"]}
 
 @pytest.fixture
 def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
-    """A sealed desk whose file knows Dana and Tom only."""
+    """A desk that must sign, whose file knows Dana and Tom only."""
     monkeypatch.syspath_prepend(str(tmp_path / "logic"))
-    office = Office(tmp_path, head=dict(SEALED))
+    office = Office(tmp_path, head=dict(REQUIRED))
     office.write_people(**FEW)
     office.sign_people()
     office.approve()
@@ -93,7 +93,7 @@ def test_nor_does_it_where_the_command_is_not_asked(few: Office) -> None:
 @pytest.fixture
 def two(tmp_path: Path) -> Office:
     """Two must sign a change."""
-    office = Office(tmp_path, head=dict(SEALED), rules="[rules.people]\napprovers = 2\n")
+    office = Office(tmp_path, head=dict(REQUIRED), rules="[rules.people]\napprovers = 2\n")
     signs(office, "Dana")
     signs(office, "Tom")
     return office
@@ -155,7 +155,7 @@ def test_no_earlier_version_comes_back_by_itself(few: Office) -> None:
 
 
 def test_the_rule_of_before_decides_how_many_sign(tmp_path: Path) -> None:
-    office = Office(tmp_path, head=dict(SEALED), rules="[rules.people]\napprovers = 2\n")
+    office = Office(tmp_path, head=dict(REQUIRED), rules="[rules.people]\napprovers = 2\n")
     signs(office, "Dana")
     assert waits(office) == "is not signed: it needs 1 more approver"
     signs(office, "Tom")
@@ -188,7 +188,7 @@ def test_a_game_changes_its_people_as_before(tmp_path: Path) -> None:
 
 def test_each_byte_of_the_file_is_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path / "logic"))
-    office = sealed(tmp_path)
+    office = strict_desk(tmp_path)
     content = people_path(office.path).read_bytes()
     for place in range(0, len(content), 13):
         people_path(office.path).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained import Dialogue, Policy
-from constrained.approval import in_force, seals
+from constrained.approval import in_force, logic_signatures
 from constrained.approval.in_force import why_logic_unapproved
 from constrained.approval.logic_files import read_logic_files
 from constrained.errors import ApprovalError, PolicyError
@@ -48,12 +48,12 @@ def desk(state: Desk):
     yield say("hello")
     yield say("price", price=PRICE + fees_of_the_desk.FEE)
 '''
-SEALED = {"author": "Ada", "approvals": "required"}
+REQUIRED = {"author": "Ada", "approvals": "required"}
 
 
-def sealed(root: Path, **office: Any) -> Office:
+def strict_desk(root: Path, **office: Any) -> Office:
     """A desk that requires approvals, with a module and properties, all signed by Dana."""
-    made = Office(root, head=dict(SEALED), **office)
+    made = Office(root, head=dict(REQUIRED), **office)
     made.logic_path.write_text(LOGIC)
     (root / "logic" / "fees_of_the_desk.py").write_text("FEE = 1\n")
     (root / "properties").mkdir()
@@ -67,7 +67,7 @@ def sealed(root: Path, **office: Any) -> Office:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
     monkeypatch.syspath_prepend(str(tmp_path / "logic"))
-    return sealed(tmp_path)
+    return strict_desk(tmp_path)
 
 
 def load(office: Office) -> Policy:
@@ -131,7 +131,7 @@ def test_not_one_byte_is_other_than_signed(name: str, place: int, by: int, how: 
     with tempfile.TemporaryDirectory() as folder:
         sys.path.insert(0, str(Path(folder, "logic")))
         try:
-            desk = sealed(Path(folder).resolve())
+            desk = strict_desk(Path(folder).resolve())
             path = desk.root / name
             content = bytearray(path.read_bytes())
             place %= len(content)
@@ -160,7 +160,7 @@ def test_what_is_not_signed_is_not_even_run(desk: Office, tmp_path: Path) -> Non
 
 
 def test_a_file_that_changes_between_check_and_load_is_not_run(desk: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check = seals.require_signed
+    check = logic_signatures.require_signed
 
     def changed_after(files: Any) -> None:
         check(files)
@@ -319,7 +319,7 @@ def test_a_logic_for_one_channel_speaks_there_only(desk: Office) -> None:
     ('[rules]\nroles = ["compliance"]\n[rules.logic]\nroles = ["legal"]\n', ["Lena"], True),
 ])  # fmt: skip
 def test_who_signs_is_a_rule(tmp_path: Path, rules: str, signers: list[str], is_enough: bool) -> None:
-    office = Office(tmp_path, head=dict(SEALED), rules=rules)
+    office = Office(tmp_path, head=dict(REQUIRED), rules=rules)
     office.sign_people("Lena")
     office.approve("Lena")
     for person in signers:

@@ -14,10 +14,11 @@ from constrained.cli.main import main
 from constrained.errors import DataError
 from constrained.pack_folders import find_pack
 from constrained.quality.golden import run_files
-from constrained.quality.model_card import FORMAT, LOW, Share, card_sections, measured_in_file, measured_on_golden, risk_file
+from constrained.quality.model_card import FORMAT, HANDED_OVER, LOW, Share, card_sections, measured_in_file, measured_on_golden, risk_file
 from constrained.records.log import open_log
 from constrained.records.sealing import SealedLog, SubjectKeys
 from constrained.testing import RandomEngine
+from tests.logic.packs import make
 from tests.strategies import record
 
 PATH = find_pack("tavern").dialogues_path
@@ -113,6 +114,37 @@ def test_another_engine_than_the_measured_one_is_told(tmp_path, tavern):
     card = risk_file([taken], tavern, [measured_in_file(result_file(tmp_path / "r.json"), tavern)])
     assert any("the engine large, by which 1 turns" in one for one in card.not_measured)
     assert any(one.startswith("wrong acts") for one in card.not_measured)
+
+
+HANDING_OVER = """from constrained import State, effect, policy, say
+
+
+class Shop(State):
+    gold: int = 1
+
+
+@effect(handover=True)
+def pass_on(state: Shop) -> Shop:
+    return state
+
+
+@effect(handover=False)
+def hand_over(state: Shop) -> Shop:
+    return state
+"""
+BODY = """
+    @policy("shop")
+    def desk(state: Shop):
+        yield say("human").then(pass_on)
+        yield say("goods").then(hand_over)
+"""
+
+
+def test_hand_overs_are_the_effects_that_the_logic_says_hand_over(tmp_path):
+    policy = make(tmp_path, BODY, header=HANDING_OVER, human="A colleague comes.", goods="Here they are.")
+    log = [record(number, effects=(effect,)) for number, effect in enumerate(("pass_on()", "pass_on()", "hand_over()"), 1)]
+    assert risk_file(log, policy, []).share(HANDED_OVER).k == 2
+    assert risk_file(log, None, []).share(HANDED_OVER).k == 1, "without the logic the name tells"
 
 
 # -- the command --------------------------------------------------------------------------------------------------

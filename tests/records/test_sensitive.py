@@ -16,8 +16,9 @@ from constrained.hear import question
 from constrained.logic.effects import effect
 from constrained.records.log import MemoryLog, open_log, read_entries, read_log
 from constrained.records.record import Outcome, Record
+from constrained.records.redaction import redacted
 from constrained.records.replay import replay
-from constrained.records.sealing import SENSITIVE, SealedLog, SubjectKeys, readable, redacted, unsealed
+from constrained.records.sealing import SENSITIVE, SealedLog, SubjectKeys, readable, unsealed
 from constrained.testing import RandomEngine
 from tests.records.test_sealing import files_of
 

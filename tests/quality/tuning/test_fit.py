@@ -22,6 +22,7 @@ from constrained.engines.decoding.mixture import Mixture, prompt_version
 from constrained.engines.decoding.rules import ProbabilityMap
 from constrained.engines.protocol import Candidate, Choice, ChoiceRequest
 from constrained.errors import CalibrationError, DataError, EngineError, StateError, TuningError
+from constrained.quality.convex_fits import pool_weights, softmax_regression
 from constrained.quality.fit import _n_allowed, fit, plain_rows
 from constrained.quality.labelled_data import Example
 from constrained.quality.mixing import (
@@ -32,8 +33,6 @@ from constrained.quality.mixing import (
     _outside,
     _without,
     fit_mixture,
-    pool_weights,
-    softmax_regression,
 )
 from constrained.quality.training import Row
 from tests.engines.asked import SCENE

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from constrained.approval.in_force import Approvals, ApprovalSnapshot, LogicVersion, has_ledger, is_ledger_sealed, why_logic_unapproved
+from constrained.approval.in_force import Approvals, ApprovalSnapshot, LogicVersion, has_ledger, is_signing_required, why_logic_unapproved
 from constrained.approval.ledger import ANY, LOGIC, DraftEntry, Entry, Kind, Ledger, ledger_path
 from constrained.approval.logic_files import LogicFiles, texts_of
 from constrained.approval.people import People
@@ -29,7 +29,7 @@ def require_signed(files: LogicFiles) -> None:
 
     Raises ApprovalError for files that are not in force, or approvals that cannot be trusted; CatalogError.
     """
-    if not may_be_sealed(files.path):
+    if not may_need_signing(files.path):
         return
     catalog = load_catalog(_catalog_path(files.path))
     reason = why_not_anywhere(catalog, files)
@@ -37,7 +37,7 @@ def require_signed(files: LogicFiles) -> None:
         raise _unsigned(catalog, files, reason, Approvals(catalog).now().ledger)
 
 
-def may_be_sealed(logic: Path) -> bool:
+def may_need_signing(logic: Path) -> bool:
     """Whether the pack of a logic file may have to be signed, without reading its catalog as one. False is certain."""
     path = _catalog_path(logic)
     return path.is_file() and (b"approvals" in path.read_bytes() or ledger_path(path).exists())
@@ -64,7 +64,7 @@ def why_not_anywhere(catalog: Catalog, files: LogicFiles, today: date | None = N
 def unsigned_logic(catalog: Catalog, files: Callable[[], LogicFiles], today: date) -> list[Problem]:
     """For a check: the remark that the logic waits for a signature. What is wrong with the approvals is told by another check."""
     try:
-        if not has_ledger(catalog) or not Approvals(catalog).is_sealed():
+        if not has_ledger(catalog) or not Approvals(catalog).is_signing_required():
             return []
         reason = why_not_anywhere(catalog, files(), today)
     except ApprovalError:
@@ -127,7 +127,7 @@ def to_recall_logic(terms: SigningTerms) -> DraftEntry:
 
 def logic_status(catalog: Catalog, files: LogicFiles, ledger: Ledger, people: People, terms: SigningTerms, today: date) -> str:
     """Why the files wait for a signature in the first of these places; empty when they do not."""
-    if not is_ledger_sealed(catalog, ledger):
+    if not is_signing_required(catalog, ledger):
         return ""
     channel, jurisdiction = next(terms.places())
     standing = ApprovalSnapshot(ledger, people, channel, jurisdiction, logic=LogicVersion(files.version, files.author))
