@@ -50,9 +50,13 @@ Floats = NDArray[np.float64]
 
 
 def run(bench: Bench) -> None:
-    """Every part with every engine, one after the other; what an engine does not take is told and left out."""
-    named = ("constrained.testing:RandomEngine",) if bench.is_smoke else bench.options.engines or ENGINES
-    for part in ("banking20",) if bench.is_smoke else bench.options.parts or PARTS["choice"]:
+    """Every part with every engine, one after the other; what an engine does not take is told and left out.
+
+    Raises BenchmarkError where no engine took anything: a name is misspelt, or something is not installed.
+    """
+    named = bench.options.engines or (("constrained.testing:RandomEngine",) if bench.is_smoke else ENGINES)
+    n_measured = 0
+    for part in bench.options.parts or (("banking20",) if bench.is_smoke else PARTS["choice"]):
         first: tuple[str, list[float]] | None = None
         for name in named:
             if not _takes(name, part):
@@ -61,6 +65,9 @@ def run(bench: Bench) -> None:
             if found is not None and first is not None and len(found) == len(first[1]):
                 _compare(bench, f"{part}, {name}", found, first)
             first = first or (None if found is None else (name, found))
+            n_measured += found is not None
+    if not n_measured:
+        raise BenchmarkError(f"choice: nothing could be measured with {', '.join(named)}; the lines above tell why")
 
 
 def _takes(name: str, part: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import digest
-from benchmarks.__main__ import _parser, run_suite
+from benchmarks.__main__ import _parser, main, run_suite
 from benchmarks.harness import Bench
 from benchmarks.measure import ROOT, BenchmarkError
 from benchmarks.options import Options
@@ -67,11 +67,18 @@ def test_answers_that_are_no_probabilities_are_not_measured():
         figures(Knowing(sums_to=1.5))
 
 
+def test_a_misspelt_engine_ends_the_run(capsys):
+    assert main(["choice", "--smoke", "--engine", "smal"]) == 1
+    told = capsys.readouterr().err
+    assert "did you mean 'small'?" in told
+    assert "nothing could be measured with smal" in told
+
+
 def test_a_name_that_makes_no_engine_is_told():
     for name in ("no.such.module:make", "math:nothing", "builtins:dict"):
         with pytest.raises(BenchmarkError, match=f"--engine {name}"):
             engines.make(name)
-    options = Options(parts=("banking20",), engines=("builtins:dict",), n_prompts=1)
+    options = Options(parts=("banking20",), engines=("builtins:dict", "constrained.testing:RandomEngine"), n_prompts=1)
     rows = run_suite("choice", is_smoke=False, seed=0, is_quiet=True, options=options).rows
     assert [(row.case, row.metric) for row in rows][:1] == [("banking20, builtins:dict", "failed")]
 

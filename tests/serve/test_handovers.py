@@ -304,7 +304,7 @@ def test_a_number_that_may_not_be_logged_is_never_said_by_a_person(policy, tmp_p
         is_said = post(client, "answer", entry["id"], response_id="account").status_code == 200
         assert is_said is not (is_masking and account != "12")
         assert post(client, "answer", entry["id"], response_id="hours").status_code == 200
-    assert ("4111" in log.read_text()) is (account != "12" and not is_masking)
+    assert ("4111 1111" in log.read_text()) is (account != "12" and not is_masking)
 
 
 def test_replies_are_ranked_by_the_engine_or_by_their_words(policy, client, claimed):
