@@ -85,6 +85,13 @@ def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
     return min(best, key=lambda option: said.get(option.response.id, 0)) if said else best[0]
 
 
+def bark_of(allowed: Allowed, said: Mapping[str, int]) -> Option | None:
+    """What the rules choose of the barks, never the one that was said last; None where none is left."""
+    last = max((one for one in allowed.barks if one.id in said), key=lambda one: said[one.id], default=None)
+    barks = [one for one in allowed.barks if last is None or one.id != last.id]
+    return most_salient(barks, said) if barks else None
+
+
 def likeliest(options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
     """What a model's probabilities choose, and how probable its intent is; see ``pooled``."""
     best, share = pooled([option.id for option in options], list(map(intent_of, options)), probabilities)
@@ -161,7 +168,7 @@ class _OfferSorter:
                 self.unsaid = self.unsaid or outcome
 
     def allowed(self, builder: OptionBuilder, schedule: Schedule | None = None) -> Allowed:
-        obligations = tuple(self._distinct_obligations())
+        obligations, barks = tuple(self._distinct_obligations()), list[Option]()
         if self.unsaid is not None:
             reason = f"{self.unsaid.source} obliges to say {self.unsaid.response_id!r}, which {self.unsaid.reason}"
             for one in (*self.says, *self.onlys):
@@ -170,13 +177,17 @@ class _OfferSorter:
                 self._block(obligation, reason)
             options, obligations = [builder.last_resort()], ()
         elif self.closed_by is None:
-            options = self._with_fallback(self.says, obligations, builder.fallback)
+            if builder.barks:
+                barks = [with_obligations(one, ()) for one in self.says if one.id in builder.barks]  # without an open question put again
+            says = [one for one in self.says if one.id not in builder.barks] if barks else self.says
+            options = self._with_fallback(says, obligations, builder.fallback)
         else:
             reason = f"{self.closed_by} allows only what it names"
             self.blocked += [Blocked(option.id, option.source, reason) for option in self.says]
             options = self._distinct(self.onlys, obligations)
         if schedule is not None:
             options = self._scheduled(options, obligations, builder, schedule)
+            barks = self._scheduled(barks, obligations, builder, schedule)
         if not options:
             last = [builder.last_resort()]
             options = last if schedule is None else self._scheduled(last, obligations, builder, schedule)
@@ -191,7 +202,7 @@ class _OfferSorter:
             offers = [(place, found[0]) for place, found in fitting if found]
             spare = tuple(self._scheduled(spare, obligations, builder, schedule))
         resort = self._resort(options, obligations, builder, schedule)
-        return Allowed(tuple(options), obligations, blocked, tuple(offers), spare, resort)
+        return Allowed(tuple(options), obligations, blocked, tuple(offers), spare, resort, tuple(barks))
 
     def _resort(
         self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule | None
@@ -338,18 +349,28 @@ class TurnOptions:
         return position is not None and position.kind == "perform"
 
     def after(
-        self, option: Option, spoken: tuple[Option, ...] = (), open_offers: tuple[OpenOffer, ...] = (), *, is_tried: bool = False
+        self,
+        option: Option,
+        spoken: tuple[Option, ...] = (),
+        open_offers: tuple[OpenOffer, ...] = (),
+        *,
+        is_tried: bool = False,
     ) -> Memory:
         """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``.
+
+        After a bark what was said last counts as said last still, and what was asked is open.
 
         Args:
             spoken: as for ``compose``. open_offers: what the turn asked with that.
             is_tried: the open question spends a try, though the option leaves it as it is.
         """
-        memory, number = self.memory, self.memory.number + 1
+        memory, number, is_bark = self.memory, self.memory.number + 1, any(one is option for one in self.allowed.barks)
+        if is_bark:
+            kept = {one: number if turn == memory.number else turn for one, turn in memory.said.items()}
+            memory, open_offers = memory.model_copy(update={"said": kept}), memory.open_offers
         said = [one.id for one in self.said(option, spoken)]
         changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(said, number), "open_offers": open_offers}
-        if self.policy.catalog.way_out:
+        if self.policy.catalog.way_out and not is_bark:
             is_missed = option.is_no_match or option.id == self.policy.catalog.fallback or bool(option.response.offer_of)
             changes["n_missed"] = memory.n_missed + 1 if is_missed else 0
         rest = rest_of(self.allowed.options, self.policy.catalog.fallback) if is_tried and option.running is None else None
