@@ -28,7 +28,8 @@ States = Mapping[str, State] | State | None
 _ARTICLE = re.compile(r"^(?:the|an?|der|die|das|el|la|los|las|le|les|l')\s*\b", re.IGNORECASE)
 _CALL = (
     r"hello|hi|hey|ho|oi|oy|ahoy|hail|greetings|well met|good (?:morning|day|afternoon|evening)|thanks|thank you|sorry|excuse me|please"
-    r"|listen|dear|my|good|old|you|and|hola|buen[oa]s (?:d[ií]as|tardes|noches)|hallo|guten (?:tag|morgen|abend)|danke|bonjour|bonsoir|salut|merci"
+    r"|listen|dear|my|good|old|you|and|hola|buen[oa]s (?:d[ií]as|tardes|noches)|hallo|guten (?:tag|morgen|abend)|danke"
+    r"|bonjour|bonsoir|salut|merci"
 )
 _ENDS = r"[,.!?;:\u2026\u2013\u2014\n\"*)]"
 
