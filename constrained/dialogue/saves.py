@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from constrained.catalog.response import Catalog
 from constrained.dialogue.context import MESSAGE_LIMIT
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.scene import Scene, States, state_of
 from constrained.errors import SaveError, StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer, State
+from constrained.logic.variants import fitting
 from constrained.records.record import library, versions
 
 FORMAT = 1
@@ -80,9 +80,9 @@ def save(npcs: Scene | Mapping[str, Dialogue], states: States = None) -> dict[st
 def load(saved: Mapping[str, Any], npcs: Scene | Mapping[str, Dialogue]) -> LoadedGame:
     """Goes on from a save; all of it or, where it cannot be read, nothing. Replies that are pending are cancelled.
 
-    Ids that the catalog no longer has are forgotten. A procedure whose code is another now, or whose past does not lead to where it
-    stands, is over. A dialogue that the save does not know begins anew. A save decides by what it remembers alone: what may be said
-    is still what the policy allows and the catalog holds.
+    What was said under an earlier id (``aliases`` in the catalog) counts for today's; ids that are gone are forgotten. A procedure
+    whose code is another now, or whose past does not lead to where it stands, is over. A dialogue that the save does not know begins
+    anew. A save decides by what it remembers alone: what may be said is still what the policy allows and the catalog holds.
 
     Raises SaveError for what is no save, for one of a newer format, and for a State that does not fit its policy.
     """
@@ -95,7 +95,7 @@ def load(saved: Mapping[str, Any], npcs: Scene | Mapping[str, Dialogue]) -> Load
             notes.append(f"{name}: is not in the save; its conversation begins anew")
             memories[name] = Memory()
             continue
-        memories[name], told = _fitted(npc.policy, kept.memory)
+        memories[name], told = _fitted(npc.policy, kept)
         notes += [f"{name}: {one}" for one in told]
         if kept.state is not None:
             states[name] = _state(npc.policy, kept.state, name)
@@ -104,8 +104,8 @@ def load(saved: Mapping[str, Any], npcs: Scene | Mapping[str, Dialogue]) -> Load
         npcs.last_speaker = game.last_speaker if game.last_speaker in dialogues else ""
     for name, npc in dialogues.items():
         npc._turns.cancel()
-        npc.resume(memories[name])
         npc.conversation = game.npcs[name].conversation if name in game.npcs else uuid.uuid4().hex
+        npc.resume(memories[name])
     return LoadedGame(states, tuple(notes))
 
 
@@ -138,7 +138,7 @@ def _read(saved: Mapping[str, Any]) -> _SavedGame:
 
 def _is_sound(memory: Memory) -> bool:
     """Whether turns are counted as they can be, and times are times."""
-    numbers = [*memory.said.values(), *(turn for turn, _ in memory.outcomes)]
+    numbers = [*memory.said.values(), *memory.times.values(), *(turn for turn, _ in memory.outcomes)]
     numbers += [event.number for frame in memory.running for event in frame.events]
     is_counted = 0 <= memory.number <= MOST_TURNS and all(0 <= one <= memory.number for one in numbers)
     return is_counted and 0 <= memory.n_missed <= memory.number and all(math.isfinite(at) for _, at in memory.clock)
@@ -155,25 +155,14 @@ def _state(policy: Policy, values: Mapping[str, Any], name: str) -> State:
 # -- a memory in a catalog that may be another now ------------------------------------------------------------------
 
 
-def _current_id(catalog: Catalog, response_id: str) -> str | None:
-    """The id that a response has now; None where it is gone."""
-    return response_id if response_id in catalog else None
-
-
-def _fitted(policy: Policy, memory: Memory) -> tuple[Memory, list[str]]:
+def _fitted(policy: Policy, kept: _SavedNpc) -> tuple[Memory, list[str]]:
     """The memory as it can go on with this policy, and what was lost."""
-    catalog, notes = policy.catalog, list[str]()
-    said: dict[str, int] = {}
-    for one, number in memory.said.items():
-        current = _current_id(catalog, one)
-        if current is None:
-            notes.append(f"the response {one!r} is gone")
-        else:
-            said[current] = max(number, said.get(current, 0))
-    clock = {current: at for one, at in memory.clock if (current := one and _current_id(catalog, one)) is not None}
+    catalog, memory = policy.catalog, fitting(kept.memory, policy.catalog, kept.conversation)
+    notes = [f"the response {one!r} is gone" for one in memory.said if one not in catalog]
     changes = {
-        "said": said,
-        "clock": tuple(sorted(clock.items())),
+        "said": {one: number for one, number in memory.said.items() if one in catalog},
+        "times": {one: n_times for one, n_times in memory.times.items() if one in catalog},
+        "clock": tuple((one, at) for one, at in memory.clock if not one or one in catalog),
         "open_offers": tuple(_open_offers(policy, memory.open_offers)),
         "history": tuple((speaker, text[:MESSAGE_LIMIT]) for speaker, text in memory.history),
     }
@@ -188,15 +177,14 @@ def _fitted(policy: Policy, memory: Memory) -> tuple[Memory, list[str]]:
 def _open_offers(policy: Policy, offers: Iterable[OpenOffer]) -> Iterable[OpenOffer]:
     """Those that a yes can still answer."""
     for offer in offers:
-        current = _current_id(policy.catalog, offer.id)
-        if current is None or policy.catalog.offer(current) is None:
+        if offer.id not in policy.catalog or policy.catalog.offer(offer.id) is None:
             continue
         try:
             if policy.heard_type is not None:
                 policy.heard_type.from_json(offer.heard)
         except Exception:  # whatever a made-up value raises, nobody heard it
             continue
-        yield offer.model_copy(update={"id": current})
+        yield offer
 
 
 def _broken_procedure(policy: Policy, memory: Memory) -> str:

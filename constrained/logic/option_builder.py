@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from constrained._values import closest
-from constrained.catalog.render import render, resolve_locale
+from constrained.catalog.render import render_each, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError, SlotValueError
 from constrained.logic.effects import Effect, first_failing
@@ -206,7 +206,7 @@ class OptionBuilder:
     def _rendered(self, response: Response, slots: Mapping[str, Any], source: Source) -> tuple[str, str]:
         locale = resolve_locale(response, self.locale, self.catalog.locale)
         try:
-            return locale or "", render(response, slots, locale or "")
+            return locale or "", render_each(response, slots, locale or "")[0]  # one that may not be said blocks them all
         except SlotError as error:
             if isinstance(error, SlotValueError):
                 raise
@@ -271,6 +271,7 @@ def with_obligations(option: Option, obligations: tuple[Obligation, ...], move: 
     return Option(
         option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
         obligations, after.running, after.is_no_match, after.is_assumed, after.answer, after.agrees_to or option.agrees_to, after.value,
+        option.variant,
     )  # fmt: skip
 
 
