@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from constrained.catalog.response import Catalog
 from constrained.dialogue.context import TurnContext, make_candidate
 from constrained.dialogue.listening import HeardNow
 from constrained.dialogue.turn import Decision
@@ -54,9 +55,9 @@ class PreparedTurn:
         return decision.chosen.id == fallback or decision.chosen.is_no_match or decision.how in ("way_out", "too_long")
 
 
-def decide_bark(allowed: Allowed, said: Mapping[str, int], threshold: float) -> Decision | None:
+def decide_bark(allowed: Allowed, catalog: Catalog, said: Mapping[str, int], threshold: float) -> Decision | None:
     """The bark that is due by the rules; None where none is."""
-    chosen = bark_of(allowed, said)
+    chosen = bark_of(allowed, catalog, said)
     if chosen is None:
         return None
     why = "unasked; the most specific bark, then the least recently said, and not the one said last"

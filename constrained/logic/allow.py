@@ -17,9 +17,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from constrained.catalog.response import Source
+from constrained.catalog.response import Catalog, Source
 from constrained.errors import PolicyError
 from constrained.logic.effects import risk_of
+from constrained.logic.matching import is_bark
 from constrained.logic.obligations import Audience, Schedule
 from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
@@ -87,10 +88,10 @@ def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
     return min(best, key=lambda option: said.get(option.response.id, 0)) if said else best[0]
 
 
-def bark_of(allowed: Allowed, said: Mapping[str, int]) -> Option | None:
+def bark_of(allowed: Allowed, catalog: Catalog, said: Mapping[str, int]) -> Option | None:
     """What the rules choose of the barks, never the one that was said last; None where none is left."""
-    last = max((one for one in allowed.barks if one.id in said), key=lambda one: said[one.id], default=None)
-    barks = [one for one in allowed.barks if last is None or one.id != last.id]
+    last = max((one for one in said if is_bark(one, catalog)), key=said.__getitem__, default="")
+    barks = [one for one in allowed.barks if one.id != last]
     return most_salient(barks, said) if barks else None
 
 
@@ -366,15 +367,16 @@ class TurnOptions:
             spoken: as for ``compose``. open_offers: what the turn asked with that.
             is_tried: the open question spends a try, though the option leaves it as it is.
         """
-        memory, number, is_bark = self.memory, self.memory.number + 1, any(one is option for one in self.allowed.barks)
-        if is_bark:
-            kept = {one: number if turn == memory.number else turn for one, turn in memory.said.items()}
+        memory, number, is_unasked = self.memory, self.memory.number + 1, any(one is option for one in self.allowed.barks)
+        if is_unasked:
+            catalog, last = self.policy.catalog, memory.number
+            kept = {one: number if turn == last and not is_bark(one, catalog) else turn for one, turn in memory.said.items()}
             memory, open_offers = memory.model_copy(update={"said": kept}), memory.open_offers
         everything = self.said(option, spoken)
         said, times = [one.id for one in everything], counted(memory, everything)
         changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(said, number), "open_offers": open_offers}
         changes |= {"times": times} if times else {}
-        if self.policy.catalog.way_out and not is_bark:
+        if self.policy.catalog.way_out and not is_unasked:
             is_missed = option.is_no_match or option.id == self.policy.catalog.fallback or bool(option.response.offer_of)
             changes["n_missed"] = memory.n_missed + 1 if is_missed else 0
         rest = rest_of(self.allowed.options, self.policy.catalog.fallback) if is_tried and option.running is None else None

@@ -74,7 +74,7 @@ def _ids(script: Script, made: Made, catalog: Catalog) -> Iterator[Problem]:
 
 def _barks(script: Script, made: Made, catalog: Catalog) -> Iterator[Problem]:
     """A bark answers nothing and does nothing."""
-    barks = [one for one in (*(made.ids or ()), *made.wordings) if one in catalog and BARK in catalog[one].tags]
+    barks = [one for one in (*(made.ids or ()), *made.wordings) if is_bark(one, catalog)]
     links = [name for name, _ in made.links if name != "once"]
     for one in barks if made.kind != "say" or links else ():
         what = f"say().{links[0]}()" if made.kind == "say" else f"{made.kind}()"
@@ -136,6 +136,11 @@ def is_said_by_catalog(response: Response, catalog: Catalog) -> bool:
     """Whether a turn may say the response in place of the fallback, whatever a policy yields."""
     is_own = response.id == catalog.way_out or bool(CATALOG_SAYS & response.tags)
     return is_own and not (response.slots or response.claims or response.offer_of)
+
+
+def is_bark(response_id: str, catalog: Catalog) -> bool:
+    """Whether a response is said unasked, and never to a message."""
+    return response_id in catalog and BARK in catalog[response_id].tags
 
 
 def is_yielded(catalog: Catalog, response: Response) -> bool:
