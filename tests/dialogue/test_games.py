@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from constrained import Dialogue
 from constrained.errors import AuditError, MessageError, PolicyError, SceneError
 from constrained.games import Scene
-from constrained.records.jsonl import JsonLinesLog
-from constrained.records.log import MemoryLog
+from constrained.records.log import MemoryLog, read_log
 from constrained.records.replay import memory_of, replay
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.dialogue.offers_desk import WeighingEngine
@@ -172,7 +171,7 @@ def test_a_deadline_counts_from_the_call_and_a_turn_runs_in_the_callers_context(
 
 
 ENDING = """
-import sys, threading
+import concurrent.futures, contextlib, sys, threading
 from pathlib import Path
 from constrained import Dialogue
 from constrained.records.jsonl import JsonLinesLog
@@ -187,18 +186,17 @@ class Stuck(ScriptedEngine):
 class Slow(JsonLinesLog):
     def append(self, entry):
         committing.set()
-        ended.wait(30)  # until the program is about to end
+        with contextlib.suppress(concurrent.futures.CancelledError):
+            pending[3].result(30)  # until the end of the program has given up the turn behind this one
         return super().append(entry)
 
-stuck, committing, ended = threading.Event(), threading.Event(), threading.Event()
+stuck, committing = threading.Event(), threading.Event()
 folder = Path(sys.argv[1])
 smith = make_smith(folder)
 first = Dialogue(smith, engine=Stuck(lambda message: "hello"), log=folder / "stuck.jsonl")
 second = Dialogue(smith, engine=ScriptedEngine(lambda message: "hello"), log=Slow(folder / "slow.jsonl"))
 pending = [first.start_reply("one"), first.start_reply("two"), second.start_reply("three"), second.start_reply("four")]
 stuck.wait(30), committing.wait(30)
-import atexit
-atexit.register(ended.set)  # what is registered last runs first
 """
 
 
@@ -207,8 +205,8 @@ def test_a_program_that_ends_waits_for_commits_and_for_nothing_else(tmp_path):
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", ENDING, tmp_path], cwd=root, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [one.message for one in JsonLinesLog(tmp_path / "slow.jsonl").records] == ["three"]
-    assert not (tmp_path / "stuck.jsonl").exists() or not JsonLinesLog(tmp_path / "stuck.jsonl").records
+    assert [one.message for one in read_log(tmp_path / "slow.jsonl")] == ["three"]
+    assert list(read_log(tmp_path / "stuck.jsonl")) == []
 
 
 # -- scenes ------------------------------------------------------------------------------------------------------------
@@ -226,16 +224,9 @@ def scene(smith, guard, **weights):
 
 CALLS = {
     "ada": [
-        "Ada!",
-        "ada, let me in",
-        "Good day, Ada.",
-        "Let me in, Ada!",
-        "hey sergeant",
-        "Halt! Guard!",
-        "*waves* Ada?",
-        "good morning ada",
-    ]
-    + ["What now?! Captain of the gate, speak", "«x» - ¡hola, Ada!"],
+        *("Ada!", "ada, let me in", "Good day, Ada.", "Let me in, Ada!", "hey sergeant", "Halt! Guard!", "*waves* Ada?"),
+        *("good morning ada", "What now?! Captain of the gate, speak", "«x» - ¡hola, Ada!"),
+    ],
     "ben": ["Ben, where is Ada?", "smith! Ada sent me", "Ada sent me, smith!"],
     "": ["Where is Ada?", "Ada is late", "I hate Ada", "the guard sent me", "Adapt!", "Canada, my home", ""],
 }
