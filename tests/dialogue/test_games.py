@@ -18,6 +18,7 @@ from constrained import Dialogue
 from constrained.errors import AuditError, MessageError, PolicyError, SceneError
 from constrained.games import Scene
 from constrained.records.log import MemoryLog, read_log
+from constrained.records.redecide import redecide
 from constrained.records.replay import memory_of, replay
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.dialogue.offers_desk import WeighingEngine
@@ -43,6 +44,7 @@ def scripted(answers):
 def replays(dialogue):
     records = dialogue.log.records
     assert [one.differences for one in replay(dialogue.policy, records)] == [()] * len(records)
+    assert {one.change for one in redecide(dialogue.policy, records)} <= {"same"}
     assert memory_of(dialogue.policy, records) == dialogue.memory()
 
 
