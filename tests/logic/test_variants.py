@@ -165,7 +165,7 @@ def test_a_text_with_variants_is_the_list_of_them_all_and_one_is_a_plain_text(fo
         ({"text": "Aye?", "variants": ["Goodbye."]}, "says in 'en' the same as 'bye'"),
         ({"variants": ["{x} a", "b"], "slots": {"x": "integer"}}, "the slot 'x' of 'hello' is not used in each variant of its text for en"),
         ({"text": "a", "variants": ["{x} b"]}, "'variants[0]' of 'hello' has the slot 'x', which is not declared"),
-        ({"variants": ["a {~} b", "c"]}, "does not name a slot"),
+        ({"variants": ["a |{}| b", "c"]}, "does not name a slot"),
         ({"variants": "Aye?"}, "'variants' of 'hello' must be a list of texts"),
         ({"text": "a", "aliases": ["bye"]}, "the alias 'bye' of 'hello' is the id of a response"),
         ({"text": "a", "aliases": ["x", "x"]}, "the alias 'x' stands at 'hello' already"),
