@@ -91,11 +91,10 @@ def responses(draw: st.DrawFn, number: int) -> dict[str, Any]:
         "voice": draw(words),
         "approval": {"by": draw(words), "on": draw(st.dates(dt.date(2000, 1, 1), TODAY))},
         "exact_locale": draw(st.booleans()),
-        "variants": {
-            tag: [text(letter) for letter in "abc"[: draw(st.integers(1, 3))]] for tag in tags if tag == "en" or draw(st.booleans())
-        },
         "aliases": ["was_" + "x" * (number + 1)],
     }
+    if draw(st.booleans()):
+        response["variants"] = {tag: [text(letter) for letter in "ab"[: draw(st.integers(1, 2))]] for tag in sorted(tags)[:2]}
     return response | {key: value for key, value in optional.items() if key == "slots" or draw(st.booleans())}
 
 
