@@ -25,7 +25,7 @@ from constrained.records.log import MemoryLog
 from constrained.records.replay import memory_of, replay
 from constrained.testing import ScriptedEngine
 from constrained.verify import verify
-from tests.logic.packs import catalog_data, make
+from tests.logic.packs import catalog_data, make, problems_of
 
 HELLO = ("Aye?", "What'll it be?", "Speak up.")
 PRICE = ("That is {price} gold.", "{price} gold, and not less.")
@@ -198,3 +198,9 @@ def test_what_was_said_once_is_not_said_again_under_a_new_name(tmp_path: Path) -
     assert "farewell" in [one.response_id for one in turn.trace.allowed.blocked]
     assert {*turns[1:], turn.text} == set(HELLO)
     assert new.memory().said.keys() == {"greet", "farewell"}
+
+
+def test_logic_that_yields_an_old_id_is_told_the_new_one(tmp_path: Path) -> None:
+    body = '@policy("shop")\ndef desk(state: Shop, heard: Heard):\n    yield say("hello")\n'
+    problems, _ = problems_of(tmp_path, body, greet={"text": "Hello.", "aliases": ["hello"]})
+    assert "it was renamed: yield 'greet'" in [problem.hint for problem in problems]
