@@ -159,6 +159,13 @@ def test_variants_change_where_they_stand(key: tuple[str, str], new: list[str], 
     assert set(gone) <= set(own[: next((n for n, line in enumerate(own[1:], 1) if line[2:3] not in (" ", "")), len(own))])
 
 
+def test_a_variant_that_stays_is_not_touched(tmp_path: Path) -> None:
+    path = written(tmp_path, VARIANTS)
+    rewrite(path, {("block", "en"): join_variants(["Aye?", "Changed."]), ("flow", "en"): join_variants(["One.", "Zwei.", "Three."])})
+    expected = VARIANTS.replace("- |\n      What'll\n      it be?\n", '- "Changed."\n').replace('"Two."', '"Zwei."')
+    assert path.read_text(encoding="utf-8") == expected
+
+
 def test_a_sheet_does_not_take_all_variants_out(tmp_path: Path) -> None:
     path = written(tmp_path, VARIANTS)
     with pytest.raises(CatalogError, match="would lose all its variants"):
