@@ -181,6 +181,8 @@ from constrained.testing import ScriptedEngine
 from tests.dialogue.tavern_scene import make_smith
 
 class Stuck(ScriptedEngine):
+    is_concurrent = True  # it does not compute here
+
     def choose(self, choices, scene, deadline=None):
         stuck.set()
         threading.Event().wait()
