@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,11 +15,11 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 from constrained.packs import load_policy
 from constrained.testing import ScriptedEngine
-from tests.serve.conftest import TOKEN, running
+from tests.serve.conftest import TOKEN as TOKEN
+from tests.serve.conftest import running
 
 CLIENTS = Path(__file__).parents[2] / "clients"
 PLAY = json.loads((CLIENTS / "conformance.json").read_text(encoding="utf-8"))
-ORIGIN = "http://localhost"  # of pages in the tests, with a port
 
 
 class Thinking(ScriptedEngine):
@@ -32,13 +35,13 @@ class Thinking(ScriptedEngine):
         return super().choose(choices, scene, deadline)
 
 
-@pytest.fixture
-def served(request):
-    """Its address. Pages of the origins that a test's parameter names may call."""
+@contextmanager
+def serving(*origins):
+    """A server's address, while it runs; pages of the origins may call."""
     policy = load_policy("tavern")
     pressed = {policy.catalog[step["button"]].examples["en"][0]: {"reply": step["button"]} for step in PLAY["steps"] if "button" in step}
     engine = Thinking({step["message"]: step["heard"] for step in PLAY["steps"] if "heard" in step} | pressed)
-    with running({"tavern": policy}, {"thinking": engine}, origins=tuple(getattr(request, "param", ()))) as server:
+    with running({"tavern": policy}, {"thinking": engine}, origins=origins) as server:
         fates = server.app.state.service.fates
         cancel = fates.cancel
 
@@ -47,8 +50,27 @@ def served(request):
             engine.called_off.set()
 
         fates.cancel = call_off
-        yield server.url
-        engine.called_off.set()
+        try:
+            yield server.url
+        finally:
+            engine.called_off.set()
+
+
+def ends(pid):
+    """Whether a process that is nobody's child here ends; it looks for its parent twice a second."""
+    for _ in range(1_200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)  # nothing tells the end of a process that is not ours
+    return False
+
+
+@pytest.fixture
+def served():
+    with serving() as address:
+        yield address
 
 
 def hold(lines):
@@ -58,6 +80,3 @@ def hold(lines):
         expected = step.get("expect", {})
         assert {name: one.get(name) for name in expected} == expected, (number, step, one)
     assert len(seen) == len(PLAY["steps"]), seen[-1:]
-
-
-__all__ = ["CLIENTS", "PLAY", "TOKEN", "hold", "served"]
