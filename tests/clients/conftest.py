@@ -32,6 +32,8 @@ class Thinking(ScriptedEngine):
     def choose(self, choices, scene, deadline=None):
         if scene.message in {step["message"] for step in PLAY["steps"] if step["do"] == "cancel"}:
             assert self.called_off.wait(60)
+        else:
+            self.called_off.clear()  # the next play thinks anew
         return super().choose(choices, scene, deadline)
 
 
@@ -67,7 +69,7 @@ def ends(pid):
     return False
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def served():
     with serving() as address:
         yield address
