@@ -72,8 +72,8 @@ export class Npc {
     preview(message: string, state?: Record<string, any>): Promise<Preview>;
     /** The conversation as one value, for the file of a saved game. @returns {Promise<Saved>} */
     save(): Promise<Saved>;
-    /** Goes on where the saved conversation stood, in a new one. @param {Saved} saved */
-    load(saved: Saved): Promise<void>;
+    /** Goes on where the saved conversation stood, in a new one. Gives what could not be kept as it was. @param {Saved} saved @returns {Promise<string[]>} */
+    load(saved: Saved): Promise<string[]>;
     /** The last turns, after a restart of the game. @param {number} [turns] @returns {Promise<{ state: Record<string, any>, turns: Reply[] }>} */
     history(turns?: number): Promise<{
         state: Record<string, any>;
@@ -146,11 +146,10 @@ export type Preview = {
     buttons: Button[];
 };
 export type Saved = {
-    format: 1;
-    pack: string;
-    version: string;
-    state: Record<string, any>;
-    memory: Record<string, any>;
+    format: number;
+    library: string;
+    npcs: Record<string, any>;
+    last_speaker: string;
 };
 export type ServerEvent = {
     kind: string;

@@ -12,7 +12,7 @@
  * }} Reply a turn as it was released; a customer's token gets `text`, `offered`, `goes_on` and what names the turn, and no more
  * @typedef {{ response_id: string, text: string, source: string, effects: Effect[], decision: Decision, offered: string[],
  *   buttons: Button[] }} Preview
- * @typedef {{ format: 1, pack: string, version: string, state: Record<string, any>, memory: Record<string, any> }} Saved
+ * @typedef {{ format: number, library: string, npcs: Record<string, any>, last_speaker: string }} Saved
  * @typedef {{ kind: string, at: string, pack?: string, conversation?: string, turn_id?: string, number?: number, response_id?: string,
  *   source?: string, detail?: string }} ServerEvent
  * @typedef {{ state?: Record<string, any>, done?: string[], failed?: string[], within?: number, locale?: string, engine?: string,
@@ -168,12 +168,12 @@ export class Npc {
     return this.server.request("GET", `${this.#path()}/save`);
   }
 
-  /** Goes on where the saved conversation stood, in a new one. @param {Saved} saved */
+  /** Goes on where the saved conversation stood, in a new one. Gives what could not be kept as it was. @param {Saved} saved @returns {Promise<string[]>} */
   async load(saved) {
-    const name = newKey();
-    await this.server.request("PUT", `/v1/conversations/${name}/save`, saved);
-    this.pack = saved.pack;
-    this.conversation = name;
+    const { conversation, pack, notes } = await this.server.request("PUT", `/v1/conversations/${newKey()}/save`, saved);
+    this.pack = pack;
+    this.conversation = conversation;
+    return notes;
   }
 
   /** The last turns, after a restart of the game. @param {number} [turns] @returns {Promise<{ state: Record<string, any>, turns: Reply[] }>} */

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
+from constrained.dialogue.dialogue import Dialogue
+from constrained.errors import SaveError
+from constrained.games import load, save
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
@@ -42,7 +45,6 @@ from constrained.serve.wire import (
 Host = Annotated[Principal, allow(Role.CHANNEL)]
 Talking = Annotated[Principal, allow(Role.CUSTOMER, Role.CHANNEL)]
 router = new_router()
-MOST_TURNS = 1_000_000_000  # that a database counts
 
 
 class _Wire(BaseModel):
@@ -88,19 +90,12 @@ class PreviewReply(_Wire):
     buttons: tuple[Button, ...]
 
 
-class SavedConversation(_Wire):
-    """A conversation between two turns as one value, for the file of a saved game. A host keeps it as it is.
+class LoadReply(_Wire):
+    """Where a saved conversation goes on. ``notes``: what could not be kept as it was, a sentence each."""
 
-    Attributes:
-        format: of this value. version: of the catalog that it was saved with; a later one goes on with it.
-        state: the host's facts after the last turn. memory: what was said and what is open, see ``Memory``.
-    """
-
-    format: Literal[1] = 1
-    pack: PackName
-    version: str
-    state: dict[str, Any]
-    memory: Memory
+    conversation: str
+    pack: str
+    notes: tuple[str, ...]
 
 
 @router.post("/v1/conversations/{conversation}/preview", response_model=PreviewReply, summary="What would be said; nothing is kept")
@@ -116,18 +111,18 @@ async def cancel(conversation: Id, key: Id, request: Request, principal: Talking
     service_of(request).fates.cancel(principal.tenant, f"{conversation}/{key}")
 
 
-@router.get("/v1/conversations/{conversation}/save", summary="A conversation as one value")
-async def save(conversation: Id, request: Request, principal: Host) -> SavedConversation:
+@router.get("/v1/conversations/{conversation}/save", summary="A conversation as one value, for the file of a saved game")
+async def save_conversation(conversation: Id, request: Request, principal: Host) -> dict[str, Any]:
     service = service_of(request)
     async with service.gate.turn(principal.tenant, conversation):  # behind the turns that came before
         return await service.in_turn_thread(_save, service.turns, principal.tenant, conversation)
 
 
-@router.put("/v1/conversations/{conversation}/save", status_code=204, summary="Begin a conversation where a saved one stood")
-async def load(conversation: Id, body: SavedConversation, request: Request, principal: Host) -> None:
+@router.put("/v1/conversations/{conversation}/save", summary="Begin a conversation where a saved one stood")
+async def load_conversation(conversation: Id, body: dict[str, Any], request: Request, principal: Host) -> LoadReply:
     service = service_of(request)
     async with service.gate.turn(principal.tenant, conversation):
-        await service.in_turn_thread(_load, service.turns, principal.tenant, conversation, body)
+        return await service.in_turn_thread(_load, service.turns, principal.tenant, conversation, body)
 
 
 def _preview(turns: Turns, tenant: str, conversation: str, request: PreviewRequest) -> PreviewReply:
@@ -153,37 +148,38 @@ def _buttons(policy: Policy, options: tuple[Option, ...], locale: str) -> tuple[
     return tuple(Button(id=name, message=found[0]) for name, found in examples if found)
 
 
-def _save(turns: Turns, tenant: str, conversation: str) -> SavedConversation:
+def _save(turns: Turns, tenant: str, conversation: str) -> dict[str, Any]:
+    """What ``constrained.games.save`` gives of one dialogue, under the name of its pack."""
     with turns.sessions.hold(tenant, conversation) as store:
         store.existing(conversation)
         stored = turns.recovery.conversation(store, conversation) or store.existing(conversation)
-    version = str(turns.packs.get(stored.pack).catalog.version)
-    return SavedConversation(
-        pack=stored.pack, version=version, state=json.loads(stored.state), memory=Memory.model_validate_json(stored.memory)
-    )
+    policy = turns.packs.get(stored.pack)
+    npc = Dialogue(policy, conversation=conversation, memory=Memory.model_validate_json(stored.memory), drafts=True)  # says nothing
+    return save({stored.pack: npc}, {stored.pack: policy.state_type.from_json(json.loads(stored.state))})
 
 
-def _load(turns: Turns, tenant: str, conversation: str, saved: SavedConversation) -> None:
+def _load(turns: Turns, tenant: str, conversation: str, saved: dict[str, Any]) -> LoadReply:
     """A name of its own for each load: turns of a conversation are numbered, and the log tells one story of each.
 
-    Raises RefusedError: 409 where a conversation of the name went on, 422 for what is no memory; StateError.
+    Raises SaveError, PackError, or RefusedError: 409 where a conversation of the name went on.
     """
-    policy = turns.packs.get(saved.pack)
-    state = json.dumps(policy.state_type.from_json(saved.state).model_dump(mode="json"))
-    memory = saved.memory.model_dump_json()
-    try:
-        Memory.model_validate_json(memory)  # 1e999 is a number in JSON, and none that can be kept
-        if not 0 <= saved.memory.number <= MOST_TURNS:
-            raise ValueError
-    except ValueError:
-        raise RefusedError(422, "memory: a number cannot be kept", hint="send what GET .../save gave", param="memory") from None
-    fresh = StoredConversation(tenant, conversation, saved.pack, saved.memory.number, memory, state, True)
+    npcs = saved.get("npcs")
+    pack = next(iter(npcs)) if isinstance(npcs, dict) and len(npcs) == 1 else None
+    if pack is None:
+        raise SaveError("this is no save of one conversation", hint="send what GET .../save gave")
+    policy = turns.packs.get(pack)
+    npc = Dialogue(policy, conversation=conversation, drafts=True)
+    loaded = load(saved, {pack: npc})
+    state = loaded.states.get(pack) or policy.state_type.default()
+    texts = npc.memory().model_dump_json(), json.dumps(state.model_dump(mode="json"))
+    fresh = StoredConversation(tenant, conversation, pack, npc.memory().number, *texts, True)
     with turns.sessions.hold(tenant, conversation) as store:
         stored = store.find(conversation)
         if stored is None:
             turns.begin(store, fresh)
         elif (stored.pack, stored.memory, stored.state) != (fresh.pack, fresh.memory, fresh.state):
             raise RefusedError(409, f"{conversation} went on already", hint="load into a conversation of a new name", param="conversation")
+    return LoadReply(conversation=conversation, pack=pack, notes=loaded.notes)
 
 
 def _check_pack(stored: StoredConversation, pack: str) -> None:

@@ -18,7 +18,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from constrained.cli.serve import _origins
+from constrained.dialogue.dialogue import Dialogue
 from constrained.errors import ConstrainedError
+from constrained.games import load, save
 from constrained.serve.cancelling import TurnFate
 from constrained.serve.client import Client
 from constrained.testing import RandomEngine
@@ -131,9 +133,11 @@ def test_a_loaded_conversation_goes_on_as_the_saved_one(saving, before, after):
     for message in before:
         turn(client, message, conversation=name)
     saved = ask(client, "GET", f"{name}/save")
-    ask(client, "PUT", f"{name}b/save", 204, saved)
-    ask(client, "PUT", f"{name}b/save", 204, saved)  # sent again
-    assert ask(client, "GET", f"{name}b/save") == saved
+    loaded = ask(client, "PUT", f"{name}b/save", 200, saved)
+    assert loaded == {"conversation": f"{name}b", "pack": "library", "notes": []}
+    assert ask(client, "PUT", f"{name}b/save", 200, saved) == loaded  # sent again
+    again = ask(client, "GET", f"{name}b/save")
+    assert {**again["npcs"]["library"], "conversation": name} == saved["npcs"]["library"]
     kept = ("response_id", "text", "number", "effects", "state_before", "state_after", "decision", "blocked")
     for message in after:
         first, second = (turn(client, message, conversation=one) for one in (name, f"{name}b"))
@@ -155,17 +159,33 @@ def saving(policies):
     [
         ({"memory": {"number": "many"}}, "memory.number: Input should be a valid integer"),
         ({"memory": {"gold": 4}}, "memory.gold: Extra inputs"),
-        ({"memory": {"number": 10**12}}, "a number cannot be kept"),
+        ({"memory": {"number": 10**12}}, "holds what no conversation can"),
         ({"state": {"gold": 4}}, "gold"),
-        ({"format": 2}, "format: Input should be 1"),
     ],
 )
 def test_what_is_no_save_is_refused(saving, change, told):
     client = saving["client"]
     turn(client, conversation="whole")
     saved = ask(client, "GET", "whole/save")
-    assert told in ask(client, "PUT", "broken/save", 422, {**saved, **change})["error"]["message"]
+    saved["npcs"]["library"] |= change
+    assert told in ask(client, "PUT", "broken/save", 422, saved)["error"]["message"]
+    assert "has format 2" in ask(client, "PUT", "broken/save", 422, {**saved, "format": 2})["error"]["message"]
+    assert "no save of one" in ask(client, "PUT", "broken/save", 422, {**saved, "npcs": {}})["error"]["message"]
     ask(client, "GET", "broken", 404)
+
+
+def test_a_save_goes_to_and_fro_between_server_and_library(saving, policies):
+    client = saving["client"]
+    turn(client, "hello", conversation="here", state={"owed": "5"})
+    npc = Dialogue(policies["library"], engine=Steady())
+    states = load(ask(client, "GET", "here/save"), {"library": npc}).states
+    there, here = (
+        npc.reply("here are 2 euros", states["library"]),
+        turn(client, "here are 2 euros", conversation="here", effects="hand_over"),
+    )
+    assert (there.text, str(there.response_id)) == (here["text"], here["response_id"])
+    assert ask(client, "PUT", "back/save", 200, save({"library": npc}, states)) == {"conversation": "back", "pack": "library", "notes": []}
+    assert ask(client, "GET", "back/save")["npcs"]["library"]["memory"] == npc.memory().model_dump(mode="json")
 
 
 # -- pages of another origin ------------------------------------------------------------------------------------------

@@ -61,7 +61,11 @@ BODIES = {
     "/v1/conversations/{conversation}/token": {"pack": "library"},
     "/v1/conversations/{conversation}/state": {"pack": "library", "state": {"owed": "1"}},
     "/v1/conversations/{conversation}/preview": {"pack": "library"},
-    "/v1/conversations/{conversation}/save": {"pack": "library", "version": "1", "state": {"owed": "1"}, "memory": {}},
+    "/v1/conversations/{conversation}/save": {
+        "format": 1,
+        "library": "",
+        "npcs": {"library": {"catalog": "library", "version": 1, "versions": {}, "conversation": "c", "memory": {}}},
+    },
     "/v1/handovers/{handover}/answer": {"response_id": "welcome"},
     "/v1/handovers/{handover}/takeover": {"channel": "phone"},
     "/v1/chat/completions": {"model": "library", "messages": [{"role": "user", "content": "good day"}]},

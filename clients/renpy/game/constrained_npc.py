@@ -102,10 +102,10 @@ class Npc:
         return ask("GET", f"/v1/conversations/{self.conversation}/save")
 
     def load(self, saved):
-        """Goes on where the saved conversation stood, in a new one."""
-        conversation = uuid.uuid4().hex
-        ask("PUT", f"/v1/conversations/{conversation}/save", saved)
-        self.pack, self.conversation = saved["pack"], conversation
+        """Goes on where the saved conversation stood, in a new one. Gives what could not be kept as it was."""
+        loaded = ask("PUT", f"/v1/conversations/{uuid.uuid4().hex}/save", saved)
+        self.pack, self.conversation = loaded["pack"], loaded["conversation"]
+        return loaded["notes"]
 
 
 def ask(method, path, body=None):

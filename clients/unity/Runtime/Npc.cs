@@ -173,13 +173,13 @@ namespace Constrained
             return _server.Ask("GET", Path + "/save");
         }
 
-        /// <summary>Goes on where the saved conversation stood, in a new one.</summary>
-        public async Task Load(string saved)
+        /// <summary>Goes on where the saved conversation stood, in a new one. Gives what could not be kept as it was.</summary>
+        public async Task<List<string>> Load(string saved)
         {
-            var name = Server.NewKey();
-            await _server.Ask("PUT", "/v1/conversations/" + name + "/save", saved);
-            Pack = (string)JObject.Parse(saved)["pack"];
-            Conversation = name;
+            var loaded = JObject.Parse(await _server.Ask("PUT", "/v1/conversations/" + Server.NewKey() + "/save", saved));
+            Pack = (string)loaded["pack"];
+            Conversation = (string)loaded["conversation"];
+            return loaded["notes"].ToObject<List<string>>();
         }
     }
 }

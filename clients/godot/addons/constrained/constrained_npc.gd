@@ -94,13 +94,12 @@ func save() -> Dictionary:
 	return await _ask(HTTPClient.METHOD_GET, _path() + "/save")
 
 
-## Goes on where the saved conversation stood, in a new one. Gives an error, or nothing.
+## Goes on where the saved conversation stood, in a new one. Gives an error, or notes of what could not be kept as it was.
 func restore(saved: Dictionary) -> Dictionary:
-	var name_of_new := new_key()
-	var answer := await _ask(HTTPClient.METHOD_PUT, "/v1/conversations/%s/save" % name_of_new, saved)
+	var answer := await _ask(HTTPClient.METHOD_PUT, "/v1/conversations/%s/save" % new_key(), saved)
 	if not answer.has("error"):
-		pack = saved.pack
-		conversation = name_of_new
+		pack = answer.pack
+		conversation = answer.conversation
 	return answer
 
 
