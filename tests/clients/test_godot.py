@@ -118,9 +118,3 @@ def test_a_web_export_plays_the_play(tmp_path):
         tab.wait_for("typeof out === 'object' && out.includes('played')", 120)
         lines = tab.look("out")
     check(lines)
-
-
-def test_every_script_parses():
-    parser = pytest.importorskip("gdtoolkit.parser", reason="gdtoolkit is not installed").parser
-    for path in PROJECT.rglob("*.gd"):
-        parser.parse(path.read_text(encoding="utf-8"))
