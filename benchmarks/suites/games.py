@@ -126,7 +126,7 @@ def _played(npcs: Sequence[Any], messages: Iterator[str], n_frames: int, tick: C
 
 def _compute() -> int:
     """Game logic: about LOGIC_MS of Python."""
-    return sum(range(int(LOGIC_MS * 45_000)))
+    return sum(range(int(LOGIC_MS * 100_000)))
 
 
 def _clock() -> Callable[[], object]:
