@@ -8,7 +8,7 @@
     GET  /v1/usage                       -> UsageReply
     GET  /healthz, /readyz               -> HealthReply, ReadyReply
     WS   /v1/events                      -> Event, one a message
-    /v1/handovers and more               see ``handover.wire``
+    /v1/handovers and more               see ``handover.wire``; previews, saves and more: see ``play``
     any error                            -> ErrorReply
     customers' requests and replies: see ``customers.wire``
 
