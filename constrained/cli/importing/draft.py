@@ -59,6 +59,8 @@ class Reply:
     examples: dict[str, list[str]] = field(default_factory=dict)
     is_stub: bool = False
     used: bool = False
+    tags: list[str] = field(default_factory=list)
+    voice: str = ""
 
     def add_examples(self, locale: str, messages: Iterable[str]) -> None:
         known = self.examples.setdefault(locale, [])
@@ -67,6 +69,26 @@ class Reply:
             if message.casefold() not in folded:
                 folded.add(message.casefold())
                 known.append(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text of a response stands in the source, so that an edited text can be put there.
+
+    Attributes:
+        text: as the catalog would have it. start, end: in characters of the file; of a cell in a workbook its row and column.
+        holes: slot -> how the source writes it. stuck: why another text cannot be put there; empty where it can.
+    """
+
+    response_id: str
+    locale: str
+    text: str
+    file: str
+    line: int
+    start: int
+    end: int
+    holes: dict[str, str] = field(default_factory=dict)
+    stuck: str = ""
 
 
 @dataclass(slots=True)
@@ -111,6 +133,7 @@ class Draft:
     Attributes:
         state: lines of State by field. heard: lines of Heard by field. effects: name -> docstring.
         functions: async functions, each a text. offers: lines of the policy; a pack without offers is one procedure, ``main``.
+        places: where the texts stand, for the way back to the source.
         paths: for each way through ``main`` the responses in order. starts: the states from which these ways are taken.
     """
 
@@ -127,6 +150,7 @@ class Draft:
         self.paths: list[tuple[str, ...]] = []
         self.starts: list[dict[str, bool]] = []
         self.candidates: list[Candidate] = []
+        self.places: list[Place] = []
         self.fallback = ""
         self.ids, self.fields = Names(), Names()
         self._by_text: dict[tuple[tuple[str, str], ...], Reply] = {}

@@ -93,13 +93,14 @@ def catalog_text(draft: Draft) -> str:
 
 def _response(one: Reply, locale: str) -> dict[str, object]:
     examples = {tag: list(given) for tag, given in one.examples.items() if given}
-    tags = [tag for tag, holds in (("stub", one.is_stub), ("reserve", not one.used)) if holds]
+    tags = [*one.tags, *(tag for tag, holds in (("stub", one.is_stub), ("reserve", not one.used)) if holds)]
     fields: dict[str, object] = {
         "text": one.texts[locale] if list(one.texts) == [locale] else dict(one.texts),
         "when": one.when,
         "slots": dict(one.slots),
         "examples": examples[locale] if list(examples) == [locale] else examples,
         "tags": tags,
+        "voice": one.voice,
     }
     return {key: value for key, value in fields.items() if value}
 
