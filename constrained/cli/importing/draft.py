@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from constrained.catalog.template import refused_in_text
 
@@ -77,7 +78,8 @@ class Place:
 
     Attributes:
         text: as the catalog would have it. start, end: in characters of the file; of a cell in a workbook its row and column.
-        holes: slot -> how the source writes it. stuck: why another text cannot be put there; empty where it can.
+        form: how the source writes texts. holes: slot -> how it is written there.
+        stuck: why another text cannot be put there; empty where it can.
     """
 
     response_id: str
@@ -87,8 +89,10 @@ class Place:
     line: int
     start: int
     end: int
+    form: Literal["yarn", "csv", "xlsx", "renpy"]
     holes: dict[str, str] = field(default_factory=dict)
     stuck: str = ""
+    sheet: str = ""
 
 
 @dataclass(slots=True)
@@ -146,7 +150,7 @@ class Draft:
         self.effects: dict[str, str] = {}
         self.functions: list[str] = []
         self.offers: list[str] = []
-        self.main = ""
+        self.main = self.speaker = ""
         self.paths: list[tuple[str, ...]] = []
         self.starts: list[dict[str, bool]] = []
         self.candidates: list[Candidate] = []
@@ -179,6 +183,24 @@ class Draft:
         one = Reply(response_id, clean, sayable(when) or f"what {response_id} answers", dict(slots or {}))
         self.replies[response_id] = self._by_text[same] = one
         return one
+
+    def translate(self, reply: Reply, locale: str, text: str, item: Item) -> bool:
+        """Gives a response a text in one more language, unless it may not be said there; the item tells which."""
+        clean = unicodedata.normalize("NFC", text).strip()
+        refused = refused_in_text(clean) if clean else "nothing"
+        same = ((locale, " ".join(clean.split())),)
+        known = self._by_text.setdefault(same, reply)
+        if refused or locale in reply.texts or known is not reply:
+            if refused:
+                item.note(f"its text holds {refused}")
+            elif known is not reply:
+                item.note(f"{known.id} says the same in {locale}")
+            else:
+                item.note(f"it has a text in {locale} already")
+            return False
+        reply.texts[locale] = clean
+        item.carry(f"the response {reply.id}, in {locale}")
+        return True
 
     def stub(self, name: str, what: str, when: str = "") -> Reply:
         """A response whose text a person has to write."""

@@ -80,15 +80,21 @@ def _dump(data: object) -> str:
 
 def catalog_text(draft: Draft) -> str:
     """The catalog file; responses that no line of logic says have the tag ``reserve``, unwritten ones ``stub``."""
-    data = {
+    data = catalog_data(draft)
+    head = "# A draft: read every text, write the stubs, then have them approved (approvals: required). Check it with: constrained check "
+    return f"{head}{draft.name}\n{_dump(data)}"
+
+
+def catalog_data(draft: Draft) -> dict[str, object]:
+    """What the catalog file holds."""
+    return {
         "catalog": draft.name,
         "version": 1,
         "locale": draft.locale,
+        **({"speaker": draft.speaker} if draft.speaker else {}),
         "fallback": draft.fallback,
         "responses": {one.id: _response(one, draft.locale) for one in draft.replies.values()},
     }
-    head = "# A draft: read every text, write the stubs, then have them approved (approvals: required). Check it with: constrained check "
-    return f"{head}{draft.name}\n{_dump(data)}"
 
 
 def _response(one: Reply, locale: str) -> dict[str, object]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from constrained.catalog.load import catalog_from
 from constrained.catalog.locales import canonical_tag
 from constrained.cli.importing.draft import Draft, Place, Reply, sayable, shown
 from constrained.cli.importing.sources import read_text, source_files
+from constrained.cli.importing.texts import csv_cells
+from constrained.cli.importing.write import catalog_data
 from constrained.cli.importing.yarn_flow import ASSIGNMENT, NodeWriter, Story, all_statements
 from constrained.cli.importing.yarn_plans import add_plan
-from constrained.cli.importing.yarn_source import Command, If, Item, Jump, Line, LineGroup, Node, Once, Options, read_file
+from constrained.cli.importing.yarn_source import Command, If, Jump, Line, LineGroup, Node, Once, Options, Statement, read_file
 from constrained.cli.importing.yarn_texts import Wording, wording
 from constrained.cli.importing.yarn_values import DRAWN, PYTHON, ZERO, Kind, Scope, value_of
-from constrained.errors import DataError
+from constrained.errors import CatalogError, DataError
 
 SALIENCY = ("best_least_recently_seen", "best", "first")
 PROMPT = "\N{HORIZONTAL ELLIPSIS}"
@@ -90,7 +93,7 @@ def command(state: Slots, *texts: str) -> Slots:
 
 
 @dataclass(slots=True)
-class _Texts:
+class Texts:
     """Lines as responses, each made once."""
 
     draft: Draft
@@ -121,22 +124,42 @@ class _Texts:
             stub = draft.stub(name, raw or title, when)
             words = Wording(stub.texts[draft.locale], notes=[f"{reply}: its text is to be written"], stuck=reply)
             reply = stub
-        elif line.id and not reply.voice and not reply.used:
+        elif line.id and not reply.tags and not reply.voice:
             reply.voice = line.id
         elif line.id and reply.voice != line.id:
             words.notes.append(f"it has the same text as {reply.id}, so the id {line.id} and a voice of its own are not carried")
         self._mark(reply, line, words, is_option)
-        draft.places.append(
-            Place(
-                reply.id, draft.locale, reply.texts[draft.locale], self.files[id(line)], line.at, line.start, line.end, words.holes, words.stuck
-            )
-        )
+        file, text = self.files[id(line)], reply.texts[draft.locale]
+        place = Place(reply.id, draft.locale, text, file, line.at, line.start, line.end, "yarn", words.holes, words.stuck)
+        draft.places.append(place)
         return reply, words
 
+    def settle(self) -> None:
+        """Makes stubs of responses that could be said in the same words as another one: a catalog refuses those."""
+        for _ in range(len(self.draft.replies)):
+            try:
+                catalog_from(catalog_data(self.draft))
+                return
+            except CatalogError as error:
+                clashes = [found for one in error.problems if (found := re.match(r"'(\w+)' says in '[\w-]+' the same as (.*)", one.message))]
+            if not clashes:
+                return  # what else is wrong is told when the pack is written
+            for clash in clashes:
+                self._stub(clash[1], f"it may be said in the same words as {clash[2]}")
+
+    def _stub(self, response_id: str, reason: str) -> None:
+        reply = self.draft.replies[response_id]
+        reply.texts, reply.slots, reply.is_stub = {self.draft.locale: f"(To be written [{response_id}].)"}, {}, True
+        for key, one in self.found.items():
+            if one is not None and one[0] is reply:
+                self.found[key] = (reply, Wording("", notes=[f"{reason}: its text is to be written"], stuck=reason))
+        self.draft.places = [
+            replace(one, text=reply.texts[one.locale], stuck=reason) if one.response_id == response_id else one for one in self.draft.places
+        ]
+
     def _mark(self, reply: Reply, line: Line, words: Wording, is_option: bool) -> None:
-        reply.used = True
         tags = [f"speaker:{words.speaker}"] if words.speaker else []
-        tags += ["option"] if is_option else []
+        tags += ["option" if is_option else "line"]
         tags += [tag for tag in line.tags if not tag.startswith(("line:", "shadow:"))]
         reply.tags += [tag for tag in tags if tag not in reply.tags and tag not in ("stub", "reserve", "moment", "returned", "too_long")]
         if line.id and line.id not in self.ids:
@@ -158,22 +181,59 @@ def import_yarn(source: Path, draft: Draft) -> None:
     if not nodes:
         told = [f"{one.file}:{one.line}: {reason}" for one in draft.items for reason in one.reasons]
         raise DataError("no node of Yarn was found: " + ("; ".join(told)[:500] or str(source)), hint="name a .yarn file or its folder")
-    _Project(draft, nodes).write()
-    if source.is_dir():
-        _add_plans(source, draft)
-
-
-def _add_plans(source: Path, draft: Draft) -> None:
-    for path in source_files(source, (".testplan",), draft):
+    project = Project(draft, nodes)
+    project.write()
+    for path in source_files(source, (".csv", ".testplan"), draft) if source.is_dir() else ():
         text = read_text(path, draft)
-        if text is not None:
+        if text is not None and path.suffix == ".csv":
+            _add_table(text, str(path), draft, project.texts.ids)
+        elif text is not None:
             add_plan(text, str(path), draft)
 
 
-class _Project:
+def _add_table(text: str, file: str, draft: Draft, ids: dict[str, Reply]) -> None:
+    """The texts of a string table: columns ``id``, ``text`` and ``language``; {0}, {1} are the values of the line."""
+    rows = csv_cells(text)
+    header = [cell.value.strip().lower() for cell in rows[0]] if rows else []
+    if not {"id", "text", "language"} <= set(header):
+        draft.item("table", Path(file).name, file, 1, "it is no string table: it has no columns id, text and language")
+        return
+    for row in rows[1:]:
+        values = dict(zip(header, row, strict=False))
+        line_id, tag = values["id"].value.removeprefix("line:"), canonical_tag(values.get("language", values["id"]).value)
+        cell = values.get("text")
+        if cell is None or tag is None or not cell.value.strip():
+            draft.item("translation", line_id, file, row[0].line, "a row without a text or a language")
+            continue
+        if tag == draft.locale:
+            continue  # the script has these
+        item = draft.item("translation", f"{line_id} {tag}", file, row[0].line)
+        reply = ids.get(line_id)
+        if reply is None:
+            item.note("no line of the scripts has its id")
+            continue
+        holes = {name: f"{{{number}}}" for number, name in enumerate(reply.slots)}
+        try:
+            words = wording(_numbered(cell.value), str, draft.locale)
+        except ValueError as error:
+            item.note(str(error))
+            continue
+        if any(isinstance(kind, dict) and kind.get("type") == "choice" for kind in [*reply.slots.values(), *words.slots.values()]):
+            item.note("forms by choice are carried in one language")
+        elif draft.translate(reply, tag, words.text, item):
+            place = Place(reply.id, tag, reply.texts[tag], file, cell.line, cell.start, cell.end, "csv", holes, words.stuck)
+            draft.places.append(place)
+
+
+def _numbered(text: str) -> list[str | tuple[str]]:
+    parts = re.split(r"\{(\d+)\}", text)
+    return [part if number % 2 == 0 else (part,) for number, part in enumerate(parts) if part or number % 2]
+
+
+class Project:
     def __init__(self, draft: Draft, nodes: list[Node]) -> None:
         self._draft, self._scope = draft, Scope()
-        self._texts = _Texts(draft, self._scope)
+        self.texts = Texts(draft, self._scope)
         self._functions: dict[str, str] = {}
         self._groups: dict[str, list[Node]] = {}
         self._nodes: dict[str, Node] = {}
@@ -203,12 +263,11 @@ class _Project:
         if unknown:
             item.note(f"its headers {', '.join(unknown)} are not carried")
 
-    def _place(self, one: object, file: str) -> None:
-        lines = [one] if isinstance(one, Line) else [item.line for item in one.items] if isinstance(one, Options | LineGroup) else []
-        for line in lines:
-            self._texts.files[id(line)] = file
+    def _place(self, one: Statement, file: str) -> None:
+        for line in _lines(one):
+            self.texts.files[id(line)] = file
         if isinstance(one, Options):
-            self._texts.options |= {id(item.line) for item in one.items}
+            self.texts.options |= {id(item.line) for item in one.items}
 
     # -- declarations ------------------------------------------------------------------------------------
 
@@ -336,7 +395,12 @@ class _Project:
         for title in [*self._nodes, *self._groups]:
             self._functions.setdefault(title, draft.fields.new(f"node {title}"))
         self._scope.content = self._content
-        story = Story(draft, self._scope, self._texts.of, self._functions, self._tracked(), self._circles(), self._prompt)
+        for title, node in self._nodes.items():
+            for one in all_statements(node.body):
+                for line in _lines(one):
+                    self.texts.of(line, title)
+        self.texts.settle()
+        story = Story(draft, self._scope, self.texts.of, self._functions, self._tracked(), self._circles(), self._prompt)
         for _ in range(2):  # once to learn what a node may leave to the next one
             for title, node in self._nodes.items():
                 NodeWriter(story, node, title).write(report=False)
@@ -458,6 +522,10 @@ def _reaches(begin: str, end: str, awaited: dict[str, set[str]]) -> bool:
     return False
 
 
+def _lines(one: Statement) -> list[Line]:
+    return [one] if isinstance(one, Line) else [item.line for item in one.items] if isinstance(one, Options | LineGroup) else []
+
+
 def _expressions(node: Node) -> list[tuple[str, Kind, str, int]]:
     """The expressions of a node, the type that the place of each asks for, and where it stands."""
     found: list[tuple[str, Kind, str, int]] = []
@@ -465,8 +533,7 @@ def _expressions(node: Node) -> list[tuple[str, Kind, str, int]]:
         condition = re.sub(r"^once\b\s*(if\b)?\s*", "", text)
         found += [(condition, "bool", node.file, at)] if condition not in ("", "always") else []
     for one in all_statements(node.body):
-        lines = [one] if isinstance(one, Line) else [item.line for item in one.items] if isinstance(one, Options | LineGroup) else []
-        for line in lines:
+        for line in _lines(one):
             found += [(part[0], "", node.file, line.at) for part in line.parts if isinstance(part, tuple)]
             found += [(line.condition, "bool", node.file, line.at)] if line.condition else []
         if isinstance(one, If):

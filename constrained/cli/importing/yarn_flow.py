@@ -68,7 +68,8 @@ class NodeWriter:
     def __init__(self, story: Story, node: Node, title: str) -> None:
         self._story, self._node, self._title = story, node, title
         self._lines: list[str] = []
-        self._at = _Standing(due=set(story.left), commands="maybe" if story.leaves_commands else "no")
+        due = set(story.left) | ({"counts"} if node.whens else set())  # a group counts which of its nodes it picked
+        self._at = _Standing(due=due, commands="maybe" if story.leaves_commands else "no")
         self._ended = False
         self._n_once = 0
         self._quiet = True
@@ -113,6 +114,7 @@ class NodeWriter:
         if found is None:
             return False
         reply, words = found
+        reply.used = True
         self._flush(depth)
         self._draw([code for code in words.codes.values()], depth)
         slots = "".join(f", {name}={code}" for name, code in words.codes.items())
@@ -364,6 +366,7 @@ class NodeWriter:
             return
         self._flush(depth)
         reply, words = found
+        reply.used = True
         self._draw(list(words.codes.values()), depth)
         slots = dict(words.codes)
         if between and slots:  # the line says what was true before the commands
@@ -390,6 +393,7 @@ class NodeWriter:
                 self._lose(choice.body)
                 continue
             self._told(choice.line, item)
+            texts[0].used = True
             once = self._once_key(choice.line.id) if choice.line.once else ""
             found.append((texts[0], self._holds(choice.line, once, item)[0], choice, once))
         if not found:

@@ -1,0 +1,3 @@
+from pathlib import Path
+from constrained.cli.importing.draft import Draft
+def import_renpy(source: Path, draft: Draft) -> None: ...
