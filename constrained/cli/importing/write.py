@@ -127,7 +127,8 @@ def logic_text(draft: Draft) -> str:
     text = "\n\n".join(body)
     heads = [f"# Imported from {shown(draft.source)}\n"]
     heads += ["from decimal import Decimal\n"] if "Decimal" in text else []
-    heads += ["from typing import Literal\n"] if "Literal[" in text else []
+    typing = [name for name, mark in (("Literal", "Literal["), ("NamedTuple", "(NamedTuple)")) if mark in text]
+    heads += [f"from typing import {', '.join(typing)}\n"] if typing else []
     for module, names in IMPORTS.items():
         used = [name for name in names.split() if re.search(rf"\b{name}\b[(:)\n]", text)]
         heads += [f"from {module} import {', '.join(used)}\n"] if used else []

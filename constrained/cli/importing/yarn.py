@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from constrained.catalog.load import catalog_from
 from constrained.catalog.locales import canonical_tag
@@ -14,7 +16,7 @@ from constrained.cli.importing.draft import Draft, Place, Reply, sayable, shown
 from constrained.cli.importing.sources import read_text, source_files
 from constrained.cli.importing.texts import csv_cells
 from constrained.cli.importing.write import catalog_data
-from constrained.cli.importing.yarn_flow import ASSIGNMENT, NodeWriter, Story, all_statements
+from constrained.cli.importing.yarn_flow import ASSIGNMENT, MOST_JUMPS, NodeWriter, Story, all_statements
 from constrained.cli.importing.yarn_plans import add_plan
 from constrained.cli.importing.yarn_source import Command, If, Jump, Line, LineGroup, Node, Once, Options, Statement, read_file
 from constrained.cli.importing.yarn_texts import Wording, wording
@@ -23,7 +25,6 @@ from constrained.errors import CatalogError, DataError
 
 SALIENCY = ("best_least_recently_seen", "best", "first")
 PROMPT = "\N{HORIZONTAL ELLIPSIS}"
-JUMPS = 1_000  # nodes in one conversation: procedures have bounds
 IGNORED = frozenset({"title", "subtitle", "tracking", "position", "colorid", "style", "color", "saliency"})
 
 HELPERS = '''def text(value: object) -> str:
@@ -45,16 +46,16 @@ def ordinal(value: float) -> str:
     return {1: "one", 2: "two", 3: "few"}.get(last, "other")
 
 
-def counted(now: Slots, key: str) -> int:
+def counted(now: Now, key: str) -> int:
     """How often: ``node TITLE`` was left, ``seen ID`` was said of a group, ``once ...`` was taken."""
     return dict(now.counts).get(key, 0)
 
 
-def count_up(now: Slots, key: str) -> Slots:
-    return now.replace(counts=tuple({**dict(now.counts), key: counted(now, key) + 1}.items()))
+def count_up(now: Now, key: str) -> Now:
+    return now._replace(counts=tuple({**dict(now.counts), key: counted(now, key) + 1}.items()))
 
 
-def drawn(now: Slots, n: int, size: int) -> int:
+def drawn(now: Now, n: int, size: int) -> int:
     """A number below ``size`` that follows from the seed of the story: the same story draws the same numbers."""
     found = now.seed * 1_000_003 + n * 7_919 + 12_345
     for _ in range(3):
@@ -62,7 +63,7 @@ def drawn(now: Slots, n: int, size: int) -> int:
     return (found >> 33) % max(size, 1)
 
 
-def pick(now: Slots, items: tuple[tuple[str, bool, int], ...]) -> str:
+def pick(now: Now, items: tuple[tuple[str, bool, int], ...]) -> str:
     """One of the items (key, may it be said, number of its conditions) by the strategy; empty where none may."""
     may = [one for one in items if one[1]]
     if not may:
@@ -94,14 +95,17 @@ def command(state: Slots, *texts: str) -> Slots:
 
 @dataclass(slots=True)
 class Texts:
-    """Lines as responses, each made once."""
+    """Lines as responses, each made once. ``read``: the text of a line as the catalog has it."""
 
     draft: Draft
     scope: Scope
+    form: Literal["yarn", "renpy"] = "yarn"
+    read: Callable[[Line, Scope], Wording] | None = None
     found: dict[tuple[str, int], tuple[Reply, Wording] | None] = field(default_factory=dict)
     ids: dict[str, Reply] = field(default_factory=dict)
     files: dict[int, str] = field(default_factory=dict)
     options: set[int] = field(default_factory=set)
+    raw: dict[str, str] = field(default_factory=dict)
 
     def of(self, line: Line, title: str) -> tuple[Reply, Wording] | None:
         """The response of a line; a stub where its text cannot be said; None where it has no text."""
@@ -116,7 +120,8 @@ class Texts:
         name = f"line_{line.id}" if line.id else f"{title} {raw[:40]}"
         when = f"the player chooses: {sayable(raw)}" if is_option else f"the story says: {sayable(raw)}"
         try:
-            words = wording(line.parts, lambda one: value_of(one, self.scope).code, draft.locale)
+            python = lambda one: value_of(one, self.scope).code  # noqa: E731
+            words = self.read(line, self.scope) if self.read else wording(line.parts, python, draft.locale)
             reply = draft.reply(name, {draft.locale: words.text}, when, words.slots)
         except (ValueError, DataError) as error:
             reply, words = str(getattr(error, "message", error)), Wording("")
@@ -129,8 +134,9 @@ class Texts:
         elif line.id and reply.voice != line.id:
             words.notes.append(f"it has the same text as {reply.id}, so the id {line.id} and a voice of its own are not carried")
         self._mark(reply, line, words, is_option)
+        self.raw.setdefault(raw, reply.id)
         file, text = self.files[id(line)], reply.texts[draft.locale]
-        place = Place(reply.id, draft.locale, text, file, line.at, line.start, line.end, "yarn", words.holes, words.stuck)
+        place = Place(reply.id, draft.locale, text, file, line.at, line.start, line.end, self.form, words.holes, words.stuck or line.stuck)
         draft.places.append(place)
         return reply, words
 
@@ -158,10 +164,12 @@ class Texts:
         ]
 
     def _mark(self, reply: Reply, line: Line, words: Wording, is_option: bool) -> None:
-        tags = [f"speaker:{words.speaker}"] if words.speaker else []
+        speaker = line.speaker or words.speaker
+        tags = [f"speaker:{speaker}"] if speaker else []
         tags += ["option" if is_option else "line"]
         tags += [tag for tag in line.tags if not tag.startswith(("line:", "shadow:"))]
         reply.tags += [tag for tag in tags if tag not in reply.tags and tag not in ("stub", "reserve", "moment", "returned", "too_long")]
+        reply.voice = reply.voice or line.voice
         if line.id and line.id not in self.ids:
             self.ids[line.id] = reply
         if is_option and not words.codes:
@@ -231,9 +239,13 @@ def _numbered(text: str) -> list[str | tuple[str]]:
 
 
 class Project:
-    def __init__(self, draft: Draft, nodes: list[Node]) -> None:
-        self._draft, self._scope = draft, Scope()
-        self.texts = Texts(draft, self._scope)
+    """Nodes as the functions of one procedure. ``declared``: declarations that stand in no node, with their files."""
+
+    def __init__(
+        self, draft: Draft, nodes: list[Node], texts: Texts | None = None, declared: Sequence[tuple[Command, Node]] = (), start: str = "Start"
+    ) -> None:
+        self._draft, self._scope, self._start, self._outside = draft, texts.scope if texts else Scope(), start, list(declared)
+        self.texts = texts or Texts(draft, self._scope)
         self._functions: dict[str, str] = {}
         self._groups: dict[str, list[Node]] = {}
         self._nodes: dict[str, Node] = {}
@@ -275,22 +287,34 @@ class Project:
         draft = self._draft
         for name in ("node", "counts", "commands", "saliency", "seed", "now", "last", "said", "picked", "at", "item", "choices"):
             draft.fields.new(name)
-        commands = [(one, node) for node in self._nodes.values() for one in all_statements(node.body) if isinstance(one, Command)]
+        commands = self._used() + [(one, node) for node in self._nodes.values() for one in all_statements(node.body) if isinstance(one, Command)]
         self._enums(commands)
         declared = self._declared(commands)
         expressions = [pair for node in self._nodes.values() for pair in _expressions(node)]
         self._infer(expressions, commands)
-        start = "Start" if "Start" in self._nodes or "Start" in self._groups else next(iter(self._nodes)).partition(".")[0]
+        start = self._start if self._start in self._nodes or self._start in self._groups else next(iter(self._nodes)).partition(".")[0]
         draft.state["node"] = f"node: str = {start!r}  # where a conversation begins"
         for name, target in self._scope.fields.items():
             kind = self._scope.kinds.get(name, "")
             kinds = PYTHON.get(kind, "bool | int | float | str")
             draft.state[target] = f"{target}: {kinds} = {declared.get(name, ZERO[kind])}  # {name}"
         draft.state["counts"] = "counts: tuple[tuple[str, int], ...] = ()  # visits, what was said of groups, and what was taken once"
-        draft.state["commands"] = "commands: tuple[str, ...] = ()  # of the reply in the making; empty between replies"
         draft.state["saliency"] = f"saliency: Literal{list(SALIENCY)!r} = {SALIENCY[0]!r}".replace("'", '"')
         draft.state["seed"] = "seed: int = 0"
         self._write_nodes()
+
+    def _used(self) -> list[tuple[Command, Node]]:
+        """The declarations outside of nodes whose variable the story reads or sets; the others are told."""
+        texts = [text for node in self._nodes.values() for text, *_ in _expressions(node)]
+        texts += [one.text for node in self._nodes.values() for one in all_statements(node.body) if isinstance(one, Command) and one.word]
+        named = {name for text in texts for name in re.findall(r"\$\w+", text)}
+        kept: list[tuple[Command, Node]] = []
+        for one, node in self._outside:
+            if one.text.split(" ")[0] in named:
+                kept.append((one, node))
+            else:
+                self._draft.item("definition", one.text.split(" ")[0], node.file, one.at, "nothing of the story uses it")
+        return kept
 
     def _enums(self, commands: list[tuple[Command, Node]]) -> None:
         title = ""
@@ -340,10 +364,10 @@ class Project:
             item = self._draft.item("declare", name, node.file, one.at)
             if self._loops(name, {key: value for key, value, _, _ in smart}, ()):
                 item.note("it is computed of itself")
-                self._draft.functions.append(f"def {self._scope.smart[name]}(now: Slots):\n    return {ZERO[found.kind]}\n")
+                self._draft.functions.append(f"def {self._scope.smart[name]}(now: Now):\n    return {ZERO[found.kind]}\n")
                 continue
             item.carry(f"the function {self._scope.smart[name]}")
-            self._draft.functions.append(f"def {self._scope.smart[name]}(now: Slots):\n    return {found.code}\n")
+            self._draft.functions.append(f"def {self._scope.smart[name]}(now: Now):\n    return {found.code}\n")
         return initial
 
     def _loops(self, name: str, texts: dict[str, str], seen: tuple[str, ...]) -> bool:
@@ -400,28 +424,34 @@ class Project:
                 for line in _lines(one):
                     self.texts.of(line, title)
         self.texts.settle()
-        story = Story(draft, self._scope, self.texts.of, self._functions, self._tracked(), self._circles(), self._prompt)
+        story = Story(draft, self._scope, self.texts.of, self._functions, self._tracked(), set(), self._prompt)
+        story.chains = self._chains()
+        story.loops = self._circles(story.chains)
         for _ in range(2):  # once to learn what a node may leave to the next one
             for title, node in self._nodes.items():
                 NodeWriter(story, node, title).write(report=False)
         nodes = [NodeWriter(story, node, title).write(report=True) for title, node in self._nodes.items()]
-        nodes = self._in_order(dict(zip(self._nodes, nodes, strict=True)))
         if story.left or story.leaves_commands:
             names = ", ".join(sorted(story.left)) or "commands"
             reason = f"what changes {names} behind the last line of a conversation, in a node that says nothing, is lost"
             draft.item("story", "end", next(iter(self._nodes.values())).file, 0).note(reason)
             draft.items[-1].carry("nodes")
-        draft.functions = [EFFECTS, HELPERS, *draft.functions, *nodes, *map(self._group, self._groups)]
+        draft.functions = [EFFECTS, self._now(), HELPERS, *draft.functions, *nodes, *map(self._group, self._groups)]
         jumps = "".join(f"        {'elif' if n else 'if'} at == {title!r}:\n            at, now = await {self._functions[title]}(state, heard, now)\n"
                         for n, title in enumerate([*self._nodes, *self._groups]))
         draft.main = (
             "async def story(state: Slots, heard: Heard):\n"
             '    """The node that the host names in State, and those that it leads to."""\n'
-            f"    at, now = state.node, state\n    for _ in range({JUMPS}):\n{jumps}        else:\n            return\n"
+            f"    at, now = state.node, begun(state)\n    for _ in range({MOST_JUMPS}):\n{jumps}        else:\n            return\n"
         )
 
-    def _in_order(self, nodes: dict[str, str]) -> list[str]:
-        return list(nodes.values())
+    def _now(self) -> str:
+        """The story in the middle of a reply: the fields of State that scripts change, and the commands that wait for a line."""
+        fields = {name: text.partition(" = ")[0].partition(": ")[2] for name, text in self._draft.state.items() if name != "node"}
+        lines = ["class Now(NamedTuple):", '    """The story in the middle of a reply. State follows when the effects of the reply run."""', ""]
+        lines += [f"    {name}: {kind}" for name, kind in fields.items()] + ["    commands: tuple[str, ...] = ()", "", ""]
+        given = ", ".join(f"state.{name}" for name in fields)
+        return "\n".join([*lines, "def begun(state: Slots) -> Now:", f"    return Now({given})", ""])
 
     def _prompt(self) -> Reply:
         known = next((one for one in self._draft.replies.values() if "prompt" in one.tags), None)
@@ -450,12 +480,29 @@ class Project:
             found[title] = tuple(counted)
         return found
 
-    def _circles(self) -> set[tuple[str, str]]:
+    def _chains(self) -> dict[str, list[str]]:
+        """Node that is called -> the nodes that its jumps lead to, directly or through others."""
+        jumps = {title: _targets(node, is_detour=False) for title, node in self._nodes.items()}
+        called = {
+            one.target for node in self._nodes.values() for one in all_statements(node.body) if isinstance(one, Jump) and one.comes_back
+        }
+        found: dict[str, list[str]] = {}
+        for title in called & self._nodes.keys():
+            seen, todo = list[str](), list(jumps[title])
+            while todo:
+                one = todo.pop(0)
+                if one not in seen and one in self._nodes:
+                    seen.append(one)
+                    todo += jumps[one]
+            found[title] = seen
+        return found
+
+    def _circles(self, chains: dict[str, list[str]]) -> set[tuple[str, str]]:
         """(node, target) of detours that would come back to the node: a procedure has none."""
-        awaited: dict[str, set[str]] = {title: {f"{one.title}.{0}" for one in ()} for title in self._nodes}
+        awaited: dict[str, set[str]] = {}
         for title, node in self._nodes.items():
-            targets = [one.target.strip('"') for one in all_statements(node.body) if isinstance(one, Jump) and one.is_detour]
-            awaited[title] = {one for one in targets if one in self._nodes or one in self._groups}
+            targets = {one for one in _targets(node, is_detour=True) if one in self._nodes or one in self._groups}
+            awaited[title] = targets | {one for target in targets for one in chains.get(target, ())}
         for group, members in self._groups.items():
             awaited[group] = {title for title, node in self._nodes.items() if any(node is one for one in members)}
         found: set[tuple[str, str]] = set()
@@ -499,7 +546,7 @@ class Project:
         item = self._draft.item("node group", title, members[0][1].file, members[0][1].at)
         item.carry(f"the function {self._functions[title]}")
         given = ", ".join("({!r}, {}, {})".format(name, *self._holds(name, node)) for name, node in members)
-        lines = [f"async def {self._functions[title]}(state: Slots, heard: Heard, now: Slots):"]
+        lines = [f"async def {self._functions[title]}(state: Slots, heard: Heard, now: Now):"]
         lines += [f'    """One of the nodes {title}, by the saliency strategy."""', f"    item = pick(now, ({given},))", '    at = ""']
         for number, (name, node) in enumerate(members):
             lines += [f"    {'elif' if number else 'if'} item == {name!r}:"]
@@ -508,6 +555,10 @@ class Project:
                 lines += [f"        now = count_up(now, {f'once node {name}'!r})"]
             lines += [f"        at, now = await {self._functions[name]}(state, heard, now)"]
         return "\n".join([*lines, "    return at, now", ""])
+
+
+def _targets(node: Node, *, is_detour: bool) -> list[str]:
+    return [one.target.strip('"') for one in all_statements(node.body) if isinstance(one, Jump) and one.is_detour is is_detour]
 
 
 def _reaches(begin: str, end: str, awaited: dict[str, set[str]]) -> bool:
@@ -535,6 +586,7 @@ def _expressions(node: Node) -> list[tuple[str, Kind, str, int]]:
     for one in all_statements(node.body):
         for line in _lines(one):
             found += [(part[0], "", node.file, line.at) for part in line.parts if isinstance(part, tuple)]
+            found += [(value, "", node.file, line.at) for value in line.values]
             found += [(line.condition, "bool", node.file, line.at)] if line.condition else []
         if isinstance(one, If):
             found += [(text, "bool", node.file, one.at) for text, _ in one.cases if text]

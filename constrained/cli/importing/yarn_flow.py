@@ -18,6 +18,8 @@ from constrained.cli.importing.yarn_values import Kind, Scope, Value, constant, 
 from constrained.errors import DataError
 
 STOP = "(stop)"
+MOST_JUMPS = 1_000  # nodes in one conversation: procedures have bounds
+NOT_CARRIED = {"call": "what a call does is for an effect: write it there", "local": "the word is reserved"}
 ASSIGNMENT = re.compile(r"(\$\w+)\s*(\+=|-=|\*=|/=|%=|=(?!=)|to\b)\s*(.+)$", re.DOTALL)
 
 
@@ -27,6 +29,7 @@ class Story:
 
     Attributes:
         functions: title -> name of its function. tracked: titles whose visits are counted. groups: title -> its members' titles.
+        chains: node -> nodes that its jumps lead to, for those that are called and come back.
         left: fields of State that a node may change without a line behind it; ``leaves_commands``: so with commands.
         awaited: node -> nodes that it detours to.
     """
@@ -38,6 +41,7 @@ class Story:
     tracked: dict[str, tuple[str, ...]]
     loops: set[tuple[str, str]]
     prompt: Callable[[], Reply]
+    chains: dict[str, list[str]] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     leaves_commands: bool = False
 
@@ -81,11 +85,11 @@ class NodeWriter:
         self._block(self._node.body, 1)
         if not self._ended:
             self._leave('""', 1)
-        body = "\n".join(self._lines)
+        body = re.sub(r"^( +)last = (tell\(.*\))\n\1await last$", r"\1await \2", "\n".join(self._lines), flags=re.MULTILINE)
         if re.search(r"\bif said:", body):
-            lines = [text for one in self._lines for text in self._with_said(one)]
+            lines = [text for one in body.split("\n") for text in self._with_said(one)]
             body = "\n".join(["    said = False", *lines])
-        return f'async def {name}(state: Slots, heard: Heard, now: Slots):\n    """{self._place()}"""\n{body}\n'
+        return f'async def {name}(state: Slots, heard: Heard, now: Now):\n    """{self._place()}"""\n{body}\n'
 
     @staticmethod
     def _with_said(line: str) -> list[str]:
@@ -139,7 +143,7 @@ class NodeWriter:
         else:
             self._add(inner, f"await last{thens}" + (".then(command, *now.commands)" if at.commands == "yes" else ""))
         if at.commands != "no":
-            self._add(inner, "now = now.replace(commands=())")
+            self._add(inner, "now = now._replace(commands=())")
         if at.waits == "yes":
             self._at = _Standing()
         else:
@@ -168,7 +172,7 @@ class NodeWriter:
 
     def _draw(self, codes: list[str], depth: int) -> None:
         if any("drawn(" in code for code in codes):
-            self._change(depth, "seed", "now = now.replace(seed=now.seed + 1)")
+            self._change(depth, "seed", "now = now._replace(seed=now.seed + 1)")
 
     # -- values ----------------------------------------------------------------------------------------
 
@@ -246,6 +250,8 @@ class NodeWriter:
 
     def _lose(self, body: list[Statement]) -> None:
         for one in body:
+            if isinstance(one, Jump) and one.is_implied:
+                continue
             name = "".join(str(part) for part in one.parts)[:60] if isinstance(one, Line) else type(one).__name__.lower()
             self._item("line" if isinstance(one, Line) else type(one).__name__.lower(), name, one.at, "no way leads there")
             for inner in _bodies(one):
@@ -418,7 +424,7 @@ class NodeWriter:
             self._add(depth, "if choices:")
         inner = depth + may_be_none
         self._put(f"ask({asked.id!r}, {labels}, tries=99{given}){effects}", inner)
-        self._add(inner, "now = state")
+        self._add(inner, "now = begun(state)")
         if may_be_none and question is not None:  # nothing can be picked: the line is said all the same
             self._add(depth, "else:")
             self._add(depth + 1, f"last = tell({question.id!r}{given})")
@@ -453,6 +459,9 @@ class NodeWriter:
     # -- commands --------------------------------------------------------------------------------------
 
     def _jump(self, one: Jump, depth: int) -> None:
+        if one.is_implied:
+            self._leave(repr(one.target), depth)
+            return
         item = self._item("detour" if one.is_detour else "jump", one.target, one.at)
         target: str | None = one.target
         code = repr(one.target)
@@ -476,6 +485,16 @@ class NodeWriter:
         self._at.due |= self._story.left
         self._at.commands = "maybe" if self._story.leaves_commands else self._at.commands
         self._add(depth, f"at, now = await {self._story.functions[target]}(state, heard, now)")
+        chain = self._story.chains.get(target, []) if one.comes_back else []
+        if any((self._title, title) in self._story.loops for title in chain):
+            item.note("a jump from there does not come back: it may lead to this node again")
+        elif chain:
+            self._add(depth, f"for _ in range({MOST_JUMPS}):")
+            for number, title in enumerate(chain):
+                self._add(depth + 1, f"{'elif' if number else 'if'} at == {title!r}:")
+                self._add(depth + 2, f"at, now = await {self._story.functions[title]}(state, heard, now)")
+            self._add(depth + 1, "else:")
+            self._add(depth + 2, "break")
         self._fork(depth, [("at", lambda inner: self._leave("at", inner))])
 
     def _command(self, one: Command, depth: int) -> None:
@@ -487,8 +506,7 @@ class NodeWriter:
             self._item("return", "", one.at).carry("the end of the node")
             self._leave('""', depth)
         elif one.word:
-            reason = "what a call does is for an effect: write it there" if one.word == "call" else "it is reserved"
-            self._item(one.word, one.text, one.at, reason)
+            self._item(one.word, one.text, one.at, NOT_CARRIED.get(one.word, "code stays code: what it does is for an effect"))
         elif one.text == "stop":
             self._item("stop", "", one.at).carry("the end of the conversation")
             self._leave(repr(STOP), depth)
@@ -497,7 +515,7 @@ class NodeWriter:
             item.carry("the effect command(...)")
             pieces = [repr(part) if isinstance(part, str) else f"text({self._value(part[0], '', item).code})" for part in one.parts]
             self._draw(pieces, depth)
-            self._add(depth, f"now = now.replace(commands=(*now.commands, {' + '.join(pieces) or repr('')}))")
+            self._add(depth, f"now = now._replace(commands=(*now.commands, {' + '.join(pieces) or repr('')}))")
             self._at.commands = "yes"
 
     def _set(self, one: Command, depth: int) -> None:
@@ -511,7 +529,7 @@ class NodeWriter:
         value = self._value(f"{name} {operator[0]} ({text})" if operator[1:] == "=" else text, kind, item)
         target = self._story.scope.fields[name]
         self._draw([value.code], depth)
-        self._change(depth, target, f"now = now.replace({target}={value.code})")
+        self._change(depth, target, f"now = now._replace({target}={value.code})")
         item.carry(f"the field {target} of State")
 
 

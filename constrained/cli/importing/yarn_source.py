@@ -26,6 +26,8 @@ class Line:
         parts: pieces of text, as written but for escapes, and expressions in a tuple of one each.
         condition: of ``<<if>>``; empty without. once: whether it is said once.
         start, end: its text in the file, in characters; ``at`` is the 1-based number of its line.
+        speaker, voice, stuck: where a script tells them beside the text; see ``Wording`` and ``Place``.
+        values: expressions that its text holds, where they are no parts.
     """
 
     parts: list[str | tuple[str]]
@@ -35,6 +37,10 @@ class Line:
     condition: str = ""
     once: bool = False
     tags: list[str] = field(default_factory=list)
+    speaker: str = ""
+    voice: str = ""
+    stuck: str = ""
+    values: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -80,12 +86,18 @@ class Once:
 
 @dataclass(slots=True)
 class Jump:
-    """``<<jump>>`` or ``<<detour>>``: to a node by name, or by the value of an expression."""
+    """``<<jump>>`` or ``<<detour>>``: to a node by name, or by the value of an expression.
+
+    ``comes_back``: the way back is kept through the jumps of the node, as Ren'Py does; in Yarn a jump forgets it.
+    ``is_implied``: it stands nowhere; the next node follows.
+    """
 
     at: int
     target: str
     is_expression: bool
     is_detour: bool
+    comes_back: bool = False
+    is_implied: bool = False
 
 
 @dataclass(slots=True)

@@ -131,7 +131,7 @@ def value_of(text: str, scope: Scope, wanted: Kind = "") -> Value:
             raise DataError(f"an expression of more than {MOST_CHARACTERS} characters")
         code, kind = writer.write(_parser().parse(text), wanted)
     except (LarkError, RecursionError) as error:
-        raise DataError(f"{text[:80]!r} is no expression of Yarn") from error
+        raise DataError(f"{text[:80]!r} is no expression that can be carried") from error
     return Value(code, kind, writer.n_conditions, tuple(writer.reads), tuple(writer.calls), writer.n_drawn)
 
 
