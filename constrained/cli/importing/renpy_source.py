@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -136,12 +135,17 @@ def plain(text: str) -> str:
     return re.sub(r"\\(u[0-9a-fA-F]{1,4}|.)", dequoted, re.sub(r"[ \n\r\t]+", " ", text), flags=re.DOTALL)
 
 
+def _has_label(one: Logical) -> bool:
+    return one.text.startswith("label ") or any(map(_has_label, one.body))
+
+
 class _Reader:
     def __init__(self, text: str, file: str, draft: Draft, speakers: dict[str, str]) -> None:
         self._text, self._file, self._draft, self._speakers = text, file, draft, speakers
         self._script = Script()
         self._label = ""
         self._voice = ""
+        self._n_parts = 0
 
     def read(self) -> Script:
         try:
@@ -150,16 +154,16 @@ class _Reader:
             self._draft.item("file", self._file, self._file, 0, error.message)
             return self._script
         self._top(blocks)
-        for node, following in itertools.pairwise(self._script.nodes):
-            node.body.append(Jump(node.at, following.title, False, False, is_implied=True))
         return self._script
 
     def _top(self, blocks: list[Logical]) -> None:
+        labels = [one for one in blocks if one.text.startswith("label")]
+        following = dict(zip(map(id, labels), [*map(self._title, labels[1:]), ""], strict=False))
         for one in blocks:
             word = re.match(r"\w*", one.text)
             first = word[0] if word else ""
             if first == "label":
-                self._node(one)
+                self._node(one, following[id(one)])
             elif first in ("default", "define"):
                 self._definition(one, first)
             elif first == "translate":
@@ -182,38 +186,71 @@ class _Reader:
             return
         self._script.declared.append((Command(one.at, "declare", text), Node("", self._file, one.at, {}, [])))
 
-    def _node(self, one: Logical) -> None:
-        found = re.match(r"label\s+([\w.]+)\s*(\(.*\))?\s*(?:hide\s*)?:", one.text, re.DOTALL)
+    def _title(self, one: Logical) -> str:
+        found = re.match(r"label\s+([\w.]+)", one.text)
+        name = found[1] if found else f"label {one.at}"
+        return self._label.partition(".")[0] + name if name.startswith(".") else name
+
+    def _node(self, one: Logical, after: str) -> None:
+        """The node of a label; ``after``: the title of what follows where nothing leaves it."""
+        found = re.match(r"label\s+[\w.]+\s*(\(.*\))?\s*(?:hide\s*)?:", one.text, re.DOTALL)
+        title = self._title(one)
         if found is None:
             self._draft.item("label", one.text[:60], self._file, one.at, "its name cannot be read")
             return
-        title = (self._label.partition(".")[0] + found[1]) if found[1].startswith(".") else found[1]
         self._label = title
-        headers = {"parameters": found[2]} if found[2] and found[2] != "()" else {}
-        node = Node(title, self._file, one.at, headers, [])
+        headers = {"parameters": found[1]} if found[1] and found[1] != "()" else {}
+        self._made(Node(title, self._file, one.at, headers, []), one.body, after)
+
+    def _made(self, node: Node, blocks: list[Logical], after: str) -> None:
         self._script.nodes.append(node)
-        node.body = self._block(one.body)
+        node.body = self._block(blocks, after)
+        if after:
+            node.body.append(Jump(node.at, after, False, False, is_implied=True))
 
     # -- statements --------------------------------------------------------------------------------------
 
-    def _block(self, blocks: list[Logical]) -> list[Statement]:
+    def _block(self, blocks: list[Logical], after: str) -> list[Statement]:
+        """The statements of a block. A label in it, or deeper, splits it: what follows becomes a node of its own."""
         found: list[Statement] = []
-        for one in blocks:
-            word = re.match(r"\w*|\$", one.text)
-            first = "$" if one.text.startswith("$") else word[0] if word else ""
-            if first in ("if",):
-                found.append(If(one.at, [(self._condition(one.text[2:].rstrip(": ")), self._block(one.body))]))
-            elif first in ("elif", "else") and found and isinstance(found[-1], If):
-                text = one.text[4:].rstrip(": ") if first == "elif" else ""
-                found[-1].cases.append((self._condition(text) if text.strip() else "", self._block(one.body)))
-            elif first == "menu" and one.body:
-                found += self._menu(one)
-            elif first == "label":
-                self._draft.item("label", one.text[:60], self._file, one.at, "a label inside of another statement")
-                found += self._block(one.body)
+        number = 0
+        while number < len(blocks):
+            end = number + 1
+            while blocks[number].text.startswith("if") and end < len(blocks) and re.match(r"(elif|else)\b", blocks[end].text):
+                end += 1
+            parts, rest = blocks[number:end], blocks[end:]
+            if not any(map(_has_label, parts)):
+                found += self._statements(parts, "")
+                number = end
+                continue
+            self._n_parts += bool(rest)
+            label = self._label
+            going_on = f"{label} part {self._n_parts}" if rest else after
+            if parts[0].text.startswith("label"):
+                found.append(Jump(parts[0].at, self._title(parts[0]), False, False, is_implied=True))
+                self._node(parts[0], going_on)
             else:
-                found += self._simple(one, first)
+                found += self._statements(parts, going_on)
+                found += [Jump(parts[0].at, going_on, False, False, is_implied=True)] if going_on else []
+            if rest:
+                self._made(Node(going_on, self._file, rest[0].at, {}, [], is_part=True), rest, after)
+            break
         return found
+
+    def _statements(self, parts: list[Logical], after: str) -> list[Statement]:
+        """One statement; of ``if``, with its ``elif`` and ``else``."""
+        one = parts[0]
+        word = re.match(r"\w+|\$|", one.text)
+        first = word[0] if word else ""
+        if first == "if":
+            cases: list[tuple[str, list[Statement]]] = []
+            for part in parts:
+                text = re.sub(r"^(if|elif|else)\b", "", part.text).rstrip(": \n")
+                cases.append((self._condition(text) if text.strip() else "", self._block(part.body, after)))
+            return [If(one.at, cases)]
+        if first == "menu" and one.body:
+            return self._menu(one, after)
+        return self._simple(one, first)
 
     def _simple(self, one: Logical, first: str) -> list[Statement]:
         if first == "$":
@@ -277,7 +314,7 @@ class _Reader:
                 lines.append(line)
         return lines
 
-    def _menu(self, one: Logical) -> list[Statement]:
+    def _menu(self, one: Logical, after: str) -> list[Statement]:
         found: list[Statement] = []
         options = Options(one.at, [])
         for entry in one.body:
@@ -285,7 +322,7 @@ class _Reader:
             if choice and entry.body:
                 line = self._line(entry, choice.start("text"), choice["text"])
                 line.condition = self._condition(choice["condition"] or "") if choice["condition"] else ""
-                options.items.append(Item(line, self._block(entry.body)))
+                options.items.append(Item(line, self._block(entry.body, after)))
             elif says := self._say(entry):
                 found += says
             else:

@@ -269,6 +269,8 @@ class Project:
                 self._groups[node.title].remove(node)
             return
         self._nodes[title] = node
+        if node.is_part:
+            return
         unknown = sorted(name for name, value in node.headers.items() if name not in IGNORED and value)
         item = self._draft.item("node", title, node.file, node.at)
         item.carry("a function of the procedure")
@@ -436,7 +438,12 @@ class Project:
             reason = f"what changes {names} behind the last line of a conversation, in a node that says nothing, is lost"
             draft.item("story", "end", next(iter(self._nodes.values())).file, 0).note(reason)
             draft.items[-1].carry("nodes")
-        draft.functions = [EFFECTS, self._now(), HELPERS, *draft.functions, *nodes, *map(self._group, self._groups)]
+        own = [*draft.functions, *nodes, *map(self._group, self._groups)]
+        helpers = _used_helpers("\n".join(own))
+        for name, mark in (("saliency", "def pick("), ("seed", "def drawn(")):
+            if not any(mark in one for one in helpers):
+                del draft.state[name]
+        draft.functions = [EFFECTS, self._now(), *helpers, *own]
         jumps = "".join(f"        {'elif' if n else 'if'} at == {title!r}:\n            at, now = await {self._functions[title]}(state, heard, now)\n"
                         for n, title in enumerate([*self._nodes, *self._groups]))
         draft.main = (
@@ -555,6 +562,16 @@ class Project:
                 lines += [f"        now = count_up(now, {f'once node {name}'!r})"]
             lines += [f"        at, now = await {self._functions[name]}(state, heard, now)"]
         return "\n".join([*lines, "    return at, now", ""])
+
+
+def _used_helpers(code: str) -> list[str]:
+    """The helpers that this code calls, and those that they call."""
+    helpers = {re.match(r"def (\w+)", one)[1]: f"{one.rstrip()}\n" for one in re.split(r"\n\n\n(?=def )", HELPERS)}  # type: ignore[index]
+    used: set[str] = set()
+    for _ in helpers:
+        text = code + "".join(helpers[name] for name in used)
+        used |= {name for name in helpers if re.search(rf"(?<!def )\b{name}\(", text)}
+    return [text for name, text in helpers.items() if name in used]
 
 
 def _targets(node: Node, *, is_detour: bool) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from constrained.cli.importing.draft import Draft, Item, Reply
 from constrained.cli.importing.yarn_source import Command, If, Jump, Line, LineGroup, Node, Once, Options, Statement
@@ -181,7 +182,7 @@ class NodeWriter:
         try:
             return value_of(text, self._story.scope, wanted)
         except DataError as error:
-            key = f"condition {self._node.file}:{item.line}"
+            key = f"condition {PurePath(self._node.file).stem} {item.line}"
             name = self._story.draft.fields.of(key)
             self._story.draft.state.setdefault(name, f"{name}: bool = False  # line {item.line}: for the host to set")
             item.note(f"{error.message}: the field {name} of State stands for it, and the host sets it")

@@ -115,7 +115,7 @@ Statement = Line | Options | LineGroup | If | Once | Jump | Command
 
 @dataclass(slots=True)
 class Node:
-    """``whens``: what stands in its ``when:`` headers. headers: the others, by name in lower case."""
+    """``whens``: what stands in its ``when:`` headers. headers: the others, by name in lower case. is_part: of another node."""
 
     title: str
     file: str
@@ -123,6 +123,7 @@ class Node:
     headers: dict[str, str]
     whens: list[tuple[str, int]]
     body: list[Statement] = field(default_factory=list)
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
