@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from constrained import Dialogue
 from constrained.cli.importing.draft import Draft
+from constrained.cli.importing.script_project import PROMPT
 from constrained.cli.importing.write import write_pack
-from constrained.cli.importing.yarn import PROMPT, import_yarn
+from constrained.cli.importing.yarn import import_yarn
 from constrained.cli.importing.yarn_plans import Run, Step, read_plan
 from constrained.engines.protocol import Choice, Deadline, Distribution, PromptContext
 from constrained.logic.policy import Policy
@@ -30,7 +32,7 @@ GAME = {
 class ByText:
     """Picks the option whose text is the message; the first one where the message is empty."""
 
-    identity = {"model": "by text"}
+    identity: Mapping[str, str] = MappingProxyType({"model": "by text"})
     is_scripted = True
     is_told = True
 

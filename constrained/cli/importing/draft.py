@@ -18,6 +18,7 @@ _TAKEN = (
     " fields default parse_obj parse_raw parse_file from_orm schema_json update_forward_refs range or_none str int bool"
 )
 RESERVED = frozenset(_TAKEN.split())
+Form = Literal["yarn", "csv", "xlsx", "renpy"]
 STUB = "(To be written: {what}.)"
 HOLE = re.compile(r"(?<!\{)\{\w+\}")
 LINE = 120  # characters of a text of the source that a comment or a reason shows
@@ -89,7 +90,7 @@ class Place:
     line: int
     start: int
     end: int
-    form: Literal["yarn", "csv", "xlsx", "renpy"]
+    form: Form
     holes: dict[str, str] = field(default_factory=dict)
     stuck: str = ""
     sheet: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constrained.catalog.locales import canonical_tag
-from constrained.cli.importing.draft import Draft, Item, Place, Reply, escape_braces, sayable, shown
+from constrained.cli.importing.draft import Draft, Form, Item, Place, Reply, escape_braces, sayable, shown
 from constrained.cli.importing.faq import read_sheets
 from constrained.cli.importing.sources import read_text
 from constrained.cli.importing.texts import csv_cells
@@ -148,7 +148,9 @@ class _Row:
         item.carry(f"the response {reply.id}")
         self._place(reply, self.draft.locale, self.cells[self.places["text"]])
         if reply.used:
-            item.note(f"it has the same text as {reply.id}, a row before it: one response says both, with the id and the voice of the first")
+            item.note(
+                f"it has the same text as {reply.id}, a row before it: one response says both, with the id and the voice of the first"
+            )
         else:
             self._offer(reply, item, notes)
         if player:
@@ -182,7 +184,6 @@ class _Row:
             self._place(reply, locale, cell)
 
     def _place(self, reply: Reply, locale: str, cell: _Cell) -> None:
-        form = "xlsx" if self.table.sheet else "csv"
-        text = reply.texts[locale]
-        place = Place(reply.id, locale, text, self.table.file, self.line, cell.start, cell.end, form, sheet=self.table.sheet)  # type: ignore[arg-type]
+        form: Form = "xlsx" if self.table.sheet else "csv"
+        place = Place(reply.id, locale, reply.texts[locale], self.table.file, self.line, cell.start, cell.end, form, sheet=self.table.sheet)
         self.draft.places.append(place)

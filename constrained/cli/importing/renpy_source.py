@@ -17,10 +17,10 @@ SAY = re.compile(
     rf"(?:(?P<who>[A-Za-z_][\w.]*)(?P<attributes>(?:\s+[-@\w]+)*)\s+|(?P<name>{STRING})\s+)?(?P<text>{STRING})(?P<rest>[^\"']*)$", re.DOTALL
 )
 # Words that begin a statement, so that none of them is a speaker.
-STAGE = frozenset(
-    "scene show hide with play stop queue pause window nvl camera centered_ image voice_ hidden movie video style_ transform_".split()
+STAGE = frozenset({"scene", "show", "hide", "with", "play", "stop", "queue", "pause", "window", "nvl", "camera"})
+BLOCKS = frozenset(
+    {"python", "init", "screen", "transform", "style", "layeredimage", "image", "testcase", "while", "for", "default", "translate"}
 )
-BLOCKS = frozenset("python init screen transform style layeredimage image testcase testsuite while for define default translate".split())
 MAX_DEPTH = 60
 
 
@@ -117,7 +117,9 @@ def read_script(text: str, file: str, draft: Draft, speakers: dict[str, str]) ->
 def find_speakers(text: str) -> dict[str, str]:
     """Variable -> name of each ``define e = Character("Eileen")``; empty for the narrator."""
     found: dict[str, str] = {}
-    for match in re.finditer(rf"^\s*(?:define|default|\$)\s+(\w+(?:\.\w+)?)\s*=\s*(?:\w*Character)\(\s*(?:_\(\s*)?({STRING}|None|\w+)?", text, re.M):
+    for match in re.finditer(
+        rf"^\s*(?:define|default|\$)\s+(\w+(?:\.\w+)?)\s*=\s*(?:\w*Character)\(\s*(?:_\(\s*)?({STRING}|None|\w+)?", text, re.M
+    ):
         name = match[2] or ""
         found[match[1]] = plain(name[1:-1]) if name[:1] in "\"'" and name else ""
     return found
@@ -309,7 +311,13 @@ class _Reader:
         for paragraph in re.split(r"\n\s*\n", found[3]):
             if paragraph.strip():
                 start = one.start + one.text.find(paragraph)
-                line = Line([plain(paragraph.strip())], one.at, start, start + len(paragraph), stuck="a block of several lines is edited in the script")
+                line = Line(
+                    [plain(paragraph.strip())],
+                    one.at,
+                    start,
+                    start + len(paragraph),
+                    stuck="a block of several lines is edited in the script",
+                )
                 line.speaker = self._speakers.get(found[1] or "", found[1] or "")
                 lines.append(line)
         return lines

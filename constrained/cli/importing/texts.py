@@ -230,6 +230,10 @@ def read_kept(path: Path) -> tuple[dict[str, Any], Kept]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         kept = [(str(one), str(locale), str(text)) for one, locale, text in data["texts"]]
-        return {"format": str(data["read"]["format"]), "locale": str(data["read"]["locale"]), "options": dict(data["read"]["options"])}, kept
+        return {
+            "format": str(data["read"]["format"]),
+            "locale": str(data["read"]["locale"]),
+            "options": dict(data["read"]["options"]),
+        }, kept
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} cannot be read: {error}", hint="constrained import writes it beside the pack") from error

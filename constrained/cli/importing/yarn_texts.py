@@ -10,7 +10,9 @@ from constrained.catalog.plurals import categories
 from constrained.cli.importing.draft import escape_braces
 
 HOLE = 0xE000  # expression number n stands as this character plus n while markup is read
-_MARKUP = re.compile(r"\\(?P<escaped>[\\\[\]:])|\[(?P<close>/?)(?P<name>[A-Za-z_]\w*)?(?P<rest>(?:\"(?:\\.|[^\"\\])*\"|[^\]\"])*?)(?P<own>/?)\]")
+_MARKUP = re.compile(
+    r"\\(?P<escaped>[\\\[\]:])|\[(?P<close>/?)(?P<name>[A-Za-z_]\w*)?(?P<rest>(?:\"(?:\\.|[^\"\\])*\"|[^\]\"])*?)(?P<own>/?)\]"
+)
 _ATTRIBUTE = re.compile(r"(\w+)\s*=\s*(?:\"((?:\\.|[^\"\\])*)\"|([^\s\]/]+))")
 SPEAKER = re.compile(r"([^:\\\[{<]{1,40}?):\s")
 VALUE_LENGTH = 200
@@ -73,7 +75,9 @@ class _Text:
         return found
 
     def _plain(self, text: str) -> str:
-        return "".join(self._hole(ord(one) - HOLE) if HOLE <= ord(one) < HOLE + len(self._expressions) else escape_braces(one) for one in text)
+        return "".join(
+            self._hole(ord(one) - HOLE) if HOLE <= ord(one) < HOLE + len(self._expressions) else escape_braces(one) for one in text
+        )
 
     def _hole(self, number: int) -> str:
         expression = self._expressions[number]
