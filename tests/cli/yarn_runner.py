@@ -117,3 +117,23 @@ def _run(policy: Policy, draft: Draft, run: Run, state: Any) -> tuple[list[str],
             return [f"after {said} it offers {offered}, not {wanted}"], state
         message = picked
     return [], state
+
+
+def talk(policy: Policy, messages: Sequence[str]) -> list[tuple[list[str], list[str], list[str]]]:
+    """For each message what is said, which commands are done, and which options are open then; each option's text is a message."""
+    engine = ByText()
+    dialogue = Dialogue(policy, engine=engine, drafts=True)
+    state: Any = policy.state_type()
+    fallback = policy.catalog[policy.catalog.fallback].texts["en"].source
+    found: list[tuple[list[str], list[str], list[str]]] = []
+    for message in messages:
+        turn = dialogue.reply(message, state)
+        state = turn.apply(state)
+        said = turn.text.split("\n")[bool(message) :]
+        done = [text for effect in turn.effects if effect.name == "command" for text in effect.args]
+        offered = list[str]()
+        if dialogue.memory().running:
+            dialogue.fork(engine).reply("(which?)", state)
+            offered = [one for one in engine.offered if one != fallback]
+        found.append(([one for one in said if one not in (PROMPT, fallback)], done, offered))
+    return found

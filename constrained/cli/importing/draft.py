@@ -18,7 +18,7 @@ _TAKEN = (
     " fields default parse_obj parse_raw parse_file from_orm schema_json update_forward_refs range or_none str int bool"
 )
 RESERVED = frozenset(_TAKEN.split())
-Form = Literal["yarn", "csv", "xlsx", "renpy"]
+Form = Literal["yarn", "table", "csv", "xlsx", "renpy"]
 STUB = "(To be written: {what}.)"
 HOLE = re.compile(r"(?<!\{)\{\w+\}")
 LINE = 120  # characters of a text of the source that a comment or a reason shows
@@ -80,7 +80,8 @@ class Place:
     Attributes:
         text: as the catalog would have it. start, end: in characters of the file; of a cell in a workbook its row and column.
         form: how the source writes texts. holes: slot -> how it is written there.
-        stuck: why another text cannot be put there; empty where it can.
+        stuck: why another text cannot be put there; empty where it can. sheet: of a workbook.
+        is_named: the source itself gives it an id, so that it is known whatever its text becomes.
     """
 
     response_id: str
@@ -94,6 +95,7 @@ class Place:
     holes: dict[str, str] = field(default_factory=dict)
     stuck: str = ""
     sheet: str = ""
+    is_named: bool = False
 
 
 @dataclass(slots=True)

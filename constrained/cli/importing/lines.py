@@ -146,13 +146,12 @@ class _Row:
             item.note(reply)
             return
         item.carry(f"the response {reply.id}")
-        self._place(reply, self.draft.locale, self.cells[self.places["text"]])
+        self._place(reply, self.draft.locale, self.cells[self.places["text"]], is_named=bool(self._value("id")) and not reply.used)
         if reply.used:
-            item.note(
-                f"it has the same text as {reply.id}, a row before it: one response says both, with the id and the voice of the first"
-            )
+            item.note(f"it has the same text as {reply.id}: one response says both, with the id and the voice of the row before it")
         else:
-            self._offer(reply, item, notes)
+            reply.voice = self._value("voice")
+        self._offer(reply, item, notes)
         if player:
             reply.add_examples(self.draft.locale, [player])
         tag = f"speaker:{who}"
@@ -161,7 +160,6 @@ class _Row:
             self._translate(reply, locale, self.cells[number])
 
     def _offer(self, reply: Reply, item: Item, notes: str) -> None:
-        reply.used, reply.voice = True, self._value("voice")
         condition = self._value("condition")
         comment = f"  # {shown(notes)}" if notes else ""
         if notes:
@@ -173,7 +171,8 @@ class _Row:
             self.draft.offers.append(f"if state.{field}:{comment}")
             self.draft.offers.append(f"    yield say({reply.id!r})")
         else:
-            self.draft.offers.append(f"yield say({reply.id!r}){comment}")
+            self.draft.offers += [] if reply.used else [f"yield say({reply.id!r}){comment}"]
+        reply.used = True
 
     def _translate(self, reply: Reply, locale: str, cell: _Cell) -> None:
         text = cell.value.strip()
@@ -181,9 +180,10 @@ class _Row:
             return
         item = self.draft.item("translation", f"{reply.id} {locale}", self.table.file, self.line)
         if self.draft.translate(reply, locale, escape_braces(text), item):
-            self._place(reply, locale, cell)
+            self._place(reply, locale, cell, is_named=bool(self._value("id")))
 
-    def _place(self, reply: Reply, locale: str, cell: _Cell) -> None:
+    def _place(self, reply: Reply, locale: str, cell: _Cell, *, is_named: bool) -> None:
         form: Form = "xlsx" if self.table.sheet else "csv"
-        place = Place(reply.id, locale, reply.texts[locale], self.table.file, self.line, cell.start, cell.end, form, sheet=self.table.sheet)
+        text, file, sheet = reply.texts[locale], self.table.file, self.table.sheet
+        place = Place(reply.id, locale, text, file, self.line, cell.start, cell.end, form, sheet=sheet, is_named=is_named)
         self.draft.places.append(place)

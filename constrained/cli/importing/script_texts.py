@@ -59,6 +59,7 @@ class Texts:
         self.raw.setdefault(raw, reply.id)
         file, text = self.files[id(line)], reply.texts[draft.locale]
         place = Place(reply.id, draft.locale, text, file, line.at, line.start, line.end, self.form, words.holes, words.stuck or line.stuck)
+        place = replace(place, is_named=bool(line.id) and reply.voice == line.id)
         draft.places.append(place)
         return reply, words
 

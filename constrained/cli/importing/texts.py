@@ -84,10 +84,16 @@ def cell_text(template: str, holes: dict[str, str]) -> str:
     return re.sub(r"\{\{|\}\}|\{(\w+)\}|\{[^}]*,", written, template)
 
 
+def table_text(template: str, holes: dict[str, str]) -> str:
+    """A text of a catalog as a string table of Yarn has it, where brackets are markup."""
+    return csv_text(re.sub(r"([\\\[\]])", r"\\\1", template), holes)
+
+
 def renpy_text(template: str, holes: dict[str, str]) -> str:
     """A text of a catalog as it stands between the quotes of a Ren'Py script."""
     marked = re.sub(r"\{\{|\}\}", lambda found: chr(0xE000 + (found[0] == "}}")), template)
     text = marked.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'").replace("[", "[[").replace("\n", "\\n").replace("%", "%%")
+    text = re.sub(r"(?<= ) ", r"\\ ", text)  # runs of blanks are read as one
     text = re.sub(r"\{(\w+)\}|\{[^}]*,", lambda found: _hole(found, holes), text)
     return text.replace("\ue000", "{{").replace("\ue001", "}")
 
@@ -98,32 +104,36 @@ def _hole(match: re.Match[str], holes: dict[str, str]) -> str:
     raise ValueError(f"{match[0]} is no value of this text")
 
 
-FORMS = {"yarn": yarn_text, "csv": csv_text, "xlsx": cell_text, "renpy": renpy_text}
+FORMS = {"yarn": yarn_text, "csv": csv_text, "table": table_text, "xlsx": cell_text, "renpy": renpy_text}
 
 
-Kept = list[tuple[str, str, str]]
-"""(response, locale, text) of each place, in the order of the source."""
+Kept = list[tuple[str, str, str, bool]]
+"""(response, locale, text, has it an id in the source) of each place, in the order of the source."""
+
+
+def kept_of(places: list[Place]) -> Kept:
+    """What is kept of the places."""
+    return [(place.response_id, place.locale, place.text, place.is_named) for place in places]
 
 
 def kept_texts(draft: Draft, format: str, options: dict[str, object]) -> str:
     """What ``NAME.import.json`` holds: how the source was read, and the texts as they stood in it."""
-    rows = [[place.response_id, place.locale, place.text] for place in draft.places]
     head = json.dumps({"format": format, "locale": draft.locale, "options": options}, ensure_ascii=False)
-    body = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    body = ",\n".join(json.dumps(row, ensure_ascii=False) for row in kept_of(draft.places))
     return f'{{"read": {head},\n"texts": [\n{body}\n]}}\n'
 
 
 def aligned(places: list[Place], kept: Kept) -> list[Place]:
     """The places with the ids that they had: a text without an id of its own, changed in the source, stands between the same neighbours."""
-    old, new = [(one, locale) for one, locale, _ in kept], [(place.response_id, place.locale) for place in places]
+    before = [row for row in kept if not row[3]]
+    free = [number for number, place in enumerate(places) if not place.is_named]
+    old, new = [(locale, text) for _, locale, text, _ in before], [(places[number].locale, places[number].text) for number in free]
     found = list(places)
     for kind, begin, end, start, stop in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind != "replace" or end - begin != stop - start:
-            continue
-        for offset in range(end - begin):
-            was, there = old[begin + offset], new[start + offset]
-            if was[1] == there[1] and was not in new and there not in old:
-                found[start + offset] = replace(found[start + offset], response_id=was[0])
+        if kind == "equal" or (kind == "replace" and end - begin == stop - start):
+            for row, number in zip(before[begin:end], free[start:stop], strict=True):
+                if row[1] == places[number].locale:
+                    found[number] = replace(places[number], response_id=row[0])
     return found
 
 
@@ -145,8 +155,12 @@ def changes(places: list[Place], catalog: Catalog, kept: Kept) -> Changes:
     """Compares each place with the catalog and with what it was when it was imported."""
     found = Changes()
     seen: set[tuple[str, str]] = set()
-    before = {(one, locale): text for one, locale, text in kept}
-    for place in aligned(places, kept):
+    before = {(one, locale): text for one, locale, text, _ in kept}
+    places = aligned(places, kept)
+    texts: dict[tuple[str, str], set[str]] = {}
+    for place in places:
+        texts.setdefault((place.response_id, place.locale), set()).add(place.text)
+    for place in places:
         at = f"{place.file}:{place.line}"
         response = catalog.responses.get(place.response_id)
         seen.add((place.response_id, place.locale))
@@ -158,7 +172,9 @@ def changes(places: list[Place], catalog: Catalog, kept: Kept) -> Changes:
         was = before.get((place.response_id, place.locale), place.text)
         if there == place.text:
             continue
-        if place.text == was and there:
+        if len(texts[place.response_id, place.locale]) > 1:
+            found.problems.append(f"{at}: {place.response_id} stood for texts that were the same, and are not any more: import it anew")
+        elif place.text == was and there:
             if place.stuck:
                 found.problems.append(f"{at}: {place.response_id} was changed in the catalog, and {place.stuck}")
             else:
@@ -173,7 +189,7 @@ def changes(places: list[Place], catalog: Catalog, kept: Kept) -> Changes:
 
 def agreed(places: list[Place], catalog: Catalog, kept: Kept) -> list[Place]:
     """The places with the texts to compare with from now on: where both sides have one text it is that, else the one kept before."""
-    before = {(one, locale): text for one, locale, text in kept}
+    before = {(one, locale): text for one, locale, text, _ in kept}
     found: list[Place] = []
     for place in aligned(places, kept):
         response = catalog.responses.get(place.response_id)
@@ -229,7 +245,7 @@ def read_kept(path: Path) -> tuple[dict[str, Any], Kept]:
     """How the source was read (``format``, ``locale``, ``options``), and the texts that were kept. Raises DataError."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        kept = [(str(one), str(locale), str(text)) for one, locale, text in data["texts"]]
+        kept = [(str(one), str(locale), str(text), bool(is_named)) for one, locale, text, is_named in data["texts"]]
         return {
             "format": str(data["read"]["format"]),
             "locale": str(data["read"]["locale"]),

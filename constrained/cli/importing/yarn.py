@@ -69,7 +69,9 @@ def _add_table(text: str, file: str, draft: Draft, ids: dict[str, Reply]) -> Non
         if any(isinstance(kind, dict) and kind.get("type") == "choice" for kind in [*reply.slots.values(), *words.slots.values()]):
             item.note("forms by choice are carried in one language")
         elif draft.translate(reply, tag, words.text, item):
-            place = Place(reply.id, tag, reply.texts[tag], file, cell.line, cell.start, cell.end, "csv", holes, words.stuck)
+            place = Place(
+                reply.id, tag, reply.texts[tag], file, cell.line, cell.start, cell.end, "table", holes, words.stuck, is_named=True
+            )
             draft.places.append(place)
 
 
