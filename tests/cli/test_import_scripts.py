@@ -12,7 +12,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from constrained.approval.rewrite import rewrite
@@ -194,7 +194,7 @@ class Teller:
         return None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(scripts(), st.lists(st.integers(0, 5), min_size=4, max_size=4))
 def test_an_imported_script_says_what_the_script_says(script: str, picks: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -402,7 +402,7 @@ def write_source(kind: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["yarn", "renpy", "csv", "xlsx"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(st.dictionaries(st.integers(0, 11), st.text(st.sampled_from("ab #\"'[]%/<>\\é,;="), min_size=1, max_size=9), min_size=1, max_size=4))
 def test_edited_texts_go_back_and_nothing_else_changes(kind: str, edits: dict[int, str]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -125,15 +125,15 @@ def kept_texts(draft: Draft, format: str, options: dict[str, object]) -> str:
 
 def aligned(places: list[Place], kept: Kept) -> list[Place]:
     """The places with the ids that they had: a text without an id of its own, changed in the source, stands between the same neighbours."""
-    before = [row for row in kept if not row[3]]
-    free = [number for number, place in enumerate(places) if not place.is_named]
-    old, new = [(locale, text) for _, locale, text, _ in before], [(places[number].locale, places[number].text) for number in free]
     found = list(places)
-    for kind, begin, end, start, stop in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal" or (kind == "replace" and end - begin == stop - start):
-            for row, number in zip(before[begin:end], free[start:stop], strict=True):
-                if row[1] == places[number].locale:
-                    found[number] = replace(places[number], response_id=row[0])
+    for tag in dict.fromkeys(place.locale for place in places):
+        before = [(one, text) for one, locale, text, is_named in kept if locale == tag and not is_named]
+        free = [number for number, place in enumerate(places) if place.locale == tag and not place.is_named]
+        matcher = SequenceMatcher(None, [text for _, text in before], [places[number].text for number in free], autojunk=False)
+        for kind, begin, end, start, stop in matcher.get_opcodes():
+            if kind == "equal" or (kind == "replace" and end - begin == stop - start):
+                for (response_id, _), number in zip(before[begin:end], free[start:stop], strict=True):
+                    found[number] = replace(places[number], response_id=response_id)
     return found
 
 
