@@ -170,8 +170,13 @@ class Draft:
         self.items.append(one)
         return one
 
-    def reply(self, name: str, texts: dict[str, str], when: str, slots: dict[str, object] | None = None) -> Reply | str:
-        """A new response, or the one that says the same already; a text where it may not be said: why."""
+    def reply(
+        self, name: str, texts: dict[str, str], when: str, slots: dict[str, object] | None = None, *, by_order: bool = False
+    ) -> Reply | str:
+        """A new response, or the one that says the same already; a text where it may not be said: why.
+
+        ``by_order``: one that says the same may have other names for its slots; they are the caller's, in order.
+        """
         clean = {locale: unicodedata.normalize("NFC", text).strip() for locale, text in texts.items()}
         for text in clean.values():
             if not text:
@@ -181,7 +186,8 @@ class Draft:
         same = tuple((tag, " ".join(HOLE.sub("{}", text.replace("{{", "{ {")).split())) for tag, text in sorted(clean.items()))
         known = self._by_text.get(same)
         if known is not None:
-            return known if known.slots.keys() == (slots or {}).keys() else f"it says the same as {known.id}, with other slots"
+            is_same = by_order and list(known.slots.values()) == list((slots or {}).values())
+            return known if is_same or known.slots.keys() == (slots or {}).keys() else f"it says the same as {known.id}, with other slots"
         response_id = self.ids.new(name)
         one = Reply(response_id, clean, sayable(when) or f"what {response_id} answers", dict(slots or {}))
         self.replies[response_id] = self._by_text[same] = one

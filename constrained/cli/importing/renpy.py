@@ -13,7 +13,7 @@ from constrained.cli.importing.script_project import Project
 from constrained.cli.importing.script_texts import Texts
 from constrained.cli.importing.sources import read_text, source_files
 from constrained.cli.importing.yarn_source import Line
-from constrained.cli.importing.yarn_texts import VALUE_LENGTH, Wording
+from constrained.cli.importing.yarn_texts import VALUE_LENGTH, Wording, renamed, slot_name
 from constrained.cli.importing.yarn_values import Scope, value_of
 from constrained.errors import DataError
 
@@ -60,7 +60,7 @@ def wording(line: Line, scope: Scope) -> Wording:
         elif match["value"]:
             if match["how"] not in ("", "!t"):
                 raise ValueError(f"{match[0]}: a format of its own")
-            name = f"value_{len(found.slots) + 1}" if found.slots else "value"
+            name = slot_name(match["value"], found.slots)
             found.slots[name] = {"type": "text", "max_length": VALUE_LENGTH}
             found.codes[name] = f"text({value_of(yarn_of(match['value']), scope).code})"
             found.holes[name] = match[0]
@@ -82,6 +82,9 @@ def _languages() -> dict[str, str]:
 
 def _add_translations(script: Script, file: str, draft: Draft, texts: Texts) -> None:
     by_text = _replies_by_text(draft, texts)
+    originals = {
+        place.response_id: {hole: name for name, hole in place.holes.items()} for place in draft.places if place.locale == draft.locale
+    }
     unknown: dict[str, int] = {}
     for number, (language, original, line) in enumerate(script.translations):
         tag = canonical_tag(_languages().get(language, ""))
@@ -96,18 +99,17 @@ def _add_translations(script: Script, file: str, draft: Draft, texts: Texts) -> 
             continue
         try:
             words = wording(line, Scope())
+            names = {name: originals[reply.id].get(hole, "") for name, hole in words.holes.items()}
+            words.text = renamed(words.text, {name: slot for name, slot in names.items() if slot})
         except (ValueError, DataError) as error:
             item.note(str(getattr(error, "message", error)))
             continue
         if not words.text.strip():
             item.note("it is not translated yet")
-        elif words.slots.keys() != reply.slots.keys():
-            item.note("it has other values than the original")
         elif reply.texts.get(tag) == words.text or draft.translate(reply, tag, words.text, item):
             item.carry(f"the response {reply.id}, in {tag}")
-            draft.places.append(
-                Place(reply.id, tag, reply.texts[tag], file, line.at, line.start, line.end, "renpy", words.holes, words.stuck)
-            )
+            holes = {names[name]: hole for name, hole in words.holes.items()}
+            draft.places.append(Place(reply.id, tag, reply.texts[tag], file, line.at, line.start, line.end, "renpy", holes, words.stuck))
     for language, at in unknown.items():
         draft.item("language", language, file, at, "no language tag is known for this name")
 

@@ -44,7 +44,10 @@ class Texts:
         when = f"the player chooses: {sayable(raw)}" if is_option else f"the story says: {sayable(raw)}"
         try:
             words = self.read(line, self.scope) if self.read else wording(line.parts, self._python, draft.locale)
-            reply = draft.reply(name, {draft.locale: words.text}, when, words.slots)
+            reply = draft.reply(name, {draft.locale: words.text}, when, words.slots, by_order=True)
+            if isinstance(reply, Reply):
+                words.codes = dict(zip(reply.slots, words.codes.values(), strict=True))
+                words.holes = dict(zip(reply.slots, words.holes.values(), strict=False))
         except (ValueError, DataError) as error:
             reply, words = str(getattr(error, "message", error)), Wording("")
         if isinstance(reply, str):

@@ -12,7 +12,7 @@ from constrained.cli.importing.sources import read_text, source_files
 from constrained.cli.importing.texts import csv_cells
 from constrained.cli.importing.yarn_plans import add_plan
 from constrained.cli.importing.yarn_source import Node, read_file
-from constrained.cli.importing.yarn_texts import wording
+from constrained.cli.importing.yarn_texts import renamed, wording
 from constrained.errors import DataError
 
 
@@ -63,6 +63,8 @@ def _add_table(text: str, file: str, draft: Draft, ids: dict[str, Reply]) -> Non
         holes = {name: f"{{{number}}}" for number, name in enumerate(reply.slots)}
         try:
             words = wording(_numbered(cell.value), str, draft.locale)
+            numbers = {number: name for name, number in holes.items()}
+            words.text = renamed(words.text, {name: numbers[number] for name, number in words.holes.items() if number in numbers})
         except ValueError as error:
             item.note(str(error))
             continue

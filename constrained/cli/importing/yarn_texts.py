@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import keyword
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from constrained.catalog.plurals import categories
-from constrained.cli.importing.draft import escape_braces
+from constrained.cli.importing.draft import RESERVED, escape_braces
 
 HOLE = 0xE000  # expression number n stands as this character plus n while markup is read
 _MARKUP = re.compile(
@@ -81,12 +82,13 @@ class _Text:
 
     def _hole(self, number: int) -> str:
         expression = self._expressions[number]
-        name = self._slot({"type": "text", "max_length": VALUE_LENGTH}, f"text({self._python(expression)})")
+        kind: object = {"type": "text", "max_length": VALUE_LENGTH}
+        name = self._slot(kind, f"text({self._python(expression)})", slot_name(expression, self._found.slots))
         self._found.holes[name] = f"{{{expression}}}"
         return f"{{{name}}}"
 
-    def _slot(self, kind: object, code: str) -> str:
-        name = f"value_{len(self._found.slots) + 1}" if self._found.slots else "value"
+    def _slot(self, kind: object, code: str, name: str = "") -> str:
+        name = name or slot_name("", self._found.slots)
         self._found.slots[name], self._found.codes[name] = kind, code
         return name
 
@@ -127,6 +129,28 @@ class _Text:
 
 def _joined(forms: dict[str, str], number: str) -> str:
     return " ".join(f"{key} {{{text.replace('%', number)}}}" for key, text in forms.items())
+
+
+def slot_name(expression: str, taken: Iterable[str]) -> str:
+    """A name for the slot of an expression: of a variable its own."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", expression.lstrip("$")).lower()
+    names = list(taken)
+    if re.fullmatch(r"[a-z][a-z0-9_]{0,39}", plain) and plain not in (*names, *RESERVED, "value") and not keyword.iskeyword(plain):
+        return plain
+    return f"value_{len(names) + 1}" if names else "value"
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """A text with other names for its slots. Raises ValueError for one that has none."""
+
+    def written(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
+        if match[1] not in names:
+            raise ValueError("it has other values than the original")
+        return f"{{{names[match[1]]}}}"
+
+    return re.sub(r"\{\{|\}\}|\{(\w+)\}", written, text)
 
 
 def yarn_text(template: str, holes: dict[str, str]) -> str:
