@@ -242,7 +242,11 @@ class NodeWriter(NodeCode):
             texts[0].used = True
             once = self._once_key(choice.line.id) if choice.line.once else ""
             found.append((texts[0], self._holds(choice.line, once, item)[0], choice, once))
+        given = "".join(f", {name}={code}" for name, code in slots.items())
         if not found:
+            if question is not None:
+                self._add(depth, f"last = tell({question.id!r}{given})")
+                self._at.waits = "yes"
             return
         asked = question
         if asked is None:
@@ -250,7 +254,6 @@ class NodeWriter(NodeCode):
             asked = self._story.prompt()
             self._item("options without a line", "", options.at).carry("a question")
         self._draw([holds for _, holds, *_ in found], depth)
-        given = "".join(f", {name}={code}" for name, code in slots.items())
         effects = self._thens()
         may_be_none = all(holds != "True" for _, holds, *_ in found)
         if all(holds == "True" for _, holds, *_ in found):

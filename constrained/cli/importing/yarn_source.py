@@ -135,7 +135,7 @@ class _Token:
 
 def read_nodes(text: str, file: str) -> Iterator[Node | DataError]:
     """The nodes of a file, and an error with the place for each that is none."""
-    lines = text.splitlines(keepends=True)
+    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
