@@ -248,7 +248,7 @@ class _Reader:
             cases: list[tuple[str, list[Statement]]] = []
             for part in parts:
                 text = re.sub(r"^(if|elif|else)\b", "", part.text).rstrip(": \n")
-                cases.append((self._condition(text) if text.strip() else "", self._block(part.body, after)))
+                cases.append(("" if part.text.startswith("else") else self._condition(text), self._block(part.body, after)))
             return [If(one.at, cases)]
         if first == "menu" and one.body:
             return self._menu(one, after)

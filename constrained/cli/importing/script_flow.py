@@ -143,6 +143,10 @@ class NodeWriter(NodeCode):
         otherwise: Callable[[int], None] | None = None
         for text, body in one.cases:
             item = self._item("condition", text or "else", one.at)
+            if otherwise is not None:
+                item.note("it stands behind an else")
+                self._lose(body)
+                continue
             item.carry("a branch")
 
             def write(inner: int, body: list[Statement] = body) -> None:
