@@ -20,12 +20,12 @@ from constrained.catalog.load import load_catalog
 from constrained.cli.importing.draft import Draft
 from constrained.cli.importing.lines import import_lines
 from constrained.cli.importing.renpy import import_renpy
-from constrained.cli.importing.renpy_source import yarn_of
 from constrained.cli.importing.texts import aligned, changes, csv_cells, kept_of, patched
 from constrained.cli.importing.write import counts, write_pack
 from constrained.cli.importing.yarn import import_yarn
 from constrained.cli.importing.yarn_plans import read_plan
 from constrained.cli.importing.yarn_source import Command, If, Jump, Line, Node, Once, Options, Statement, read_file
+from constrained.cli.importing.yarn_values import yarn_of
 from constrained.errors import DataError
 from constrained.quality.golden import load_golden
 from tests.cli.conftest import Run

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from constrained.catalog.locales import canonical_tag
 from constrained.cli.importing.draft import Draft, Place, Reply, escape_braces
-from constrained.cli.importing.renpy_source import Script, find_speakers, read_script, yarn_of
+from constrained.cli.importing.renpy_source import Script, find_speakers, read_script
 from constrained.cli.importing.script_project import Project
 from constrained.cli.importing.script_texts import Texts
 from constrained.cli.importing.sources import read_text, source_files
 from constrained.cli.importing.yarn_source import Line
 from constrained.cli.importing.yarn_texts import VALUE_LENGTH, Wording, renamed, slot_name
-from constrained.cli.importing.yarn_values import Scope, value_of
+from constrained.cli.importing.yarn_values import Scope, value_of, yarn_of
 from constrained.errors import DataError
 
 OWN = {"schinese": "zh-Hans", "tchinese": "zh-Hant", "piglatin": ""}  # names that Ren'Py's own games use for languages

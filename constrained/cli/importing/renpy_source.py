@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 
 from constrained.cli.importing.draft import Draft
 from constrained.cli.importing.yarn_source import Command, If, Item, Jump, Line, Node, Options, Statement
+from constrained.cli.importing.yarn_values import variable, yarn_of
 from constrained.errors import DataError
 
 STRING = r'(?:"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')'
@@ -173,6 +173,7 @@ class _Reader:
             elif first == "init" and re.match(r"init\s*(-?\d+)?\s*:", one.text):
                 self._top(one.body)
             elif first:
+                self._lose_says(one, first)
                 self._draft.item(first, one.text.split("\n")[0][:60], self._file, one.at, "it is the game's own: code stays code")
 
     def _definition(self, one: Logical, word: str) -> None:
@@ -270,9 +271,19 @@ class _Reader:
         if says is not None:
             return list(says)
         if first in BLOCKS or one.body:
+            self._lose_says(one, first)
             return [Command(one.at, first or "statement", one.text.split("\n")[0][:60])]
         text = " ".join(one.text.split())
         return [Command(one.at, "", text, [text])]
+
+    def _lose_says(self, one: Logical, word: str) -> None:
+        """Tells the says inside of a statement that only the game knows."""
+        for part in one.body if word not in BLOCKS | STAGE else ():
+            for line in self._say(part) or ():
+                self._draft.item(
+                    "line", str(line.parts[0])[:60], self._file, part.at, f"it is inside of {word}, a statement of the game's own"
+                )
+            self._lose_says(part, word)
 
     def _say(self, one: Logical) -> list[Line] | None:
         if re.search(r'"""|\'\'\'', one.text):
@@ -398,49 +409,3 @@ class _Reader:
                 self._script.strings.add(len(self._script.translations))
                 self._script.translations.append((language, old, line))
                 old = ""
-
-
-# -- Python as expressions of Yarn -------------------------------------------------------------------------
-
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Is: "==", ast.IsNot: "!=",
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.And: "&&", ast.Or: "||",
-}  # fmt: skip
-
-
-def variable(name: str) -> str:
-    return "$" + name.replace(".", "_")
-
-
-def yarn_of(text: str) -> str:
-    """A Python expression of numbers, texts, names and operators as one of Yarn. Raises DataError for any other."""
-    try:
-        return _yarn(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise DataError(f"{text[:60]!r} is no expression that can be carried") from error
-
-
-def _yarn(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        return "true" if node.value else "false"
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and "e" not in repr(node.value):
-        return repr(node.value)
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
-        return '"' + node.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(node, ast.Name):
-        return variable(node.id)
-    if isinstance(node, ast.Attribute):
-        return variable(ast.unparse(node)) if re.fullmatch(r"[\w.]+", ast.unparse(node)) else _refuse(node)
-    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _OPERATORS:
-        return f"({_yarn(node.left)} {_OPERATORS[type(node.ops[0])]} {_yarn(node.comparators[0])})"
-    if isinstance(node, ast.BoolOp):
-        return "(" + f" {_OPERATORS[type(node.op)]} ".join(map(_yarn, node.values)) + ")"
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return f"({_yarn(node.left)} {_OPERATORS[type(node.op)]} {_yarn(node.right)})"
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-        return f"{'!' if isinstance(node.op, ast.Not) else '-'}{_yarn(node.operand)}"
-    return _refuse(node)
-
-
-def _refuse(node: ast.expr) -> str:
-    raise DataError(f"{ast.unparse(node)[:60]!r} is no expression that can be carried")

@@ -1,8 +1,12 @@
-"""Yarn's expressions as Python: what they read of the story, of which type they are, and how many conditions they hold."""
+"""Yarn's expressions as Python: what they read of the story, of which type they are, and how many conditions they hold.
+
+``yarn_of`` writes plain Python, as Ren'Py has it, as expressions of Yarn, so that both are carried in one way.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -249,3 +253,49 @@ class _Writer:
         if name == "REST":
             return f"remainder({first[0]}, {second[0]})", "number"
         return f"({first[0]} {_SAME.get(name, '/')} {second[0]})", "number"
+
+
+# -- Python as expressions of Yarn -------------------------------------------------------------------------
+
+_OPERATORS: dict[type[ast.AST], str] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Is: "==", ast.IsNot: "!=",
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.And: "&&", ast.Or: "||",
+}  # fmt: skip
+
+
+def variable(name: str) -> str:
+    return "$" + name.replace(".", "_")
+
+
+def yarn_of(text: str) -> str:
+    """A Python expression of numbers, texts, names and operators as one of Yarn. Raises DataError for any other."""
+    try:
+        return _yarn(ast.parse(text.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise DataError(f"{text[:60]!r} is no expression that can be carried") from error
+
+
+def _yarn(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        return "true" if node.value else "false"
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and "e" not in repr(node.value):
+        return repr(node.value)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+        return '"' + node.value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(node, ast.Name):
+        return variable(node.id)
+    if isinstance(node, ast.Attribute):
+        return variable(ast.unparse(node)) if re.fullmatch(r"[\w.]+", ast.unparse(node)) else _refuse(node)
+    if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _OPERATORS:
+        return f"({_yarn(node.left)} {_OPERATORS[type(node.ops[0])]} {_yarn(node.comparators[0])})"
+    if isinstance(node, ast.BoolOp):
+        return "(" + f" {_OPERATORS[type(node.op)]} ".join(map(_yarn, node.values)) + ")"
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return f"({_yarn(node.left)} {_OPERATORS[type(node.op)]} {_yarn(node.right)})"
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
+        return f"{'!' if isinstance(node.op, ast.Not) else '-'}{_yarn(node.operand)}"
+    return _refuse(node)
+
+
+def _refuse(node: ast.expr) -> str:
+    raise DataError(f"{ast.unparse(node)[:60]!r} is no expression that can be carried")
