@@ -494,6 +494,7 @@ def test_a_ren_py_story_is_told_by_its_labels(tmp_path: Path) -> None:
 
     policy = load_policy_file(tmp_path / "pack/logic/story.py")
     (first, done, offered), (second, _, _) = talk(policy, ["", "Buy"])
+    assert "Hi there!" in load_catalog(tmp_path / "pack/catalogs/story.yaml")["start_it_is_quiet_here"].examples["en"]
     assert first == ['It is "quiet" here.', "You have 3 gold, Ann.", "It's me.", "What now?"]
     assert done == ["show eileen happy"]
     assert offered == ["Buy", "Leave"]

@@ -93,7 +93,7 @@ class NodeWriter(NodeCode):
                 continue
             name = "".join(str(part) for part in one.parts)[:60] if isinstance(one, Line) else type(one).__name__.lower()
             self._item("line" if isinstance(one, Line) else type(one).__name__.lower(), name, one.at, "no way leads there")
-            for inner in _bodies(one):
+            for inner in inner_bodies(one):
                 self._lose(inner)
 
     def _line(self, line: Line, depth: int) -> None:
@@ -384,7 +384,7 @@ def _name(line: Line) -> str:
     return "".join(part if isinstance(part, str) else f"{{{part[0]}}}" for part in line.parts)[:60]
 
 
-def _bodies(one: Statement) -> list[list[Statement]]:
+def inner_bodies(one: Statement) -> list[list[Statement]]:
     if isinstance(one, Options | LineGroup):
         return [item.body for item in one.items]
     if isinstance(one, If):
@@ -392,6 +392,31 @@ def _bodies(one: Statement) -> list[list[Statement]]:
     return [one.body, one.otherwise] if isinstance(one, Once) else []
 
 
+def openings(body: list[Statement], nodes: dict[str, list[Statement]], seen: frozenset[str] = frozenset()) -> tuple[list[Line], bool]:
+    """The lines that may be said first, and whether one of them, or a question, surely comes. ``nodes``: title -> its statements."""
+    found: list[Line] = []
+    for one in body:
+        if isinstance(one, Line):
+            found.append(one)
+            if not one.condition and not one.once:
+                return found, True
+        elif isinstance(one, LineGroup):
+            found += [item.line for item in one.items]
+        elif isinstance(one, Options):
+            return found, True
+        elif isinstance(one, Jump) and one.target in nodes and one.target not in seen:
+            lines, is_sure = openings(nodes[one.target], nodes, seen | {one.target})
+            found += lines
+            if is_sure or not one.is_detour:
+                return found, True
+        else:
+            ways = [openings(inner, nodes, seen) for inner in inner_bodies(one)]
+            found += [line for lines, _ in ways for line in lines]
+            if ways and all(is_sure for _, is_sure in ways) and isinstance(one, If) and not one.cases[-1][0]:
+                return found, True
+    return found, False
+
+
 def all_statements(body: list[Statement]) -> list[Statement]:
     """The statements of a block and of all blocks in it."""
-    return [found for one in body for found in (one, *(inner for block in _bodies(one) for inner in all_statements(block)))]
+    return [found for one in body for found in (one, *(inner for block in inner_bodies(one) for inner in all_statements(block)))]

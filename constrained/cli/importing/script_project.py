@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from constrained.cli.importing.draft import Draft, Reply
 from constrained.cli.importing.script_code import MOST_JUMPS, Story
-from constrained.cli.importing.script_flow import ASSIGNMENT, NodeWriter, all_statements
+from constrained.cli.importing.script_flow import ASSIGNMENT, NodeWriter, all_statements, openings
 from constrained.cli.importing.script_helpers import EFFECTS, SALIENCY, used_helpers
 from constrained.cli.importing.script_texts import Texts
 from constrained.cli.importing.yarn_source import Command, If, Jump, Line, LineGroup, Node, Once, Options, Statement
@@ -15,6 +15,7 @@ from constrained.cli.importing.yarn_values import PYTHON, ZERO, Kind, Scope, val
 from constrained.errors import DataError
 
 PROMPT = "\N{HORIZONTAL ELLIPSIS}"
+GREETINGS = ("Hello.", "Hi there!", "Good day.", "Excuse me.", "Can we talk?")
 IGNORED = frozenset({"title", "subtitle", "tracking", "position", "colorid", "style", "color", "saliency"})
 
 
@@ -215,6 +216,7 @@ class Project:
                 for line in _lines(one):
                     self.texts.of(line, title)
         self.texts.settle()
+        self._greet()
         story = Story(draft, self._scope, self.texts.of, self._functions, self._tracked(), set(), self._prompt)
         story.chains = self._chains()
         story.loops = self._circles(story.chains)
@@ -242,6 +244,16 @@ class Project:
             '    """The node that the host names in State, and those that it leads to."""\n'
             f"    at, now = state.node, begun(state)\n    for _ in range({MOST_JUMPS}):\n{jumps}        else:\n            return\n"
         )
+
+    def _greet(self) -> None:
+        """Lines that a conversation may begin with answer a greeting: else nothing would lead from the first message into the story."""
+        bodies = {title: node.body for title, node in self._nodes.items()}
+        bodies |= {title: [one for _, node in self._members(title) for one in node.body] for title in self._groups}
+        start = self._draft.state["node"].split("'")[1]
+        for line in openings(bodies.get(start, []), bodies)[0]:
+            found = self.texts.of(line, start)
+            if found is not None and self._draft.locale.partition("-")[0] == "en":
+                found[0].add_examples(self._draft.locale, GREETINGS)
 
     def _now(self) -> str:
         """The story in the middle of a reply: the fields of State that scripts change, and the commands that wait for a line."""
