@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from constrained.catalog.template import refused_in_text
 
@@ -17,6 +18,7 @@ _TAKEN = (
     " fields default parse_obj parse_raw parse_file from_orm schema_json update_forward_refs range or_none str int bool"
 )
 RESERVED = frozenset(_TAKEN.split())
+Form = Literal["yarn", "table", "csv", "xlsx", "renpy"]
 STUB = "(To be written: {what}.)"
 HOLE = re.compile(r"(?<!\{)\{\w+\}")
 LINE = 120  # characters of a text of the source that a comment or a reason shows
@@ -59,6 +61,8 @@ class Reply:
     examples: dict[str, list[str]] = field(default_factory=dict)
     is_stub: bool = False
     used: bool = False
+    tags: list[str] = field(default_factory=list)
+    voice: str = ""
 
     def add_examples(self, locale: str, messages: Iterable[str]) -> None:
         known = self.examples.setdefault(locale, [])
@@ -67,6 +71,31 @@ class Reply:
             if message.casefold() not in folded:
                 folded.add(message.casefold())
                 known.append(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text of a response stands in the source, so that an edited text can be put there.
+
+    Attributes:
+        text: as the catalog would have it. start, end: in characters of the file; of a cell in a workbook its row and column.
+        form: how the source writes texts. holes: slot -> how it is written there.
+        stuck: why another text cannot be put there; empty where it can. sheet: of a workbook.
+        is_named: the source itself gives it an id, so that it is known whatever its text becomes.
+    """
+
+    response_id: str
+    locale: str
+    text: str
+    file: str
+    line: int
+    start: int
+    end: int
+    form: Form
+    holes: dict[str, str] = field(default_factory=dict)
+    stuck: str = ""
+    sheet: str = ""
+    is_named: bool = False
 
 
 @dataclass(slots=True)
@@ -111,6 +140,7 @@ class Draft:
     Attributes:
         state: lines of State by field. heard: lines of Heard by field. effects: name -> docstring.
         functions: async functions, each a text. offers: lines of the policy; a pack without offers is one procedure, ``main``.
+        places: where the texts stand, for the way back to the source.
         paths: for each way through ``main`` the responses in order. starts: the states from which these ways are taken.
     """
 
@@ -123,10 +153,11 @@ class Draft:
         self.effects: dict[str, str] = {}
         self.functions: list[str] = []
         self.offers: list[str] = []
-        self.main = ""
+        self.main = self.speaker = ""
         self.paths: list[tuple[str, ...]] = []
         self.starts: list[dict[str, bool]] = []
         self.candidates: list[Candidate] = []
+        self.places: list[Place] = []
         self.fallback = ""
         self.ids, self.fields = Names(), Names()
         self._by_text: dict[tuple[tuple[str, str], ...], Reply] = {}
@@ -139,8 +170,13 @@ class Draft:
         self.items.append(one)
         return one
 
-    def reply(self, name: str, texts: dict[str, str], when: str, slots: dict[str, object] | None = None) -> Reply | str:
-        """A new response, or the one that says the same already; a text where it may not be said: why."""
+    def reply(
+        self, name: str, texts: dict[str, str], when: str, slots: dict[str, object] | None = None, *, by_order: bool = False
+    ) -> Reply | str:
+        """A new response, or the one that says the same already; a text where it may not be said: why.
+
+        ``by_order``: one that says the same may have other names for its slots; they are the caller's, in order.
+        """
         clean = {locale: unicodedata.normalize("NFC", text).strip() for locale, text in texts.items()}
         for text in clean.values():
             if not text:
@@ -150,11 +186,30 @@ class Draft:
         same = tuple((tag, " ".join(HOLE.sub("{}", text.replace("{{", "{ {")).split())) for tag, text in sorted(clean.items()))
         known = self._by_text.get(same)
         if known is not None:
-            return known if known.slots.keys() == (slots or {}).keys() else f"it says the same as {known.id}, with other slots"
+            is_same = by_order and list(known.slots.values()) == list((slots or {}).values())
+            return known if is_same or known.slots.keys() == (slots or {}).keys() else f"it says the same as {known.id}, with other slots"
         response_id = self.ids.new(name)
         one = Reply(response_id, clean, sayable(when) or f"what {response_id} answers", dict(slots or {}))
         self.replies[response_id] = self._by_text[same] = one
         return one
+
+    def translate(self, reply: Reply, locale: str, text: str, item: Item) -> bool:
+        """Gives a response a text in one more language, unless it may not be said there; the item tells which."""
+        clean = unicodedata.normalize("NFC", text).strip()
+        refused = refused_in_text(clean) if clean else "nothing"
+        same = ((locale, " ".join(clean.split())),)
+        known = self._by_text.setdefault(same, reply)
+        if refused or locale in reply.texts or known is not reply:
+            if refused:
+                item.note(f"its text holds {refused}")
+            elif known is not reply:
+                item.note(f"{known.id} says the same in {locale}")
+            else:
+                item.note(f"it has a text in {locale} already")
+            return False
+        reply.texts[locale] = clean
+        item.carry(f"the response {reply.id}, in {locale}")
+        return True
 
     def stub(self, name: str, what: str, when: str = "") -> Reply:
         """A response whose text a person has to write."""

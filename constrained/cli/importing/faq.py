@@ -38,7 +38,7 @@ def import_faq(source: Path, draft: Draft) -> None:
     """Fills the draft. Raises DataError for a file without a column of questions and one of answers."""
     if not source.is_file():
         raise DataError(f"{source} is not a file", hint="name one .csv or .xlsx file")
-    tables = _sheets(source, draft) if source.suffix.lower() in (".xlsx", ".xlsm") else [_csv(source, draft)]
+    tables = read_sheets(source, draft) if source.suffix.lower() in (".xlsx", ".xlsm") else [_csv(source, draft)]
     n_read = 0
     for file, rows in tables:
         header = rows[0][1] if rows else []
@@ -109,7 +109,7 @@ def _csv(source: Path, draft: Draft) -> tuple[str, list[tuple[int, list[str]]]]:
     return str(source), rows
 
 
-def _sheets(source: Path, draft: Draft) -> Iterator[tuple[str, list[tuple[int, list[str]]]]]:
+def read_sheets(source: Path, draft: Draft) -> Iterator[tuple[str, list[tuple[int, list[str]]]]]:
     try:
         import openpyxl
     except ImportError as error:

@@ -80,26 +80,33 @@ def _dump(data: object) -> str:
 
 def catalog_text(draft: Draft) -> str:
     """The catalog file; responses that no line of logic says have the tag ``reserve``, unwritten ones ``stub``."""
-    data = {
-        "catalog": draft.name,
-        "version": 1,
-        "locale": draft.locale,
-        "fallback": draft.fallback,
-        "responses": {one.id: _response(one, draft.locale) for one in draft.replies.values()},
-    }
+    data = catalog_data(draft)
     head = "# A draft: read every text, write the stubs, then have them approved (approvals: required). Check it with: constrained check "
     return f"{head}{draft.name}\n{_dump(data)}"
 
 
+def catalog_data(draft: Draft) -> dict[str, object]:
+    """What the catalog file holds."""
+    return {
+        "catalog": draft.name,
+        "version": 1,
+        "locale": draft.locale,
+        **({"speaker": draft.speaker} if draft.speaker else {}),
+        "fallback": draft.fallback,
+        "responses": {one.id: _response(one, draft.locale) for one in draft.replies.values()},
+    }
+
+
 def _response(one: Reply, locale: str) -> dict[str, object]:
     examples = {tag: list(given) for tag, given in one.examples.items() if given}
-    tags = [tag for tag, holds in (("stub", one.is_stub), ("reserve", not one.used)) if holds]
+    tags = [*one.tags, *(tag for tag, holds in (("stub", one.is_stub), ("reserve", not one.used)) if holds)]
     fields: dict[str, object] = {
         "text": one.texts[locale] if list(one.texts) == [locale] else dict(one.texts),
         "when": one.when,
         "slots": dict(one.slots),
         "examples": examples[locale] if list(examples) == [locale] else examples,
         "tags": tags,
+        "voice": one.voice,
     }
     return {key: value for key, value in fields.items() if value}
 
@@ -120,7 +127,8 @@ def logic_text(draft: Draft) -> str:
     text = "\n\n".join(body)
     heads = [f"# Imported from {shown(draft.source)}\n"]
     heads += ["from decimal import Decimal\n"] if "Decimal" in text else []
-    heads += ["from typing import Literal\n"] if "Literal[" in text else []
+    typing = [name for name, mark in (("Literal", "Literal["), ("NamedTuple", "(NamedTuple)")) if mark in text]
+    heads += [f"from typing import {', '.join(typing)}\n"] if typing else []
     for module, names in IMPORTS.items():
         used = [name for name in names.split() if re.search(rf"\b{name}\b[(:)\n]", text)]
         heads += [f"from {module} import {', '.join(used)}\n"] if used else []
