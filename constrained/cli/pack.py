@@ -98,8 +98,12 @@ def _plan(found: Pack, policy: Policy, work: Path) -> Plan:
     languages = parts.languages_of(policy.catalog)
     logic = read_logic_files(found.logic_path)
     root, home = work / "packs", work / "home"
-    files = [Wanted(str(file), f"{PACKS}/{file.parent.relative_to(root).as_posix()}") for file in parts.stage_pack(found, policy.catalog, logic, root)]
+    files = [
+        Wanted(str(file), f"{PACKS}/{file.parent.relative_to(root).as_posix()}")
+        for file in parts.stage_pack(found, policy.catalog, logic, root)
+    ]
     files += parts.library_data(PACKAGE)
+    parts.prepare_encoders(languages, home)
     parts.ship_vectors(found, policy, home)
     files += [Wanted(str(file), f"{HOME}/{file.parent.relative_to(home).as_posix()}") for file in sorted(home.rglob("*")) if file.is_file()]
     return Plan(
@@ -108,10 +112,10 @@ def _plan(found: Pack, policy: Policy, work: Path) -> Plan:
         paths=(str(PACKAGE.parent), str(found.logic_path.parent.parent)),
         languages=tuple(sorted(languages)),
         files=tuple(files),
-        data_of=("dateparser", *(model.package for model in parts.models_for(languages))),
+        data_of=("dateparser",),
         whole=("stdnum",),
         modules=(*parts.modules_by_name(languages), *parts.modules_of(logic)),
-        left_out=tuple(parts.LEFT_OUT),
+        left_out=parts.modules_left_out(languages),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from constrained.cli.packing.parts import Wanted
 from constrained.errors import ConstrainedError
 
-SPEC = '''
+SPEC = """
 import json
 from pathlib import Path
 from PyInstaller.utils.hooks import collect_data_files, collect_submodules, copy_metadata
@@ -34,7 +34,7 @@ told["modules"] += [one[0].replace("\\\\", "/").partition("/")[0] for one in fou
 Path(SPECPATH, "collected.json").write_text(json.dumps(told), encoding="utf-8")
 program = EXE(PYZ(found.pure), found.scripts, [], exclude_binaries=True, name=plan["name"], console=True)
 COLLECT(program, found.binaries, found.datas, name=plan["name"])
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True)

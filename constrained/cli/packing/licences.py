@@ -52,11 +52,15 @@ def of_package(name: str) -> Licence:
 
 
 def _expression(found: Distribution) -> str:
-    told = found.metadata.get("License-Expression") or found.metadata.get("License") or ""
+    told = _field(found, "License-Expression") or _field(found, "License")
     if told and len(told) <= _LONGEST_NAME:
         return str(told)
     classifiers = [one.rpartition(" :: ")[2] for one in found.metadata.get_all("Classifier") or () if one.startswith("License ::")]
     return " AND ".join(classifiers)
+
+
+def _field(found: Distribution, name: str) -> str:
+    return found.metadata[name] if name in found.metadata else ""  # what is missing warns, and will raise
 
 
 def _texts(found: Distribution) -> Iterator[str]:
@@ -64,7 +68,7 @@ def _texts(found: Distribution) -> Iterator[str]:
         place = Path(str(file.locate()))
         if _TEXT.search(file.name) and place.suffix not in (".py", ".pyc", ".pyi", ".json") and place.is_file():
             yield place.read_text(encoding="utf-8", errors="replace").strip()
-    told = found.metadata.get("License") or ""
+    told = _field(found, "License")
     if len(told) > _LONGEST_NAME:
         yield told.strip()
 

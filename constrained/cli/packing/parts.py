@@ -17,8 +17,9 @@ from constrained.approval.logic_files import LogicFiles
 from constrained.approval.people import people_path
 from constrained.catalog.response import Catalog
 from constrained.dialogue.dialogue import Dialogue
-from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL, PackagedModel
-from constrained.errors import PackError
+from constrained.engines.small import lean
+from constrained.engines.small.encoder import ENGLISH
+from constrained.errors import ConstrainedError, PackError
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack
 from constrained.quality.golden import load_golden, run_golden
@@ -31,6 +32,8 @@ LEFT_OUT = (
     "constrained.quality.pytest_plugin sqlalchemy.dialects.mysql sqlalchemy.dialects.oracle sqlalchemy.dialects.mssql"
 ).split()
 BY_NAME = ("constrained.engines.small.engine", "constrained.catalog.load")
+MULTILINGUAL_FILES = ("weights.npz", "sp.model")
+ENGLISH_ONLY = ("onnxruntime", "tokenizers", ENGLISH.package)
 HASHED = ("courtesies", "evidence", "head", "store", "words")  # the small engine tells by the hashes of these files what made its heads
 N_STATES, MESSAGE = 50, "Good day. Could you tell me more about that, please?"  # sampled
 ALWAYS = ("root", "en")  # locale data
@@ -48,11 +51,6 @@ class Wanted:
 def languages_of(catalog: Catalog) -> frozenset[str]:
     """ISO 639 codes of what the catalog speaks."""
     return frozenset(locale.split("-")[0] for one in catalog.responses.values() for locale in one.texts) | {catalog.locale.split("-")[0]}
-
-
-def models_for(languages: frozenset[str]) -> tuple[PackagedModel, ...]:
-    """The encoders that read these languages: English is read by two."""
-    return (ENGLISH, MULTILINGUAL) if "en" in languages else (MULTILINGUAL,)
 
 
 def stage_pack(pack: Pack, catalog: Catalog, logic: LogicFiles, root: Path) -> list[Path]:
@@ -92,7 +90,12 @@ def modules_of(logic: LogicFiles) -> list[str]:
 def modules_by_name(languages: frozenset[str]) -> list[str]:
     """What the library and its packages import by a name that they make up while they run."""
     days = {f"dateparser.data.date_translation_data.{language}" for language in {*languages, "en"}}
-    return sorted({*BY_NAME, *days})
+    return sorted({*BY_NAME, *days, *(ENGLISH_ONLY if "en" in languages else ())})
+
+
+def modules_left_out(languages: frozenset[str]) -> tuple[str, ...]:
+    """English is read by two encoders, any other language by the multilingual one, which needs numpy alone."""
+    return (*LEFT_OUT, *(() if "en" in languages else ENGLISH_ONLY))
 
 
 def is_data_needed(name: str, languages: frozenset[str]) -> bool:
@@ -106,8 +109,8 @@ def is_data_needed(name: str, languages: frozenset[str]) -> bool:
         return path.suffix != ".dat" or path.stem.partition("_")[0] in {*ALWAYS, *languages}
     if path.parts[0] == "rapidfuzz":
         return not any(mark in path.name for mark in DOUBLES)
-    if path.parts[0] == ENGLISH.package and path.name == ENGLISH.file:
-        return ENGLISH in models_for(languages)
+    if path.name in (Path(ENGLISH.file).name, *MULTILINGUAL_FILES):
+        return HOME in name.replace("\\", "/")  # they go in as ``lean`` writes them
     return not (len(path.parts) > 1 and path.parts[-2] == "tests")
 
 
@@ -119,6 +122,16 @@ def library_data(package: Path) -> Iterator[Wanted]:
         is_code = file.suffix in (".py", ".pyc", ".pyi") and not is_hashed
         if file.is_file() and not is_code and place.parts[0] not in ("_packs", "_home") and "scaffold" not in place.parts:
             yield Wanted(str(file), f"constrained/{place.parent.as_posix()}")
+
+
+def prepare_encoders(languages: frozenset[str], home: Path) -> None:
+    """Writes the encoders that read these languages. Raises ConstrainedError without the package that rewrites MiniLM's file."""
+    try:
+        lean.prepare(home / "encoders", has_english="en" in languages)
+    except ModuleNotFoundError as error:
+        raise ConstrainedError(
+            f"a build needs a package that is not installed: {error.name}", hint="pip install 'constrained[pack]'"
+        ) from error
 
 
 def ship_vectors(found: Pack, policy: Policy, home: Path) -> None:

@@ -6,8 +6,6 @@ them at load. Of the multilingual encoder, the table of embeddings stays compres
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import zlib
 from array import array
 from functools import lru_cache
@@ -41,13 +39,6 @@ def is_universal_there() -> bool:
     return (folder() / "universal" / "rows.bin").is_file()
 
 
-def give_back_memory() -> None:
-    """Returns to the system what was needed only while something was loaded: 60 MB after MiniLM. Nothing where the C library cannot."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
-    if trim is not None:
-        trim(0)
-
-
 # -- the multilingual encoder --------------------------------------------------------------------------------------------------------
 
 
@@ -55,19 +46,21 @@ class RowBlocks:
     """[row, width] of bytes, compressed in blocks; the last ones used are kept.
 
     Every ``step``-th row was made a byte by one scale, so a block holds such rows: it is a tenth smaller than one of neighbours.
+    Not for two threads at once.
 
     Args:
-        ends: of each block in ``data``; those of the rows 0, step, 2 step... come first.
+        ends: of each block in ``file``; those of the rows 0, step, 2 step... come first.
     """
 
-    def __init__(self, data: bytes, ends: NDArray[np.int64], width: int, step: int) -> None:
-        self._data, self._ends, self._width, self._step = data, ends.tolist(), width, step
+    def __init__(self, file: Path, ends: NDArray[np.int64], width: int, step: int) -> None:
+        self._file, self._ends, self._width, self._step = file.open("rb"), ends.tolist(), width, step
         self._n_each = len(self._ends) // step
         self._block = lru_cache(maxsize=MOST_BLOCKS)(self._read)
 
     def _read(self, number: int) -> NDArray[np.uint8]:
         start = self._ends[number - 1] if number else 0
-        return np.frombuffer(zlib.decompress(self._data[start : self._ends[number]]), dtype=np.uint8).reshape(-1, self._width)
+        self._file.seek(start)
+        return np.frombuffer(zlib.decompress(self._file.read(self._ends[number] - start)), dtype=np.uint8).reshape(-1, self._width)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         found = np.empty((len(rows), self._width), dtype=np.uint8)
@@ -84,7 +77,7 @@ class PrefixTable:
     """
 
     def __init__(self, keys: NDArray[np.int64], nodes: NDArray[np.int32], pieces: NDArray[np.int32]) -> None:
-        self._keys, self._nodes, self._pieces = memoryview(keys), memoryview(nodes), memoryview(pieces)
+        self._keys, self._nodes, self._pieces = keys.data, nodes.data, pieces.data
         self._shift, self._size = 64 - (len(keys) - 1).bit_length(), len(keys)
         self._text, self._node = "", 0
 
@@ -127,7 +120,7 @@ def load_universal() -> Any:
     scores = array("f", told["scores"].tobytes())
     vars(tokenizer).update(_prefixes=table, _scores=scores, _unk_score=min(scores) - 10.0, **numbers)
     tokenizer._normalizer = _Normalizer(told["charsmap"].tobytes())
-    rows = RowBlocks((place / "rows.bin").read_bytes(), told["ends"], int(told["width"]), int(told["step"]))
+    rows = RowBlocks(place / "rows.bin", told["ends"], int(told["width"]), int(told["step"]))
     lists = {name: [told[f"{name}.{number}"] for number in range(3)] for name in ("w1", "b1", "w2", "b2")}
     arrays = {name.removeprefix("array."): value for name, value in told.items() if name.startswith("array.")}
     vars(backend).update(sp=tokenizer, threads=1, _threadpool=None, table=rows, eps=float(told["eps"]), _feat_dim=int(told["_feat_dim"]))
@@ -156,8 +149,10 @@ def _prepare_universal(place: Path) -> None:
     parts = [backend.table[first::_NUM_CHUNKS] for first in range(_NUM_CHUNKS)]
     blocks = [zlib.compress(part[at : at + BLOCK].tobytes(), 9) for part in parts for at in range(0, len(part), BLOCK)]
     (place / "rows.bin").write_bytes(b"".join(blocks))
-    for name, values in zip(("keys", "nodes", "pieces"), _hashed(tokenizer._prefixes), strict=True):
-        np.save(place / f"{name}.npy", values)
+    keys, nodes, pieces = _hashed(tokenizer._prefixes)
+    np.save(place / "keys.npy", keys)
+    np.save(place / "nodes.npy", nodes)
+    np.save(place / "pieces.npy", pieces)
     told = {name: getattr(tokenizer, name) for name in ("_unk_id", "_bos_id", "_eos_id", "_max_len")}
     told |= {"scores": np.asarray(tokenizer._scores, np.float32), "charsmap": np.frombuffer(_charsmap(tokenizer._normalizer), np.uint8)}
     told |= {"ends": np.cumsum([len(one) for one in blocks]), "width": backend.table.shape[1], "step": _NUM_CHUNKS}
@@ -217,4 +212,3 @@ def _prepare_minilm(target: Path) -> None:
     model.graph.node.extend(nodes)
     onnx.checker.check_model(model)
     onnx.save(model, str(target))
-

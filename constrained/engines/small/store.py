@@ -94,8 +94,8 @@ class VectorStore:
         """Vectors out of the cache, where a file of exactly these texts by exactly this encoder is there; else made and kept."""
         if self._shipped:
             new = [text for text in texts if text not in self._shipped]
-            made = dict(zip(new, self.encoder.vectors(new), strict=True))
-            return np.stack([made[text] if text in made else self._shipped[text] for text in texts])
+            known = self._shipped | dict(zip(new, self.encoder.vectors(new), strict=True)) if new else self._shipped
+            return np.stack([known[text] for text in texts])
         if self._folder is None or len(texts) < 2:
             return self.encoder.vectors(texts)
         digest = hashlib.sha256(f"{FORMAT} {self.encoder.weights}".encode())
