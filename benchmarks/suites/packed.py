@@ -136,7 +136,7 @@ def _compare(bench: Bench, case: str, size: Size, program: tuple[str, ...], pack
         process.end()
     n = counts["turns"]
     bench.add(case, "random turns", n, "turns")
-    for what in ("options", "text", "pick", "effects"):
+    for what in ("options", "text", "pick", "effects", "versions"):
         bench.add(case, f"same {what}", counts[what], "turns", reference="the library, in this process", at_least=n)
     bench.add(case, "largest difference of a probability", furthest, "probability")
     bench.add(case, "a turn over HTTP", Spread.of(times_s), "s")
@@ -152,6 +152,7 @@ def _count(counts: Counter[str], turn: Turn, reply: Mapping[str, Any]) -> float:
     counts["text"] += reply["text"] == turn.text
     counts["pick"] += reply["response_id"] == turn.response_id
     counts["effects"] += [one["name"] for one in reply["effects"]] == [one.name for one in turn.effects]
+    counts["versions"] += reply["record"]["versions"] == dict(turn.record.versions)
     ours = [one.probability for one in turn.record.options]
     theirs = [one["probability"] for one in reply["decision"]["options"]]
     pairs = zip(ours, theirs, strict=False)

@@ -46,7 +46,7 @@ def pack(
     It is for the system that it is made on: make one on Windows for Windows, and one on macOS for macOS.
     """
     from constrained.cli.packing import licences
-    from constrained.cli.packing.build import build, require_pyinstaller
+    from constrained.cli.packing.build import build, check_start, require_pyinstaller
 
     require_pyinstaller()
     source = client_folder(client) if client else None
@@ -60,6 +60,8 @@ def pack(
             plan = _plan(found, policy, work)
         with loading(f"building {name}"):
             built = build(plan, work / "build")
+        with loading(f"starting {name}"):
+            check_start(built.folder / _program(name), work)
         text, gaps = licences.compose(licences.collect(built.modules, built.libraries), {"Apache-2.0": _apache()})
         _put(out, name, built, text, source)
     for gap in gaps:

