@@ -28,7 +28,7 @@ PACKS, HOME = "constrained/_packs", "constrained/_home"  # in the build
 _UNUSED = """
     torch transformers accelerate safetensors peft gguf outlines vllm ray xgrammar llguidance huggingface_hub hf_xet fsspec tqdm
     scipy sklearn matplotlib pandas onnx google.protobuf PIL openpyxl pyphen psycopg tree_sitter datasets sympy
-    IPython pytest _pytest hypothesis mypy setuptools pkg_resources pip tkinter pygments openai readline
+    IPython pytest _pytest hypothesis mypy setuptools pkg_resources pip tkinter pygments openai readline httpx._main
     constrained.quality.pytest_plugin sqlalchemy.dialects.mysql sqlalchemy.dialects.oracle sqlalchemy.dialects.mssql
 """
 LEFT_OUT = tuple(_UNUSED.split())
