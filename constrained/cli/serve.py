@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -62,6 +63,7 @@ NameClaim = Annotated[str, typer.Option(help="The claim that names who it is, fo
 CustomerKeys = Annotated[
     list[str] | None, typer.Option(metavar="[TENANT=]PUBLIC.pem", help="A key with which a host signs customers' tokens itself.")
 ]
+Origins = Annotated[list[str] | None, typer.Option("--origin", help="A page's origin, https://HOST[:PORT], whose scripts may call.")]
 HostNames = Annotated[list[str] | None, typer.Option(help="A further name under which it may be called.")]
 Within = Annotated[float, typer.Option(help="Seconds for a turn whose request names none; then the rules choose.")]
 Threshold = Annotated[float, typer.Option(help="The fallback is said when the best option is less probable.")]
@@ -112,6 +114,7 @@ def serve(
     name_claim: NameClaim = "sub",
     customer_key: CustomerKeys = None,
     host_name: HostNames = None,
+    origin: Origins = None,
     within: Within = 10.0,
     threshold: Threshold = 0.3,
     concurrency: Concurrency = 16,
@@ -132,6 +135,7 @@ def serve(
     settings = ServerSettings(
         host=host,
         port=port,
+        origins=_origins(origin or []),
         **_who_may_ask(tokens, data, host, issuer, customer_key or [], host_name or []),
         **_what_is_kept(data, database, log, seal, retain, conversation_key),
         signing=Signing(key=str(sign or ""), command=signer, sinks=tuple(sink or ()), every=sign_every, seconds=sign_seconds),
@@ -156,6 +160,14 @@ def _who_may_ask(
     known = _tokens(tokens, data, host, has_issuer=issuer is not None)
     own, hosts = str(data / "customers.pem"), frozenset(host_names)
     return {"tokens": known, "oidc": issuer, "customer_key": own, "host_keys": _host_keys(customer_keys, known), "hosts": hosts}
+
+
+def _origins(given: list[str]) -> tuple[str, ...]:
+    """Raises ConstrainedError for what is no origin as a browser writes it: any page, a path, an upper-case letter."""
+    wrong = next((one for one in given if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?", one)), None)
+    if wrong is not None:
+        raise ConstrainedError(f"--origin {wrong} is not the origin of a page", hint="https://game.example, without a path")
+    return tuple(given)
 
 
 def _what_is_kept(
@@ -199,10 +211,13 @@ def _run(
 def _check(engine: str, urls: list[str] | None) -> None:
     """Raises ConstrainedError where a package is missing, or the engine and its servers do not go together."""
     try:
-        import fastapi  # noqa: F401  # only to see whether it is there
-        import sqlalchemy  # noqa: F401  # likewise
-        import uvicorn  # noqa: F401  # likewise
+        import websockets  # noqa: F401  # uvicorn asks for it once it runs
+
+        import constrained.serve.app
+        import constrained.serve.server  # noqa: F401  # only to see whether all that they import is there
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("constrained"):
+            raise
         raise ConstrainedError(
             f"serving needs a package that is not installed: {error.name}", hint="pip install 'constrained[serve]'"
         ) from error

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BLOCK = 1_000  # lines that are handed to a process at once
 WORTH = 20 * BLOCK  # a shorter log is read before other processes have started
 _HINT = "keep the log as it is, and compare it with a copy and with the sink"
+_UNSIGNED = f"if it is new: a server signs within --sign-seconds, constrained audit checkpoint at once; if it was signed before: {_HINT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def verify_log(
             missing = checkpoints[len(own)][0]
             raise verifier.Bad(f"checkpoint {missing['number']} is missing from the log, and the sink holds it", missing["first"])
     except verifier.Bad as error:
-        raise AuditError(f"{store.name}: {error}", file=store.name, line=error.record, hint=_HINT) from error
+        hint = _UNSIGNED if outside is not None and not signed else _HINT
+        raise AuditError(f"{store.name}: {error}", file=store.name, line=error.record, hint=hint) from error
     n_signed = checkpoints[-1][0]["last"] if checkpoints else 0
     return LogVerification(summary, tuple(_open_points(count.n, n_signed, public is not None, outside, len(signed))))
 

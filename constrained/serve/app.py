@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Query, Request, WebSocket
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.exceptions import WebSocketException
+from starlette.middleware.cors import CORSMiddleware
 
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.protocol import Engine
@@ -40,6 +41,7 @@ from constrained.serve.handover.queue import HandoverQueue
 from constrained.serve.handover.routes import router as handover_router
 from constrained.serve.journal import Journal
 from constrained.serve.packs import Packs, catalog_reply, catalogs_reply
+from constrained.serve.play import router as play_router
 from constrained.serve.retention import DailyRetention
 from constrained.serve.routing import DECISIONS_PATH, add_error_handlers, json_reply, new_router, service_of
 from constrained.serve.service import Service, serve_listener
@@ -117,9 +119,15 @@ def create_app(
     app.include_router(router)
     app.include_router(customer_router)
     app.include_router(handover_router)
+    app.include_router(play_router)
     files = _add_page(app) if settings.has_page else []
     add_error_handlers(app)
     app.add_middleware(Guard, settings=settings, authenticator=authenticator, free=files, refused=service.telemetry.count_refusal)
+    if settings.origins:  # outside of the guard: a preflight has no token, and a page reads refusals too
+        methods, headers = ["GET", "POST", "PUT", "DELETE"], ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"]
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.origins, allow_methods=methods, allow_headers=headers, expose_headers=["Retry-After"]
+        )
     service.telemetry.instrument(app)
     return app
 

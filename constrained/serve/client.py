@@ -21,6 +21,7 @@ import httpx
 from constrained.errors import ConstrainedError
 from constrained.serve.customers.wire import TokenReply, TokenRequest
 from constrained.serve.errors import RefusedError
+from constrained.serve.play import LoadReply, PreviewReply, PreviewRequest
 from constrained.serve.wire import CatalogReply, CatalogsReply, ConversationReply, ErrorReply, Event, ForkRequest, TurnReply, TurnRequest
 
 RETRIED = frozenset({408, 429, 502, 503, 504})
@@ -85,6 +86,24 @@ class Client:
 
     def conversation(self, conversation: str) -> ConversationReply:
         return ConversationReply.model_validate_json(self._request("GET", f"/v1/conversations/{conversation}"))
+
+    def preview(self, conversation: str, pack: str, message: str = "", **values: Any) -> PreviewReply:
+        """What would be said, options with their chances, buttons; ``values`` are those of PreviewRequest."""
+        content = PreviewRequest(pack=pack, message=message, **values).model_dump(mode="json", exclude_unset=True)
+        return PreviewReply.model_validate_json(self._request("POST", f"/v1/conversations/{conversation}/preview", content))
+
+    def cancel(self, conversation: str, key: str) -> None:
+        """Calls off the turn with that idempotency key. Raises RefusedError: 404 where none runs, 409 where it is kept already."""
+        self._request("DELETE", f"/v1/conversations/{conversation}/turns/{key}")
+
+    def save(self, conversation: str) -> dict[str, Any]:
+        """The conversation as one JSON value; ``constrained.games.load`` reads it, too."""
+        found: dict[str, Any] = json.loads(self._request("GET", f"/v1/conversations/{conversation}/save"))
+        return found
+
+    def load(self, conversation: str, saved: Mapping[str, Any]) -> LoadReply:
+        """Begins a conversation of a new name where the saved one stood."""
+        return LoadReply.model_validate_json(self._request("PUT", f"/v1/conversations/{conversation}/save", saved))
 
     def customer_token(self, conversation: str, pack: str, **values: Any) -> TokenReply:
         """A token for the customer of a conversation; ``values`` are those of TokenRequest."""

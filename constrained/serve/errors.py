@@ -12,6 +12,7 @@ from constrained.errors import (
     MessageError,
     PackError,
     ReplayError,
+    SaveError,
     StateError,
 )
 from constrained.records.masking import mask
@@ -19,6 +20,7 @@ from constrained.serve.wire import ErrorDetail, ErrorReply
 
 _STATUS: tuple[tuple[type[ConstrainedError], int], ...] = (
     (StateError, 422),
+    (SaveError, 422),
     (MessageError, 422),
     (LocaleError, 422),
     (PackError, 404),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from constrained.serve.access.guard import REFUSED_CODE, AdmissionGate
 from constrained.serve.access.roles import Principal
+from constrained.serve.cancelling import TurnFates
 from constrained.serve.errors import RefusedError
 from constrained.serve.settings import Limits
 from constrained.serve.telemetry import Telemetry
@@ -149,6 +150,7 @@ class Service:
         self._late = ThreadPoolExecutor(N_LATE_THREADS, thread_name_prefix="constrained-late")  # whose time ended before they had a place
         self._background = ThreadPoolExecutor(2, thread_name_prefix="constrained-background")  # what is no turn does not wait for turns
         self._tasks: set[asyncio.Task[TurnReply]] = set()
+        self.fates = TurnFates()
 
     async def take(self, job: TurnJob) -> TurnReply:
         """The turn's reply. A caller that goes away does not stop it: it is taken, kept, and found by its key."""
@@ -159,8 +161,10 @@ class Service:
 
     async def _take(self, job: TurnJob) -> TurnReply:
         try:
-            async with self.gate.turn(job.tenant, job.conversation, self.turns.until_s(job)) as has_place:
-                result = await self._watch(job, self._threads if has_place else self._late)
+            with self.fates.open(job.tenant, job.key) as fate:
+                job = replace(job, fate=fate)
+                async with self.gate.turn(job.tenant, job.conversation, self.turns.until_s(job)) as has_place:
+                    result = await self._watch(job, self._threads if has_place else self._late)
         except RefusedError as error:
             self.telemetry.count_refusal({429: "rate", 503: "busy"}.get(error.status, "request"))
             raise

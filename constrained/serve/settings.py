@@ -98,7 +98,7 @@ class ServerSettings(BaseModel):
     Attributes:
         host, port: where it listens; port 0 takes a free one.
         tokens: token -> what it is for; a tenant alone stands for a token of its channel. hosts: further names under which it may
-            be called (the Host header).
+            be called (the Host header). origins: of pages elsewhere whose scripts may call, as a browser names them.
         oidc: an issuer of tokens; None: there is none.
         customer_key: file with the private key that signs customers' tokens, made when it is missing; empty: one of this process only.
         host_keys: file of a public key -> the tenant whose host signs customers' tokens with it.
@@ -123,6 +123,7 @@ class ServerSettings(BaseModel):
     port: int = Field(8420, ge=0, le=65_535)
     tokens: dict[str, Grant] = {}
     hosts: frozenset[str] = frozenset()
+    origins: tuple[str, ...] = ()
     oidc: Oidc | None = None
     customer_key: str = ""
     host_keys: dict[str, str] = {}

@@ -24,6 +24,7 @@ from constrained.logic.allow import with_outcomes
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, State
 from constrained.serve.access.conversation_access import ConversationAccess
+from constrained.serve.cancelling import TurnFate
 from constrained.serve.engines import RULES, DeadlineReserve, NoTimeEngine
 from constrained.serve.errors import RefusedError
 from constrained.serve.journal import Draft, Journal, TurnRecovery, finish_turn
@@ -53,7 +54,7 @@ class TurnJob:
         key: of the request, for repeats; ``fingerprint``: of all else in it.
         memory, state: what to begin with, where that is not the conversation's own.
         claimed_state, claimed_at: the state in a customer's token, and when that was signed; the newest one holds, once.
-        at_s: when the request came, on the monotonic clock.
+        fate: whether it is called off meanwhile. at_s: when the request came, on the monotonic clock.
     """
 
     tenant: str
@@ -70,6 +71,7 @@ class TurnJob:
     failed: tuple[str, ...] = ()
     claimed_state: Mapping[str, Any] | None = None
     claimed_at: float = 0.0
+    fate: TurnFate = field(default_factory=TurnFate, compare=False)
     at_s: float = field(default_factory=time.monotonic)
 
 
@@ -189,6 +191,7 @@ class Turns:
                 context=job.settings.context,
                 is_real=job.memory is None or job.settings.effects == "run",
             )
+            job.fate.keep()
             row = self._prepare(store, job, reply, memory, after, stored)
             seal = self._write_record(store, row, stored, turn)
             self._counts[job.tenant] = self._counts.get(job.tenant, 0) + (stored is None)
@@ -351,6 +354,12 @@ class Turns:
         self.access.set_state(store, kept, text, signed_at)
         self._counts[tenant] = self._counts.get(tenant, 0) + (stored is None)
         return replace(kept, state=text)
+
+    def begin(self, store: TenantStore, fresh: StoredConversation) -> None:
+        """A conversation that stands where the value says. Raises RefusedError: 429."""
+        self._check_number(store, fresh.tenant)
+        self.access.set_state(store, fresh, fresh.state, time.time())
+        self._counts[fresh.tenant] += 1
 
     # -- conversations ---------------------------------------------------------------------------------------
 

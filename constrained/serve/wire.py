@@ -8,7 +8,7 @@
     GET  /v1/usage                       -> UsageReply
     GET  /healthz, /readyz               -> HealthReply, ReadyReply
     WS   /v1/events                      -> Event, one a message
-    /v1/handovers and more               see ``handover.wire``
+    /v1/handovers and more               see ``handover.wire``; previews, saves and more: see ``play``
     any error                            -> ErrorReply
     customers' requests and replies: see ``customers.wire``
 
@@ -260,6 +260,7 @@ class ResponseEntry(_Wire):
         approved: locale -> whether an approval of the text is in force today, where the server is; else it is a draft.
         examples: messages that it answers, by locale. line: where it is written, ``tavern.yaml:12``.
         source: the passage of a policy document that it rests on, ``terms: Refunds``; empty where it cites none.
+        variants: locale -> what may be said in place of the text there.
     """
 
     id: str
@@ -272,6 +273,7 @@ class ResponseEntry(_Wire):
     source: str
     is_fallback: bool
     approved: dict[str, bool]
+    variants: dict[str, tuple[str, ...]] = {}
 
 
 class CatalogReply(CatalogEntry):

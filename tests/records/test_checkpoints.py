@@ -251,6 +251,12 @@ def test_a_key_and_no_checkpoint_is_not_good():
     with pytest.raises(AuditError, match="there is no checkpoint: nothing here is signed"):
         verify_log(_unsigned(signed_log(10)), PUBLIC)
     assert verify_log(_unsigned(signed_log(10))).summary.endswith("none of them signed")
+    with pytest.raises(AuditError, match="the sink holds no checkpoint") as told:
+        verify_log(_unsigned(signed_log(10)), PUBLIC, [])
+    assert told.value.hint.startswith("if it is new: a server signs within --sign-seconds")
+    with pytest.raises(AuditError) as emptied:
+        verify_log(signed_log(10), PUBLIC, [])
+    assert emptied.value.hint.startswith("keep the log as it is")
 
 
 @pytest.mark.parametrize("n_bytes", [1, 60, 300])

@@ -31,6 +31,10 @@ GET    /v1/conversations/{conversation}       own yes yes yes -   yes -
 DELETE /v1/conversations/{conversation}       -   yes -   -   -   -   -
 POST   /v1/conversations/{conversation}/token -   yes -   -   -   -   -
 PUT    /v1/conversations/{conversation}/state -   yes -   -   -   -   -
+POST   /v1/conversations/{conversation}/preview - yes -   -   -   -   -
+DELETE /v1/conversations/{conversation}/turns/{key} own yes - - - -   -
+GET    /v1/conversations/{conversation}/save  -   yes -   -   -   -   -
+PUT    /v1/conversations/{conversation}/save  -   yes -   -   -   -   -
 GET    /v1/conversations/{conversation}/events own yes yes yes - yes -
 GET    /v1/handovers                          -   -   yes yes -   yes -
 GET    /v1/handovers/{handover}               -   -   yes yes -   yes -
@@ -56,6 +60,12 @@ BODIES = {
     "/v1/conversations/{conversation}/fork": {},
     "/v1/conversations/{conversation}/token": {"pack": "library"},
     "/v1/conversations/{conversation}/state": {"pack": "library", "state": {"owed": "1"}},
+    "/v1/conversations/{conversation}/preview": {"pack": "library"},
+    "/v1/conversations/{conversation}/save": {
+        "format": 1,
+        "library": "",
+        "npcs": {"library": {"catalog": "library", "version": 1, "versions": {}, "conversation": "c", "memory": {}}},
+    },
     "/v1/handovers/{handover}/answer": {"response_id": "welcome"},
     "/v1/handovers/{handover}/takeover": {"channel": "phone"},
     "/v1/chat/completions": {"model": "library", "messages": [{"role": "user", "content": "good day"}]},
@@ -115,10 +125,11 @@ def outcome(app, method, path, token, conversation=CONVERSATION):
     if "{handover}" in path:
         holder = next((role.value for role, one in HERE.items() if one == token), "nobody")
         handover = waiting(app, "" if path.endswith("/claim") or method == "GET" else holder)
-    path = path.format(conversation=conversation, pack="library", handover=handover)
+    asked, path = path, path.format(conversation=conversation, pack="library", handover=handover, key="none")
     if method != "WS":
         status = ask(client, method, path, token, body).status_code
-        return 200 if (path.endswith("/events"), status) == (True, 422) else status
+        let_in = {"events": 422, "{key}": 404, "save": 409}  # what is said to those who may ask: no such event, no such turn, it is there
+        return 200 if let_in.get(asked.rpartition("/")[2]) == status else status
     return asyncio.run(knock(app, path, f"conversation={conversation}", token))
 
 
@@ -151,10 +162,15 @@ def test_a_role_may_what_the_table_says(app, tokens, request_of, role):
         assert outcome(app, *request_of, tokens[role]) == 403
         return
     conversation = CONVERSATION
-    if request_of[0] == "DELETE":  # its customers' tokens end with it
+    if request_of == ("DELETE", "/v1/conversations/{conversation}"):  # its customers' tokens end with it
         conversation = "table-9"
         ask(TestClient(app), "POST", "/v1/turns", HERE[Role.CHANNEL], {**BODIES["/v1/turns"], "conversation": conversation})
     assert outcome(app, *request_of, tokens[role], conversation) in (200, 204)
+
+
+def test_a_refusal_says_how_a_token_gets_the_role(app):
+    told = ask(TestClient(app), "GET", "/v1/handovers", HERE[Role.CHANNEL]).json()["error"]["hint"]
+    assert told == "it is for: agent, supervisor, auditor; a line TENANT TOKEN auditor NAME in --tokens FILE gives one"
 
 
 @pytest.mark.parametrize("request_of", [one for one in MATRIX if MATRIX[one][Role.CUSTOMER] == "own"], ids=" ".join)

@@ -191,6 +191,8 @@ class Guard:
         host = _host(headers.get("host", ""))
         if not (is_loopback(host) or host == self._settings.host or host in self._settings.hosts):
             raise RefusedError(403, "this server is not called by that name", hint="name it with --host-name")
+        if scope["type"] == "websocket" and not self._may_listen(headers):
+            raise RefusedError(403, "pages of that origin may not listen", hint="name it with --origin")
         is_free = scope["type"] == "http" and scope["path"] in self._free
         token = _token(headers)
         principal = await self._principal(token, (scope.get("client") or ("", 0))[0]) if token and not is_free else None
@@ -198,6 +200,11 @@ class Guard:
             raise RefusedError(401, "no token", hint=TOKEN_HINT)
         state = scope.setdefault("state", {})
         state["principal"], state["tenant"] = principal, principal and principal.tenant
+
+    def _may_listen(self, headers: Mapping[str, str]) -> bool:
+        """Whether a WebSocket is no page's, this server's own page's, or one of ``origins``: a browser asks no leave for it beforehand."""
+        origin = headers.get("origin", "")
+        return not origin or origin in self._settings.origins or origin.partition("://")[2] == headers.get("host", "")
 
     async def _principal(self, token: str, address: str) -> Principal:
         try:

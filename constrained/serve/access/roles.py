@@ -99,4 +99,6 @@ def _refusal(connection: HTTPConnection, roles: list[str]) -> Exception:
     hint = f"it is for: {', '.join(roles)}"
     if connection.scope["type"] == "websocket":
         return WebSocketException(FORBIDDEN_CODE, hint)
-    return RefusedError(403, "the token's roles do not allow this", hint=hint)
+    given = [role for role in roles if role != Role.CUSTOMER]
+    how = f"; a line TENANT TOKEN {given[-1]} NAME in --tokens FILE gives one" if given else ""
+    return RefusedError(403, "the token's roles do not allow this", hint=hint + how)
