@@ -128,7 +128,7 @@ def _put(out: Path, name: str, built: Built, text: str, client: Path | None) -> 
     start = Path(SERVER) / _program(name)
     (out / "README.txt").write_text(README.format(name=name, start=start, platform=_platform()), encoding="utf-8")
     if client is not None:
-        shutil.copytree(client, out / "client", ignore=shutil.ignore_patterns("node_modules", ".*", "__pycache__", "tests", "test"))
+        shutil.copytree(client, out / "client", ignore=shutil.ignore_patterns("node_modules", ".*", "__pycache__", "Tests~"))
 
 
 def _program(name: str) -> str:

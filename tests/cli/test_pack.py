@@ -15,7 +15,7 @@ import pytest
 from constrained import Dialogue
 from constrained.approval.logic_files import read_logic_files
 from constrained.catalog.load import load_catalog
-from constrained.cli.pack import client_folder
+from constrained.cli.pack import CLIENTS, client_folder
 from constrained.errors import ConstrainedError, PackError
 from constrained.pack_folders import Pack, find_pack, folders, shipped_folder
 from constrained.packs import load_policy, load_policy_file
@@ -128,6 +128,7 @@ def test_nothing_is_overwritten_and_a_client_must_be_there(run: Run, here: Path,
     (here / "made" / "save.json").touch()
     assert "is not empty" in run("pack", "tavern", "--out", "made").err
     assert "there is no client 'quake'" in run("pack", "tavern", "--out", "new", "--client", "quake").err
+    assert all(any(client_folder(name).iterdir()) for name in CLIENTS)
     with pytest.raises(ConstrainedError, match="no client"):
         client_folder("../catalogs")
 
