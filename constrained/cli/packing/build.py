@@ -34,7 +34,7 @@ found.binaries = [one for one in found.binaries if is_data_needed(one[0], langua
 told = {"modules": [one[0] for one in found.pure], "libraries": [one[1] for one in found.binaries]}
 told["modules"] += [one[0].replace("\\\\", "/").partition("/")[0] for one in found.datas + found.binaries]
 Path(SPECPATH, "collected.json").write_text(json.dumps(told), encoding="utf-8")
-program = EXE(PYZ(found.pure), found.scripts, [], exclude_binaries=True, name=plan["name"], console=True)
+program = EXE(PYZ(found.pure), found.scripts, [], exclude_binaries=True, name=plan["name"], console=True, hide_console=plan["hide_console"])
 COLLECT(program, found.binaries, found.datas, name=plan["name"])
 """
 
@@ -46,7 +46,7 @@ class Plan:
     Attributes:
         name: of the executable and its folder. entry: the file that is run. paths: where modules are looked for.
         files: that go in as they are. data_of: packages whose data files do. whole: packages of which every module does.
-        modules: beside what ``entry`` imports. left_out: modules that must not come in.
+        modules: beside what ``entry`` imports. left_out: modules that must not come in. hide_console: no window opens where a game starts it (Windows).
     """
 
     name: str
@@ -58,6 +58,7 @@ class Plan:
     whole: tuple[str, ...]
     modules: tuple[str, ...]
     left_out: tuple[str, ...]
+    hide_console: str | None = "hide-early" if sys.platform == "win32" else None
 
 
 @dataclass(frozen=True, slots=True)
