@@ -46,7 +46,8 @@ class Plan:
     Attributes:
         name: of the executable and its folder. entry: the file that is run. paths: where modules are looked for.
         files: that go in as they are. data_of: packages whose data files do. whole: packages of which every module does.
-        modules: beside what ``entry`` imports. left_out: modules that must not come in. hide_console: no window opens where a game starts it (Windows).
+        modules: beside what ``entry`` imports. left_out: modules that must not come in.
+        hide_console: no window opens where a game starts it (Windows).
     """
 
     name: str
