@@ -23,6 +23,7 @@ from typing import Any
 
 from benchmarks.harness import Bench
 from benchmarks.measure import BenchmarkError, Spread
+from benchmarks.options import PARTS
 from benchmarks.suites.serve_process import PACK, Process
 from constrained.analysis.explore import explore
 from constrained.dialogue.dialogue import Dialogue
@@ -56,11 +57,12 @@ def run(bench: Bench) -> None:
     pack = Path(program[0]).stem if program else PACK
     case = "packed" if program else "from source"
     arguments = tuple(one for one in size.arguments if not (program and one == "--no-watch"))
-    if folder:
-        _tell_size(bench, folder)
-    if "starts" in (bench.options.parts or ("starts",)):
+    parts = bench.options.parts or PARTS["packed"]
+    if "starts" in parts:
+        if folder:
+            _tell_size(bench, folder)
         _starts(bench, case, size, program, pack, arguments)
-    if "turns" in (bench.options.parts or ("turns",)):
+    if "turns" in parts:
         _compare(bench, case, size, program, pack, arguments)
 
 

@@ -117,6 +117,7 @@ def _plan(found: Pack, policy: Policy, work: Path) -> Plan:
         data_of=("dateparser",),
         whole=("stdnum",),
         modules=(*parts.modules_by_name(languages), *parts.modules_of(logic)),
+        as_source=("stdnum",),
         left_out=parts.modules_left_out(languages),
     )
 

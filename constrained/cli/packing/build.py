@@ -28,7 +28,8 @@ for package in plan["data_of"]:
     datas += collect_data_files(package)
 datas += copy_metadata("constrained")
 modules = [*plan["modules"], *(name for package in plan["whole"] for name in collect_submodules(package))]
-found = Analysis([plan["entry"]], pathex=plan["paths"], datas=datas, hiddenimports=modules, excludes=plan["left_out"])
+found = Analysis([plan["entry"]], pathex=plan["paths"], datas=datas, hiddenimports=modules, excludes=plan["left_out"],
+    module_collection_mode=dict.fromkeys(plan["as_source"], "py"))
 found.datas = [one for one in found.datas if is_data_needed(one[0], languages)]
 found.binaries = [one for one in found.binaries if is_data_needed(one[0], languages)]
 told = {"modules": [one[0] for one in found.pure], "libraries": [one[1] for one in found.binaries]}
@@ -47,6 +48,7 @@ class Plan:
         name: of the executable and its folder. entry: the file that is run. paths: where modules are looked for.
         files: that go in as they are. data_of: packages whose data files do. whole: packages of which every module does.
         modules: beside what ``entry`` imports. left_out: modules that must not come in.
+        as_source: packages that lie in the folder as they are: users must be able to replace them (LGPL).
         hide_console: no window opens where a game starts it (Windows).
     """
 
@@ -59,6 +61,7 @@ class Plan:
     whole: tuple[str, ...]
     modules: tuple[str, ...]
     left_out: tuple[str, ...]
+    as_source: tuple[str, ...]
     hide_console: str | None = "hide-early" if sys.platform == "win32" else None
 
 
