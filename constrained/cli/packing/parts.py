@@ -18,7 +18,7 @@ from constrained.approval.people import people_path
 from constrained.catalog.response import Catalog
 from constrained.dialogue.dialogue import Dialogue
 from constrained.engines.small import lean
-from constrained.engines.small.encoder import ENGLISH
+from constrained.engines.small.encoder import ENGLISH, MULTILINGUAL
 from constrained.errors import ConstrainedError, PackError
 from constrained.logic.policy import Policy
 from constrained.pack_folders import Pack
@@ -126,9 +126,10 @@ def library_data(package: Path) -> Iterator[Wanted]:
 
 
 def prepare_encoders(languages: frozenset[str], home: Path) -> None:
-    """Writes the encoders that read these languages. Raises ConstrainedError without the package that rewrites MiniLM's file."""
+    """Writes the encoders that read these languages. Raises EngineError or ConstrainedError where a package is missing or another one."""
+    MULTILINGUAL.locate()
     try:
-        lean.prepare(home / "encoders", has_english="en" in languages)
+        lean.prepare(home / "encoders", ENGLISH.locate() if "en" in languages else None)
     except ModuleNotFoundError as error:
         raise ConstrainedError(
             f"a build needs a package that is not installed: {error.name}", hint="pip install 'constrained[pack]'"

