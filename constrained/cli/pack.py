@@ -99,6 +99,7 @@ def _plan(found: Pack, policy: Policy, work: Path) -> Plan:
 
     languages = parts.languages_of(policy.catalog)
     logic = read_logic_files(found.logic_path)
+    modules = parts.modules_of(logic)
     root, home = work / "packs", work / "home"
     files = [
         Wanted(str(file), f"{PACKS}/{file.parent.relative_to(root).as_posix()}")
@@ -116,9 +117,9 @@ def _plan(found: Pack, policy: Policy, work: Path) -> Plan:
         files=tuple(files),
         data_of=("dateparser",),
         whole=("stdnum",),
-        modules=(*parts.modules_by_name(languages), *parts.modules_of(logic)),
+        modules=(*parts.modules_by_name(languages), *modules),
         as_source=("stdnum",),
-        left_out=parts.modules_left_out(languages),
+        left_out=parts.modules_left_out(languages, modules),
     )
 
 

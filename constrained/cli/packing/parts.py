@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import decode_source
 from itertools import islice
@@ -29,6 +29,7 @@ _UNUSED = """
     torch transformers accelerate safetensors peft gguf outlines vllm ray xgrammar llguidance huggingface_hub hf_xet fsspec tqdm
     scipy sklearn matplotlib pandas onnx google.protobuf PIL openpyxl pyphen psycopg tree_sitter datasets sympy
     IPython pytest _pytest hypothesis mypy setuptools pkg_resources pip tkinter pygments openai readline httpx._main
+    numpy.random numpy.fft numpy.f2py numpy.testing numpy.ma numpy.polynomial
     constrained.quality.pytest_plugin sqlalchemy.dialects.mysql sqlalchemy.dialects.oracle sqlalchemy.dialects.mssql
 """
 LEFT_OUT = tuple(_UNUSED.split())
@@ -94,9 +95,15 @@ def modules_by_name(languages: frozenset[str]) -> list[str]:
     return sorted({*BY_NAME, *days, *(ENGLISH_ONLY if "en" in languages else ())})
 
 
-def modules_left_out(languages: frozenset[str]) -> tuple[str, ...]:
-    """English is read by two encoders, any other language by the multilingual one, which needs numpy alone."""
-    return (*LEFT_OUT, *(() if "en" in languages else ENGLISH_ONLY))
+def modules_left_out(languages: frozenset[str], wanted: Iterable[str] = ()) -> tuple[str, ...]:
+    """English is read by two encoders, any other language by the multilingual one, which needs numpy alone.
+
+    Args:
+        wanted: modules that the logic imports; nothing of their packages is left out.
+    """
+    tops = {name.partition(".")[0] for name in wanted} - {"constrained"}
+    found = (*LEFT_OUT, *(() if "en" in languages else ENGLISH_ONLY))
+    return tuple(name for name in found if name.partition(".")[0] not in tops)
 
 
 def is_data_needed(name: str, languages: frozenset[str]) -> bool:
@@ -110,6 +117,10 @@ def is_data_needed(name: str, languages: frozenset[str]) -> bool:
         return path.suffix != ".dat" or path.stem.partition("_")[0] in {*ALWAYS, *languages}
     if path.parts[0] == "rapidfuzz":
         return not any(mark in path.name for mark in DOUBLES)
+    if path.parts[0] == "stdnum" and len(path.parts) == 2:
+        return path.suffix != ".dat" or path.name == "iban.dat"  # of books, telephones and the like
+    if path.name in ("heads.en.npz", "heads.other.npz"):  # of protected triggers
+        return bool(languages & {"en"} if "en" in path.name.split(".") else languages - {"en"})
     if path.name in (Path(ENGLISH.file).name, *MULTILINGUAL_FILES):
         return HOME in name.replace("\\", "/")  # they go in as ``lean`` writes them
     return not (len(path.parts) > 1 and path.parts[-2] == "tests")
