@@ -1,8 +1,8 @@
 """Replies that are always one of the approved responses: the public names.
 
 Steps of procedures are in ``constrained.steps``, questions to a message in ``constrained.hear``, obligations of a
-conversation in ``constrained.obligations``, errors in ``constrained.errors``. Importing this package loads neither torch
-nor transformers; what needs more than the rules is loaded when it is first named.
+conversation in ``constrained.obligations``, scenes and saves of games in ``constrained.games``, errors in ``constrained.errors``.
+Importing this package loads neither torch nor transformers; what needs more than the rules is loaded when it is first named.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """A game loop: three people, 60 frames a second, and no frame waits for a reply. With pygame-ce where it is installed, else a timer."""
 
+import gc
 import os
 import sys
 import time
@@ -41,6 +42,9 @@ class Screen:
 engine = ScriptedEngine(TYPED)  # one for all; in a game: constrained.engines.loading.load_engine("small")
 landing = Scene({name: Dialogue(ferrywoman, engine=engine) for name in ("maud", "odo", "ada")})
 state, typed, pending, screen, worst = Traveller(silver=3), list(TYPED), None, Screen(), 0.0
+sys.setswitchinterval(0.001)  # seconds: the frames wait less for a thread that computes
+gc.collect()
+gc.freeze()  # what is loaded stays; no frame waits until all of it was looked through
 while typed or pending:
     began = time.perf_counter()
     if pending is None:

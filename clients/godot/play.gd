@@ -58,11 +58,19 @@ func _play_in_the_box(npc: ConstrainedNpc, pack: String) -> void:
 	box.npc = npc
 	box.state = {"gold": 80}
 	add_child(box)
-	await box.talk("Good evening.")
+	var wanted := []
+	box.wanted.connect(
+		func(reply: Dictionary) -> void:
+			wanted.append_array(reply.effects.map(func(effect: Dictionary) -> String: return effect.name))
+			box.state = {"gold": 30, "belt": ["cellar key"]}
+			box.done(reply, wanted)
+	)
+	for message: String in ["Good evening.", "Sixty gold for the cellar key, old man?", "Is that key mine now?"]:
+		await box.talk(message)
 	var line: String = box.get_node("%Line").text
 	await box.show_buttons()
 	var demo: PackedScene = load("res://demo.tscn")  # its scripts, the sidecar among them, are compiled here and not run
-	print("box ", JSON.stringify([line, box.get_node("%Buttons").get_child_count() > 3 and demo.can_instantiate()]))
+	print("box ", JSON.stringify([line, wanted, box.get_node("%Buttons").get_child_count() > 3 and demo.can_instantiate()]))
 
 
 func _tell(reply: Dictionary) -> void:

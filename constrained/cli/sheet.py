@@ -37,7 +37,8 @@ def export(
         if len(locales) != 1:
             raise PackError("a translation file has one target locale", name=str(file), hint="--locale es")
         write(file, to_xliff(catalog, locales[0]))
-        line(f"{file}: {len(catalog.responses)} texts, {catalog.locale} to {locales[0]}")
+        n_texts = sum(len(response.texts[catalog.locale].each) for response in catalog.responses.values())
+        line(f"{file}: {n_texts} texts, {catalog.locale} to {locales[0]}")
         return
     written = rows(catalog, _snapshot(catalog), today(), locales)
     write_sheet(file, written)

@@ -149,7 +149,7 @@ class Dialogue:
         ends, a turn that is not committed is given up.
         """
         deadline = _deadline(within)
-        return self._turns.start(lambda claim: self._reply(message, state, deadline, locale, claim))
+        return self._turns.start(lambda claim: self._reply(message, state, deadline, locale, claim), self.engine)
 
     async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
         """``start_reply``, awaited.

@@ -18,6 +18,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 T = TypeVar("T")
 MOST_THREADS = min(32, (os.cpu_count() or 1) + 4)  # as asyncio has for what blocks
+MOST_COMPUTING = max(1, (os.cpu_count() or 1) - 1)  # turns whose engine computes in this process; the frames of a game need a core, too
 EXIT_WAIT_S = 3.0  # for commits that have begun, and for native code that must not run on while the process goes
 GIVEN_UP = "the reply was cancelled before the commit; nothing was recorded"
 
@@ -57,7 +58,8 @@ class PendingReply(Generic[T]):
         show(turn.text)
     """
 
-    def __init__(self, work: Callable[[Claim], T]) -> None:
+    def __init__(self, work: Callable[[Claim], T], *, is_waiting: bool = False) -> None:
+        self.is_waiting = is_waiting  # for an engine elsewhere, most of the time
         self._work, self._claim, self._context = work, Claim(), contextvars.copy_context()
         self._future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._future.set_running_or_notify_cancel()  # from here on only the claim decides what becomes of it
@@ -129,9 +131,9 @@ class TurnQueue:
         """Whether a turn runs or waits."""
         return self.is_scheduled
 
-    def start(self, work: Callable[[Claim], T]) -> PendingReply[T]:
-        """A handle of the turn that ``work`` takes. ``work`` gets the claim, and commits only after ``Claim.commit``."""
-        pending = PendingReply(work)
+    def start(self, work: Callable[[Claim], T], *engines: object) -> PendingReply[T]:
+        """A handle of the turn that ``work`` takes by these engines. ``work`` gets the claim, and commits only after ``Claim.commit``."""
+        pending = PendingReply(work, is_waiting=all(getattr(one, "is_concurrent", False) for one in engines))
         _WORKERS.add(self, pending)
         return pending
 
@@ -148,7 +150,7 @@ class _Workers:
         self._changed = threading.Condition()
         self._ready: deque[TurnQueue] = deque()
         self._running: dict[TurnQueue, PendingReply[Any]] = {}
-        self._n_threads = self._n_idle = 0
+        self._n_threads = self._n_idle = self._n_computing = 0
         self._is_closed = False
 
     def add(self, turns: TurnQueue, pending: PendingReply[Any]) -> None:
@@ -161,7 +163,7 @@ class _Workers:
                 return
             turns.is_scheduled = True
             self._ready.append(turns)
-            if len(self._ready) > self._n_idle and self._n_threads < MOST_THREADS:
+            if len(self._ready) > self._n_idle and self._n_threads < MOST_THREADS and self._next() is not None:
                 self._n_threads += 1
                 start_new_thread(self._work, ())  # Thread.start() would wait until it runs
             self._changed.notify()
@@ -175,18 +177,26 @@ class _Workers:
         while True:
             with self._changed:
                 self._n_idle += 1
-                self._changed.wait_for(lambda: self._ready)
+                while (turns := self._next()) is None:
+                    self._changed.wait()
                 self._n_idle -= 1
-                turns = self._ready.popleft()
+                self._ready.remove(turns)
                 pending = self._running[turns] = turns.waiting.popleft()
+                n_computing = 0 if pending.is_waiting else 1
+                self._n_computing += n_computing
             pending.take()
             with self._changed:
+                self._n_computing -= n_computing
                 del self._running[turns], pending
                 turns.is_scheduled = bool(turns.waiting)
                 if turns.is_scheduled:
                     self._ready.append(turns)  # behind the others
                 self._changed.notify_all()
             del turns  # an idle thread keeps no conversation alive
+
+    def _next(self) -> TurnQueue | None:
+        """The first of those that are ready whose turn may run now."""
+        return next((one for one in self._ready if one.waiting[0].is_waiting or self._n_computing < MOST_COMPUTING), None)
 
     def close(self) -> None:
         """Gives up what is not committed, and waits EXIT_WAIT_S at most for what runs."""

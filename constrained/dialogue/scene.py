@@ -107,7 +107,8 @@ class Scene:
     ) -> PendingReply[SceneTurn]:
         """``reply`` beside the caller, who never waits; see ``Dialogue.start_reply``."""
         here, deadline = self._here(facing, present), Deadline.after(within) if within is not None else None
-        return self._turns.start(lambda claim: self._reply(message, states, facing, here, deadline, locale, claim))
+        engines = [self.npcs[name].engine for name in here]
+        return self._turns.start(lambda claim: self._reply(message, states, facing, here, deadline, locale, claim), *engines)
 
     def _check(self, names: Iterable[str]) -> None:
         unknown = [name for name in names if name not in self.npcs]

@@ -48,6 +48,8 @@ class BatchingEngine:
         max_batch: asks in one batch. max_waiting: asks in the queue; one more is refused with BusyError.
     """
 
+    is_concurrent = True
+
     def __init__(self, engine: BatchableEngine, *, max_batch: int = 64, max_waiting: int = 256) -> None:
         self._engine = engine
         self._max_batch = max_batch if getattr(engine, "is_shared", True) else 1  # what is computed one by one is answered one by one

@@ -102,7 +102,7 @@ def redecide(
     for record in records:
         unscored: tuple[str, ...] = ()
         try:
-            if decide is None:
+            if decide is None or record.decision.how == "bark":  # of which no model was asked
                 allowed = allowed_then(policy, record, standing(record))
                 chosen, spoken, unscored = _chosen(policy, record, allowed, record.decision.threshold if threshold is None else threshold)
                 now = Reply(chosen.id, compose(chosen, allowed.obligations, spoken), tuple(map(str, chosen.effects)))

@@ -41,6 +41,7 @@ from constrained.serve.wire import (
     Source,
     TurnRequest,
 )
+from constrained.understanding.protected.phrases import says
 
 Host = Annotated[Principal, allow(Role.CHANNEL)]
 Talking = Annotated[Principal, allow(Role.CUSTOMER, Role.CHANNEL)]
@@ -74,7 +75,7 @@ class Button(_Wire):
 
 
 class PreviewReply(_Wire):
-    """The turn that it would be; the fields are those of TurnReply. ``buttons``: for each option that has an example, in their order."""
+    """The turn that it would be; the fields are those of TurnReply. ``buttons``: for options that have examples, in their order."""
 
     pack: str
     engine: str
@@ -143,9 +144,12 @@ def _preview(turns: Turns, tenant: str, conversation: str, request: PreviewReque
 
 
 def _buttons(policy: Policy, options: tuple[Option, ...], locale: str) -> tuple[Button, ...]:
+    """None for a response that answers talk of suicide: no button puts such words into a player's mouth."""
     catalog = policy.catalog
     examples = ((one.id, catalog[one.id].examples.get(locale, ())) for one in options if one.id != catalog.fallback)
-    return tuple(Button(id=name, message=found[0]) for name, found in examples if found)
+    return tuple(
+        Button(id=name, message=found[0]) for name, found in examples if found and not any(says("self_harm", one) for one in found)
+    )
 
 
 def _save(turns: Turns, tenant: str, conversation: str) -> dict[str, Any]:

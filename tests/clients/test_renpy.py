@@ -13,6 +13,7 @@ import sys
 import httpx
 import pytest
 
+from constrained.packs import load_policy
 from tests.clients.conftest import CLIENTS, PLAY, TOKEN, ends, hold, serving
 
 GAME = CLIENTS / "renpy" / "game"
@@ -96,6 +97,9 @@ init python:
     if not hasattr(renpy, "fetch"):  # before 8.1
         import stand_in
         constrained_npc.fetch = stand_in.fetch
+init 1 python:
+    b = Character("Brom", interact=False)
+    narrator = Character(None, interact=False)
 label main_menu:
     return
 label start:
@@ -104,9 +108,13 @@ label start:
         constrained_npc.connect(asked["url"], asked["token"])
         lines = []
         play.play(asked["pack"], asked["steps"], lambda seen: lines.append(json.dumps(seen)))
-        brom = constrained_npc.Npc("tavern")
-        first = brom.conversation
-        renpy.save("1-1", "saved")
+        messages = ["Good evening.", "Sixty gold for the cellar key, old man?", "Is that key mine now?", ""]
+        renpy.input = lambda *_, **__: messages.pop(0)
+    call constrained_sample
+    $ first = brom.conversation
+    call after_load
+    python:
+        lines.append(json.dumps([messages, purse, belt, said, brom.conversation != first]))
         open(config.basedir + "/seen", "w").write("\\n".join(lines))
         renpy.quit()
 """
@@ -147,4 +155,7 @@ def test_renpy_lints_the_sample_and_plays_the_play(tmp_path):
             done = subprocess.run([*RENPY, str(tmp_path), command], env=quiet, capture_output=True, text=True, timeout=180, check=False)
             report = done.stdout + done.stderr + "".join(one.read_text() for one in tmp_path.glob("*.txt") if one.name != "log.txt")
             assert (done.returncode, "Full traceback" in report) == (0, False), report
-    hold((tmp_path / "seen").read_text().splitlines())
+    *lines, sample = (tmp_path / "seen").read_text().splitlines()
+    hold(lines)
+    key_already_yours = load_policy("tavern").catalog["key_already_yours"].texts["en"].literal
+    assert json.loads(sample) == [[], 30, ["cellar key"], key_already_yours, True]

@@ -145,6 +145,20 @@ def test_a_save_of_a_newer_format_is_told(smith):
     assert caught.value.format == 2
 
 
+IMPOSSIBLE = [
+    *({"number": 10**30}, {"said": {"hello": 9}}, {"clock": [["", "inf"]]}, {"n_missed": -1}),
+    *({"times": {"hello": -1}}, {"outcomes": [[7, "done"]]}),
+]
+
+
+@pytest.mark.parametrize("wrong", IMPOSSIBLE)
+def test_what_no_conversation_can_remember_is_told(smith, wrong):
+    saved = save({"ben": talk(smith, "hi")})
+    saved["npcs"]["ben"]["memory"] |= wrong
+    with pytest.raises(SaveError):
+        load(saved, {"ben": talk(smith)})
+
+
 def test_where_a_state_does_not_fit_nothing_is_loaded(smith, guard):
     saved = as_file(save({"ada": talk(guard), "ben": talk(smith)}, {"ben": smith.state_type()}))
     saved["npcs"]["ben"]["state"]["gold"] = "much"

@@ -180,11 +180,12 @@ messages = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(message=messages)
+@example(message='YUS"OF')  # a yes with something beside it, of which the engine is as sure as it can be
 def test_no_message_acts_unless_it_is_read_as_a_yes(claims, message):
     lead, state = at_confirm(claims)
     turn = lead.fork(Insisting("filing")).reply(message, state)
     judge = load_answer_judge()
-    is_yes = judge_answer(clean_message(message), "en", "Shall I file a claim of 100?", (100,), judge).meaning == "yes"
+    is_yes = judge_answer(clean_message(message), "en", "Shall I file a claim of 100?", (100,), judge, agreement=1.0).meaning == "yes"
     assert bool(turn.effects) is is_yes
 
 

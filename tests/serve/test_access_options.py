@@ -84,3 +84,12 @@ def test_keys_of_hosts(serve, tokens):
     found = serve(*tokens, "--customer-key", "one.pub.pem", "--customer-key", "shop=keys/two.pub.pem")
     assert found.host_keys == {"one.pub.pem": "bank", "keys/two.pub.pem": "shop"}
     assert serve("--customer-key", "one.pub.pem").host_keys == {"one.pub.pem": "local"}
+
+
+def test_origins_of_pages_reach_the_server(serve):
+    assert serve().origins == ()
+    assert serve("--origin", "https://game.example", "--origin", "http://localhost:8060").origins == (
+        "https://game.example",
+        "http://localhost:8060",
+    )
+    assert "is not the origin of a page" in serve("--origin", "*")

@@ -66,6 +66,7 @@ def test_buttons_are_examples_of_what_is_allowed(start, policies):
     assert {one["id"] for one in seen["buttons"]} <= {one["id"] for one in seen["decision"]["options"]} - {catalog.fallback}
     assert all(one["message"] in catalog[one["id"]].examples["en"] for one in seen["buttons"])
     assert "greet" in {one["id"] for one in seen["buttons"]}
+    assert "real_distress" in {one["id"] for one in seen["decision"]["options"]} - {one["id"] for one in seen["buttons"]}
     ask(client, "GET", "new", 404)  # a preview begins nothing
 
 

@@ -11,7 +11,7 @@ from constrained.errors import ApprovalError
 from constrained.packs import load_policy_file
 from constrained.serve.packs import Packs
 from constrained.serve.server import Reloader
-from tests.approval.test_signed_logic import sealed
+from tests.approval.test_signed_logic import strict_desk
 from tests.serve.conftest import DESK
 
 FALLBACK = "Sorry, I did not follow. You can borrow, return or reserve a book."
@@ -119,7 +119,7 @@ def test_turns_go_on_with_the_new_words(packs, tmp_path, start):
 def desk(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "logic"))
     monkeypatch.chdir(tmp_path)
-    return sealed(tmp_path)
+    return strict_desk(tmp_path)
 
 
 def edit_logic(desk, old, new):

@@ -11,7 +11,6 @@ An Npc holds plain values only, so Ren'Py can save it. What the server keeps of 
 import json
 import os
 import subprocess
-import tempfile
 import time
 import uuid
 
@@ -42,18 +41,16 @@ def start_sidecar(command, data, seconds=60.0):
         data: a folder for what it keeps. seconds: in which it must listen; RuntimeError after that.
     """
     os.makedirs(data, exist_ok=True)
-    handle, port_file = tempfile.mkstemp(suffix=".json", dir=data)
-    os.close(handle)
+    port_file = os.path.join(data, f"port-{uuid.uuid4().hex}.json")
     rest = ["--port", "0", "--port-file", port_file, "--parent", str(os.getpid()), "--data", data]
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # of Windows
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen([*command, *rest], creationflags=flags, **quiet)
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
-        with open(port_file, encoding="utf-8") as file:
-            text = file.read()
-        if text:
-            found = json.loads(text)
+        if os.path.exists(port_file):  # it is written in one step
+            with open(port_file, encoding="utf-8") as file:
+                found = json.load(file)
             connect(found["url"], found["token"])
             return process
         pause(0.05)

@@ -11,6 +11,7 @@ default brom = None
 default brom_saved = None
 default purse = 80
 default belt = []
+default done = []
 
 label constrained_sample:
     if not constrained_npc.SERVER["url"]:
@@ -22,7 +23,7 @@ label constrained_talk:
     $ message = renpy.input("Say something, or nothing to leave:").strip()
     if not message:
         return
-    $ reply = brom.say(message, state={"gold": purse, "belt": belt})
+    $ reply = brom.say(message, done=done, state={"gold": purse, "belt": belt})
 
 label constrained_reply:
     if reply["voices"] and renpy.loadable("voice/%s.ogg" % reply["voices"][-1]):

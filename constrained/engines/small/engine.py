@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import threading
 from collections import OrderedDict
@@ -61,8 +60,6 @@ class SmallEngine:
         self._spellers: OrderedDict[tuple[str, ...], Speller] = OrderedDict()
         self._desks: OrderedDict[tuple[str, int, int], object] = OrderedDict()
         self._lock = threading.RLock()
-        # One core is left to the program: a game's frames wait for the interpreter's lock whenever several turns compute.
-        self._at_once = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
         self._identity = {
             "engine": "small",
             "model": "small",
@@ -80,16 +77,8 @@ class SmallEngine:
 
     def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """See ``Engine.choose``. The message is read once for all choices."""
-        is_free = self._at_once.acquire(timeout=None if deadline is None else max(deadline.left_s, 0.0))
-        try:
-            if deadline is not None:
-                deadline.check()
-            return self._choose(choices, scene, deadline)
-        finally:
-            if is_free:
-                self._at_once.release()
-
-    def _choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None) -> list[Distribution]:
+        if deadline is not None:
+            deadline.check()
         texts = self._store_of(scene)
         heads = []
         for choice in choices:

@@ -11,7 +11,7 @@ var _outcome := {}
 
 @onready var _line: RichTextLabel = %Line
 @onready var _field: LineEdit = %Field
-@onready var _buttons: HBoxContainer = %Buttons
+@onready var _buttons: HFlowContainer = %Buttons
 
 
 func _ready() -> void:
