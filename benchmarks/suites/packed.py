@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -90,14 +91,11 @@ def _starts(bench: Bench, case: str, size: Size, program: tuple[str, ...], pack:
     """From the start of the process to its port file, and to the reply to a first message; processor time besides: machines are busy."""
     found: dict[str, list[float]] = {"to ready": [], "to the first reply": [], "processor time to ready": [], "largest memory": []}
     for number in range(size.n_starts + 1):  # the first one fills the system's file cache
-        with tempfile.TemporaryDirectory() as data:
-            process = Process(Path(data), arguments, pack=pack, program=program)
-            start_s = time.perf_counter()
-            process.start()
+        start_s = time.perf_counter()
+        with _serving(program, pack, arguments) as process:
             ready_s, cpu_s = time.perf_counter() - start_s, process.cpu_s()
             _post(process, {"pack": pack, "message": "Good evening.", "within": WITHIN_S})
             told = (ready_s, time.perf_counter() - start_s, cpu_s, _largest_mb(process))
-            process.end()
         if number or size.n_starts == 1:
             for values, value in zip(found.values(), told, strict=True):
                 values.append(value)
@@ -105,6 +103,17 @@ def _starts(bench: Bench, case: str, size: Size, program: tuple[str, ...], pack:
         is_memory = name == "largest memory"
         asked = (250 if is_memory else 1 if name == "to ready" else None) if not bench.is_smoke else None
         bench.add(case, name, Spread.of(values), "MB" if is_memory else "s", at_most=asked)
+
+
+@contextmanager
+def _serving(program: tuple[str, ...], pack: str, arguments: tuple[str, ...]) -> Iterator[Process]:
+    with tempfile.TemporaryDirectory() as data:
+        process = Process(Path(data), arguments, pack=pack, program=program)
+        process.start()
+        try:
+            yield process
+        finally:
+            process.end()
 
 
 def _largest_mb(process: Process) -> float:
@@ -122,9 +131,7 @@ def _compare(bench: Bench, case: str, size: Size, program: tuple[str, ...], pack
     counts: Counter[str] = Counter()
     times_s: list[float] = []
     furthest = 0.0
-    with tempfile.TemporaryDirectory() as data:
-        process = Process(Path(data), arguments, pack=pack, program=program)
-        process.start()
+    with _serving(program, pack, arguments) as process:
         for number, asked in enumerate(islice(_random_turns(policy, bench.seed), size.n_turns)):
             if asked["is_new"]:
                 dialogue, name = Dialogue(policy, engine=engine), f"talk-{number}"
@@ -135,7 +142,6 @@ def _compare(bench: Bench, case: str, size: Size, program: tuple[str, ...], pack
             times_s.append(time.perf_counter() - start_s)
             furthest = max(furthest, _count(counts, turn, reply))
         bench.add(case, "largest memory after all turns", _largest_mb(process), "MB")
-        process.end()
     n = counts["turns"]
     bench.add(case, "random turns", n, "turns")
     for what in ("options", "text", "pick", "effects", "versions"):
