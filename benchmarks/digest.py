@@ -52,6 +52,7 @@ PARTS = {
     "gpu": Part(".", "a step", "us"),
     "procedures": Part(".", "longer", "ms"),
     "masking": Part(".", "named.*masked", "share"),
+    "packed": Part(".", "^(size)", "MB"),
     "prove": Part("^(?!STAR (?!all))", "turns between|points explored", "points"),
     "rules": Part("picked|time of", "picked", "share"),
     "soak": Part(".", "a turn, repeats included", "ms"),

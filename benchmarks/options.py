@@ -17,6 +17,7 @@ PARTS = {
     "prove": ("packs", "repeat"),
     "choice": ("banking77", "banking20", "names", "clinc150", "challenge", "packs"),
     "serve": ("rules", "deadlines", "kills"),
+    "packed": ("starts", "turns"),
     "soak": ("kills", "faults", "load"),
     "ablation": ("without", "alone", "models"),
     "desks": ("small", "smollm2-135m", "rules"),

@@ -14,7 +14,6 @@ import fractions
 import ipaddress
 import json
 import linecache
-import os
 import pathlib
 import re
 import sys
@@ -26,22 +25,25 @@ from threading import Lock
 from types import FrameType
 from typing import Any, Self
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, SerializationInfo, SerializerFunctionWrapHandler, ValidationError, field_serializer
 from pydantic.errors import PydanticUndefinedAnnotation
 
 from constrained.errors import PolicyError, Problem, StateError
 
-_OURS = os.path.dirname(os.path.abspath(__file__))
-_PYDANTIC = os.path.dirname(os.path.abspath(pydantic.__file__))
+_SKIPPED = ("constrained", "pydantic")
 
 
 def caller() -> tuple[str, int]:
     """File and line of the nearest frame outside this package, pydantic and the class machinery."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith((_OURS, _PYDANTIC, "<frozen")):
+    while frame is not None and (frame.f_code.co_filename.startswith("<frozen") or _package(frame) in _SKIPPED):
         frame = frame.f_back
     return ("", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def _package(frame: FrameType) -> str:
+    """By name and not by file: in a build that ``constrained pack`` makes, code has no file."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def field_problem(cls: type, field: str, message: str, hint: str) -> Problem:

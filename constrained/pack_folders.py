@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,9 @@ def shipped_folder() -> Path:
 
 
 def folders() -> tuple[Path, ...]:
-    """The folders searched, in order, each once."""
+    """The folders searched, in order, each once. A build that ``constrained pack`` made has its own pack, wherever it is started."""
+    if getattr(sys, "frozen", False):
+        return (shipped_folder(),)
     return tuple(dict.fromkeys((Path.cwd().resolve(), shipped_folder())))
 
 

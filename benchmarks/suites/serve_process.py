@@ -48,7 +48,7 @@ class Process:
 
     Attributes:
         log: where its records are; ``turns.jsonl`` in the folder unless the arguments name another place.
-        environment: variables beside those of this process.
+        environment: variables beside those of this process. program: what is run in place of ``constrained serve PACK``.
     """
 
     folder: Path
@@ -56,6 +56,7 @@ class Process:
     pack: str = PACK
     log: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str] = ()
     port: int = 0
     token: str = ""
     child: subprocess.Popen[str] | None = None
@@ -63,19 +64,8 @@ class Process:
     def start(self) -> None:
         told = self.folder / "port.json"
         code = "from constrained.cli.main import main; main()"
-        command = [
-            sys.executable,
-            "-c",
-            code,
-            "serve",
-            self.pack,
-            "--port",
-            str(self.port),
-            "--data",
-            str(self.folder),
-            "--port-file",
-            str(told),
-        ]
+        program = self.program or (sys.executable, "-c", code, "serve", self.pack)
+        command = [*program, "--port", str(self.port), "--data", str(self.folder), "--port-file", str(told)]
         with (self.folder / "errors").open("a", encoding="utf-8") as errors:
             self.child = subprocess.Popen(
                 [*command, *self.arguments],

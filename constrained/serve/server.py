@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from constrained._durable_files import IS_WINDOWS, replace_file
 from constrained.dialogue.dialogue import Dialogue
+from constrained.engines.model_files import give_back_memory
 from constrained.errors import ConstrainedError
 from constrained.serve.service import Service
 from constrained.serve.settings import ServerSettings
@@ -127,6 +128,7 @@ def freeze_heap() -> None:
     """For a process that only serves: what is there now stays, and is not looked through whenever garbage is collected."""
     gc.collect()
     gc.freeze()
+    give_back_memory()
 
 
 # -- Takes over edited packs between turns, or says why not. --

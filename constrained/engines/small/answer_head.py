@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -56,6 +57,11 @@ class AnswerHead:
     def words(self, language: str) -> frozenset[str]:
         """The words of the answers that it was fitted on and that are a yes or a no, without case and accents."""
         return _words(language)
+
+    def ship_vectors(self, languages: Iterable[str], folder: Path) -> None:
+        """Writes the vectors that its heads of these languages are fitted on; see ``VectorStore.ship``."""
+        for language in languages:
+            self._fitted(language).store.ship(folder)
 
     def _fitted(self, language: str) -> _Fitted:
         kind = "en" if language == "en" else "other"

