@@ -173,12 +173,16 @@ def is_card(digits: str) -> bool:
 
 
 def _ibans(plain: str) -> Iterator[Found]:
-    for found in _IBAN.finditer(plain):
+    """What looks like one and is none is left by one character only: "is 4111 1111 and IBAN DE89 ..." begins as an IBAN does."""
+    at = 0
+    while found := _IBAN.search(plain, at):
+        at = found.start() + 1
         ends = [found.start() + place + 1 for place, char in enumerate(found[0]) if char.isalnum()]
         compact = "".join(char for char in found[0] if char.isalnum())
         for length in range(min(34, len(compact)), 14, -1):
             if has_check_digits("iban", compact[:length]):
-                yield Found("iban", found.start(), ends[length - 1], f"[iban ••{compact[length - 4 : length]}]")
+                at = ends[length - 1]
+                yield Found("iban", found.start(), at, f"[iban ••{compact[length - 4 : length]}]")
                 break
 
 

@@ -34,6 +34,10 @@ CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
         (f"my card is {CARD}, until 12/27", "my card is [card ••1111], until 12/27"),
         ("4111-1111-1111-1111 cvv 123", "[card ••1111] cvv [card code]"),
         (f"to {IBAN.lower()} please", "to [iban ••3000] please"),
+        (
+            f"it is {CARD} and IBAN {IBAN}, 12345678Z",
+            "it is [card ••1111] and IBAN [iban ••3000], [es.dni]",
+        ),  # "is 4111" begins as an IBAN does
         ("dni 12.345.678-Z", "dni [es.dni]"),
         ("my SSN: 536 90 4399; or 536-90-4399", "my SSN: [us.ssn]; or [us.ssn]"),
         ("room 4 4111 1111 1111 1111", "room 4 [card ••1111]"),
