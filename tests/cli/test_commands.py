@@ -328,7 +328,9 @@ def test_percentages_round_to_none_and_all_only_when_they_nearly_are(share: floa
 
 
 @pytest.mark.parametrize(
-    ("options", "price"), [(("--game",), "a longsword for 80"), (("--desk",), "A parcel of up to five kilos costs €5.90.")], ids=["game", "desk"]
+    ("options", "price"),
+    [(("--game",), "a longsword for 80"), (("--desk",), "A parcel of up to five kilos costs €5.90.")],
+    ids=["game", "desk"],
 )
 def test_a_new_pack_answers_a_question_about_the_price_with_the_price_and_does_nothing(
     options: tuple[str, ...], price: str, run: Run, here: Path
