@@ -1,4 +1,4 @@
-"""Suite ``desks``: conversations on subjects that no shipped pack has, with packs and messages that nothing was tuned on; and players who lie.
+"""Suite ``desks``: conversations on subjects that no shipped pack has, with packs and messages untouched by scores; players who lie.
 
 Parts are engines: ``rules`` (none), ``small``, ``smollm2-135m``. Shares have exact 95 % intervals (Clopper and Pearson, Biometrika 1934),
 differences of two engines on the same messages paired ones (bootstrap by message).
@@ -28,7 +28,7 @@ def run(bench: Bench) -> None:
         first: list[Played] | None = None
         for engine in engines:
             played = play_all(cases, Library(None if engine == "rules" else engine))
-            tell(bench, f"{pack}, {engine}", played, AIMS if engine == "small" else {})
+            tell(bench, f"{pack}, {engine}", played, AIMS if engine == "small" else None)
             if first is not None:
                 tell_difference(bench, f"{pack}, {engine}", played, first, f"{pack}, {engines[0]}")
             first = first or played
@@ -37,15 +37,16 @@ def run(bench: Bench) -> None:
             cases = lie_cases(pack, part)[:: 100 // N_SMOKE] if bench.is_smoke else lie_cases(pack, part)
             for engine in engines:
                 played = play_all(cases, Library(None if engine == "rules" else engine))
-                tell(bench, f"lies to {pack}, {part}, {engine}", played, LIE_AIMS if engine == "small" else {})
+                tell(bench, f"lies to {pack}, {part}, {engine}", played, LIE_AIMS if engine == "small" else None)
 
 
-def tell(bench: Bench, case: str, played: list[Played], aims: Mapping[str, float]) -> None:
+def tell(bench: Bench, case: str, played: list[Played], aims: Mapping[str, float] | None = None) -> None:
     """Rows of one engine on one set: accepted, by kind and by language, wrong acts, times."""
     from constrained.quality.calibration import clopper_pearson
 
     right = sum(one.is_accepted for one in played)
     interval = clopper_pearson(right, len(played))
+    aims = aims or {}
     bench.add(case, "messages", len(played), "messages")
     bench.add(case, "accepted", right / len(played), "share", at_least=aims.get("accepted"))
     bench.add(case, "accepted, 95 % from", interval.low, "share")

@@ -137,7 +137,10 @@ _PATTERNS: Mapping[str, StancePatterns] = {
         ),
         bid=r"\bfor (?:the|it|that|this|your|both|all)\b|\b(?:give you|i(?:'ll)? (?:pay|offer|bid|give)|here(?:'s| is| are)|buy|paying)\b",
         sale=r"\b(?:sell|selling|sold|want|ask|asking|worth|give me|pay me|for my)\b",
-        free=r"for (?:free|nothing)|free of charge|at no (?:cost|charge)|without (?:any )?pay(?:ing|ment)|on the house|costs? nothing|as a (?:gift|present)",
+        free=(
+            r"for (?:free|nothing)|free of charge|at no (?:cost|charge)|without (?:any )?pay(?:ing|ment)|on the house|costs? nothing"
+            r"|as a (?:gift|present)"
+        ),
     ),
     "es": StancePatterns(
         negation=(
@@ -335,7 +338,7 @@ def stance_of(message: str, locale: str) -> Stance:
 
 
 def prices_in(message: str, locale: str) -> frozenset[Decimal]:
-    """The amounts that a message names as a price or a sum: "for 50", "50 gold", nothing but "50", 0 of "for free"; not what one only has."""
+    """The amounts that a message names as a price or a sum: "for 50", "50 gold", only "50", 0 of "for free"; not what one only has."""
     return _prices(message, locale)
 
 
