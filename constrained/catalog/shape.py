@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from constrained.catalog.document import Path, Report, named, nearest
 from constrained.catalog.schema import (
     KINDS,
     TAGS,
     ApprovalFile,
+    BoxFile,
     CatalogFile,
     ChoiceSlot,
     CitationFile,
@@ -34,14 +35,12 @@ _STUBS: dict[str, Any] = {
     **dict.fromkeys(("catalog", "locale", "fallback", "when", "by", "currency", "file", "document", "hash"), ""),
     "form": "reference",
     "responses": {},
-    "text": {},
     "version": 1,
     "of": [],
     "on": "2000-01-01",
 }
 _MISSING_HINTS = {
     "when": "say in plain language which messages it answers",
-    "text": "write what is said",
     "version": "write version: 1, and count up with each change",
     "locale": "name the default locale, such as locale: en",
     "fallback": "name the response that is said when nothing else fits",
@@ -94,7 +93,7 @@ def _is_union(path: Path) -> bool:
     field = path[2] if len(path) > 2 and path[0] == "responses" else None
     if field == "slots":
         return len(path) == 4 or (len(path) in (5, 6) and path[4] == "of")
-    return len(path) == 3 and field in ("text", "offer", "examples")
+    return len(path) == 3 and field in ("text", "variants", "offer", "examples")
 
 
 def _take_out(data: Any, path: Path) -> None:
@@ -171,6 +170,7 @@ _EXPECTED: Mapping[str, tuple[str, str]] = {
 _KEY_EXPECTED: Mapping[str, tuple[str, str]] = {
     "text": ("text, or a mapping of locale to text", _QUOTE),
     "offer": ("text, or a mapping of locale to text", _QUOTE),
+    "variants": ("a list of texts, or a mapping of locale to list", "write ['one text', 'another']"),
     "examples": ("a list of messages, or a mapping of locale to list", "write ['one message', 'another']"),
     "of": ("a list of words, or a mapping of value to word", "write of: [ale, stew]"),
 }
@@ -199,14 +199,17 @@ def _slot_words(path: Path, value: Any) -> tuple[str, str]:
     return f"{named(path)} has an unknown slot type {_value_in_words(kind)}", nearest(kind, KINDS)
 
 
+_PARTS: Mapping[str, type[BaseModel]] = {"documents": DocumentFile, "review": ReviewFile, "box": BoxFile}
+
+
 def _known_keys(path: Path, report: Report) -> frozenset[str]:
     """The keys that a mapping of the format takes, where ``path`` names a key that it does not."""
     if len(path) == 1:
         return frozenset(CatalogFile.model_fields)
     if len(path) == 3:
         return frozenset(ResponseFile.model_fields)
-    if path[0] in ("documents", "review"):
-        return frozenset((DocumentFile if path[0] == "documents" else ReviewFile).model_fields)
+    if path[0] in _PARTS:
+        return frozenset(_PARTS[str(path[0])].model_fields)
     if len(path) == 4 and path[2] in ("approval", "cites"):
         return frozenset((ApprovalFile if path[2] == "approval" else CitationFile).model_fields)
     models = (PlainSlot, MoneySlot, TextSlot, UserTextSlot, ChoiceSlot)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
-from constrained.catalog.render import resolve_locale
+from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Catalog, Response
 from constrained.engines.protocol import Candidate, Deadline, PromptContext
 from constrained.errors import LocaleError, MessageError
@@ -157,7 +157,7 @@ def make_candidate(option: Option, index: int, catalog: Catalog, locale: str, is
     """One option of a turn as the engine sees it. ``is_no_match``: said when none of the others is likely enough."""
     return Candidate(
         key=f"{index}:{option.id}",
-        text=option.text,
+        text=render(option.response, option.slots, option.locale) if option.variant else option.text,  # whatever the variant, one choice
         name=option.response.key,
         when=option.response.when,
         examples=examples(option.response, locale, catalog),

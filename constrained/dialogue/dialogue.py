@@ -36,6 +36,7 @@ from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, compose
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory, State
+from constrained.logic.variants import fitting
 from constrained.packs import files_of, load_policy
 from constrained.procedures.run import heard_text
 from constrained.records.log import Log, MemoryLog, open_log
@@ -118,7 +119,7 @@ class Dialogue:
         self.conversation = conversation or uuid.uuid4().hex
         self.is_masking = self.catalog.is_approval_required if mask is None else mask
         self._now = now
-        self._memory = memory or Memory()
+        self._memory = fitting(memory or Memory(), self.catalog, self.conversation)
         self._lock = threading.Lock()  # turns of one conversation keep their order
 
     @property
@@ -196,7 +197,8 @@ class Dialogue:
     def resume(self, memory: Memory) -> None:
         """Goes on from there: what was said and heard before, here or in another process."""
         with self._lock:
-            self._memory = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
+            kept = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
+            self._memory = fitting(kept, self.catalog, self.conversation)
 
     def with_events(self, *events: str) -> None:
         """The host tells of events that were committed, besides the effects of turns: what claims rest on."""
@@ -366,7 +368,7 @@ class Dialogue:
             response_id=chosen.id,
             said=tuple(one.id for one in said),
             approved=tuple(one.id for one in said if context.approvals.is_approved(one.response, one.locale, context.today)),
-            voices=tuple(one.response.voice for one in said if one.response.voice),
+            voices=tuple(voice for one in said if (voice := one.response.voice_of(one.variant))),
             effects=chosen.effects,
             decision=decision,
             heard=heard.value,

@@ -25,6 +25,7 @@ from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, Option
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer, State
+from constrained.logic.variants import counted, vary
 from constrained.understanding.hearing import Understanding
 
 
@@ -69,7 +70,8 @@ def allow(
     if clauses:
         place = place or Audience(approvals.channel, approvals.jurisdiction)
         clauses = tuple(clause for clause in clauses if clause.holds_at(place))
-    return sorter.allowed(builder, Schedule(clauses, policy.catalog, memory, now) if clauses else None)
+    allowed = sorter.allowed(builder, Schedule(clauses, policy.catalog, memory, now) if clauses else None)
+    return vary(allowed, memory) if memory.seed else allowed
 
 
 def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
@@ -347,8 +349,10 @@ class TurnOptions:
             is_tried: the open question spends a try, though the option leaves it as it is.
         """
         memory, number = self.memory, self.memory.number + 1
-        said = [one.id for one in self.said(option, spoken)]
+        everything = self.said(option, spoken)
+        said, times = [one.id for one in everything], counted(memory, everything)
         changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(said, number), "open_offers": open_offers}
+        changes |= {"times": times} if times else {}
         if self.policy.catalog.way_out:
             is_missed = option.is_no_match or option.id == self.policy.catalog.fallback or bool(option.response.offer_of)
             changes["n_missed"] = memory.n_missed + 1 if is_missed else 0

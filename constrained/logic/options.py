@@ -196,6 +196,7 @@ class Option:
         answer: ``yes`` or ``no``, where choosing it takes the message for that answer to an open question; empty else.
         agrees_to: what was asked or said before, where a clear yes to that chooses it; its meaning may choose it as well.
         value: of the message, by which it answers or corrects the open question; see ``ProcedureMove``.
+        variant: the number, from 0, of the one that ``text`` is, where the response has several; see ``logic.variants``.
     """
 
     response: Response
@@ -212,6 +213,7 @@ class Option:
     answer: str = ""
     agrees_to: tuple[str, ...] = ()
     value: HeardValue = ""
+    variant: int = 0
 
     @property
     def id(self) -> str:
@@ -229,6 +231,7 @@ class Obligation:
     source: Source
     is_after: bool = False
     rule: str = ""
+    variant: int = 0
 
     @property
     def id(self) -> str:

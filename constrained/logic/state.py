@@ -102,6 +102,8 @@ class Memory(_Value):
         open_offers: what the last turn asked, in the order in which it was said; the next turn answers it or drops it.
         n_missed: turns in a row, up to the last, in which nothing fitted or something was offered; counted where the catalog has
             a way out.
+        seed: stands for the conversation where the variants of its texts are drawn; empty: the first of each is said.
+        times: response id -> how often it was said; of those with variants, where there is a seed.
     """
 
     said: dict[str, int] = {}
@@ -113,9 +115,11 @@ class Memory(_Value):
     clock: tuple[tuple[str, float], ...] = ()
     open_offers: tuple[OpenOffer, ...] = ()
     n_missed: int = 0
+    seed: str = ""
+    times: dict[str, int] = {}
 
     def __hash__(self) -> int:
-        logic = (self.number, self.running, self.done, self.outcomes, self.clock)
+        logic = (self.number, self.running, self.done, self.outcomes, self.clock, self.seed, frozenset(self.times.items()))
         return hash((frozenset(self.said.items()), logic, self.history, self.open_offers, self.n_missed))
 
     def overtaken(self) -> Memory:
