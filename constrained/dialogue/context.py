@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -56,6 +58,14 @@ class TurnContext:
         """The day from which "tomorrow" is counted: the host's, where its State holds one."""
         today = getattr(self.state, "today", None)
         return today if isinstance(today, date) else self.today
+
+
+@contextmanager
+def timed(context: TurnContext, stage: str) -> Iterator[None]:
+    """Writes down how long a stage took."""
+    start = time.perf_counter()
+    yield
+    context.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)
 
 
 def clean_message(message: str) -> str:

@@ -21,7 +21,7 @@ from constrained.catalog.render import render_each, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError, SlotValueError
 from constrained.logic.effects import Effect, first_failing
-from constrained.logic.matching import is_said_by_catalog
+from constrained.logic.matching import BARK, is_said_by_catalog
 from constrained.logic.obligations import Clause
 from constrained.logic.options import Blocked, Obligation, Offer, Option, ProcedureMove
 from constrained.logic.policy import Policy
@@ -87,6 +87,7 @@ class OptionBuilder:
     is_claiming: bool = field(init=False)
     offered: frozenset[str] = field(init=False)
     spare: tuple[Option, ...] = field(init=False)
+    barks: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.is_claiming = any(response.claims for response in self.catalog.responses.values())
@@ -94,6 +95,7 @@ class OptionBuilder:
         reason = self._unsayable(response)
         self.fallback = Blocked(response.id, self.origin, reason) if reason else self._option(response, {}, self.origin, (), LAST)
         self.offered = frozenset(one.offer_of for one in self.catalog.responses.values() if one.offer_of)
+        self.barks = frozenset(one.id for one in self.catalog.responses.values() if BARK in one.tags)
         own = [one for one in self.catalog.responses.values() if is_said_by_catalog(one, self.catalog)]
         self.spare = tuple(self._option(one, {}, self.origin, (), LAST) for one in own if not self._unsayable(one))
 

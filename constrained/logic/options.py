@@ -256,6 +256,7 @@ class Allowed:
         offers: (place of an option, what asks whether it is meant), for the options that have such a text. Without effects.
         spare: what the catalog itself may say in place of the fallback: its way out, what follows a no to an offer, what is said
             to a message that is too long. Without effects.
+        barks: what may be said unasked, in a turn without a message; none of the options. Without effects.
         resort: the fallback, where the policy closed the set and left only acts in it: said where the message is evidence for none of them.
     """
 
@@ -265,13 +266,15 @@ class Allowed:
     offers: tuple[tuple[int, Option], ...] = ()
     spare: tuple[Option, ...] = ()
     resort: Option | None = None
+    barks: tuple[Option, ...] = ()
 
     @property
     def sayable(self) -> tuple[Option, ...]:
         """Everything that may be chosen, by the logic of the turn if not by an engine; the options first."""
-        if not (self.offers or self.spare or self.resort):
+        if not (self.offers or self.spare or self.resort or self.barks):
             return self.options
-        return (*self.options, *([self.resort] if self.resort else []), *(offer for _, offer in self.offers), *self.spare)
+        offers = (offer for _, offer in self.offers)
+        return (*self.options, *([self.resort] if self.resort else []), *offers, *self.spare, *self.barks)
 
     def offer_of(self, option: Option) -> Option | None:
         """What asks whether an option is meant; None where nothing may."""

@@ -127,6 +127,14 @@ class Memory(_Value):
         said = {one: min(number, self.number - 1) for one, number in self.said.items()}
         return self.model_copy(update={"said": said, "open_offers": ()})
 
+    def next_visit(self) -> Memory:
+        """The memory when the user comes back another time.
+
+        What was said and what was done count as before (``.once()``, claims, obligations); what was under way is over: open offers
+        and questions, procedures, and what a model reads of the talk.
+        """
+        return self.overtaken().model_copy(update={"history": (), "running": (), "outcomes": (), "n_missed": 0})
+
     def to_record(self) -> dict[str, object]:
         """What a turn reads of it besides ``said`` and ``number``, as JSON, without what is empty: for the record of a turn."""
         kept: dict[str, object] = self.model_dump(mode="json", exclude={"said", "number", "history"})

@@ -68,6 +68,7 @@ def vary(allowed: Allowed, memory: Memory) -> Allowed:
         options=tuple(_varied_option(one, memory) for one in allowed.options),
         obligations=tuple(_varied(one, memory) for one in allowed.obligations),
         spare=tuple(_varied_option(one, memory) for one in allowed.spare),
+        barks=tuple(_varied_option(one, memory) for one in allowed.barks),
         resort=None if allowed.resort is None else _varied_option(allowed.resort, memory),
     )
     return varied if len({one.text for one in varied.options}) == len(varied.options) else allowed
