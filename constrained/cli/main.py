@@ -33,6 +33,7 @@ from constrained.cli import (
     serve,
     sheet,
     tune,
+    watch,
 )
 from constrained.cli import test as tests
 from constrained.cli.screen import new_table, note, prepare_streams, show, show_error
@@ -78,6 +79,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("play")(play.play)
+app.command("watch")(watch.watch)
 app.command("demo")(demo.demo)
 app.command("list")(list_all)
 app.command("check")(check.check)

@@ -80,9 +80,7 @@ class GoldenTurn(_Golden):
     def _are_calls(cls, effects: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for one in effects or ():
             if not _CALL.fullmatch(one) or not _is_closed(one):
-                message = (
-                    "{given} is no effect: write NAME(ARGUMENTS) with every parenthesis closed, in quotes where YAML reads it otherwise"
-                )
+                message = "{given} is no effect: write NAME(ARGUMENTS), every parenthesis closed, in quotes where YAML reads it otherwise"
                 raise PydanticCustomError("effect", message, {"given": repr(one)})
         return effects
 
