@@ -249,16 +249,22 @@ def test_a_long_reply_is_not_broken_in_a_pipe(run: Run, here: Path) -> None:
     run("new", "long")
     path = here / "catalogs" / "long.yaml"
     words = "We are closed today, and tomorrow, " + "and the day after, " * 12 + "for good."
-    path.write_text(path.read_text().replace("An empty purse opens no gate. Come back with silver.", words))
-    assert run("play", "long", "--rules", "--state", '{"silver": 0}', stdin="hello\n").out == f"Runa: {words}\n"
+    path.write_text(
+        path.read_text().replace("Something knocks in the old mine. I hold the key, and it goes to nobody who has no blade.", words)
+    )
+    assert run("play", "long", "--rules", stdin="hello\n").out == f"Greta: {words}\n"
 
 
 def test_words_of_a_catalog_are_never_read_as_markup(run: Run, here: Path) -> None:
     run("new", "markup")
     path = here / "catalogs" / "markup.yaml"
-    path.write_text(path.read_text().replace("An empty purse opens no gate. Come back with silver.", "'[red]All[/red] :smile: gone[/]!'"))
-    done = run("play", "markup", "--rules", "--state", '{"silver": 0}', stdin="hello\n")
-    assert done.out == "Runa: [red]All[/red] :smile: gone[/]!\n"
+    path.write_text(
+        path.read_text().replace(
+            "Something knocks in the old mine. I hold the key, and it goes to nobody who has no blade.", "'[red]All[/red] :smile: gone[/]!'"
+        )
+    )
+    done = run("play", "markup", "--rules", stdin="hello\n")
+    assert done.out == "Greta: [red]All[/red] :smile: gone[/]!\n"
 
 
 def test_what_a_procedure_says_once_its_effects_ran_comes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
