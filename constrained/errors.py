@@ -3,6 +3,7 @@
     ConstrainedError
     ├── NotReleasedError    nothing was said: whatever Dialogue.reply raises
     │   ├── MessageError         a message that is not text
+    │   ├── SceneError           names that nobody in a scene has, or nobody there to answer
     │   ├── StateError           a state of the wrong type or with a value out of range
     │   ├── LocaleError          a locale in which the catalog may not speak
     │   ├── SlotError            slots that do not fit a response
@@ -27,6 +28,7 @@
     ├── PackError           a pack that is not there, or only in part
     ├── GoldenError         a file of golden dialogues that may not be used (all its problems at once)
     ├── DataError           a file of labelled messages that cannot be measured on (all its problems at once)
+    ├── SaveError           a saved game that cannot be read, or is of a newer format
     ├── SampleError         too few labelled messages for what is promised, or labels that fit nothing
     └── PropertyError       a property that cannot be judged, or a file of them that may not be used
 
@@ -127,6 +129,10 @@ class MessageError(NotReleasedError):
     """A message that is not text at all (any text, however hostile, is an ordinary message)."""
 
 
+class SceneError(NotReleasedError):
+    """A name that nobody in a scene has, or nobody there to answer."""
+
+
 class LocaleError(NotReleasedError):
     """A locale that lacks texts which may not be said in another one; ``locale`` and ``missing`` (ids) tell which."""
 
@@ -157,6 +163,14 @@ class GoldenError(_ProblemsError):
 
 class DataError(_ProblemsError):
     """A file of labelled messages that cannot be measured on; ``problems`` names file and line of each."""
+
+
+class SaveError(ConstrainedError):
+    """A saved game that cannot be loaded; ``format`` is its number, 0 where it has none. Nothing was loaded."""
+
+    def __init__(self, message: str, *, format: int = 0, hint: str = "") -> None:
+        self.format = format
+        super().__init__(message, hint=hint)
 
 
 class SampleError(ConstrainedError):

@@ -128,6 +128,9 @@ def _filled(response: Response, said: Option | Obligation) -> str:
     template = response.texts.get(said.locale)
     if template is None:
         raise VerificationError(f"{said.id!r} has no approved text for {said.locale!r}", hint="nothing was sent")
+    if not 0 <= said.variant < len(template.each):
+        raise VerificationError(f"{said.id!r} has no variant {said.variant + 1} for {said.locale!r}", hint="nothing was sent")
+    template = template.each[said.variant]
     try:
         words = {name: spoken(response.id, response.slots[name], said.slots[name], said.locale) for name in template.slots}
         pieces: list[str | Hole] = []

@@ -7,10 +7,10 @@ import types
 import pytest
 
 import constrained
-from constrained import errors, hear, obligations, steps
+from constrained import errors, games, hear, obligations, steps
 
 
-@pytest.mark.parametrize("module", [constrained, hear, obligations, steps], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [constrained, games, hear, obligations, steps], ids=lambda module: module.__name__)
 def test_the_public_names(module: types.ModuleType) -> None:
     assert module.__all__ == sorted(set(module.__all__))
     assert not any(isinstance(getattr(module, name), types.ModuleType) for name in module.__all__)

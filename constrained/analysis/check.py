@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from constrained.analysis.explore import Run, explore, offer_text, run_once
-from constrained.catalog.render import render
+from constrained.catalog.render import render_each
 from constrained.errors import ConstrainedError, PolicyError, Problem, SlotError
 from constrained.logic.allow import allow
 from constrained.logic.matching import is_yielded
@@ -132,7 +132,7 @@ def _check_renders(run: Run, found: Examination) -> None:
             continue
         for locale in response.texts:
             try:
-                render(response, offer.slots, locale)
+                render_each(response, offer.slots, locale)
             except SlotError as error:
                 if error.slot in response.slots and response.slots[error.slot].kind == "user_text":
                     continue  # the user wrote something of another form: the turn says another response

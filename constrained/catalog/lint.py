@@ -98,7 +98,7 @@ def _same_keys(responses: tuple[Response, ...], together: Together) -> Iterator[
 def _alike_texts(responses: tuple[Response, ...], together: Together) -> Iterator[Problem]:
     """Texts that a reader takes for one: equal but for case, quotes, dashes, and letters of another script that look the same."""
     for locale in sorted({locale for response in responses for locale in response.texts}):
-        traits = [(one, look(one.texts[locale].source)) for one in responses if locale in one.texts]
+        traits = [(one, look(text.source)) for one in responses if locale in one.texts for text in one.texts[locale].each]
         yield from _repeated(traits, together, f"the text in {locale!r}", "say them in other words, or use one response for both")
 
 
@@ -106,9 +106,10 @@ def _repeated(traits: Iterable[tuple[Response, object]], together: Together, wha
     holders: dict[object, list[Response]] = {}
     for response, trait in traits:
         before = holders.setdefault(trait, [])
-        other = next((one for one in before if together(one.id, response.id)), None)
+        other = next((one for one in before if one is response or together(one.id, response.id)), None)
         if other is not None:
-            yield response.source.problem(f"{what} of {response.id!r} is nearly that of {other.id!r}", hint)
+            others = "another of its variants" if other is response else f"that of {other.id!r}"
+            yield response.source.problem(f"{what} of {response.id!r} is nearly {others}", hint)
         before.append(response)
 
 

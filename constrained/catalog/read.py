@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +10,16 @@ from datetime import date
 
 from constrained.catalog.document import Path, Report, named, nearest
 from constrained.catalog.locales import canonical_tag, nearest_tag
-from constrained.catalog.plurals import misfit
+from constrained.catalog.read_texts import (
+    check_identifier,
+    check_safe,
+    match_selections,
+    match_slots,
+    read_locale,
+    read_said,
+    read_texts,
+    templates_of,
+)
 from constrained.catalog.render import CURRENCIES, can_format
 from constrained.catalog.response import (
     Approval,
@@ -23,7 +31,6 @@ from constrained.catalog.response import (
     offer_id,
 )
 from constrained.catalog.schema import (
-    IDENTIFIER,
     ApprovalFile,
     CatalogFile,
     ChoiceSlot,
@@ -35,7 +42,6 @@ from constrained.catalog.schema import (
     TextSlot,
     UserTextSlot,
 )
-from constrained.catalog.template import Template, TemplateSyntaxError, parse_template, refused_in_text
 from constrained.catalog.user_text import POSTCODES
 
 # Languages that Babel surely formats; for others it is asked, which costs its import.
@@ -57,15 +63,15 @@ class _Context:
 
 def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str, Response]:
     """The responses of a catalog file, checked; problems go into ``report``."""
-    locale = _locale(shape.locale, ("locale",), report)
-    _identifier(shape.catalog, ("catalog",), "the catalog's name", report, at_key=False)
+    locale = read_locale(shape.locale, ("locale",), report)
+    check_identifier(shape.catalog, ("catalog",), "the catalog's name", report, at_key=False)
     for field, text in (("speaker", shape.speaker), ("persona", shape.persona)):
-        _safe(text, (field,), report)
+        check_safe(text, (field,), report)
     if shape.version < 1:
         report.add(("version",), "'version' must be at least 1", "write version: 1")
     if not shape.responses and not report.has_bad(("responses",)):
         report.add(("responses",), "a catalog has at least one response", "write the fallback first")
-    author = "" if shape.author is None else _said(shape.author, ("author",), report)
+    author = "" if shape.author is None else read_said(shape.author, ("author",), report)
     context = _Context(report, locale, today, author, shape.documents)
     responses: dict[str, Response] = {}
     for response_id, one in shape.responses.items():
@@ -75,32 +81,34 @@ def read_responses(shape: CatalogFile, report: Report, today: date) -> dict[str,
             responses[offer.id] = offer
     _fallback(shape, responses, context)
     _way_out(shape, responses, report)
+    _check_aliases(responses, report)
     return responses
 
 
 def _response(response_id: str, shape: ResponseFile, context: _Context) -> Response:
     report, path = context.report, ("responses", response_id)
-    _identifier(response_id, path, "the response id", report)
-    written = _texts(path, shape.text, context)
+    check_identifier(response_id, path, "the response id", report)
+    written = read_texts(path, {"text": shape.text, "variants": shape.variants}, context.locale, report)
     slots = {name: _slot(name, one, (*path, "slots", name), written, context) for name, one in shape.slots.items()}
-    _match_slots(path, written, slots, report)
-    _match_selections(written, slots, report)
+    match_slots(path, written, slots, report)
+    match_selections(written, slots, report)
     place = report.place(path, at_key=True)
     return Response(
         id=response_id,
-        texts=freeze({locale: text.template for locale, text in written.items()}),
+        texts=freeze(templates_of(written)),
         slots=freeze(slots),
-        when=_said(shape.when, (*path, "when"), report),
-        key=response_id.replace("_", " ") if shape.key is None else _said(shape.key, (*path, "key"), report),
+        when=read_said(shape.when, (*path, "when"), report),
+        key=response_id.replace("_", " ") if shape.key is None else read_said(shape.key, (*path, "key"), report),
         examples=freeze(_examples(path, shape.examples, context)),
-        tags=frozenset(_said(tag, (*path, "tags", index), report) for index, tag in enumerate(shape.tags)),
-        voice=None if shape.voice is None else _said(shape.voice, (*path, "voice"), report),
+        tags=frozenset(read_said(tag, (*path, "tags", index), report) for index, tag in enumerate(shape.tags)),
+        voice=None if shape.voice is None else read_said(shape.voice, (*path, "voice"), report),
         approval=_approval((*path, "approval"), shape.approval, context),
         exact_locale=shape.exact_locale,
-        author=context.author if shape.author is None else _said(shape.author, (*path, "author"), report),
+        author=context.author if shape.author is None else read_said(shape.author, (*path, "author"), report),
         cites=_cites((*path, "cites"), shape.cites, context),
         claims=_claims((*path, "claims"), shape.claims, report),
-        free_text="" if shape.free_text is None else _said(shape.free_text, (*path, "free_text"), report),
+        free_text="" if shape.free_text is None else read_said(shape.free_text, (*path, "free_text"), report),
+        aliases=tuple(shape.aliases),
         source=Source(report.file, place.line, place.column),
     )
 
@@ -108,17 +116,18 @@ def _response(response_id: str, shape: ResponseFile, context: _Context) -> Respo
 def _offer(asked: Response, given: str | dict[str, str], context: _Context) -> Response:
     """The response that asks whether another one is meant. It takes over who answers for that one, and is approved by itself."""
     report, path = context.report, ("responses", asked.id, "offer")
-    written = _texts(path[:-1], given, context, "offer")
-    for locale, text in written.items():
-        if locale not in asked.texts and not report.has_bad((*path[:-1], "text")):
+    written = read_texts(path[:-1], {"offer": given}, context.locale, report)
+    texts = [(locale, text) for locale, found in written.items() for text in found]
+    for locale, text in texts:
+        if locale not in asked.texts and not report.has_bad((*path[:-1], "text")) and not report.has_bad((*path[:-1], "variants")):
             hint = f"write a text for {locale!r}, too"
             report.add(text.path, f"{named(text.path)} asks in {locale!r} about what is not said in {locale!r}", hint)
         elif unknown := sorted(text.template.slots - asked.slots.keys()):
             hint = nearest(unknown[0], asked.slots) or "an offer uses slots of its response only"
             report.add(text.path, f"{named(text.path)} has the slot {unknown[0]!r}, which is not declared", hint)
-    _match_selections(written, asked.slots, report)
-    used = frozenset[str]().union(*(text.template.slots for text in written.values()))
-    for text in written.values():
+    match_selections(written, asked.slots, report)
+    used = frozenset[str]().union(*(text.template.slots for _, text in texts))
+    for _, text in texts:
         if used - text.template.slots and not report.is_bad(text.path):
             name = min(used - text.template.slots)
             report.add(text.path, f"{named(text.path)} lacks the slot {name!r} of the other locales", f"write {{{name}}} in it")
@@ -126,7 +135,7 @@ def _offer(asked: Response, given: str | dict[str, str], context: _Context) -> R
     return replace(
         asked,
         id=offer_id(asked.id),
-        texts=freeze({locale: text.template for locale, text in written.items()}),
+        texts=freeze(templates_of(written)),
         slots=freeze({name: slot for name, slot in asked.slots.items() if name in used}),
         when=f"offer of: {asked.when}",
         key=f"{asked.key}?",
@@ -135,7 +144,21 @@ def _offer(asked: Response, given: str | dict[str, str], context: _Context) -> R
         claims="",
         source=Source(report.file, place.line, place.column),
         offer_of=asked.id,
+        aliases=(),
     )
+
+
+def _check_aliases(responses: Mapping[str, Response], report: Report) -> None:
+    """An id of before names one response, and none that is there now."""
+    owners: dict[str, str] = {}
+    for response in responses.values():
+        for index, alias in enumerate(response.aliases):
+            path = ("responses", response.id, "aliases", index)
+            check_identifier(alias, path, "the alias", report, at_key=False)
+            if alias in responses:
+                report.add(path, f"the alias {alias!r} of {response.id!r} is the id of a response", "take one of the two out")
+            elif owners.setdefault(alias, response.id) != response.id or alias in response.aliases[:index]:
+                report.add(path, f"the alias {alias!r} stands at {owners[alias]!r} already", "an old id belongs to one response, once")
 
 
 def _way_out(shape: CatalogFile, responses: Mapping[str, Response], report: Report) -> None:
@@ -171,55 +194,12 @@ def _fallback(shape: CatalogFile, responses: Mapping[str, Response], context: _C
         report.add((*at, "approval", "on"), f"{place} is approved only from {response.approval.on}", "choose a fallback that is in force")
 
 
-# -- texts and slots ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A template, and how and where it was written."""
-
-    template: Template
-    written: str
-    path: Path
-
-
-def _texts(path: Path, given: str | dict[str, str], context: _Context, field: str = "text") -> dict[str, _Text]:
-    """Locale -> what is written under ``field`` of the response at ``path``."""
-    report, here = context.report, (*path, field)
-    if isinstance(given, str):
-        template = _template(given, here, report)
-        return {context.locale: _Text(template, given, here)} if template else {}
-    texts: dict[str, _Text] = {}
-    for tag, text in given.items():
-        at = (*here, tag)
-        locale = _locale(tag, at, report, at_key=True)
-        if locale in texts:
-            report.add_key(at, f"{named(at)} names the locale {locale!r} a second time", "keep one text for each locale")
-        template = _template(text, at, report)
-        if template is not None:
-            texts[locale] = _Text(template, text, at)
-    is_known = all(map(canonical_tag, given)) and not report.has_bad(here) and not report.is_bad(("locale",))
-    if context.locale not in texts and is_known:
-        hint = f"every response has a text for the catalog's locale: write {context.locale}: ..."
-        report.add(here, f"{named(here)} has no text for the default locale {context.locale!r}", hint, at_key=True)
-    return texts
-
-
-def _template(text: str, at: Path, report: Report) -> Template | None:
-    clean = _said(text, at, report)
-    if not clean:
-        return None
-    try:
-        return parse_template(clean)
-    except TemplateSyntaxError as error:
-        character = text.find(clean) + error.column - 1 if clean in text else None
-        report.add(at, f"{named(at)}: {error.message} (character {error.column})", error.hint, character=character)
-        return None
+# -- slots ----------------------------------------------------------------------------------------
 
 
 def _slot(name: str, shape: SlotFile, path: Path, texts: Iterable[str], context: _Context) -> Slot:
     report = context.report
-    _identifier(name, path, "the slot name", report)
+    check_identifier(name, path, "the slot name", report)
     if name == "response_id" or keyword.iskeyword(name):
         report.add_key(path, f"{name!r} cannot name a slot: Python uses the word", f"rename it, such as {name}_value")
     kind, is_sensitive = (shape, False) if isinstance(shape, str) else (shape.type, shape.sensitive)
@@ -284,7 +264,7 @@ def _words(words: Mapping[str, str], at: Path, texts: Iterable[str], report: Rep
     found: dict[str, str] = {}
     for tag, word in words.items():
         here = (*at, tag) if is_map else at
-        found[_locale(tag, here, report, at_key=True) if is_map else tag] = _said(word, here, report)
+        found[read_locale(tag, here, report, at_key=True) if is_map else tag] = read_said(word, here, report)
     for locale in texts:
         nearest_word = nearest_tag(found, locale)
         if nearest_word is not None:
@@ -292,37 +272,6 @@ def _words(words: Mapping[str, str], at: Path, texts: Iterable[str], report: Rep
         elif not report.has_bad(at) and not report.is_bad(("locale",)):
             report.add(at, f"{named(at)} has no word for {locale!r}", f"write {{{locale}: ...}} beside the other words")
     return found
-
-
-def _match_slots(path: Path, texts: Mapping[str, _Text], slots: Mapping[str, Slot], report: Report) -> None:
-    """Every hole is declared, and every text uses every slot: a translation that drops an amount is a mistake."""
-    declared_at = (*path, "slots")
-    for text in texts.values():
-        for name in sorted(text.template.slots - slots.keys()):
-            if report.is_bad((*declared_at, name)):
-                continue
-            character = text.written.find("{" + name + "}")
-            hint = nearest(name, slots) if slots else f"write slots: {{{name}: integer}}, or {{{{ for a brace that is said"
-            report.add(text.path, f"{named(text.path)} has the slot {name!r}, which is not declared", hint, character=character)
-    if not texts:
-        return
-    for name in slots:
-        without = [locale for locale, text in texts.items() if name not in text.template.slots]
-        if without and not report.has_bad((*path, "text")) and not report.is_bad((*declared_at, name)):
-            where = "in its text" if len(without) == len(texts) else f"in its text for {', '.join(without)}"
-            hint = f"write {{{name}}} in the text, or take the slot out"
-            report.add_key((*declared_at, name), f"the slot {name!r} of {path[1]!r} is not used {where}", hint)
-
-
-def _match_selections(texts: Mapping[str, _Text], slots: Mapping[str, Slot], report: Report) -> None:
-    """Every plural and select goes by a slot of its kind, and each text that its forms make may be said."""
-    for locale, text in texts.items():
-        for one in text.template.selections:
-            wrong = misfit(one, slots[one.name], locale) if one.name in slots else None
-            if wrong and not report.is_bad(text.path):
-                report.add(text.path, f"{named(text.path)}: {wrong[0]}", wrong[1], character=text.written.find("{" + one.name))
-        for flat in text.template.flattened() if text.template.selections and not report.is_bad(text.path) else ():
-            _said("".join(part if isinstance(part, str) else "0" for part in flat), text.path, report)
 
 
 # -- the rest of a response --------------------------------------------------------------------------
@@ -335,7 +284,7 @@ def _examples(path: Path, given: list[str] | dict[str, list[str]], context: _Con
     examples: dict[str, tuple[str, ...]] = {}
     for tag, messages in given.items():
         at = (*here, tag)
-        locale = _locale(tag, at, report, at_key=True)
+        locale = read_locale(tag, at, report, at_key=True)
         examples[locale] = (*examples.get(locale, ()), *_messages(messages, at, report))
     return examples
 
@@ -361,7 +310,7 @@ def _approval(path: Path, shape: ApprovalFile | None, context: _Context) -> Appr
             )
         elif until < context.today:
             report.add((*path, "until"), f"the approval of {path[1]!r} ended on {until}", "renew the approval, or take the response out")
-    return Approval(_said(shape.by, (*path, "by"), report), shape.on, until)
+    return Approval(read_said(shape.by, (*path, "by"), report), shape.on, until)
 
 
 def _cites(path: Path, shape: CitationFile | None, context: _Context) -> Citation | None:
@@ -370,53 +319,14 @@ def _cites(path: Path, shape: CitationFile | None, context: _Context) -> Citatio
     report, at = context.report, (*path, "document")
     if shape.document not in context.documents and not report.is_bad(at) and not report.has_bad(("documents",)):
         report.add(at, f"{named(at)} is {shape.document!r}, which is not under documents", nearest(shape.document, context.documents))
-    passage = "" if shape.passage is None else _said(shape.passage, (*path, "passage"), report)
+    passage = "" if shape.passage is None else read_said(shape.passage, (*path, "passage"), report)
     document = context.documents.get(shape.document)
-    digest = _said(shape.hash, (*path, "hash"), report)
+    digest = read_said(shape.hash, (*path, "hash"), report)
     return Citation(shape.document, digest, passage, *((document.file.strip(), document.on_change) if document else ()))
 
 
 def _claims(path: Path, event: str | None, report: Report) -> str:
     if event is None:
         return ""
-    _identifier(event, path, "the event", report, at_key=False)
+    check_identifier(event, path, "the event", report, at_key=False)
     return event
-
-
-# -- words, ids, locales -----------------------------------------------------------------------------
-
-
-def _said(text: str, path: Path, report: Report) -> str:
-    """``text`` in NFC without space around it; a problem when nothing is left or it holds what may not be said."""
-    clean = unicodedata.normalize("NFC", text).strip()
-    if not clean and not report.is_bad(path):
-        report.add(path, f"{named(path)} is empty", "write it, or take it out")
-    _safe(clean, path, report)
-    return clean
-
-
-def _safe(text: str, path: Path, report: Report) -> None:
-    refused = refused_in_text(text)
-    if refused and not report.is_bad(path):
-        report.add(path, f"{named(path)} holds {refused}", "take it out; it could steer a model or hide from a reader")
-
-
-def _identifier(name: str, path: Path, what: str, report: Report, *, at_key: bool = True) -> None:
-    if re.fullmatch(IDENTIFIER.strip("^$"), name) or report.is_bad(path):
-        return
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    better = re.sub(r"[^a-z0-9]+", "_", plain[:60]).strip("_").lstrip("0123456789_")
-    hint = "use a-z, 0-9 and _, a letter first" + (f", such as {better!r}" if better else "")
-    message = f"{what} {name[:60]!r} is not an identifier"
-    (report.add_key if at_key else report.add)(path, message, hint)
-
-
-def _locale(tag: str, path: Path, report: Report, *, at_key: bool = False) -> str:
-    canonical = canonical_tag(tag)
-    if canonical is not None:
-        return canonical
-    better = canonical_tag(tag.replace("_", "-"))
-    if not report.is_bad(path):
-        hint = f"did you mean {better!r}?" if better else "write a tag such as en, en-GB or zh-Hant; a text that begins with { needs quotes"
-        (report.add_key if at_key else report.add)(path, f"{named(path)} is not a BCP 47 locale: {tag[:60]!r}", hint)
-    return better or tag

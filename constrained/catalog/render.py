@@ -52,8 +52,8 @@ def resolve_locale(response: Response, locale: str, default: str) -> str | None:
     return nearest_tag(texts, locale) or nearest_tag(texts, default)
 
 
-def render(response: Response, slots: Mapping[str, Any], locale: str) -> str:
-    """The text of ``response`` with its slots filled, formatted for the locale of that text.
+def render(response: Response, slots: Mapping[str, Any], locale: str, variant: int = 0) -> str:
+    """The text of ``response`` with its slots filled, formatted for the locale of that text; of several, the one of that number.
 
     Raises:
         SlotError: a slot is missing or surplus; SlotValueError: it has a value that may not be said.
@@ -64,7 +64,14 @@ def render(response: Response, slots: Mapping[str, Any], locale: str) -> str:
         locale, template = _nearest(response, locale)
     if template.literal is not None and not slots:
         return template.literal
-    return _filled(response, template, slots, locale)
+    return _filled(response, template.each[variant], slots, locale)
+
+
+def render_each(response: Response, slots: Mapping[str, Any], locale: str) -> tuple[str, ...]:
+    """Every variant of the text as ``render`` gives it; raises what it does, where one of them cannot be said."""
+    template = response.texts.get(locale)
+    n_variants = len(template.each) if template is not None else 1
+    return tuple(render(response, slots, locale, variant) for variant in range(n_variants))
 
 
 def _nearest(response: Response, locale: str) -> tuple[str, Template]:

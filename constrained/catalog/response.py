@@ -153,7 +153,8 @@ class Response:
 
     Attributes:
         id: authored, never derived from the text, never moves.
-        texts: BCP 47 locale -> template.
+        texts: BCP 47 locale -> template; of several variants, one of which is said, ``Template.variants`` has each.
+        aliases: ids that it had before, the oldest first; what was kept under one of them, in a save or a memory, is its own.
         when: plain language, what it answers ("the player wants to buy the cellar key").
         examples: BCP 47 locale -> user messages that it answers.
         key: a short readable name to score instead of the text; the id with spaces unless authored.
@@ -184,6 +185,11 @@ class Response:
     source: Source = Source()
     offer_of: str = ""
     free_text: str = ""
+    aliases: tuple[str, ...] = ()
+
+    def voice_of(self, variant: int) -> str | None:
+        """The voice key of a variant: that of the first as it is written, of the second with ``_2`` behind it, and so on."""
+        return f"{self.voice}_{variant + 1}" if self.voice and variant else self.voice
 
 
 OFFER = ".offer"  # ends the id of an offer; authored ids hold no dot, so none can be taken for one
@@ -252,6 +258,20 @@ class Catalog:
         """What asks whether this response is meant; None where nobody wrote such a text."""
         return self.responses.get(offer_id(response_id))
 
+    def current_id(self, old_id: str) -> str | None:
+        """The id of the response that has, or once had, this id; None where there is none."""
+        if old_id in self.responses:
+            return old_id
+        asked = old_id.removesuffix(OFFER)
+        found = next((one.id for one in self.responses.values() if asked in one.aliases), None)
+        if found is None or asked == old_id:
+            return found
+        return offer_id(found) if offer_id(found) in self.responses else None
+
+    @property
+    def has_variants(self) -> bool:
+        return any(template.variants for response in self.responses.values() for template in response.texts.values())
+
     def __getitem__(self, response_id: str) -> Response:
         return self.responses[response_id]
 
@@ -291,6 +311,8 @@ def _content(response: Response) -> dict[str, Any]:
         content["offer_of"] = response.offer_of
     if response.free_text:
         content["free_text"] = response.free_text
+    if response.aliases:
+        content["aliases"] = sorted(response.aliases)
     return content
 
 

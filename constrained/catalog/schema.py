@@ -178,13 +178,36 @@ class ReviewFile(_Shape):
 class ResponseFile(_Shape):
     """One approved thing to say."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["text"]}, {"required": ["variants"]}]})
+
     text: Annotated[
-        Annotated[Text, Tag("<text>"), Field(description="The text in the catalog's locale.")]
-        | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The text for each locale.")],
-        Discriminator(_shape),
+        Annotated[
+            Annotated[Text, Tag("<text>"), Field(description="The text in the catalog's locale.")]
+            | Annotated[dict[str, Text], Tag("<map>"), _by_locale("The text for each locale.")],
+            Discriminator(_shape),
+        ]
+        | None,
+        _GIVEN,
     ] = Field(
+        None,
         description="What is said, word for word. {name} is a slot; {n, plural, one {# day} other {# days}} one of several forms; "
-        "{{ and }} are braces that are said."
+        "{{ and }} are braces that are said.",
+    )
+    variants: Annotated[
+        Annotated[
+            Annotated[list[Text], Tag("<list>"), Field(description="Texts in the catalog's locale.", json_schema_extra={"minItems": 1})]
+            | Annotated[
+                dict[str, Annotated[list[Text], Field(json_schema_extra={"minItems": 1})]],
+                Tag("<map>"),
+                _by_locale("Texts for each locale."),
+            ],
+            Discriminator(_shape),
+        ]
+        | None,
+        _GIVEN,
+    ] = Field(None, description="Other ways to say it, besides the text or in its place; none is said again before all were.")
+    aliases: list[Annotated[str, Field(json_schema_extra={"pattern": IDENTIFIER})]] = Field(
+        default_factory=list, description="Ids that it had before it was renamed, the oldest first: saves and conversations of then go on."
     )
     offer: Annotated[
         Annotated[

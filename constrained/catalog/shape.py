@@ -34,14 +34,12 @@ _STUBS: dict[str, Any] = {
     **dict.fromkeys(("catalog", "locale", "fallback", "when", "by", "currency", "file", "document", "hash"), ""),
     "form": "reference",
     "responses": {},
-    "text": {},
     "version": 1,
     "of": [],
     "on": "2000-01-01",
 }
 _MISSING_HINTS = {
     "when": "say in plain language which messages it answers",
-    "text": "write what is said",
     "version": "write version: 1, and count up with each change",
     "locale": "name the default locale, such as locale: en",
     "fallback": "name the response that is said when nothing else fits",
@@ -94,7 +92,7 @@ def _is_union(path: Path) -> bool:
     field = path[2] if len(path) > 2 and path[0] == "responses" else None
     if field == "slots":
         return len(path) == 4 or (len(path) in (5, 6) and path[4] == "of")
-    return len(path) == 3 and field in ("text", "offer", "examples")
+    return len(path) == 3 and field in ("text", "variants", "offer", "examples")
 
 
 def _take_out(data: Any, path: Path) -> None:
@@ -171,6 +169,7 @@ _EXPECTED: Mapping[str, tuple[str, str]] = {
 _KEY_EXPECTED: Mapping[str, tuple[str, str]] = {
     "text": ("text, or a mapping of locale to text", _QUOTE),
     "offer": ("text, or a mapping of locale to text", _QUOTE),
+    "variants": ("a list of texts, or a mapping of locale to list", "write ['one text', 'another']"),
     "examples": ("a list of messages, or a mapping of locale to list", "write ['one message', 'another']"),
     "of": ("a list of words, or a mapping of value to word", "write of: [ale, stew]"),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -101,6 +101,7 @@ NAME: /[a-z][a-z0-9_]*/
 OTHER = "other"  # the form that is said when no other one fits
 MOST_FORMS = 256  # whole texts that one template can make; each of them is approved
 COUNT = "#"  # in a plural form: the number
+BETWEEN = " {~} "  # stands between the variants of a text where they are one text; no template can hold it
 
 
 class TemplateSyntaxError(ConstrainedError):
@@ -149,32 +150,48 @@ class Template:
         source: as written, braces doubled, with every form of every selection.
         parts: literal text (braces single), holes and selections, in order; no two literals touch, none is empty.
         slots: the names of the holes, and of what selections select by.
-        literal: all that is said, for a template without slots; else None.
+        variants: of a text that has several, each of them, the first one too; ``source`` then holds them all, ``parts`` those of the first.
+        literal: all that is said, for a template without slots and variants; else None.
     """
 
     source: str
     parts: tuple[str | Hole | Selection, ...]
     slots: frozenset[str]
+    variants: tuple[Template, ...] = ()
     literal: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         text = "".join(part for part in self.parts if isinstance(part, str))
-        object.__setattr__(self, "literal", None if self.slots else text)
+        object.__setattr__(self, "literal", None if self.slots or self.variants else text)
+
+    @property
+    def each(self) -> tuple[Template, ...]:
+        """The variants; a text that has none is the only one."""
+        return self.variants or (self,)
 
     @property
     def selections(self) -> tuple[Selection, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Selection))
+        return tuple(part for one in self.each for part in one.parts if isinstance(part, Selection))
 
     def flattened(self) -> Iterator[Flat]:
         """Every text that the template can make before its slots are filled: one form of each selection, in all combinations."""
-        options = [[form for _, form in part.forms] if isinstance(part, Selection) else [(part,)] for part in self.parts]
-        for chosen in itertools.product(*options):
-            yield _joined(piece for pieces in chosen for piece in pieces)
+        for one in self.each:
+            options = [[form for _, form in part.forms] if isinstance(part, Selection) else [(part,)] for part in one.parts]
+            for chosen in itertools.product(*options):
+                yield _joined(piece for pieces in chosen for piece in pieces)
 
     def wordings(self) -> Iterator[str]:
         """``flattened`` as texts, with ``{name}`` for a hole: what a reader looks for words in."""
         for flat in self.flattened():
             yield "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in flat)
+
+
+def with_variants(templates: Sequence[Template]) -> Template:
+    """One template of which one of several is said."""
+    if len(templates) == 1:
+        return templates[0]
+    slots = frozenset[str]().union(*(one.slots for one in templates))
+    return Template(BETWEEN.join(one.source for one in templates), templates[0].parts, slots, tuple(templates))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -161,7 +161,8 @@ def decider(policy: Policy, engine: Engine, threshold: float | None) -> Decide:
             drafts=True,
             now=lambda: datetime.fromisoformat(record.at),
         )
-        dialogue.resume(Memory(said=record.said, history=tuple(history), number=record.number - 1))
+        drawn = {name: record.memory[name] for name in ("seed", "times") if name in record.memory}  # of variants: as they were said
+        dialogue.resume(Memory(said=record.said, history=tuple(history), number=record.number - 1, **drawn))
         state = policy.state_type.from_json(record.state)
         history += [("user", record.message), ("reply", record.text)]
         turn = dialogue.reply(record.message, state)

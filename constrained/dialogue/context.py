@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
 
 from constrained.approval.in_force import NO_LEDGER, ApprovalSnapshot
-from constrained.catalog.render import resolve_locale
+from constrained.catalog.render import render, resolve_locale
 from constrained.catalog.response import Catalog, Response
 from constrained.engines.protocol import Candidate, Deadline, PromptContext
 from constrained.errors import LocaleError, MessageError
@@ -56,6 +58,14 @@ class TurnContext:
         """The day from which "tomorrow" is counted: the host's, where its State holds one."""
         today = getattr(self.state, "today", None)
         return today if isinstance(today, date) else self.today
+
+
+@contextmanager
+def timed(context: TurnContext, stage: str) -> Iterator[None]:
+    """Writes down how long a stage took."""
+    start = time.perf_counter()
+    yield
+    context.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)
 
 
 def clean_message(message: str) -> str:
@@ -157,7 +167,7 @@ def make_candidate(option: Option, index: int, catalog: Catalog, locale: str, is
     """One option of a turn as the engine sees it. ``is_no_match``: said when none of the others is likely enough."""
     return Candidate(
         key=f"{index}:{option.id}",
-        text=option.text,
+        text=render(option.response, option.slots, option.locale) if option.variant else option.text,  # whatever the variant, one choice
         name=option.response.key,
         when=option.response.when,
         examples=examples(option.response, locale, catalog),

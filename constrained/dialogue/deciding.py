@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from constrained.catalog.response import Catalog
 from constrained.dialogue.context import TurnContext, make_candidate
+from constrained.dialogue.listening import HeardNow
 from constrained.dialogue.turn import Decision
 from constrained.engines import loading
 from constrained.engines.protocol import Choice, Distribution, Engine, Told
 from constrained.errors import DeadlineError
 from constrained.logic.acts import choose_late, choose_option
-from constrained.logic.allow import likeliest, most_salient, rest_of
+from constrained.logic.allow import TurnOptions, bark_of, likeliest, most_salient, rest_of
 from constrained.logic.clarifying import OfferReading, Resolution, may_stand_together, resolve, resolve_too_long, way_out_of
 from constrained.logic.evidence import Evidence, evidence_of
 from constrained.logic.options import Allowed, Option
@@ -33,6 +35,33 @@ class DecisionTerms:
     threshold: float
     act_threshold: float
     as_kept: Callable[[str], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTurn:
+    """A turn before its commit: nobody has heard of it. ``memory``: of the conversation when it was prepared."""
+
+    context: TurnContext
+    heard: HeardNow
+    options: TurnOptions
+    decision: Decision
+    text: str
+    memory: Memory
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it has nothing to say to the message but that."""
+        decision, fallback = self.decision, self.options.policy.catalog.fallback
+        return decision.chosen.id == fallback or decision.chosen.is_no_match or decision.how in ("way_out", "too_long")
+
+
+def decide_bark(allowed: Allowed, catalog: Catalog, said: Mapping[str, int], threshold: float) -> Decision | None:
+    """The bark that is due by the rules; None where none is."""
+    chosen = bark_of(allowed, catalog, said)
+    if chosen is None:
+        return None
+    why = "unasked; the most specific bark, then the least recently said, and not the one said last"
+    return Decision(allowed.options, (), chosen, "rules", 1.0, False, threshold, why, how="bark")
 
 
 def is_judged(engine: Engine | None) -> bool:

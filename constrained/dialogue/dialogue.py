@@ -7,12 +7,9 @@ A Dialogue is one conversation. Many conversations may share an engine and a log
 
 from __future__ import annotations
 
-import asyncio
 import threading
-import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +18,10 @@ from typing import TypeVar
 from constrained.approval.in_force import Approvals, ApprovalSnapshot
 from constrained.approval.logic_signatures import check_signed
 from constrained.catalog.response import Catalog
-from constrained.dialogue.context import TurnContext, check_locale, cut_message, make_prompt_context
-from constrained.dialogue.deciding import Decider, DecisionTerms, is_judged
+from constrained.dialogue.context import TurnContext, check_locale, cut_message, make_prompt_context, timed
+from constrained.dialogue.deciding import Decider, DecisionTerms, PreparedTurn, decide_bark, is_judged
 from constrained.dialogue.listening import HeardNow, engine_failing, heard_before
+from constrained.dialogue.pending import Claim, PendingReply, TurnQueue
 from constrained.dialogue.recording import make_record
 from constrained.dialogue.turn import Decision, Trace, Turn
 from constrained.engines import loading
@@ -36,6 +34,7 @@ from constrained.logic.obligations import Audience
 from constrained.logic.options import Allowed, compose
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory, State
+from constrained.logic.variants import fitting
 from constrained.packs import files_of, load_policy
 from constrained.procedures.run import heard_text
 from constrained.records.log import Log, MemoryLog, open_log
@@ -44,7 +43,6 @@ from constrained.records.record import Outcome, OutcomeEntry, Record
 from constrained.understanding.answers import AnswerJudge
 from constrained.understanding.hearing import (
     AskedQuestion,
-    Hearing,
     Understanding,
     ask,
     checked_readings,
@@ -57,7 +55,6 @@ from constrained.verify import verify
 
 T = TypeVar("T", Record, Outcome)
 THRESHOLD = 0.3  # chosen on the packs' dev messages; see docs/decisions.md
-_GIVEN_UP = "the reply was cancelled before the commit; nothing was recorded"
 
 
 class Dialogue:
@@ -109,7 +106,7 @@ class Dialogue:
             self.catalog, channel=channel, jurisdiction=jurisdiction, drafts=drafts, logic=lambda: files_of(self.policy)
         )
         self._standing(now)  # a ledger that is missing or cannot be trusted, or logic that is not signed, is told before the first message
-        self.engine = engine if engine is not None else _engine(model)
+        self.engine = engine if engine is not None else None if model is None else loading.load_engine(model)
         if self.engine is not None and isinstance(self.engine, CatalogBound):
             self.engine.check_catalog(self.catalog.name, self.catalog.hash)
         self.log: Log = open_log(log) if isinstance(log, str | Path) else MemoryLog() if log is None else log
@@ -118,8 +115,9 @@ class Dialogue:
         self.conversation = conversation or uuid.uuid4().hex
         self.is_masking = self.catalog.is_approval_required if mask is None else mask
         self._now = now
-        self._memory = memory or Memory()
-        self._lock = threading.Lock()  # turns of one conversation keep their order
+        self._memory = fitting(memory or Memory(), self.catalog, self.conversation)
+        self._lock = threading.Lock()  # one turn at a time
+        self._turns = TurnQueue()  # those that are taken beside the caller, in order
 
     @property
     def catalog(self) -> Catalog:
@@ -131,8 +129,8 @@ class Dialogue:
         Args:
             message: what the user wrote; any text.
             state: the host's facts; the policy's State with its defaults when None.
-            within: seconds; when they are over, the fallback is said (mode ``rules``), or what the policy offers with the tag
-                ``moment``.
+            within: seconds from this call; when they are over, the fallback is said (mode ``rules``), or what the policy offers
+                with the tag ``moment``.
 
         Raises:
             MessageError, StateError: what was given is of the wrong type.
@@ -140,37 +138,66 @@ class Dialogue:
             ApprovalError: nothing that is approved is left to say, or the approvals cannot be trusted.
             VerificationError: the text was not an approved rendering. In each case nothing was said.
         """
-        return self._reply(message, state, within, locale, threading.Lock())
+        return self._reply(message, state, _deadline(within), locale, Claim())
 
-    def _reply(self, message: str, state: State | None, within: float | None, locale: str | None, claim: threading.Lock) -> Turn:
-        """``reply``. It commits only if it acquires ``claim``; an ``areply`` that is cancelled before then holds it already."""
-        with self._lock:
-            if claim.locked():
-                raise asyncio.CancelledError(_GIVEN_UP)
-            context = self._take(message, state, within, locale)
-            heard, options = self._heard_and_allowed(context)
-            with _timed(context, "decide"):
-                decision = self._decide(context, heard, options.allowed)
-            with _timed(context, "verify"):
-                text = self._verify(context, options.allowed, decision)
-            if not claim.acquire(blocking=False):
-                raise asyncio.CancelledError(_GIVEN_UP)
-            return self._commit(context, heard, options, decision, text)
+    def start_reply(
+        self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None
+    ) -> PendingReply[Turn]:
+        """``reply`` beside the caller, who never waits: a handle to poll, to cancel or to await.
+
+        The turns that are started in one conversation are taken in that order. ``within`` counts from this call. When the program
+        ends, a turn that is not committed is given up.
+        """
+        deadline = _deadline(within)
+        return self._turns.start(lambda claim: self._reply(message, state, deadline, locale, claim))
 
     async def areply(self, message: str, state: State | None = None, *, within: float | None = None, locale: str | None = None) -> Turn:
-        """``reply`` for asynchronous hosts; the model runs in a worker thread.
+        """``start_reply``, awaited.
 
         Cancelled before the commit, the turn leaves no trace: no record, and the memory as it was. Once the commit has begun it is
         carried through: CancelledError is raised all the same, with a note that says so, and ``memory()`` and the log tell whether
         the turn counts. The engine is not interrupted: the next turn waits until it has answered.
         """
-        claim = threading.Lock()
+        return await self.start_reply(message, state, within=within, locale=locale)
+
+    def bark(self, state: State | None = None, *, locale: str | None = None) -> Turn | None:
+        """What the speaker says unasked: a response tagged ``bark`` that the policy offers in this state; no engine is asked.
+
+        None where none is allowed, where the only one allowed is the bark that was said last, and while a reply is under way. A bark
+        has no effects; open offers, questions and procedures stay as they are. Raises as ``reply``.
+        """
+        if self._turns.is_busy or not self._lock.acquire(blocking=False):
+            return None
         try:
-            return await asyncio.to_thread(self._reply, message, state, within, locale, claim)
-        except (asyncio.CancelledError, GeneratorExit) as error:
-            if not claim.acquire(blocking=False):
-                error.add_note("the commit of this turn had begun: the log and Dialogue.memory() tell whether it counts")
-            raise
+            context, heard_type = self._take("", state, None, locale), self.policy.heard_type
+            heard = HeardNow(heard_type() if heard_type is not None else None)
+            with timed(context, "allow"):
+                options = self._allow(context, heard.value)
+            decision = decide_bark(options.allowed, self.catalog, self._memory.said, self.threshold)
+            if decision is None:
+                return None
+            text = self._verify(context, options.allowed, decision)
+            return self._commit(PreparedTurn(context, heard, options, decision, text, self._memory))
+        finally:
+            self._lock.release()
+
+    def _reply(self, message: str, state: State | None, deadline: Deadline | None, locale: str | None, claim: Claim) -> Turn:
+        """``reply``. It commits only what nobody has given up."""
+        with self._lock:
+            claim.check()
+            prepared = self._prepare(message, state, deadline, locale)
+            claim.commit()
+            return self._commit(prepared)
+
+    def _prepare(self, message: str, state: State | None, deadline: Deadline | None, locale: str | None) -> PreparedTurn:
+        """Stages 1 to 5, which leave no trace."""
+        context = self._take(message, state, deadline, locale)
+        heard, options = self._heard_and_allowed(context)
+        with timed(context, "decide"):
+            decision = self._decide(context, heard, options.allowed)
+        with timed(context, "verify"):
+            text = self._verify(context, options.allowed, decision)
+        return PreparedTurn(context, heard, options, decision, text, self._memory)
 
     def memory(self) -> Memory:
         """What the conversation carries to its next turn; ``Dialogue(..., memory=...)`` goes on from it in any process."""
@@ -196,7 +223,8 @@ class Dialogue:
     def resume(self, memory: Memory) -> None:
         """Goes on from there: what was said and heard before, here or in another process."""
         with self._lock:
-            self._memory = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
+            kept = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
+            self._memory = fitting(kept, self.catalog, self.conversation)
 
     def with_events(self, *events: str) -> None:
         """The host tells of events that were committed, besides the effects of turns: what claims rest on."""
@@ -205,7 +233,7 @@ class Dialogue:
 
     # -- 1 take ----------------------------------------------------------------------------------------------
 
-    def _take(self, message: str, state: State | None, within: float | None, locale: str | None) -> TurnContext:
+    def _take(self, message: str, state: State | None, deadline: Deadline | None, locale: str | None) -> TurnContext:
         """What the turn is about: the message cleaned, the state checked, the approvals of this moment."""
         state_type = self.policy.state_type
         if state is None:
@@ -215,7 +243,6 @@ class Dialogue:
                 f"the state is a {type(state).__name__}, the policy {self.policy.name!r} reads a {state_type.__name__}",
                 hint=f"pass state={state_type.__name__}(...)",
             )
-        deadline = Deadline.after(within) if within is not None else None
         spoken = check_locale(self.catalog, locale) if locale else self.locale
         cleaned, is_too_long = cut_message(message)
         now = self._now()
@@ -235,14 +262,14 @@ class Dialogue:
         heard_type = self.policy.heard_type
         if reading is not None and reading.meaning == "yes":
             heard = HeardNow(reading=reading) if heard_type is None else heard_before(heard_type, reading, self._memory)
-            with _timed(context, "allow"):
+            with timed(context, "allow"):
                 options = self._allow(context, heard.value)
             if resolve(options.allowed, self.catalog, reading, self._memory.open_offers) is not None:
                 return heard, options
             reading = self._read_offers(context)  # what it is taken for from here on must not rest on a judge: a replay has none
-        with _timed(context, "hear"):
+        with timed(context, "hear"):
             heard = self._hear(context, reading)
-        with _timed(context, "allow"):
+        with timed(context, "allow"):
             return heard, self._allow(context, heard.value)
 
     def _read_offers(self, context: TurnContext, judge: Callable[[], AnswerJudge | None] = lambda: None) -> OfferReading | None:
@@ -351,14 +378,21 @@ class Dialogue:
 
     # -- 6 commit --------------------------------------------------------------------------------------------
 
-    def _commit(self, context: TurnContext, heard: HeardNow, options: TurnOptions, decision: Decision, text: str) -> Turn:
+    def _commit(self, prepared: PreparedTurn) -> Turn:
         """The turn, once its record is durable; the conversation remembers it from here on."""
+        context, heard, options = prepared.context, prepared.heard, prepared.options
+        decision, text = prepared.decision, prepared.text
         chosen, allowed = decision.chosen, options.allowed
         open_offers = opened(allowed, chosen, decision.asks, heard_text(heard.value)) if decision.asks else ()
         said = options.said(chosen, decision.spoken)
         after = options.after(chosen, decision.spoken, open_offers, is_tried=decision.how == "tried")
-        history = (*after.history, ("user", self._as_kept(context.message)), ("reply", self._as_kept(text)))
-        record = self._append_record(self._record(context, heard.hearings, allowed, decision, text))
+        lines = () if decision.how == "bark" else (("user", self._as_kept(context.message)), ("reply", self._as_kept(text)))
+        history = (*after.history, *lines)
+        made = make_record(
+            self.policy, context, heard.hearings, allowed, decision, text,
+            conversation=self.conversation, memory=prepared.memory, engine=self.engine,
+        )  # fmt: skip
+        record = self._append_record(made)
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
         return Turn(
             id=context.id,
@@ -366,7 +400,7 @@ class Dialogue:
             response_id=chosen.id,
             said=tuple(one.id for one in said),
             approved=tuple(one.id for one in said if context.approvals.is_approved(one.response, one.locale, context.today)),
-            voices=tuple(one.response.voice for one in said if one.response.voice),
+            voices=tuple(voice for one in said if (voice := one.response.voice_of(one.variant))),
             effects=chosen.effects,
             decision=decision,
             heard=heard.value,
@@ -375,25 +409,6 @@ class Dialogue:
             goes_on=options.is_performing(chosen),
             _tell=lambda outcomes: self._append_outcome(record, outcomes),
         )
-
-    def _record(self, context: TurnContext, hearings: tuple[Hearing, ...], allowed: Allowed, decision: Decision, text: str) -> Record:
-        try:
-            return make_record(
-                self.policy,
-                context,
-                hearings,
-                allowed,
-                decision,
-                text,
-                conversation=self.conversation,
-                memory=self._memory,
-                engine=self.engine,
-            )
-        except ConstrainedError:
-            raise
-        except Exception as error:  # values of a host's State that JSON has no form for
-            hint = "state, slots and names must be values that JSON has a form for"
-            raise AuditError(f"turn {context.id} cannot be recorded: {error}", hint=hint) from error
 
     def _as_kept(self, line: str) -> str:
         """What later turns read of a line."""
@@ -421,14 +436,5 @@ class Dialogue:
         return self._append_record(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
 
 
-def _engine(model: str | Path | None) -> Engine | None:
-    if model is None:
-        return None
-    return loading.load_engine(model)
-
-
-@contextmanager
-def _timed(context: TurnContext, stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    context.timings_ms[stage] = round((time.perf_counter() - start) * 1000, 3)
+def _deadline(within: float | None) -> Deadline | None:
+    return Deadline.after(within) if within is not None else None

@@ -14,7 +14,7 @@ from constrained.catalog.response import Approval, Response, version_hash
 from constrained.dialogue.context import TurnContext, static_id
 from constrained.dialogue.turn import Decision
 from constrained.engines.protocol import Engine
-from constrained.errors import EngineError
+from constrained.errors import AuditError, ConstrainedError, EngineError
 from constrained.logic.effects import risk_of
 from constrained.logic.options import Allowed, Obligation, Option, with_it
 from constrained.logic.policy import Policy
@@ -52,7 +52,27 @@ def make_record(
     memory: Memory,
     engine: Engine | None,
 ) -> Record:
-    """The record of a turn that is about to be released."""
+    """The record of a turn that is about to be released. Raises AuditError where a value has no form in JSON, EngineError."""
+    try:
+        return _made(policy, context, hearings, allowed, decision, text, conversation, memory, engine)
+    except ConstrainedError:
+        raise
+    except Exception as error:  # values of a host's State that JSON has no form for
+        hint = "state, slots and names must be values that JSON has a form for"
+        raise AuditError(f"turn {context.id} cannot be recorded: {error}", hint=hint) from error
+
+
+def _made(
+    policy: Policy,
+    context: TurnContext,
+    hearings: tuple[Hearing, ...],
+    allowed: Allowed,
+    decision: Decision,
+    text: str,
+    conversation: str,
+    memory: Memory,
+    engine: Engine | None,
+) -> Record:
     file, obligations = policy.file, with_it(decision.chosen, allowed.obligations)
     offered: tuple[Option | Obligation, ...] = (*decision.options, *_besides(decision), *obligations)
     number = _format(decision, memory)

@@ -144,7 +144,7 @@ class Turn:
     Attributes:
         text: what may be sent, byte for byte; obligations included.
         response_id: the chosen response. ``said``: every response in ``text``, in order.
-        voices: voice keys of what is said, in order, where authored.
+        voices: voice keys of what is said, in order, where authored: those of the variants that are said.
         effects: what the host does now, once: ``state = turn.apply(state)``.
         record: the durable audit entry; it was written before this Turn existed.
         goes_on: a procedure waits for what becomes of the effects and then has more to say, without a message: after

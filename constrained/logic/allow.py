@@ -17,14 +17,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from constrained.catalog.response import Source
+from constrained.catalog.response import Catalog, Source
 from constrained.errors import PolicyError
 from constrained.logic.effects import risk_of
+from constrained.logic.matching import is_bark
 from constrained.logic.obligations import Audience, Schedule
 from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
 from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer, State
+from constrained.logic.variants import counted, vary
 from constrained.understanding.hearing import Understanding
 
 
@@ -69,7 +71,8 @@ def allow(
     if clauses:
         place = place or Audience(approvals.channel, approvals.jurisdiction)
         clauses = tuple(clause for clause in clauses if clause.holds_at(place))
-    return sorter.allowed(builder, Schedule(clauses, policy.catalog, memory, now) if clauses else None)
+    allowed = sorter.allowed(builder, Schedule(clauses, policy.catalog, memory, now) if clauses else None)
+    return vary(allowed, memory) if memory.seed else allowed
 
 
 def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
@@ -83,6 +86,13 @@ def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
     highest = max([option.specificity for option in options])
     best = [option for option in options if option.specificity == highest]
     return min(best, key=lambda option: said.get(option.response.id, 0)) if said else best[0]
+
+
+def bark_of(allowed: Allowed, catalog: Catalog, said: Mapping[str, int]) -> Option | None:
+    """What the rules choose of the barks, never the one that was said last; None where none is left."""
+    last = max((one for one in said if is_bark(one, catalog)), key=said.__getitem__, default="")
+    barks = [one for one in allowed.barks if one.id != last]
+    return most_salient(barks, said) if barks else None
 
 
 def likeliest(options: Sequence[Option], probabilities: Sequence[float]) -> tuple[Option, float]:
@@ -161,7 +171,7 @@ class _OfferSorter:
                 self.unsaid = self.unsaid or outcome
 
     def allowed(self, builder: OptionBuilder, schedule: Schedule | None = None) -> Allowed:
-        obligations = tuple(self._distinct_obligations())
+        obligations, barks = tuple(self._distinct_obligations()), list[Option]()
         if self.unsaid is not None:
             reason = f"{self.unsaid.source} obliges to say {self.unsaid.response_id!r}, which {self.unsaid.reason}"
             for one in (*self.says, *self.onlys):
@@ -170,13 +180,17 @@ class _OfferSorter:
                 self._block(obligation, reason)
             options, obligations = [builder.last_resort()], ()
         elif self.closed_by is None:
-            options = self._with_fallback(self.says, obligations, builder.fallback)
+            if builder.barks:
+                barks = [with_obligations(one, ()) for one in self.says if one.id in builder.barks]  # without an open question put again
+            says = [one for one in self.says if one.id not in builder.barks] if barks else self.says
+            options = self._with_fallback(says, obligations, builder.fallback)
         else:
             reason = f"{self.closed_by} allows only what it names"
             self.blocked += [Blocked(option.id, option.source, reason) for option in self.says]
             options = self._distinct(self.onlys, obligations)
         if schedule is not None:
             options = self._scheduled(options, obligations, builder, schedule)
+            barks = self._scheduled(barks, obligations, builder, schedule)
         if not options:
             last = [builder.last_resort()]
             options = last if schedule is None else self._scheduled(last, obligations, builder, schedule)
@@ -191,7 +205,7 @@ class _OfferSorter:
             offers = [(place, found[0]) for place, found in fitting if found]
             spare = tuple(self._scheduled(spare, obligations, builder, schedule))
         resort = self._resort(options, obligations, builder, schedule)
-        return Allowed(tuple(options), obligations, blocked, tuple(offers), spare, resort)
+        return Allowed(tuple(options), obligations, blocked, tuple(offers), spare, resort, tuple(barks))
 
     def _resort(
         self, options: Sequence[Option], obligations: tuple[Obligation, ...], builder: OptionBuilder, schedule: Schedule | None
@@ -338,18 +352,31 @@ class TurnOptions:
         return position is not None and position.kind == "perform"
 
     def after(
-        self, option: Option, spoken: tuple[Option, ...] = (), open_offers: tuple[OpenOffer, ...] = (), *, is_tried: bool = False
+        self,
+        option: Option,
+        spoken: tuple[Option, ...] = (),
+        open_offers: tuple[OpenOffer, ...] = (),
+        *,
+        is_tried: bool = False,
     ) -> Memory:
         """The memory once the option is chosen and committed; what became of its effects is added by ``with_outcomes``.
+
+        After a bark what was said last counts as said last still, and what was asked is open.
 
         Args:
             spoken: as for ``compose``. open_offers: what the turn asked with that.
             is_tried: the open question spends a try, though the option leaves it as it is.
         """
-        memory, number = self.memory, self.memory.number + 1
-        said = [one.id for one in self.said(option, spoken)]
+        memory, number, is_unasked = self.memory, self.memory.number + 1, any(one is option for one in self.allowed.barks)
+        if is_unasked:
+            catalog, last = self.policy.catalog, memory.number
+            kept = {one: number if turn == last and not is_bark(one, catalog) else turn for one, turn in memory.said.items()}
+            memory, open_offers = memory.model_copy(update={"said": kept}), memory.open_offers
+        everything = self.said(option, spoken)
+        said, times = [one.id for one in everything], counted(memory, everything)
         changes: dict[str, object] = {"number": number, "said": memory.said | dict.fromkeys(said, number), "open_offers": open_offers}
-        if self.policy.catalog.way_out:
+        changes |= {"times": times} if times else {}
+        if self.policy.catalog.way_out and not is_unasked:
             is_missed = option.is_no_match or option.id == self.policy.catalog.fallback or bool(option.response.offer_of)
             changes["n_missed"] = memory.n_missed + 1 if is_missed else 0
         rest = rest_of(self.allowed.options, self.policy.catalog.fallback) if is_tried and option.running is None else None

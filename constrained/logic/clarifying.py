@@ -25,11 +25,11 @@ from constrained.logic.state import Memory, OpenOffer
 from constrained.understanding.answers import JUDGE, AnswerJudge, AnswerMeaning, judge_answer
 
 MISSES_BEFORE_WAY_OUT = 2
-How = Literal["", "offered", "offered_again", "agreed", "declined", "tried", "two_wishes", "way_out", "too_long"]
+How = Literal["", "offered", "offered_again", "agreed", "declined", "tried", "two_wishes", "way_out", "too_long", "bark"]
 """How a reply came about, where it is no plain choice among the options: see ``Resolution``.
 
 ``offered``: the message was no clear evidence for an act. ``tried``: an open question spent a try on it. ``two_wishes``: parts of it want
-two options. ``way_out``: nothing fitted.
+two options. ``way_out``: nothing fitted. ``bark``: there was no message.
 """
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from constrained.catalog.render import render, resolve_locale
+from constrained.catalog.render import render, render_each, resolve_locale
 from constrained.catalog.response import Response
 from constrained.errors import SlotError
 from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
+from constrained.logic.variants import said_last
 from constrained.procedures.policy_procedures import ProcedurePosition
 from constrained.procedures.run import MISSED
 from constrained.understanding.answers import AnswerJudge, AnswerMeaning, AnswerReading, judge_answer
@@ -114,7 +115,7 @@ def evidence_of(
     if any(option.answer for option in options) or (position is not None and any(map(plain.agrees, options))):
         put = (position.response_id, position.again) if position is not None else ()
         is_overtaken = all(memory.said.get(one) != memory.number for one in put)
-        question = _open_question(policy, position, locale)
+        question = _open_question(policy, position, locale, memory)
         values = tuple(position.slots.values()) if position is not None else ()
         is_other_act = any(_is_other_act(policy, memory, option) for option in options if option.answer == "yes")
         told = replace(plain, question=question, values=values, judge=judge())
@@ -124,7 +125,10 @@ def evidence_of(
         return plain
     response = policy.catalog.responses.get(next(one for one in agreed.agrees_to if one in asked))
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
-    question = f"{response.texts[spoken].source}\n{agreed.response.when}" if response is not None and spoken is not None else ""
+    question = ""
+    if response is not None and spoken is not None:
+        asked_last = response.texts[spoken].each[said_last(memory, response, spoken)]
+        question = f"{asked_last.source}\n{agreed.response.when}"
     told = replace(plain, question=question, values=tuple(agreed.slots.values()), judge=judge())
     now = _as_said_now(response, agreed, options, spoken) if response is not None and spoken is not None and memory.history else ()
     return replace(told, is_other_act=bool(now) and not any(as_kept(text) in memory.history[-1][1] for text in now))
@@ -140,8 +144,8 @@ def _as_said_now(response: Response, agreed: Option, options: Sequence[Option], 
         return ()
     if len(slots) == len(response.slots):
         with suppress(SlotError):  # a slot of that name is of another type there
-            return (render(response, slots, locale),)
-    return tuple(one.text for one in options if one.id == response.id)
+            return render_each(response, slots, locale)
+    return tuple(text for one in options if one.id == response.id for text in render_each(response, one.slots, one.locale))
 
 
 def _is_other_act(policy: Policy, memory: Memory, option: Option) -> bool:
@@ -156,7 +160,7 @@ def _is_other_act(policy: Policy, memory: Memory, option: Option) -> bool:
     return policy.serving(memory).procedures.agreed_effects(memory) != tuple(map(str, option.effects))
 
 
-def _open_question(policy: Policy, position: ProcedurePosition | None, locale: str) -> str:
+def _open_question(policy: Policy, position: ProcedurePosition | None, locale: str, memory: Memory) -> str:
     """The question at which a procedure waits, as it is said, and on a line of its own what it answers; empty where none waits.
 
     Values that cannot be said stay open slots.
@@ -165,8 +169,9 @@ def _open_question(policy: Policy, position: ProcedurePosition | None, locale: s
     spoken = resolve_locale(response, locale, policy.catalog.locale) if response is not None else None
     if position is None or response is None or spoken is None:
         return ""
+    variant = said_last(memory, response, spoken)
     try:
-        text = render(response, position.slots, spoken)
+        text = render(response, position.slots, spoken, variant)
     except SlotError:
-        text = response.texts[spoken].source
+        text = response.texts[spoken].each[variant].source
     return f"{' '.join(text.split())}\n{response.when}"

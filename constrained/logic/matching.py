@@ -23,6 +23,7 @@ from constrained.understanding.questions import Entity
 RESERVE = "reserve"  # the tag of a response that no policy needs to reach
 RETURNED = "returned"  # tag of what is said after a no to an offer
 TOO_LONG = "too_long"  # tag of what is said to a message over the limit
+BARK = "bark"  # tag of what is said unasked, and never to a message
 CATALOG_SAYS = frozenset({RETURNED, TOO_LONG})  # tags of responses that the turn itself may say, whatever a policy yields
 _FITS: dict[SlotKind, tuple[type, ...]] = {
     "integer": (int,),
@@ -48,6 +49,7 @@ def mismatches(
     for made in offers:
         yield from misuse(script, made)
         yield from _ids(script, made, catalog)
+        yield from _barks(script, made, catalog)
         yield from _heard_fields(script, made, parameters)
         for response_id in made.ids or ():
             if response_id in catalog:
@@ -68,6 +70,17 @@ def _ids(script: Script, made: Made, catalog: Catalog) -> Iterator[Problem]:
             yield script.problem(made.call, f"{response_id!r} is an offer; no policy yields it", f"yield {asked!r}: the turn offers it")
         elif made.kind == "must" and response_id == catalog.fallback:
             yield script.problem(made.call, f"the fallback {response_id!r} cannot be an obligation", "it is an option of every turn")
+
+
+def _barks(script: Script, made: Made, catalog: Catalog) -> Iterator[Problem]:
+    """A bark answers nothing and does nothing."""
+    barks = [one for one in (*(made.ids or ()), *made.wordings) if is_bark(one, catalog)]
+    links = [name for name, _ in made.links if name != "once"]
+    for one in barks if made.kind != "say" or links else ():
+        what = f"say().{links[0]}()" if made.kind == "say" else f"{made.kind}()"
+        yield script.problem(
+            made.call, f"{one!r} is tagged {BARK!r}, and {what} is not for barks", f'yield say("{one}"), with .once() or alone'
+        )
 
 
 _TELL = 'use literals ("a", or "a" if condition else "b"), a module constant, or a loop over a constant tuple'
@@ -123,6 +136,11 @@ def is_said_by_catalog(response: Response, catalog: Catalog) -> bool:
     """Whether a turn may say the response in place of the fallback, whatever a policy yields."""
     is_own = response.id == catalog.way_out or bool(CATALOG_SAYS & response.tags)
     return is_own and not (response.slots or response.claims or response.offer_of)
+
+
+def is_bark(response_id: str, catalog: Catalog) -> bool:
+    """Whether a response is said unasked, and never to a message."""
+    return response_id in catalog and BARK in catalog[response_id].tags
 
 
 def is_yielded(catalog: Catalog, response: Response) -> bool:

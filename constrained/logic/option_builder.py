@@ -15,11 +15,11 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from constrained._values import closest
-from constrained.catalog.render import render, resolve_locale
+from constrained.catalog.render import render_each, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError, SlotValueError
 from constrained.logic.effects import Effect, first_failing
-from constrained.logic.matching import is_said_by_catalog
+from constrained.logic.matching import BARK, is_said_by_catalog
 from constrained.logic.obligations import Clause
 from constrained.logic.options import Blocked, Obligation, Offer, Option, ProcedureMove
 from constrained.logic.policy import Policy
@@ -85,6 +85,7 @@ class OptionBuilder:
     is_claiming: bool = field(init=False)
     offered: frozenset[str] = field(init=False)
     spare: tuple[Option, ...] = field(init=False)
+    barks: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.is_claiming = any(response.claims for response in self.catalog.responses.values())
@@ -92,6 +93,7 @@ class OptionBuilder:
         reason = self._unsayable(response)
         self.fallback = Blocked(response.id, self.origin, reason) if reason else self._option(response, {}, self.origin, (), LAST)
         self.offered = frozenset(one.offer_of for one in self.catalog.responses.values() if one.offer_of)
+        self.barks = frozenset(one.id for one in self.catalog.responses.values() if BARK in one.tags)
         own = [one for one in self.catalog.responses.values() if is_said_by_catalog(one, self.catalog)]
         self.spare = tuple(self._option(one, {}, self.origin, (), LAST) for one in own if not self._unsayable(one))
 
@@ -204,7 +206,7 @@ class OptionBuilder:
     def _rendered(self, response: Response, slots: Mapping[str, Any], source: Source) -> tuple[str, str]:
         locale = resolve_locale(response, self.locale, self.catalog.locale)
         try:
-            return locale or "", render(response, slots, locale or "")
+            return locale or "", render_each(response, slots, locale or "")[0]  # one that may not be said blocks them all
         except SlotError as error:
             if isinstance(error, SlotValueError):
                 raise
@@ -269,6 +271,7 @@ def with_obligations(option: Option, obligations: tuple[Obligation, ...], move: 
     return Option(
         option.response, option.slots, option.text, option.locale, option.source, option.effects, option.specificity,
         obligations, after.running, after.is_no_match, after.is_assumed, after.answer, after.agrees_to or option.agrees_to, after.value,
+        option.variant,
     )  # fmt: skip
 
 

@@ -196,6 +196,7 @@ class Option:
         answer: ``yes`` or ``no``, where choosing it takes the message for that answer to an open question; empty else.
         agrees_to: what was asked or said before, where a clear yes to that chooses it; its meaning may choose it as well.
         value: of the message, by which it answers or corrects the open question; see ``ProcedureMove``.
+        variant: the number, from 0, of the one that ``text`` is, where the response has several; see ``logic.variants``.
     """
 
     response: Response
@@ -212,6 +213,7 @@ class Option:
     answer: str = ""
     agrees_to: tuple[str, ...] = ()
     value: HeardValue = ""
+    variant: int = 0
 
     @property
     def id(self) -> str:
@@ -229,6 +231,7 @@ class Obligation:
     source: Source
     is_after: bool = False
     rule: str = ""
+    variant: int = 0
 
     @property
     def id(self) -> str:
@@ -253,6 +256,7 @@ class Allowed:
         offers: (place of an option, what asks whether it is meant), for the options that have such a text. Without effects.
         spare: what the catalog itself may say in place of the fallback: its way out, what follows a no to an offer, what is said
             to a message that is too long. Without effects.
+        barks: what may be said unasked, in a turn without a message; none of the options. Without effects.
         resort: the fallback, where the policy closed the set and left only acts in it: said where the message is evidence for none of them.
     """
 
@@ -262,13 +266,15 @@ class Allowed:
     offers: tuple[tuple[int, Option], ...] = ()
     spare: tuple[Option, ...] = ()
     resort: Option | None = None
+    barks: tuple[Option, ...] = ()
 
     @property
     def sayable(self) -> tuple[Option, ...]:
         """Everything that may be chosen, by the logic of the turn if not by an engine; the options first."""
-        if not (self.offers or self.spare or self.resort):
+        if not (self.offers or self.spare or self.resort or self.barks):
             return self.options
-        return (*self.options, *([self.resort] if self.resort else []), *(offer for _, offer in self.offers), *self.spare)
+        offers = (offer for _, offer in self.offers)
+        return (*self.options, *([self.resort] if self.resort else []), *offers, *self.spare, *self.barks)
 
     def offer_of(self, option: Option) -> Option | None:
         """What asks whether an option is meant; None where nothing may."""

@@ -102,6 +102,8 @@ class Memory(_Value):
         open_offers: what the last turn asked, in the order in which it was said; the next turn answers it or drops it.
         n_missed: turns in a row, up to the last, in which nothing fitted or something was offered; counted where the catalog has
             a way out.
+        seed: stands for the conversation where the variants of its texts are drawn; empty: the first of each is said.
+        times: response id -> how often it was said; of those with variants, where there is a seed.
     """
 
     said: dict[str, int] = {}
@@ -113,15 +115,25 @@ class Memory(_Value):
     clock: tuple[tuple[str, float], ...] = ()
     open_offers: tuple[OpenOffer, ...] = ()
     n_missed: int = 0
+    seed: str = ""
+    times: dict[str, int] = {}
 
     def __hash__(self) -> int:
-        logic = (self.number, self.running, self.done, self.outcomes, self.clock)
+        logic = (self.number, self.running, self.done, self.outcomes, self.clock, self.seed, frozenset(self.times.items()))
         return hash((frozenset(self.said.items()), logic, self.history, self.open_offers, self.n_missed))
 
     def overtaken(self) -> Memory:
         """The memory after somebody else said something: nothing was said last, no offer is open, so a bare yes answers neither."""
         said = {one: min(number, self.number - 1) for one, number in self.said.items()}
         return self.model_copy(update={"said": said, "open_offers": ()})
+
+    def next_visit(self) -> Memory:
+        """The memory when the user comes back another time.
+
+        What was said and what was done count as before (``.once()``, claims, obligations); what was under way is over: open offers
+        and questions, procedures, and what a model reads of the talk.
+        """
+        return self.overtaken().model_copy(update={"history": (), "running": (), "outcomes": (), "n_missed": 0})
 
     def to_record(self) -> dict[str, object]:
         """What a turn reads of it besides ``said`` and ``number``, as JSON, without what is empty: for the record of a turn."""

@@ -16,7 +16,7 @@ from typing import Any, cast
 from constrained.approval.in_force import ApprovalSnapshot, snapshot_at
 from constrained.errors import ConstrainedError, ReplayError
 from constrained.logic.acts import Ruling, choose_late, choose_option
-from constrained.logic.allow import TurnOptions, allow, likeliest, most_salient, rest_of, with_outcomes
+from constrained.logic.allow import TurnOptions, allow, bark_of, likeliest, most_salient, rest_of, with_outcomes
 from constrained.logic.clarifying import (
     OfferReading,
     may_stand_together,
@@ -199,6 +199,9 @@ def expected_then(policy: Policy, record: Record, allowed: Allowed, threshold: f
     None where the message would not be taken now for the answer, or for too long, as it was.
     """
     memory, catalog, how = memory_then(record), policy.catalog, record.decision.how
+    if how == "bark":
+        bark = bark_of(allowed, catalog, record.said)
+        return (bark, ()) if bark is not None else None
     if how == "too_long":
         found = resolve_too_long(allowed, catalog, record.said)
         return (found.chosen, found.spoken) if found is not None else None
@@ -334,7 +337,8 @@ def memory_of(policy: Policy, entries: Iterable[Chained]) -> Memory:
     if not records:
         return Memory()
     memory = memory_after(policy, records[-1], outcomes.get(records[-1].turn_id))
-    lines = [line for one in records[-HISTORY_TURNS:] for line in (("user", one.message), ("reply", one.text))]
+    talk = [one for one in records if one.decision.how != "bark"]
+    lines = [line for one in talk[-HISTORY_TURNS:] for line in (("user", one.message), ("reply", one.text))]
     return memory.model_copy(update={"history": tuple(lines)})
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from constrained.engines.protocol import Speaker
 from constrained.errors import StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import HISTORY_TURNS, Memory
+from constrained.logic.variants import seed_of
 from constrained.serve.errors import RefusedError
 from constrained.serve.turns import TurnJob, Turns
 from constrained.serve.wire import Id, TurnReply, TurnRequest
@@ -207,14 +209,20 @@ def memory_of(policy: Policy, messages: Sequence[ChatMessage]) -> Memory:
     kinds: dict[str, Speaker] = {"user": "user", "assistant": "reply"}
     spoken = [(kinds[one.role], clean_message(one.text)) for one in messages if one.role in kinds and one.text.strip()]
     replies = [text for kind, text in spoken if kind == "reply"]
+    catalog = policy.catalog
     plain = {
-        template.literal: response.id
-        for response in policy.catalog.responses.values()
+        variant.literal: response.id
+        for response in catalog.responses.values()
         for template in response.texts.values()
-        if template.literal
+        for variant in template.each
+        if variant.literal
     }
-    said = {response_id: number for number, text in enumerate(replies, 1) for words, response_id in plain.items() if words in text}
-    return Memory(said=said, history=tuple(spoken[-2 * HISTORY_TURNS :]), number=len(replies))
+    found = [(number, response_id) for number, text in enumerate(replies, 1) for words, response_id in plain.items() if words in text]
+    said = {response_id: number for number, response_id in found}
+    memory = Memory(said=said, history=tuple(spoken[-2 * HISTORY_TURNS :]), number=len(replies))
+    if not (catalog.has_variants and spoken):
+        return memory
+    return memory.model_copy(update={"seed": seed_of(spoken[0][1]), "times": dict(Counter(response_id for _, response_id in set(found)))})
 
 
 def _state(text: str | None) -> dict[str, Any] | None:

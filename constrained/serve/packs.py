@@ -200,7 +200,8 @@ def _approved(catalog: Catalog, channel: str | None, jurisdiction: str | None) -
 
 
 def _response(response: Response, fallback: str, approved: dict[str, bool]) -> ResponseEntry:
-    texts = {locale: text.source for locale, text in response.texts.items()}
+    texts = {locale: text.each[0].source for locale, text in response.texts.items()}
+    variants = {locale: tuple(one.source for one in text.variants[1:]) for locale, text in response.texts.items() if text.variants}
     is_fallback = response.id == fallback
     return ResponseEntry(
         id=response.id,
@@ -213,6 +214,7 @@ def _response(response: Response, fallback: str, approved: dict[str, bool]) -> R
         source=": ".join(one for one in (response.cites.document, response.cites.passage) if one) if response.cites else "",
         is_fallback=is_fallback,
         approved=approved,
+        variants=variants,
     )
 
 

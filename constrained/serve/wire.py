@@ -260,6 +260,7 @@ class ResponseEntry(_Wire):
         approved: locale -> whether an approval of the text is in force today, where the server is; else it is a draft.
         examples: messages that it answers, by locale. line: where it is written, ``tavern.yaml:12``.
         source: the passage of a policy document that it rests on, ``terms: Refunds``; empty where it cites none.
+        variants: locale -> what may be said in place of the text there.
     """
 
     id: str
@@ -272,6 +273,7 @@ class ResponseEntry(_Wire):
     source: str
     is_fallback: bool
     approved: dict[str, bool]
+    variants: dict[str, tuple[str, ...]] = {}
 
 
 class CatalogReply(CatalogEntry):

@@ -186,12 +186,15 @@ def test_a_cancelled_reply_leaves_no_offer(desk):
 
 
 class _Cancelling:
-    """Cancels a task of a loop from the engine's thread, and returns once that was done."""
+    """Cancels a task of a loop from the engine's thread, and returns once that was done; later calls do nothing, the loop may be closed."""
 
     def __init__(self, loop, task):
         self._loop, self._task = loop, task
 
     def cancel(self):
+        if self._task.cancelling():
+            return
+
         async def now():
             self._task.cancel()
             await asyncio.sleep(0)

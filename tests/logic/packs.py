@@ -86,7 +86,7 @@ def write(folder: Path, body: str, *, header: str = HEADER, **responses: Any) ->
     """Writes ``catalogs/shop.yaml`` (JSON is YAML) and a logic file of its own name; returns the logic file."""
     import json
 
-    (folder / "catalogs").mkdir(exist_ok=True)
+    (folder / "catalogs").mkdir(parents=True, exist_ok=True)
     (folder / "logic").mkdir(exist_ok=True)
     data = catalog_data(**(responses or PLAIN))
     catalog_from(data)

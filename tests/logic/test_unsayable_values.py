@@ -168,8 +168,8 @@ def test_whatever_the_state_holds_and_the_user_says_something_approved_comes_bac
 def test_a_slot_that_is_missing_is_still_an_error(desk, monkeypatch):
     """Only values are the host's affair; a slot that is left out is a fault of the logic."""
     builder = sys.modules["constrained.logic.option_builder"]
-    monkeypatch.setattr(builder, "render", lambda response, slots, locale: real(response, {}, locale))
-    from constrained.catalog.render import render as real
+    monkeypatch.setattr(builder, "render_each", lambda response, slots, locale: real(response, {}, locale))
+    from constrained.catalog.render import render_each as real
 
     with pytest.raises(SlotError, match="is missing"):
         Dialogue(desk).reply("hello", desk.state_type(merchant="X"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -34,6 +35,7 @@ from constrained.engines.small.store import VectorStore
 
 MOST_HEADS = 256
 MOST_SPELLERS = 32
+MOST_DESKS = 64  # whose texts are known to be rows of a store
 MOST_READ = 600  # characters that a pattern is looked for in
 CLEAR = 0.5  # of the likeliest candidate, for a message without its courtesies: below, they are all that it is about
 CACHE: Final = "cache"  # the default folder of vectors
@@ -57,7 +59,10 @@ class SmallEngine:
         self._stores: dict[str, VectorStore] = {}
         self._heads: OrderedDict[tuple[object, ...], ChoiceHead] = OrderedDict()
         self._spellers: OrderedDict[tuple[str, ...], Speller] = OrderedDict()
+        self._desks: OrderedDict[tuple[str, int, int], object] = OrderedDict()
         self._lock = threading.RLock()
+        # One core is left to the program: a game's frames wait for the interpreter's lock whenever several turns compute.
+        self._at_once = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) - 1))
         self._identity = {
             "engine": "small",
             "model": "small",
@@ -75,8 +80,16 @@ class SmallEngine:
 
     def choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None = None) -> list[Distribution]:
         """See ``Engine.choose``. The message is read once for all choices."""
-        if deadline is not None:
-            deadline.check()
+        is_free = self._at_once.acquire(timeout=None if deadline is None else max(deadline.left_s, 0.0))
+        try:
+            if deadline is not None:
+                deadline.check()
+            return self._choose(choices, scene, deadline)
+        finally:
+            if is_free:
+                self._at_once.release()
+
+    def _choose(self, choices: Sequence[Choice], scene: PromptContext, deadline: Deadline | None) -> list[Distribution]:
         texts = self._store_of(scene)
         heads = []
         for choice in choices:
@@ -113,9 +126,15 @@ class SmallEngine:
         with self._lock:
             if kind not in self._stores:
                 self._stores[kind] = VectorStore(self._make(language), self._folder)
-            found = self._stores[kind]
-        found.add(scene.background)
-        found.add([text for _, text in scene.listing])
+            found, desk = self._stores[kind], (kind, id(scene.background), id(scene.listing))
+            is_known = desk in self._desks
+        if not is_known:
+            found.add(scene.background)
+            found.add([text for _, text in scene.listing])
+            with self._lock:
+                self._desks[desk] = scene.background, scene.listing  # kept, so that their ids stay their own
+                while len(self._desks) > MOST_DESKS:
+                    self._desks.popitem(last=False)
         return found
 
     def _speller_of(self, scene: PromptContext) -> Speller:

@@ -16,8 +16,9 @@ function resting(take) {
 
 function cell(page, take, response, index, readout) {
   const found = take ? standing(take, response.id) : { kind: "resting", told: "" };
-  const text = response.texts[page.catalog.locale] ?? Object.values(response.texts)[0];
-  const tell = () => readout.replaceChildren(h("code", {}, response.id), " ", h("q", {}, text), isDraft(page, response) && h("span", { class: "draft" }, "draft"), found.told && h("span", { class: "standing" }, ` ${found.told}`));
+  const locale = page.catalog.locale in response.texts ? page.catalog.locale : Object.keys(response.texts)[0];
+  const texts = [response.texts[locale], ...(response.variants[locale] ?? [])].flatMap((text) => [h("q", {}, text), " "]);
+  const tell = () => readout.replaceChildren(...[h("code", {}, response.id), " ", ...texts, isDraft(page, response) && h("span", { class: "draft" }, "draft"), found.told && h("span", { class: "standing" }, ` ${found.told}`)].filter(Boolean));
   return h("button", {
     type: "button", class: `cell ${found.kind}`, "--share": found.share ?? 0, tabindex: index === 0 ? 0 : -1,
     "aria-label": `${response.id}${isDraft(page, response) ? ", a draft" : ""}${found.told ? `: ${found.told}` : ""}`, onmouseenter: tell, onfocus: tell, onclick: tell,
