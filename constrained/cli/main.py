@@ -19,6 +19,7 @@ from constrained.cli import (
     approve,
     audit,
     check,
+    coverage,
     demo,
     diff,
     draw,
@@ -85,6 +86,7 @@ app.command("list")(list_all)
 app.command("check")(check.check)
 app.command("prove")(prove.prove)
 app.command("test")(tests.golden)
+app.command("coverage")(coverage.coverage)
 app.command("draw")(draw.draw)
 app.command("new")(new.new)
 app.command("import")(import_pack.import_pack)
