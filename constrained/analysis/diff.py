@@ -85,7 +85,7 @@ def _runs_of_backticks(text: str) -> list[str]:
 
 
 def _heads(old: Catalog, new: Catalog) -> Iterator[Change]:
-    for field in ("version", "locale", "speaker", "persona", "fallback", "way_out", "is_approval_required"):
+    for field in ("version", "locale", "speaker", "persona", "fallback", "way_out", "is_approval_required", "box"):
         yield from _head(field, str(getattr(old, field)), str(getattr(new, field)))
     for name in sorted(old.documents.keys() | new.documents.keys()):
         yield from _head(f"documents.{name}", _document(old, name), _document(new, name))
@@ -104,8 +104,12 @@ def _head(about: str, before: str, after: str) -> Iterator[Change]:
 
 
 def _responses(old: Catalog, new: Catalog) -> Iterator[Change]:
-    for response_id in [*old.responses, *(one for one in new.responses if one not in old)]:
-        before, after = old.responses.get(response_id), new.responses.get(response_id)
+    renamed = {new_id: one for one in old.responses if one not in new and (new_id := new.current_id(one)) and new_id not in old}
+    gone = renamed.values()
+    for response_id in [*(one for one in old.responses if one not in gone), *(one for one in new.responses if one not in old)]:
+        before, after = old.responses.get(renamed.get(response_id, response_id)), new.responses.get(response_id)
+        if response_id in renamed:
+            yield Change("Texts", response_id, f"renamed, was {renamed[response_id]}")
         if before is None and after is not None:
             yield Change("Texts", response_id, "new response", tuple(f"+ {locale}: {text.source}" for locale, text in after.texts.items()))
         elif after is None and before is not None:
@@ -147,6 +151,7 @@ _FIELDS: dict[str, Callable[[Response], str]] = {
     "cites": lambda response: _cites(response.cites) if response.cites else "none",
     "claims": lambda response: response.claims or "none",
     "free_text": lambda response: response.free_text or "none",
+    "aliases": lambda response: ", ".join(response.aliases) or "none",
     "approval": lambda response: _approval(response.approval) if response.approval else "none",
 }
 
@@ -188,7 +193,8 @@ def _reopened(old: Catalog, new: Catalog) -> Iterator[Change]:
 
 
 def _logic(old: Policy, new: Policy) -> Iterator[Change]:
-    before, after = offers_with_conditions(old), offers_with_conditions(new)
+    before = {new.catalog.current_id(name) or name: offers for name, offers in offers_with_conditions(old).items()}
+    after = offers_with_conditions(new)
     for response_id in sorted(before.keys() | after.keys()):
         was, now = before.get(response_id, []), after.get(response_id, [])
         if was == now:
@@ -217,7 +223,7 @@ class _Reached:
 
 
 def _reach(old: Policy, new: Policy) -> Iterator[Change]:
-    before, after = _reached(old), _reached(new)
+    before, after = _reached(old, new.catalog), _reached(new, new.catalog)
     for response_id in sorted(after.offered - before.offered):
         yield Change("Reach", response_id, "can be said now, in the sampled states")
     for response_id in sorted(before.offered - after.offered):
@@ -228,11 +234,12 @@ def _reach(old: Policy, new: Policy) -> Iterator[Change]:
         yield Change("Obligations", response_id, "is no longer obliged in any sampled state")
 
 
-def _reached(policy: Policy) -> _Reached:
+def _reached(policy: Policy, catalog: Catalog) -> _Reached:
+    """By the ids of today, which a catalog tells."""
     offered, obliged = set[str](), set[str]()
     for run in explore(policy, RUNS):
         for offer in run.offers:
-            (obliged if offer.kind == "must" else offered).add(offer.response_id)
+            (obliged if offer.kind == "must" else offered).add(catalog.current_id(offer.response_id) or offer.response_id)
     return _Reached(frozenset(offered), frozenset(obliged))
 
 

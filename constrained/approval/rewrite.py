@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import yaml
 
 from constrained._durable_files import move_into_place
-from constrained.approval.sheets import Texts
+from constrained.approval.sheets import Texts, clean
 from constrained.catalog.document import LOADER, Report, read_document
 from constrained.catalog.load import catalog_from_bytes, load_catalog
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog, Response
+from constrained.catalog.template import split_variants
 from constrained.errors import CatalogError
 
 LINE_WIDTH = 140
@@ -60,7 +61,7 @@ def with_example(content: bytes, path: Path, response_id: str, locale: str, mess
     if response_id not in before or before[response_id].offer_of:
         raise CatalogError(f"the catalog {before.name!r} has no response {response_id!r}", hint="name one that stands in the file")
     mark, source = content[: 3 * content.startswith(b"\xef\xbb\xbf")], content.decode("utf-8-sig")
-    response = _values(_values(yaml.compose(source, Loader=LOADER))["responses"])[response_id]
+    response = _entries(_entries(yaml.compose(source, Loader=LOADER))["responses"][1])[response_id][1]
     edited = _edited(source, [_example_edit(source, response, before.locale, locale, message)])
     after = catalog_from_bytes(mark + edited.encode(), path)
     wanted = read_document(source, Report(str(path)))
@@ -74,7 +75,7 @@ def with_example(content: bytes, path: Path, response_id: str, locale: str, mess
 
 def _example_edit(source: str, response: Any, default: str, locale: str, message: str) -> _Edit:
     """At the end of the list of examples, however that is written; before the rest of a response that has none."""
-    node = _values(response).get("examples")
+    _, node = _entries(response).get("examples", (None, None))
     if isinstance(node, yaml.MappingNode):
         lists = {key.value: value for key, value in node.value}
         if locale not in lists:
@@ -113,7 +114,7 @@ def _line_end(source: str) -> str:
 
 def _edits(source: str, catalog: Catalog, texts: Texts) -> list[_Edit]:
     root = yaml.compose(source, Loader=LOADER)
-    responses = _values(_values(root)["responses"])
+    responses = _entries(_entries(root)["responses"][1])
     changes: dict[str, dict[str, str]] = {}
     for (response_id, locale), text in texts.items():
         if response_id not in catalog:
@@ -122,13 +123,66 @@ def _edits(source: str, catalog: Catalog, texts: Texts) -> list[_Edit]:
     return [
         edit
         for response_id, by_locale in changes.items()
-        for edit in _text_edits(_written(responses, catalog[response_id]), by_locale, catalog.locale)
+        for edit in _response_edits(responses, catalog[response_id], by_locale, catalog.locale)
     ]
 
 
-def _written(responses: Mapping[str, Any], response: Response) -> Any:
-    """The node that holds the texts of a response: an offer stands within the response that it asks about."""
-    return _values(responses[response.offer_of])["offer"] if response.offer_of else _values(responses[response.id])["text"]
+def _response_edits(responses: Mapping[str, Any], response: Response, texts: Mapping[str, str], default: str) -> list[_Edit]:
+    """Edits of what a response says: an offer stands within the response that it asks about, variants beside the text."""
+    node = responses[response.offer_of or response.id][1]
+    fields = _entries(node)
+    text, variants = (fields.get("offer"), None) if response.offer_of else (fields.get("text"), fields.get("variants"))
+    first: dict[str, str] = {}
+    others: dict[str, list[str]] = {}
+    for locale, joined in texts.items():
+        given, present = split_variants(joined), [one.source for one in response.texts[locale].each] if locale in response.texts else []
+        is_listed = variants is not None and locale in _by_locale(variants[1], default)
+        if text is not None and (locale in _by_locale(text[1], default) or not is_listed):
+            changed, given, present = given[0] if given[:1] != present[:1] else None, given[1:], present[1:]
+            first |= {locale: changed} if changed is not None else {}
+        if present and not given:
+            hint = f"take the variants in {locale!r} out in the file"
+            raise CatalogError(f"{response.id!r} would lose all its variants in {locale!r}; nothing was written", hint=hint)
+        if given != present:
+            others[locale] = given
+    edits = _text_edits(text[1], first, default) if text is not None and first else []
+    return edits + (_list_edits(node, variants, others, default) if others else [])
+
+
+def _list_edits(response: Any, variants: tuple[Any, Any] | None, texts: Mapping[str, list[str]], default: str) -> list[_Edit]:
+    """Edits of the value of ``variants``: a list, or a mapping of locale to list. Texts are changed where they stand, if as many stay."""
+    if variants is None:
+        return [_added(response, {"variants": _quoted_lists(texts)})]
+    key, node = variants
+    there = _by_locale(node, default)
+    if not isinstance(node, yaml.MappingNode) and set(texts) != {default}:
+        present = {default: [one.value for one in node.value]} | dict(texts)
+        return [_instead_of_list(key, node, _quoted_lists(present))]
+    edits: list[_Edit] = []
+    for locale, given in texts.items():
+        if locale in there and len(there[locale][1].value) == len(given):
+            scalars = zip(there[locale][1].value, given, strict=True)
+            edits += [_instead(scalar, _quoted(text)) for scalar, text in scalars if clean(scalar.value) != text]
+        elif locale in there:
+            owner = there[locale][0] or key
+            edits.append(_instead_of_list(owner, there[locale][1], _quoted_list(given)))
+    added = {locale: _quoted_list(given) for locale, given in texts.items() if locale not in there}
+    return [*edits, _added(node, added)] if added else edits
+
+
+def _by_locale(node: Any, default: str) -> dict[str, tuple[Any, Any]]:
+    """Locale -> its key, and what is written for it; a value that is no mapping is that of the default locale, without a key."""
+    if not isinstance(node, yaml.MappingNode):
+        return {default: (None, node)}
+    return {canonical_tag(key.value) or key.value: (key, value) for key, value in node.value}
+
+
+def _instead_of_list(key: Any, node: Any, text: str) -> _Edit:
+    """``text`` in the place of a list, behind its key: a list in lines of its own may stand no deeper than the key."""
+    if node.flow_style:
+        return _Edit(node.start_mark.index, node.end_mark.index, text)
+    last = node.value[-1]
+    return _Edit(key.end_mark.index, last.end_mark.index, f": {text}" + ("\n" if last.style in ("|", ">") else ""))
 
 
 def _text_edits(node: Any, texts: Mapping[str, str], default: str) -> list[_Edit]:
@@ -138,9 +192,9 @@ def _text_edits(node: Any, texts: Mapping[str, str], default: str) -> list[_Edit
             return [_instead(node, _quoted(texts[default]))]
         present = {default: node.value} | dict(texts)
         return [_instead(node, "{" + ", ".join(f"{locale}: {_quoted(text)}" for locale, text in present.items()) + "}")]
-    there = {canonical_tag(key.value) or key.value: value for key, value in node.value}
-    edits = [_instead(there[locale], _quoted(text)) for locale, text in texts.items() if locale in there]
-    added = {locale: text for locale, text in texts.items() if locale not in there}
+    there = _by_locale(node, default)
+    edits = [_instead(there[locale][1], _quoted(text)) for locale, text in texts.items() if locale in there]
+    added = {locale: _quoted(text) for locale, text in texts.items() if locale not in there}
     return [*edits, _added(node, added)] if added else edits
 
 
@@ -149,17 +203,26 @@ def _instead(node: Any, text: str) -> _Edit:
     return _Edit(node.start_mark.index, node.end_mark.index, text + ("\n" if node.style in ("|", ">") else ""))
 
 
-def _added(node: Any, texts: Mapping[str, str]) -> _Edit:
-    """New locales before the first one of a mapping: its place and indent are known, whatever ends it."""
+def _added(node: Any, entries: Mapping[str, str]) -> _Edit:
+    """New entries before the first one of a mapping: its place and indent are known, whatever ends it."""
     first = node.value[0][0].start_mark
-    items = [f"{locale}: {_quoted(text)}" for locale, text in texts.items()]
+    items = [f"{key}: {value}" for key, value in entries.items()]
     if node.flow_style:
         return _Edit(first.index, first.index, ", ".join(items) + ", ")
     return _Edit(first.index, first.index, "".join(f"{item}\n{' ' * first.column}" for item in items))
 
 
-def _values(node: Any) -> dict[str, Any]:
-    return {key.value: value for key, value in node.value}
+def _entries(node: Any) -> dict[str, tuple[Any, Any]]:
+    """Key -> the nodes of the key and of its value."""
+    return {key.value: (key, value) for key, value in node.value}
+
+
+def _quoted_list(texts: Iterable[str]) -> str:
+    return "[" + ", ".join(map(_quoted, texts)) + "]"
+
+
+def _quoted_lists(texts: Mapping[str, Iterable[str]]) -> str:
+    return "{" + ", ".join(f"{locale}: {_quoted_list(given)}" for locale, given in texts.items()) + "}"
 
 
 def _quoted(text: str) -> str:

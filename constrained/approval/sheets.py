@@ -19,6 +19,7 @@ from constrained.approval.in_force import ApprovalSnapshot
 from constrained.approval.worklist import VersionStatus, versions
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog, Response, version_hash
+from constrained.catalog.template import join_variants, split_variants
 from constrained.errors import CatalogError, PackError, Problem
 
 COLUMNS = ("response", "locale", "text", "status", "when", "slots", "tags", "voice", "author", "cites", "version")
@@ -27,7 +28,7 @@ _GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "'", "\uff1d", "\uff
 
 Row = Mapping[str, str]
 Texts = Mapping[tuple[str, str], str]
-"""(response id, locale) -> text as a template is written."""
+"""(response id, locale) -> text as a template is written; the variants of one with ``|{}|`` between them."""
 
 
 def rows(catalog: Catalog, approvals: ApprovalSnapshot, today: date, locales: Iterable[str] = ()) -> list[Row]:
@@ -91,8 +92,8 @@ def unguarded(cell: str) -> str:
 
 
 def clean(text: str) -> str:
-    """A text as the catalog keeps it: NFC, line feeds, no space around it."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    """A text as the catalog keeps it: NFC, line feeds, no space around it and its variants."""
+    return join_variants(split_variants(unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))))
 
 
 def _row(response: Response, locale: str, status: str) -> Row:

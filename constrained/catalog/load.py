@@ -18,7 +18,7 @@ from constrained.catalog.document import Report, SourceLocation, plain_data, rea
 from constrained.catalog.invisible import without_invisible
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.read import read_responses
-from constrained.catalog.read_review import read_documents, read_review
+from constrained.catalog.read_review import read_box, read_documents, read_review
 from constrained.catalog.response import Catalog, Response, Slot, content_hash, freeze
 from constrained.catalog.schema import CatalogFile
 from constrained.catalog.shape import to_catalog_file
@@ -64,13 +64,14 @@ def _catalog(data: Any, report: Report, today: date | None, *, path: str = "", f
         raise _refused(report)
     shape = to_catalog_file(data, report)
     responses = read_responses(shape, report, today or datetime.now(UTC).date())
-    review = read_review(shape.review, report)
+    review, box = read_review(shape.review, report), read_box(shape.box, report)
     _add_clashes(responses, report)
     if report.problems:
         raise _refused(report)
     head = _head(shape)
     is_required = shape.approvals == "required"
-    options = ({"approvals": "required"} if is_required else {}) | ({"way_out": shape.way_out} if shape.way_out else {})
+    options: dict[str, Any] = ({"approvals": "required"} if is_required else {}) | ({"way_out": shape.way_out} if shape.way_out else {})
+    options |= {"box": shape.box.model_dump(exclude_none=True)} if shape.box else {}
     return Catalog(
         **head,
         responses=freeze(responses),
@@ -81,6 +82,7 @@ def _catalog(data: Any, report: Report, today: date | None, *, path: str = "", f
         review=review,
         file_hash=file_hash,
         way_out=shape.way_out or "",
+        box=box,
     )
 
 

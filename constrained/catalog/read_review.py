@@ -1,4 +1,4 @@
-"""The documents and review rules of a CatalogFile; what fits in shape but not in sense becomes a problem."""
+"""The documents, review rules and box of a CatalogFile; what fits in shape but not in sense becomes a problem."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from constrained.catalog.document import Report, named
 from constrained.catalog.locales import canonical_tag
-from constrained.catalog.response import FrozenDict, PolicyDocument, ReviewRules, freeze
-from constrained.catalog.schema import CatalogFile, ReviewFile
+from constrained.catalog.response import Box, FrozenDict, PolicyDocument, ReviewRules, freeze
+from constrained.catalog.schema import BoxFile, CatalogFile, ReviewFile
 
 
 def read_documents(shape: CatalogFile) -> Mapping[str, PolicyDocument]:
@@ -27,6 +27,18 @@ def read_review(shape: ReviewFile | None, report: Report) -> ReviewRules:
         locales=tuple(_review_locale(tag, index, report) for index, tag in enumerate(shape.locales)),
         promises=freeze({name: _phrases(one, ("review", "promises", name), report) for name, one in shape.promises.items()}),
     )
+
+
+def read_box(shape: BoxFile | None, report: Report) -> Box | None:
+    """What every text must fit; problems go into ``report``."""
+    if shape is None:
+        return None
+    box = Box(shape.chars, shape.lines, shape.columns)
+    if box == Box() and not report.has_bad(("box",)):
+        report.add(("box",), "'box' limits nothing", "write box: {chars: 120}, or {lines: 3, columns: 40}", at_key=True)
+    elif box.columns and not box.lines and not report.has_bad(("box",)):
+        report.add(("box", "columns"), "'box.columns' of a box without lines limits nothing", "write how many lines it has", at_key=True)
+    return box
 
 
 def _phrases(phrases: list[str], path: tuple[str, ...], report: Report) -> tuple[str, ...]:

@@ -148,6 +148,20 @@ class ReviewRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """What the place where replies are shown holds of one text.
+
+    Attributes:
+        chars: most characters. lines: most lines. columns: characters of a line, after which it breaks between words; without them
+            only written line breaks count. None: no limit.
+    """
+
+    chars: int | None = None
+    lines: int | None = None
+    columns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """One approved thing to say.
 
@@ -211,6 +225,7 @@ class Catalog:
         hash: ``sha256:`` and hex digits over the canonical JSON of the content.
         is_approval_required: nothing is said without a ledger of signed approvals.
         documents: name -> a document that responses cite. review: what texts are held against.
+        box: what every text must fit, else it is not said.
         path: of its file, as it was given; ``file_hash``: of the bytes that were read there. Both are empty for a catalog
             that came from no file.
     """
@@ -229,6 +244,7 @@ class Catalog:
     review: ReviewRules = ReviewRules()
     file_hash: str = ""
     way_out: str = ""
+    box: Box | None = None
 
     @classmethod
     def load(cls, path: str | Path, *, today: date | None = None) -> Catalog:

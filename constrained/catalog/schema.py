@@ -175,6 +175,16 @@ class ReviewFile(_Shape):
     )
 
 
+class BoxFile(_Shape):
+    """The place where replies are shown: what one text must fit."""
+
+    chars: Annotated[Annotated[int, Field(strict=True, ge=1)] | None, _GIVEN] = Field(None, description="Most characters of a text.")
+    lines: Annotated[Annotated[int, Field(strict=True, ge=1)] | None, _GIVEN] = Field(None, description="Most lines of a text.")
+    columns: Annotated[Annotated[int, Field(strict=True, ge=1)] | None, _GIVEN] = Field(
+        None, description="Characters of a line, after which it breaks between words; written line breaks alone count when left out."
+    )
+
+
 class ResponseFile(_Shape):
     """One approved thing to say."""
 
@@ -279,6 +289,7 @@ class CatalogFile(_Shape):
         json_schema_extra={"propertyNames": {"pattern": IDENTIFIER}},
     )
     review: Annotated[ReviewFile | None, _GIVEN] = Field(None, description="What check and sheets hold texts against.")
+    box: Annotated[BoxFile | None, _GIVEN] = Field(None, description="What every text must fit where it is shown; else it is not said.")
     responses: dict[str, ResponseFile] = Field(
         description="Everything that may be said, by id.", json_schema_extra={"propertyNames": {"pattern": IDENTIFIER}, "minProperties": 1}
     )

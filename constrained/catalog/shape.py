@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from constrained.catalog.document import Path, Report, named, nearest
 from constrained.catalog.schema import (
     KINDS,
     TAGS,
     ApprovalFile,
+    BoxFile,
     CatalogFile,
     ChoiceSlot,
     CitationFile,
@@ -198,14 +199,17 @@ def _slot_words(path: Path, value: Any) -> tuple[str, str]:
     return f"{named(path)} has an unknown slot type {_value_in_words(kind)}", nearest(kind, KINDS)
 
 
+_PARTS: Mapping[str, type[BaseModel]] = {"documents": DocumentFile, "review": ReviewFile, "box": BoxFile}
+
+
 def _known_keys(path: Path, report: Report) -> frozenset[str]:
     """The keys that a mapping of the format takes, where ``path`` names a key that it does not."""
     if len(path) == 1:
         return frozenset(CatalogFile.model_fields)
     if len(path) == 3:
         return frozenset(ResponseFile.model_fields)
-    if path[0] in ("documents", "review"):
-        return frozenset((DocumentFile if path[0] == "documents" else ReviewFile).model_fields)
+    if path[0] in _PARTS:
+        return frozenset(_PARTS[str(path[0])].model_fields)
     if len(path) == 4 and path[2] in ("approval", "cites"):
         return frozenset((ApprovalFile if path[2] == "approval" else CitationFile).model_fields)
     models = (PlainSlot, MoneySlot, TextSlot, UserTextSlot, ChoiceSlot)

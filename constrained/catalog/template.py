@@ -101,7 +101,7 @@ NAME: /[a-z][a-z0-9_]*/
 OTHER = "other"  # the form that is said when no other one fits
 MOST_FORMS = 256  # whole texts that one template can make; each of them is approved
 COUNT = "#"  # in a plural form: the number
-BETWEEN = " {~} "  # stands between the variants of a text where they are one text; no template can hold it
+BETWEEN = "|{}|"  # stands between the variants of a text where they are written as one; no template can hold it, in no form either
 
 
 class TemplateSyntaxError(ConstrainedError):
@@ -191,7 +191,17 @@ def with_variants(templates: Sequence[Template]) -> Template:
     if len(templates) == 1:
         return templates[0]
     slots = frozenset[str]().union(*(one.slots for one in templates))
-    return Template(BETWEEN.join(one.source for one in templates), templates[0].parts, slots, tuple(templates))
+    return Template(join_variants(one.source for one in templates), templates[0].parts, slots, tuple(templates))
+
+
+def join_variants(sources: Iterable[str]) -> str:
+    """The variants of a text as one text, for sheets and signatures; of one, that one."""
+    return f" {BETWEEN} ".join(sources)
+
+
+def split_variants(text: str) -> list[str]:
+    """The variants out of such a text."""
+    return [one.strip() for one in text.split(BETWEEN)]
 
 
 @lru_cache(maxsize=1 << 16)

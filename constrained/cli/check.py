@@ -14,9 +14,11 @@ from rich.text import Text
 
 from constrained.analysis.check import examine
 from constrained.analysis.review_lint import lint_promises, lint_review
+from constrained.analysis.voice_files import EXTENSIONS, voice_report
 from constrained.approval.ledger import ledger_path
 from constrained.approval.logic_signatures import unsigned_logic
 from constrained.approval.worklist import approval_report, n_in_force
+from constrained.catalog.box import box_report
 from constrained.catalog.lint import lint
 from constrained.catalog.load import load_catalog
 from constrained.catalog.response import Catalog
@@ -67,6 +69,8 @@ class Findings:
 def check(
     target: Annotated[str, typer.Argument(help="A pack, a catalog file (.yaml) or a logic file (.py).")],
     strict: Annotated[bool, typer.Option("--strict", help="Remarks fail the check as well: for a build server.")] = False,
+    voices: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of recordings: is there one for every voice?")] = None,
+    ext: Annotated[str, typer.Option(help="The endings of recordings, with commas between them.")] = ",".join(EXTENSIONS),
 ) -> None:
     """List everything that is wrong with a pack or a file.
 
@@ -75,6 +79,10 @@ def check(
     """
     findings = Findings()
     _check(target, findings)
+    if voices is not None and findings.catalog is not None:
+        missing, unused = voice_report(findings.catalog, voices, ext.split(","))
+        findings.problems += missing
+        findings.remarks += unused
     if strict:
         findings.problems, findings.remarks = findings.problems + findings.remarks, []
     for problem in findings.problems:
@@ -115,8 +123,9 @@ def _check_catalog(path: Path, findings: Findings, *, is_alone: bool = True) -> 
         if is_alone:
             findings.remarks += _lint_alone(findings.catalog)
         problems, remarks = approval_report(findings.catalog, today())
-        findings.problems += problems
-        findings.remarks += remarks
+        too_long, may_be_long = box_report(findings.catalog)
+        findings.problems += problems + too_long
+        findings.remarks += remarks + may_be_long
         findings.remarks += lint_review(findings.catalog)
 
 

@@ -64,7 +64,9 @@ def _ids(script: Script, made: Made, catalog: Catalog) -> Iterator[Problem]:
         yield script.problem(made.call, f"{made.kind}({text}): the file does not tell which response this is", _TELL)
     for response_id in (*(made.ids or ()), *made.wordings):
         if response_id not in catalog:
+            renamed = catalog.current_id(response_id)
             hint = closest(response_id, catalog.responses) or f"add it to {catalog.path or catalog.name}"
+            hint = f"it was renamed: yield {renamed!r}" if renamed else hint
             yield script.problem(made.call, f"the catalog {catalog.name!r} has no response {response_id!r}", hint)
         elif asked := catalog[response_id].offer_of:
             yield script.problem(made.call, f"{response_id!r} is an offer; no policy yields it", f"yield {asked!r}: the turn offers it")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from threading import Lock
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from constrained._values import closest
+from constrained.catalog.box import misfit
 from constrained.catalog.render import render_each, resolve_locale
 from constrained.catalog.response import Approval, Catalog, Response, Source
 from constrained.errors import ApprovalError, ConstrainedError, PolicyError, Problem, SlotError, SlotValueError
@@ -114,7 +116,8 @@ class OptionBuilder:
             if asks is None or self._unsayable(asks) or resolve_locale(asks, self.locale, self.catalog.locale) != option.locale:
                 continue
             slots = {name: option.slots[name] for name in asks.slots}
-            found.append((place, self._option(asks, slots, option.source, (), LAST)))
+            with suppress(SlotValueError):  # it would not fit the box: nobody asks
+                found.append((place, self._option(asks, slots, option.source, (), LAST)))
         n_times = Counter(offer.text for _, offer in found)
         return [(place, offer) for place, offer in found if n_times[offer.text] == 1]
 
@@ -206,13 +209,23 @@ class OptionBuilder:
     def _rendered(self, response: Response, slots: Mapping[str, Any], source: Source) -> tuple[str, str]:
         locale = resolve_locale(response, self.locale, self.catalog.locale)
         try:
-            return locale or "", render_each(response, slots, locale or "")[0]  # one that may not be said blocks them all
+            texts = render_each(response, slots, locale or "")  # a variant that may not be said, or does not fit, blocks them all
+            self._check_fit(response, texts)
+            return locale or "", texts[0]
         except SlotError as error:
             if isinstance(error, SlotValueError):
                 raise
             raise SlotError(
                 f"{source}: {error.message}", response=error.response, slot=error.slot, value=error.value, hint=error.hint
             ) from error
+
+    def _check_fit(self, response: Response, texts: Sequence[str]) -> None:
+        box = self.catalog.box
+        why = next(filter(None, (misfit(text, box) for text in texts)), "") if box is not None else ""
+        if why:
+            slot = next(iter(response.slots), "")
+            hint = "shorten the text, or the values of its slots"
+            raise SlotValueError(f"{response.id!r} does not fit the box: it {why}", response=response.id, slot=slot, value=None, hint=hint)
 
     def _refused_value(self, error: SlotValueError) -> str:
         """Why a response with such a value is blocked, as the end of a sentence. What is sensitive is not told."""
@@ -225,6 +238,9 @@ class OptionBuilder:
         if locale is None:
             return f"has no text in {self.locale!r}"
         ended = _not_in_force(response.approval, self.today) if response.approval else ""
+        if self.catalog.box is not None and not response.slots:
+            each = (misfit(one.literal or "", self.catalog.box) for one in response.texts[locale].each)
+            ended = ended or next((f"does not fit the box: it {why}" for why in each if why), "")
         return ended or self.approvals.why_not(response, locale, self.today)
 
     def _withheld(self, response: Response, source: Source, message: str) -> ConstrainedError:

@@ -220,9 +220,10 @@ def memory_of(policy: Policy, messages: Sequence[ChatMessage]) -> Memory:
     found = [(number, response_id) for number, text in enumerate(replies, 1) for words, response_id in plain.items() if words in text]
     said = {response_id: number for number, response_id in found}
     memory = Memory(said=said, history=tuple(spoken[-2 * HISTORY_TURNS :]), number=len(replies))
-    if not (catalog.has_variants and spoken):
+    if not catalog.has_variants:
         return memory
-    return memory.model_copy(update={"seed": seed_of(spoken[0][1]), "times": dict(Counter(response_id for _, response_id in set(found)))})
+    times = Counter(response_id for _, response_id in set(found))
+    return memory.model_copy(update={"seed": seed_of(catalog.name), "times": dict(times)})  # a transcript does not name its conversation
 
 
 def _state(text: str | None) -> dict[str, Any] | None:

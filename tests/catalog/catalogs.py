@@ -80,8 +80,8 @@ def responses(draw: st.DrawFn, number: int) -> dict[str, Any]:
     slots = draw(st.dictionaries(identifiers, slot_specs, max_size=3))
     tags = draw(st.sets(locales, max_size=3)) | {"en"}
 
-    def text() -> str:
-        return f"{number}: " + "".join(draw(literals) + "{" + name + "}" for name in slots) + draw(literals)
+    def text(variant: str = "") -> str:
+        return f"{number}{variant}: " + "".join(draw(literals) + "{" + name + "}" for name in slots) + draw(literals)
 
     response: dict[str, Any] = {"text": {tag: text() for tag in tags}, "when": draw(words)}
     optional = {
@@ -91,7 +91,10 @@ def responses(draw: st.DrawFn, number: int) -> dict[str, Any]:
         "voice": draw(words),
         "approval": {"by": draw(words), "on": draw(st.dates(dt.date(2000, 1, 1), TODAY))},
         "exact_locale": draw(st.booleans()),
+        "aliases": ["was_" + "x" * (number + 1)],
     }
+    if draw(st.booleans()):
+        response["variants"] = {tag: [text(letter) for letter in "ab"[: draw(st.integers(1, 2))]] for tag in sorted(tags)[:2]}
     return response | {key: value for key, value in optional.items() if key == "slots" or draw(st.booleans())}
 
 

@@ -138,7 +138,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         return [leaf for key, item in value.items() for leaf in leaves(item, (*path, key))]
     if isinstance(value, list):
         return [leaf for index, item in enumerate(value) for leaf in leaves(item, (*path, index))]
-    kept = {"catalog", "locale", "fallback", "type", "currency", "on", "slots", "max_length", "exact_locale", "version"}
+    kept = {"catalog", "locale", "fallback", "type", "currency", "on", "slots", "max_length", "exact_locale", "version", "aliases"}
     return [] if kept & set(path) else [path]
 
 

@@ -48,8 +48,8 @@ def test_every_valid_response_renders_without_a_hole(data: dict[str, Any], drawn
     for said in catalog.responses.values():
         specs = data["responses"][said.id].get("slots", {})
         values = {name: drawn.draw(VALUES[spec_kind(spec)]) for name, spec in specs.items()}
-        for locale, template in said.texts.items():
-            text = render(said, values, locale)
+        for locale, number, template in ((one, n, each) for one, text in said.texts.items() for n, each in enumerate(text.each)):
+            text = render(said, values, locale, number)
             assert expected(template.source).fullmatch(text)
             for value in values.values():
                 assert not isinstance(value, str) or unicodedata.normalize("NFC", value) in text

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from constrained import Dialogue, Policy
 from constrained.catalog.load import catalog_from
 from constrained.catalog.response import Catalog, version_hash
+from constrained.cli.audit_redecide import decider
 from constrained.errors import CatalogError, VerificationError
 from constrained.logic.allow import run
 from constrained.logic.options import Allowed
@@ -23,9 +24,11 @@ from constrained.logic.state import Memory
 from constrained.logic.variants import seed_of, variant_of
 from constrained.records.log import MemoryLog
 from constrained.records.replay import memory_of, replay
+from constrained.serve.openai_api import ChatMessage
+from constrained.serve.openai_api import memory_of as transcript_memory
 from constrained.testing import ScriptedEngine
 from constrained.verify import verify
-from tests.logic.packs import catalog_data, make
+from tests.logic.packs import catalog_data, make, problems_of
 
 HELLO = ("Aye?", "What'll it be?", "Speak up.")
 PRICE = ("That is {price} gold.", "{price} gold, and not less.")
@@ -165,7 +168,7 @@ def test_a_text_with_variants_is_the_list_of_them_all_and_one_is_a_plain_text(fo
         ({"text": "Aye?", "variants": ["Goodbye."]}, "says in 'en' the same as 'bye'"),
         ({"variants": ["{x} a", "b"], "slots": {"x": "integer"}}, "the slot 'x' of 'hello' is not used in each variant of its text for en"),
         ({"text": "a", "variants": ["{x} b"]}, "'variants[0]' of 'hello' has the slot 'x', which is not declared"),
-        ({"variants": ["a {~} b", "c"]}, "does not name a slot"),
+        ({"variants": ["a |{}| b", "c"]}, "does not name a slot"),
         ({"variants": "Aye?"}, "'variants' of 'hello' must be a list of texts"),
         ({"text": "a", "aliases": ["bye"]}, "the alias 'bye' of 'hello' is the id of a response"),
         ({"text": "a", "aliases": ["x", "x"]}, "the alias 'x' stands at 'hello' already"),
@@ -187,8 +190,10 @@ def test_the_present_id_of_an_old_one() -> None:
     assert found == ["greet", "greet", "greet", "bye", "greet.offer", None, None]
 
 
-def test_what_was_said_once_is_not_said_again_under_a_new_name(tmp_path: Path) -> None:
-    old = Dialogue(make(tmp_path / "old", BODY, **RESPONSES), engine=ScriptedEngine(lambda message: message))
+@pytest.mark.parametrize("conversation", ["a", "b", "c", "d", "e"])
+def test_what_was_said_once_is_not_said_again_under_a_new_name(tmp_path: Path, conversation: str) -> None:
+    engine = ScriptedEngine(lambda message: message)
+    old = Dialogue(make(tmp_path / "old", BODY, **RESPONSES), engine=engine, conversation=conversation)
     turns = [old.reply(wish).text for wish in ("bye", "hello", "hello")]
     renamed = {"greet": RESPONSES["hello"] | {"aliases": ["hello"]}, "farewell": {"text": "Goodbye.", "aliases": ["bye"]}}
     body = BODY.replace('"hello"', '"greet"').replace('"bye"', '"farewell"')
@@ -198,3 +203,32 @@ def test_what_was_said_once_is_not_said_again_under_a_new_name(tmp_path: Path) -
     assert "farewell" in [one.response_id for one in turn.trace.allowed.blocked]
     assert {*turns[1:], turn.text} == set(HELLO)
     assert new.memory().said.keys() == {"greet", "farewell"}
+
+
+def test_logic_that_yields_an_old_id_is_told_the_new_one(tmp_path: Path) -> None:
+    body = '@policy("shop")\ndef desk(state: Shop, heard: Heard):\n    yield say("hello")\n'
+    problems, _ = problems_of(tmp_path, body, greet={"text": "Hello.", "aliases": ["hello"]})
+    assert "it was renamed: yield 'greet'" in [problem.hint for problem in problems]
+
+
+# -- who builds a memory without the conversation -------------------------------------------------------------------------
+
+
+def test_a_transcript_tells_which_variants_were_said(desk: Policy) -> None:
+    """As chat completions send it: every request is a conversation of its own, with all that was said before."""
+    messages: list[ChatMessage] = []
+    for _ in range(4):
+        npc = Dialogue(desk, engine=ScriptedEngine(lambda message: message), memory=transcript_memory(desk, messages))
+        messages += [ChatMessage(role="user", content="hello"), ChatMessage(role="assistant", content=npc.reply("hello").text)]
+    texts = [one.text for one in messages[1::2]]
+    assert set(texts[:3]) == set(HELLO)
+    assert texts[3] != texts[2]
+
+
+def test_deciding_records_anew_with_a_model_says_the_same_variants(desk: Policy) -> None:
+    log = MemoryLog()
+    npc = Dialogue(desk, engine=ScriptedEngine(lambda message: message), log=log)
+    for wish in ("hello", "price", "hello", "hello", "price"):
+        npc.reply(wish)
+    decide = decider(desk, ScriptedEngine(lambda message: message), None)
+    assert [decide(record).text for record in log.records] == [record.text for record in log.records]

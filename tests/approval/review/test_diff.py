@@ -41,6 +41,19 @@ def test_the_same_words_in_another_file_are_no_difference(pair: tuple[Office, Of
     assert "No difference" in markdown("desk", [])
 
 
+def test_a_renamed_response_is_told_as_such_and_as_nothing_else(pair: tuple[Office, Office]) -> None:
+    _, new = pair
+    new.responses["greeting"] = new.responses.pop("hello") | {"aliases": ["hello"]}
+    new.write()
+    (new.root / "logic" / "desk.py").write_text(LOGIC.replace('"hello"', '"greeting"'))
+    found = [(change.section, change.about, change.what) for change in changes(pair) if change.section not in ("Approvals", "Code")]
+    assert found == [
+        ("Texts", "greeting", "renamed, was hello"),
+        ("What it answers, slots, tags", "greeting", "key changed"),
+        ("What it answers, slots, tags", "greeting", "aliases changed"),
+    ]
+
+
 def test_texts_slots_tags_and_examples(pair: tuple[Office, Office]) -> None:
     _, new = pair
     new.responses["hello"] |= {"text": {"en": "Hi.", "fr": "Salut."}, "when": "somebody greets", "examples": ["hey"]}

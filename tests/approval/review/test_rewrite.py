@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from constrained.approval.rewrite import rewrite, with_example
 from constrained.catalog.load import catalog_from_bytes, load_catalog
+from constrained.catalog.template import BETWEEN, join_variants
 from constrained.errors import CatalogError
 from tests.catalog.catalogs import catalog_data
 
@@ -90,6 +91,89 @@ def test_all_at_once_and_a_byte_order_mark_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path], "no temporary file is left"
 
 
+VARIANTS = """\
+catalog: npc
+version: 1
+locale: en
+fallback: pardon
+responses:
+  pardon: {text: Pardon?, when: nothing else fits}
+  block:
+    variants:
+    - Aye?   # the first
+    - |
+      What'll
+      it be?
+    when: one
+  flow: {variants: [One., "Two.", 'Three.'], when: two}
+  beside:
+    text: Well?
+    variants:
+      # more of it
+      - Well, well?
+    when: three
+  map:
+    text: {en: Go., es: Ve.}
+    variants:
+      en: [Off with you., Away.]
+      es:
+        - Fuera.
+      # the end
+    when: four
+  mixed:
+    text: Hm.
+    variants: {es: [Ja., Je.]}
+    when: five
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "new"),
+    [
+        (("block", "en"), ["Aye?", "Changed."]),
+        (("block", "en"), ["Aye!", "What'll\nit be?", "A third."]),
+        (("block", "en"), ["Alone."]),
+        (("block", "es"), ["Uno.", "Dos."]),
+        (("flow", "en"), ["One.", "Zwei.", "Three."]),
+        (("flow", "en"), ["One.", "Two."]),
+        (("flow", "es"), ["Uno."]),
+        (("beside", "en"), ["Well!", "Well, well?"]),
+        (("beside", "en"), ["Well?", "Well now?", "Well then?"]),
+        (("beside", "es"), ["Bien?", "Y bien?"]),
+        (("map", "es"), ["Ve.", "Largo."]),
+        (("map", "es"), ["Ve ya.", "Largo.", "Vete."]),
+        (("map", "fr"), ["Va.", "Ouste."]),
+        (("map", "fr"), ["Va."]),
+        (("mixed", "es"), ["Ja.", "Ji."]),
+        (("mixed", "en"), ["Hm.", "Hum."]),
+        (("pardon", "en"), ["Pardon?", "What?"]),
+        (("pardon", "es"), ["Que?", "Como?"]),
+    ],
+)
+def test_variants_change_where_they_stand(key: tuple[str, str], new: list[str], tmp_path: Path) -> None:
+    path = written(tmp_path, VARIANTS)
+    before = texts(path)
+    rewrite(path, {key: join_variants(new)})
+    assert texts(path) == before | {key: join_variants(new)}
+    gone = [line for line in VARIANTS.splitlines() if line not in path.read_text(encoding="utf-8").splitlines()]
+    own = VARIANTS[VARIANTS.index(f"  {key[0]}:") :].splitlines()
+    assert set(gone) <= set(own[: next((n for n, line in enumerate(own[1:], 1) if line[2:3] not in (" ", "")), len(own))])
+
+
+def test_a_variant_that_stays_is_not_touched(tmp_path: Path) -> None:
+    path = written(tmp_path, VARIANTS)
+    rewrite(path, {("block", "en"): join_variants(["Aye?", "Changed."]), ("flow", "en"): join_variants(["One.", "Zwei.", "Three."])})
+    expected = VARIANTS.replace("- |\n      What'll\n      it be?\n", '- "Changed."\n').replace('"Two."', '"Zwei."')
+    assert path.read_text(encoding="utf-8") == expected
+
+
+def test_a_sheet_does_not_take_all_variants_out(tmp_path: Path) -> None:
+    path = written(tmp_path, VARIANTS)
+    with pytest.raises(CatalogError, match="would lose all its variants"):
+        rewrite(path, {("beside", "en"): "Well?"})
+    assert path.read_text(encoding="utf-8") == VARIANTS
+
+
 words = st.text(st.characters(categories=["Lu", "Ll", "Nd", "Po", "Zs", "So"], exclude_characters="<[{}"), min_size=1).map(
     lambda text: " ".join(text.split())
 )
@@ -105,9 +189,10 @@ def test_any_text_of_any_catalog_in_any_style(data: Any, style: Any, flow: bool,
         return
     key = new.draw(st.sampled_from(sorted(before)))
     holes = "".join("{" + name + "}" for name in load_catalog(path, today=dt.date(2026, 3, 2))[key[0]].slots)
-    text = "new " + new.draw(words) + holes
-    rewrite(path, {key: " ".join(text.split())})
-    assert texts(path) == before | {key: " ".join(text.split())}
+    n_variants = 1 if key[0].endswith(".offer") else new.draw(st.integers(2 if BETWEEN in before[key] else 1, 3))
+    text = join_variants(" ".join(f"new {n} {new.draw(words)}{holes}".split()) for n in range(n_variants))
+    rewrite(path, {key: text})
+    assert texts(path) == before | {key: text}
 
 
 def _plain(value: Any) -> Any:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as xml
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from constrained.approval.rewrite import rewrite
 from constrained.approval.translations import from_xliff, to_xliff
 from constrained.catalog.load import catalog_from, load_catalog
+from constrained.catalog.template import join_variants
 from constrained.errors import CatalogError
 from tests.approval.office import Office
-from tests.catalog.catalogs import catalog_data
+from tests.catalog.catalogs import catalog_data, small
 from tests.strategies import ROOT
 
 N = "{urn:oasis:names:tc:xliff:document:2.0}"
@@ -75,6 +78,7 @@ def test_a_text_that_a_tool_cut_into_sentences_is_joined(office: Office) -> None
         (("Mind the gap.", "Mind the step."), "the text of 'warning' was changed since"),
         (('id="warning"', 'id="warming"'), "has no response 'warming'"),
         ((SOURCE, SOURCE + '<target><ph id="cost-1"/></target>'), "<ph id='cost-1'>, which is none of its slots"),
+        ((SOURCE, SOURCE + "<target>Des pièces.</target>"), "the translation of 'price' lost the placeholder {price}"),
         (("<?xml", "<!DOCTYPE x><?xml"), "document type"),
         (("</xliff>", ""), "not XML"),
         (('version="2.1"', 'version="1.2"'), "not XLIFF 2.0 or 2.1"),
@@ -90,11 +94,81 @@ def test_what_cannot_be_taken_is_told(change: tuple[str, str], message: str, off
     assert [problem for problem in caught.value.problems if message in problem.message], caught.value
 
 
-def test_a_translation_that_lost_its_slot_is_refused_by_the_catalog(office: Office) -> None:
-    path, content = exported(office)
-    path.write_text(content.replace(SOURCE, SOURCE + "<target>Des pièces.</target>"), encoding="utf-8")
-    with pytest.raises(CatalogError, match="would no longer be a catalog"):
-        rewrite(office.path, from_xliff(office.catalog, path))
+CATALOG: dict[str, Any] = small(
+    greet={"text": {"en": "Aye?", "es": "Si?"}, "variants": {"en": ["What'll it be, {{sir}}?", "Speak."], "es": ["Dime."]}, "when": "hi"},
+    wait={"text": "Wait {n, plural, one {# day} other {# days}}, {name}.", "slots": {"n": "integer", "name": "text"}, "when": "when"},
+)
+
+
+def translate(content: bytes, targets: dict[str, str]) -> bytes:
+    """The file with these texts as targets, as a tool would write them."""
+    root = xml.fromstring(content)
+    for unit in root.iter(f"{N}unit"):
+        if unit.get("id") in targets:
+            segment = unit.find(f"{N}segment")
+            assert segment is not None
+            target = segment.find(f"{N}target")
+            (xml.SubElement(segment, f"{N}target") if target is None else target).text = targets[str(unit.get("id"))]
+    out: bytes = xml.tostring(root)
+    return out
+
+
+RUSSIAN = "{name}: {n, plural, one {# день} few {# дня} many {# дней} other {# дня}}."
+
+
+@pytest.mark.parametrize(
+    ("target", "targets", "expected"),
+    [
+        ("es", {"greet.2": "Que va a ser, {se\u00f1or}?"}, {"greet": "Si? |{}| Que va a ser, {{se\u00f1or}}?"}),
+        ("es", {"greet.3": "Habla."}, {"greet": "Si? |{}| Dime. |{}| Habla."}),
+        ("fr", {"greet.2": "Alors?", "greet.3": "Parle."}, {"greet": "Alors? |{}| Parle."}),
+        ("ru", {"wait": RUSSIAN, "greet": "|{}|"}, {"wait": RUSSIAN, "greet": "|{{}}|"}),
+    ],
+)
+def test_every_variant_is_a_unit_and_a_plural_is_kept_whole(
+    target: str, targets: dict[str, str], expected: dict[str, str], tmp_path: Path
+) -> None:
+    catalog, path = catalog_from(CATALOG), tmp_path / "c.xlf"
+    path.write_bytes(translate(to_xliff(catalog, target), targets))
+    assert from_xliff(catalog, path) == {(name, target): text for name, text in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{n, plural, one {# dia}", "the translation of 'wait': the plural of 'n' is not closed"),
+        ("{n, plural, other {#}}", "lost the placeholder {name}"),
+    ],
+)
+def test_a_plural_that_is_none_is_told(text: str, message: str, tmp_path: Path) -> None:
+    catalog, path = catalog_from(CATALOG), tmp_path / "c.xlf"
+    path.write_bytes(translate(to_xliff(catalog, "ru"), {"wait": text}))
+    with pytest.raises(CatalogError) as caught:
+        from_xliff(catalog, path)
+    assert message in caught.value.problems[0].message
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(data=catalog_data(), chosen=st.data())
+def test_translated_targets_change_those_texts_and_no_other(data: Any, chosen: st.DataObject, tmp_path: Path) -> None:
+    path, sheet = tmp_path / "c.yaml", tmp_path / "c.xlf"
+    path.write_text(json.dumps(data, default=str, ensure_ascii=False), encoding="utf-8")
+    catalog = load_catalog(path, today=dt.date(2026, 3, 2))
+    before, target = path.read_bytes(), chosen.draw(st.sampled_from(["de", "ar", "fr"]))
+    free = [one.id for one in catalog.responses.values() if not one.slots]
+    new = {name: f"new {number}" for number, name in enumerate(chosen.draw(st.lists(st.sampled_from(free), unique=True)))}
+    sheet.write_bytes(translate(to_xliff(catalog, target), new))
+    found = from_xliff(catalog, sheet)
+    assert {name for name, _ in found} == set(new)
+    rewrite(path, found)
+    after = load_catalog(path, today=dt.date(2026, 3, 2))
+    for one in catalog.responses.values():
+        texts = {locale: text.source for locale, text in one.texts.items()}
+        if one.id in new:
+            others = one.texts[target].each[1:] if target in one.texts else ()
+            texts[target] = join_variants([new[one.id], *(text.source for text in others)])
+        assert {locale: text.source for locale, text in after[one.id].texts.items()} == texts
+    assert new or path.read_bytes() == before
 
 
 def test_a_unit_that_stands_twice_is_told(office: Office) -> None:
