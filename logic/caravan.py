@@ -78,20 +78,63 @@ class Heard(Understanding):
         "self_harm",
         more=["out of character, I want to die", "this is not the game, I am thinking of killing myself"],
         unlike=[
-            "I would rather die than pay that", "I am dying of thirst", "the sun kills me", "let the desert take me", "I want to turn back",
-            "I let the skin sink into the well", "I lie in the sand until the storm is over", "I let myself down into the well", "better poor than dead",
-            "I jump down", "hold me, I climb down the shaft", "we hide or we die", "let me sleep in the sand", "I cannot walk any more, back to the camp",
+            "I would rather die than pay that",
+            "I am dying of thirst",
+            "the sun kills me",
+            "let the desert take me",
+            "I want to turn back",
+            "I let the skin sink into the well",
+            "I lie in the sand until the storm is over",
+            "I let myself down into the well",
+            "better poor than dead",
+            "I jump down",
+            "hold me, I climb down the shaft",
+            "we hide or we die",
+            "let me sleep in the sand",
+            "I cannot walk any more, back to the camp",
         ],
-    )  # fmt: skip
+    )
     threat: bool = question(
         "Does the player threaten or attack Nour?",
-        yes=["I will cut your throat", "give me your gold or die", "*draws a blade and steps towards Nour*", "I will leave you to the vultures",
-             "hand over the waterskin or I kill you", "*strikes Nour in the face*", "do what I say or you will bleed", "I will burn your camp down",
-             "one more word and I break your bones", "*puts a knife to her throat*", "I am going to beat you", "you die tonight"],
-        no=["peace on your road", "how much is the rope", "that is robbery", "you are stupid", "go to hell", "I run for the rocks", "*takes the lantern*",
-            "we hide from the riders", "are there raiders out there", "I am sorry", "ten gold and no more", "*knocks at the gate*", "the heat kills me",
-            "let us leave", "what would you do", "give me the star", "you promised me the rope", "I hate this desert"],
-    )  # fmt: skip
+        yes=[
+            "I will cut your throat",
+            "give me your gold or die",
+            "*draws a blade and steps towards Nour*",
+            "I will leave you to the vultures",
+            "hand over the waterskin or I kill you",
+            "*strikes Nour in the face*",
+            "do what I say or you will bleed",
+            "I will burn your camp down",
+            "one more word and I break your bones",
+            "*puts a knife to her throat*",
+            "I am going to beat you",
+            "you die tonight",
+            "your purse or your life",
+            "*aims an arrow at her*",
+            "the lantern, or I strangle you",
+            "give it to me for nothing or I hang you",
+        ],
+        no=[
+            "peace on your road",
+            "how much is the rope",
+            "that is robbery",
+            "you are stupid",
+            "go to hell",
+            "I run for the rocks",
+            "*takes the lantern*",
+            "we hide from the riders",
+            "are there raiders out there",
+            "I am sorry",
+            "ten gold and no more",
+            "*knocks at the gate*",
+            "the heat kills me",
+            "let us leave",
+            "what would you do",
+            "give me the star",
+            "you promised me the rope",
+            "I hate this desert",
+        ],
+    )
     ware: Item | None = entity("Which thing does the player want to buy?", among="stock")
     gift: Item | None = entity("Which thing does the player give to Nour?", among="bag")
     offer: int | None = amount("How much gold does the player offer?")
@@ -236,12 +279,13 @@ async def crossing(state: Journey):
         await tell("true_course")
     else:
         await tell("lost_hours")
-    if await ask("storm", SHELTER, tries=3, otherwise=back()) == "lies down":
-        await tell("storm_passes")
-    elif await ask("blown_about", SHELTER, tries=3, otherwise=back()) == "lies down":
-        await tell("storm_passes")
-    else:
+    shelter = await ask("storm", SHELTER, tries=3, otherwise=back())
+    if shelter == "runs":
+        shelter = await ask("blown_about", SHELTER, tries=3, otherwise=back())
+    if shelter == "runs":
         await tell("rocks_hold")
+    else:
+        await tell("storm_passes")
     await draw_water(state)
     await meet_riders(state)
     for _ in range(3):

@@ -38,7 +38,7 @@ def test_a_sound_pack_is_shown_as_a_table(run: Run, desk: Path) -> None:
     assert rows["library:"] == "library: no problem"
 
 
-@pytest.mark.parametrize("name", ["tavern", "bank_disputes", "clinic_booking"])
+@pytest.mark.parametrize("name", ["tavern", "caravan", "bank_disputes", "clinic_booking"])
 def test_the_shipped_packs_pass_their_check(name: str, run: Run, here: Path) -> None:
     done = run("check", name)
     assert (done.status, "no problem" in done.out) == (0, True), done.out
