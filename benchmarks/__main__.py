@@ -33,7 +33,7 @@ SUITES = (
         "protected",
         "masking",
     ),
-    *("audit", "serve", "decisions", "soak", "gpu"),
+    *("audit", "serve", "decisions", "games", "soak", "gpu"),
 )
 BUSY = 0.5  # load average, as a share of the cores, above which absolute times are not to be trusted
 ENVIRONMENT = {

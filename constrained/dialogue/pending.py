@@ -11,6 +11,7 @@ import concurrent.futures
 import contextvars
 import os
 import threading
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, Generic, Literal, TypeVar
@@ -162,7 +163,7 @@ class _Workers:
             self._ready.append(turns)
             if len(self._ready) > self._n_idle and self._n_threads < MOST_THREADS:
                 self._n_threads += 1
-                threading.Thread(target=self._work, name=f"constrained-turns-{self._n_threads}", daemon=True).start()
+                start_new_thread(self._work, ())  # Thread.start() would wait until it runs
             self._changed.notify()
 
     def pending_of(self, turns: TurnQueue) -> list[PendingReply[Any]]:

@@ -101,7 +101,11 @@ class ProcedureRun:
             state, heard = state_of(definition.state_type, texts), _heard_of(definition.heard_type, event.heard)
             if run is None:
                 run = cls.begun(definition, state, heard)
-            run._repeat(event, state, heard)
+            try:
+                run._repeat(event, state, heard)
+            except Exception:
+                run.coroutine.close()  # else Python warns of one that never ran
+                raise
         if run is None or run.step is None:
             raise run.diverged("it is over already") if run else ProcedureError(f"{frame.name} runs without an event")
         return run
