@@ -339,6 +339,7 @@ def guide(state: Journey, heard: Heard):
     yield say("moment")
     yield say("not_so")
     yield say("the_road")
+    yield say("bark_road") if state.leg is Leg.ROAD else say("bark_cold") if state.mood is Mood.COLD else say("bark_camp")
     if state.leg is Leg.ROAD:
         yield say("turn_back").then(come_back).ends()
         yield say("advice")

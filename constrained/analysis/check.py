@@ -20,7 +20,7 @@ from constrained.analysis.explore import Run, explore, offer_text, run_once
 from constrained.catalog.render import render_each
 from constrained.errors import ConstrainedError, PolicyError, Problem, SlotError
 from constrained.logic.allow import allow
-from constrained.logic.matching import is_yielded
+from constrained.logic.matching import is_bark, is_yielded
 from constrained.logic.options import Offer
 from constrained.logic.policy import Policy
 from constrained.logic.purity import impurities
@@ -40,7 +40,7 @@ class Examination:
     Attributes:
         problems: what is wrong. ``remarks``: what a sample cannot decide.
         offered: response ids that were offered. ``n_runs``: runs that were tried.
-        picked: those that were put forward for a model to pick; what ``must`` says, and a procedure tells whatever was said, is not.
+        picked: those that were put forward for a model to pick; what ``must`` says, a bark, and what a procedure tells anyway, is not.
         together: pairs of ids that were put forward in one run.
     """
 
@@ -106,7 +106,8 @@ def examine(policy: Policy, *, n_runs: int = RUNS, today: date | None = None) ->
 def _check_repeated(run: Run, found: Examination) -> None:
     """A second run with equal arguments gives equal offers."""
     found.offered.update(offer.response_id for offer in run.spoken)
-    picked = {offer.response_id for offer in run.offers if offer.kind != "must" and not (offer.move and offer.move.is_no_match)}
+    chosen = (offer for offer in run.offers if offer.kind != "must" and not (offer.move and offer.move.is_no_match))
+    picked = {offer.response_id for offer in chosen if not is_bark(offer.response_id, found.policy.catalog)}
     found.picked |= picked
     found.together.update(itertools.permutations(sorted(picked), 2))
     again = run_once(found.policy, run.state, run.heard, run.memory)

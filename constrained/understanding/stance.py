@@ -107,7 +107,11 @@ _PATTERNS: Mapping[str, StancePatterns] = {
             r"|(?:he|she|they)\b[^.!?;]*\b(?:hers|theirs)\b"
             r"|(?:i|we)(?: have| had|'ve)? (?:already |just )?(?:gave|given|paid|handed) you\b|(?:already|all) (?:been )?(?:paid|settled)\b"
             r"|(?:i|we)(?: have|'ve) (?:already |just )?settled\b|(?:settled|paid)\b[^.!?;]*\balready\b"
-            r"|you(?: have| had|'ve)? (?:once |already )?(?:promised|swore|sworn)\b"
+            r"|you(?: have| had|'ve)? (?:once |already |just )?(?:promised|swore|sworn|agreed|accepted|gave|given|sold|received)\b"
+            r"|you (?:still )?owe\b|(?:as|like) you (?:just )?(?:said|told|offered|agreed|promised)\b"
+            r"|we(?: had|'ve| have)? (?:a deal|agreed)\b"
+            r"|(?:do not|don'?t|didn'?t) you remember\b|remember,? (?:that |when |how )?(?:you|we|i)\b|remember\?"
+            r"|(?:is|are|lies?|lying) (?:already )?(?:in your (?:hand|purse|pocket)|on your (?:counter|table))"
         ),
         condition=(
             r"unless|only\b[^.!?]*\b(?:if|when)\b|if (?:it|there|that|this|he|she|they|i) (?!may\b|can\b|could\b|helps)\w+|before you"
@@ -302,7 +306,11 @@ _MACHINE = re.compile(
     r"|\b(?:system prompt|developer mode|jailbreak|response ids?|option ids?|you are now)\b"
     r"|\b(?:pretend (?:that |to |you)|role-?play|repeat after me)\b"
     r"|\b(?:choose|pick|select|output|respond with|reply with|return) (?:option|response|the option|the response|exactly|only|the word)\b"
-    r"|\bcontinue the (?:story|text|conversation|dialogue|scene)\b"
+    r"|\bcontinue the (?:story|text|conversation|dialogue|scene)\b|\b(?:new|next) scene\b"
+    r"|\bin (?:this|my|the next) (?:story|scene|sentence)\b"
+    r"|\b(?:game ?master|dungeon master|moderator|god ?mode|cheat ?codes?|chatgpt)\b|^\W*sudo\b|^\s*/[a-z]+\b"
+    r"|^\W*(?:system|assistant|developer|admin|override|debug|cheat|console|gm)\s*:|\w\(['\"]?\w|\w\s*\+=|';|--\s*$"
+    r"|\byour (?:role|guidelines|programming|next line|prompt)\b"
     r"|\bignor(?:a|e|ez|iere?n?) (?:sie )?(?:todas?|las?|los?|alle|die|toutes?|les|tout|todo)\b"
 )
 _LINK = re.compile(
