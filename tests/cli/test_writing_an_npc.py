@@ -37,6 +37,11 @@ def place(path: Path, where: str, piece: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def may_read(wording: str, reply: str) -> bool:
+    """Whether a text with slots may be said so; which of its variants is said is left to a bag."""
+    return re.fullmatch(re.sub(r"\\\{\w+\\\}", ".+", re.escape(wording)), reply) is not None
+
+
 @pytest.fixture
 def game(run: Run, here: Path) -> Path:
     """The folder as it is at the end of the page."""
@@ -83,7 +88,7 @@ def test_the_conversation_of_the_page_is_held_and_the_game_runs(game: Path, run:
     for message, reply in said:
         turn = greta.reply(message, state)
         state = turn.apply(state)
-        assert turn.text == reply or turn.response_id == "greet"  # whose variants came later
+        assert any(may_read(wording.source, reply) for wording in greta.catalog[turn.response_id].texts["en"].each), turn.text
     done = subprocess.run([sys.executable, "game.py"], cwd=game, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "65 gold for the longsword, done. Mind the edge.  [5 gold]" in done.stdout
