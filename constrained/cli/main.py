@@ -19,6 +19,7 @@ from constrained.cli import (
     approve,
     audit,
     check,
+    coverage,
     demo,
     diff,
     draw,
@@ -33,6 +34,7 @@ from constrained.cli import (
     serve,
     sheet,
     tune,
+    watch,
 )
 from constrained.cli import test as tests
 from constrained.cli.screen import new_table, note, prepare_streams, show, show_error
@@ -78,11 +80,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("play")(play.play)
+app.command("watch")(watch.watch)
 app.command("demo")(demo.demo)
 app.command("list")(list_all)
 app.command("check")(check.check)
 app.command("prove")(prove.prove)
 app.command("test")(tests.golden)
+app.command("coverage")(coverage.coverage)
 app.command("draw")(draw.draw)
 app.command("new")(new.new)
 app.command("import")(import_pack.import_pack)
