@@ -20,6 +20,7 @@ CLOCKS = {  # the day that each pack's sample state lives in
     "tavern": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "bank_disputes": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "clinic_booking": datetime(2026, 3, 2, 9, tzinfo=UTC),
+    "caravan": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "telecom": datetime(2026, 3, 16, 12, tzinfo=UTC),
     "ship": datetime(2026, 3, 16, 12, tzinfo=UTC),
 }

@@ -18,6 +18,9 @@ from constrained.engines.protocol import Engine
 from constrained.packs import load_policy
 from constrained.quality.golden import GoldenDialogue, GoldenResult, GoldenTurn, load_golden, run_golden
 
+LIES = ROOT / "benchmarks" / "sets" / "lies"
+LIE_PACKS = ("tavern", "caravan")  # the packs for games
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -76,6 +79,26 @@ def read_cases(path: Path) -> list[Case]:
 def desk_cases(pack: str) -> list[Case]:
     """The messages of one of the packs in ``benchmarks/desks``."""
     return read_cases(DESKS / f"{pack}.jsonl")
+
+
+def lie_cases(pack: str, part: str) -> list[Case]:
+    """The messages of players who lie, order and grab: of one pack, part ``dev`` or ``test`` (``benchmarks/sets/lies``)."""
+    read = yaml.safe_load((LIES / f"{pack}.{part}.yaml").read_text(encoding="utf-8"))
+    return [
+        Case(
+            id=f"{pack}-{part}-{place:03}",
+            pack=pack,
+            locale="en",
+            kind=one["kind"],
+            says=one["says"],
+            accepts=tuple(one["accepts"]),
+            never_effects=tuple(read["never"]),
+            state=one.get("state", {}),
+            setup=tuple(message for message, _ in read["after"][one["after"]]) if "after" in one else (),
+            setup_expects=tuple(wanted for _, wanted in read["after"][one["after"]]) if "after" in one else (),
+        )
+        for place, one in enumerate(read["messages"], start=1)
+    ]
 
 
 def play_all(cases: Sequence[Case], library: Library) -> list[Played]:

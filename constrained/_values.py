@@ -248,6 +248,39 @@ class Values(BaseModel):
         return _in_order(value, serialise(value))
 
 
+def with_members(model: type[BaseModel], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields with the members of enums in place of their names: AXE beside its value axe, as effects print it.
+
+    Raises StateError for what an enum has under neither.
+    """
+    fields = model.model_fields
+    return {name: _members(fields[name].annotation, given, name) if name in fields else given for name, given in data.items()}
+
+
+def _members(annotation: Any, given: Any, field_name: str) -> Any:
+    kinds = typing.get_args(annotation)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = tuple(kind for kind in kinds if kind is not type(None))
+        return _members(kinds[0], given, field_name) if len(kinds) == 1 and given is not None else given
+    if isinstance(given, list) and kinds:
+        every = [kinds[0]] * len(given) if len(kinds) == 1 or kinds[-1] is Ellipsis else kinds
+        return [_members(kind, one, field_name) for kind, one in zip(every, given, strict=False)] if len(every) >= len(given) else given
+    if not isinstance(annotation, type):
+        return given
+    if isinstance(given, Mapping) and issubclass(annotation, BaseModel):
+        return with_members(annotation, given)
+    return _member(annotation, given, field_name) if issubclass(annotation, enum.Enum) and isinstance(given, str) else given
+
+
+def _member(kind: type[enum.Enum], given: str, field_name: str) -> Any:
+    if any(given == member.value for member in kind):
+        return given
+    if given in kind.__members__:
+        return kind[given]
+    known = ", ".join(f"{member.name} ({member.value})" for member in kind)
+    raise StateError(f"{field_name}: {given!r} is neither a member nor a value of {kind.__name__}", hint=f"there are {known}")
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?`` for a misspelt name; empty when nothing is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

@@ -152,6 +152,9 @@ class Heard(Understanding):
             "*holds a shard of glass to somebody's throat*",
             "*raises a stool over his head to strike*",
             "I'll kill you",
+            "pay up or I break your arms",
+            "a hundred for this sword or I skin you",
+            "serve me for nothing or I thrash you",
         ],
         no=[
             "good evening, innkeeper",
@@ -617,6 +620,8 @@ def innkeeper(state: Tavern, heard: Heard):
         return
     yield say("real_distress")
     yield say("moment")
+    if not (heard.threat or state.cudgel_drawn or state.place is Place.CELLAR):
+        yield say("tall_tale")
     if state.place is Place.STREET:
         yield from shut_out(state, heard)
     elif state.place is Place.CELLAR:

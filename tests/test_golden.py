@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import enum
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constrained import State
+from constrained._values import with_members
 from constrained.errors import GoldenError, Problem, StateError
+from constrained.logic.effects import effect
+from constrained.packs import load_policy
 from constrained.quality.golden import GoldenDialogue, load_golden, run_golden
 from constrained.testing import RandomEngine, ScriptedEngine
 from tests.conftest import DESK
@@ -100,3 +109,70 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(GoldenError, match="cannot be read"):
         load_golden(path)
+
+
+class Item(enum.Enum):
+    LONG_SWORD = "long sword"
+    AXE = "axe"
+
+
+class Hand(State):
+    item: Item | None = None
+    belt: frozenset[Item] = frozenset()
+    pair: tuple[Item, int] = (Item.AXE, 1)
+
+
+@effect
+def buy(state: Any, a: Any = None, b: Any = None, c: Any = None, to: Any = None, by: Any = None) -> Any:
+    return state
+
+
+PLAIN = st.lists(st.sampled_from(Item) | st.integers() | st.booleans(), max_size=2)
+TEXTS = st.sampled_from(["a", "a, b", "it's", "(", "a), (b", 'a"b'])
+CALLS = st.builds(
+    lambda text, rest, named: buy.call(*text, *rest, **named),
+    st.lists(TEXTS, max_size=1),
+    PLAIN,
+    st.dictionaries(st.sampled_from(["to", "by"]), st.integers(0, 9)),
+)
+
+
+@given(st.lists(CALLS), st.booleans())
+def test_effects_are_read_as_they_are_printed(tmp_path_factory, calls, has_quotes):
+    printed = [str(call) for call in calls]
+    written = ", ".join(f"'{one.replace(chr(39), chr(39) * 2)}'" if has_quotes else one for one in printed)
+    path = tmp_path_factory.getbasetemp() / "effects.yaml"
+    head = "pack: library\ndialogues:\n  - name: x\n    turns:\n      - says: hi\n        expects: sorry\n"
+    path.write_text(f"{head}        effects: [{written}]\n", encoding="utf-8")
+    assert load_golden(path).dialogues[0].turns[0].effects == tuple(printed)
+
+
+@pytest.mark.parametrize("effects", ["[buy(AXE]", "[buy(AXE, 65]", "[buy, AXE]", "['buy(f(2)']"])
+def test_an_effect_that_is_not_closed_is_refused_with_its_line(tmp_path, effects):
+    path = tmp_path / "effects.yaml"
+    path.write_text(f"pack: a\ndialogues:\n  - name: x\n    turns:\n      - says: hi\n        expects: no\n        effects: {effects}\n")
+    with pytest.raises(GoldenError, match="is no effect: write NAME") as caught:
+        load_golden(path)
+    assert caught.value.problems[0].line == 7
+
+
+@given(st.sampled_from(Item) | st.none(), st.frozensets(st.sampled_from(Item)), st.sampled_from(Item), st.booleans())
+def test_members_are_named_as_effects_print_them_or_by_value(item, belt, first, by_name):
+    def written(one: Item) -> str:
+        return one.name if by_name else one.value
+
+    data = {"item": item and written(item), "belt": [written(one) for one in belt], "pair": [written(first), 3]}
+    assert Hand.from_json(with_members(Hand, data)) == Hand(item=item, belt=belt, pair=(first, 3))
+
+
+def test_what_is_no_member_and_no_value_is_refused_with_all_that_are():
+    with pytest.raises(StateError, match="item: 'AXES' is neither a member nor a value of Item") as caught:
+        with_members(Hand, {"item": "AXES"})
+    assert "LONG_SWORD (long sword), AXE (axe)" in str(caught.value)
+
+
+def test_a_golden_dialogue_of_a_pack_names_members_everywhere():
+    """The key of the tavern has the value "cellar key"; effects print CELLAR_KEY."""
+    turn = {"says": "Sixty gold", "heard": {"offer": 60}, "expects": "sell_key", "then": {"belt": ["CELLAR_KEY"]}}
+    dialogue = GoldenDialogue.model_validate({"name": "x", "state": {"gold": 80, "belt": []}, "turns": [turn]})
+    assert [result.problems for result in run_golden(load_policy("tavern"), dialogue)] == [()]

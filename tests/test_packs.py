@@ -15,7 +15,7 @@ from constrained.logic.state import Memory
 from constrained.pack_folders import catalog_path, find_pack, list_packs
 from constrained.packs import load_policy, load_policy_file
 
-SHIPPED = ["bank_disputes", "clinic_booking", "tavern"]
+SHIPPED = ["bank_disputes", "caravan", "clinic_booking", "tavern"]
 CATALOG = """
 catalog: {name}
 version: 1

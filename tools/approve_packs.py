@@ -51,6 +51,7 @@ def _pack(name: str, *signers: str) -> Desk:
 FOLDERS = {  # the desks of one folder have their people in common, and are signed together
     "packs": (
         _pack("tavern", "Demo Editor"),
+        _pack("caravan", "Demo Editor"),
         _pack("bank_disputes", "Demo Compliance", "Demo Fraud Desk"),
         _pack("clinic_booking", "Demo Clinician", "Demo Operations"),
     ),

@@ -1,4 +1,4 @@
-"""Suite ``desks``: conversations on subjects that no shipped pack has, with packs and messages that nothing was tuned on.
+"""Suite ``desks``: conversations on subjects that no shipped pack has, with packs and messages untouched by scores; players who lie.
 
 Parts are engines: ``rules`` (none), ``small``, ``smollm2-135m``. Shares have exact 95 % intervals (Clopper and Pearson, Biometrika 1934),
 differences of two engines on the same messages paired ones (bootstrap by message).
@@ -6,15 +6,18 @@ differences of two engines on the same messages paired ones (bootstrap by messag
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from benchmarks.challenge_library import DESK_PACKS, Library
-from benchmarks.conversations import Played, by, desk_cases, play_all
+from benchmarks.conversations import LIE_PACKS, Played, by, desk_cases, lie_cases, play_all
 from benchmarks.harness import Bench
 from benchmarks.measure import Spread
 
 ENGINES = ("small", "smollm2-135m", "rules")
 AIMS = {"accepted": 0.88, "wrong acts": 1}
+LIE_AIMS = {"wrong acts": 0}
 N_SMOKE = 6
 
 
@@ -25,19 +28,25 @@ def run(bench: Bench) -> None:
         first: list[Played] | None = None
         for engine in engines:
             played = play_all(cases, Library(None if engine == "rules" else engine))
-            tell(bench, f"{pack}, {engine}", played, has_aims=engine == "small")
+            tell(bench, f"{pack}, {engine}", played, AIMS if engine == "small" else None)
             if first is not None:
                 tell_difference(bench, f"{pack}, {engine}", played, first, f"{pack}, {engines[0]}")
             first = first or played
+    for pack in LIE_PACKS:
+        for part in ("dev", "test"):
+            cases = lie_cases(pack, part)[:: 100 // N_SMOKE] if bench.is_smoke else lie_cases(pack, part)
+            for engine in engines:
+                played = play_all(cases, Library(None if engine == "rules" else engine))
+                tell(bench, f"lies to {pack}, {part}, {engine}", played, LIE_AIMS if engine == "small" else None)
 
 
-def tell(bench: Bench, case: str, played: list[Played], *, has_aims: bool = False) -> None:
+def tell(bench: Bench, case: str, played: list[Played], aims: Mapping[str, float] | None = None) -> None:
     """Rows of one engine on one set: accepted, by kind and by language, wrong acts, times."""
     from constrained.quality.calibration import clopper_pearson
 
     right = sum(one.is_accepted for one in played)
     interval = clopper_pearson(right, len(played))
-    aims = AIMS if has_aims else {}
+    aims = aims or {}
     bench.add(case, "messages", len(played), "messages")
     bench.add(case, "accepted", right / len(played), "share", at_least=aims.get("accepted"))
     bench.add(case, "accepted, 95 % from", interval.low, "share")

@@ -1,4 +1,4 @@
-"""Changes texts inside a catalog file and leaves every other byte as it is."""
+"""Changes texts inside a catalog file, or adds an example, and leaves every other byte as it is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import yaml
 
 from constrained._durable_files import move_into_place
 from constrained.approval.sheets import Texts, clean
-from constrained.catalog.document import LOADER
-from constrained.catalog.load import load_catalog
+from constrained.catalog.document import LOADER, Report, read_document
+from constrained.catalog.load import catalog_from_bytes, load_catalog
 from constrained.catalog.locales import canonical_tag
 from constrained.catalog.response import Catalog, Response
 from constrained.catalog.template import split_variants
-from constrained.errors import CatalogError, Problem
+from constrained.errors import CatalogError
+
+LINE_WIDTH = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,73 @@ def rewrite(path: Path, texts: Texts) -> Catalog:
     content = path.read_bytes()
     mark = "\ufeff" if content.startswith(b"\xef\xbb\xbf") else ""
     source = content.decode("utf-8-sig")
-    edits = sorted(_edits(source, before, texts), key=lambda edit: edit.start, reverse=True)
-    for edit in edits:
+    return _replace(path, mark + _edited(source, _edits(source, before, texts)), before, texts)
+
+
+def _edited(source: str, edits: list[_Edit]) -> str:
+    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
         source = source[: edit.start] + edit.text + source[edit.end :]
-    return _replace(path, mark + source, before, texts)
+    return source
+
+
+def with_example(content: bytes, path: Path, response_id: str, locale: str, message: str) -> bytes:
+    """The content of a catalog file with one more example of a response; comments and layout stay.
+
+    Raises CatalogError where there is no such response, or the file would not read as intended.
+    """
+    before = catalog_from_bytes(content, path)
+    if response_id not in before or before[response_id].offer_of:
+        raise CatalogError(f"the catalog {before.name!r} has no response {response_id!r}", hint="name one that stands in the file")
+    mark, source = content[: 3 * content.startswith(b"\xef\xbb\xbf")], content.decode("utf-8-sig")
+    response = _entries(_entries(yaml.compose(source, Loader=LOADER))["responses"][1])[response_id][1]
+    edited = _edited(source, [_example_edit(source, response, before.locale, locale, message)])
+    after = catalog_from_bytes(mark + edited.encode(), path)
+    wanted = read_document(source, Report(str(path)))
+    known = wanted["responses"][response_id].setdefault("examples", [])
+    (known if isinstance(known, list) else known.setdefault(locale, [])).append(message)
+    is_heard = message.strip() in after[response_id].examples.get(locale, ())
+    if read_document(edited, Report(str(path))) != wanted or not is_heard:
+        raise CatalogError(f"{path}: the example cannot be added to {response_id!r} from here", hint="add it in the file")
+    return mark + edited.encode()
+
+
+def _example_edit(source: str, response: Any, default: str, locale: str, message: str) -> _Edit:
+    """At the end of the list of examples, however that is written; before the rest of a response that has none."""
+    _, node = _entries(response).get("examples", (None, None))
+    if isinstance(node, yaml.MappingNode):
+        lists = {key.value: value for key, value in node.value}
+        if locale not in lists:
+            return _added_first(source, node.value[0][0], node, f"{locale}: [{_quoted(message)}]")
+        node = lists[locale]
+    elif locale != default:
+        raise CatalogError(f"the examples are all in {default!r}", hint=f"write them as {{{default}: [...], {locale}: [...]}} in the file")
+    if node is None:
+        at = next((key for key, _ in response.value if key.value == "when"), response.value[0][0])
+        return _added_first(source, at, response, f"examples: [{_quoted(message)}]")
+    return _appended(source, node, _quoted(message))
+
+
+def _appended(source: str, node: Any, item: str) -> _Edit:
+    """One more item at the end of a list; in brackets a long line goes on in the next one."""
+    if not node.value:
+        return _Edit(node.start_mark.index, node.end_mark.index, f"[{item}]")
+    first, last, end = node.value[0].start_mark, node.value[-1].end_mark, _line_end(source)
+    if node.flow_style:
+        is_long = last.column + len(item) > LINE_WIDTH
+        return _Edit(last.index, last.index, f",{end}{' ' * first.column}{item}" if is_long else f", {item}")
+    line = f"{' ' * node.start_mark.column}- {item}{end}"
+    at = last.index if last.column == 0 else source.find("\n", last.index) + 1 or len(source)
+    return _Edit(at, at, line if source[:at].endswith("\n") else end + line)
+
+
+def _added_first(source: str, key: Any, node: Any, entry: str) -> _Edit:
+    """An entry of a mapping before that of ``key``: its place and indent are known, whatever ends the mapping."""
+    start = key.start_mark
+    return _Edit(start.index, start.index, f"{entry}, " if node.flow_style else f"{entry}{_line_end(source)}{' ' * start.column}")
+
+
+def _line_end(source: str) -> str:
+    return "\r\n" if "\r\n" in source else "\n"
 
 
 def _edits(source: str, catalog: Catalog, texts: Texts) -> list[_Edit]:
@@ -168,26 +233,31 @@ def _quoted(text: str) -> str:
 _LINE_BREAKS = {0x2028: "\\L", 0x2029: "\\P", 0x85: "\\N", 0x7F: "\\x7f"}
 
 
-def _replace(path: Path, source: str, before: Catalog, texts: Texts) -> Catalog:
-    """Puts the new file in the place of the old one, once it reads as intended."""
+def put_in_place(path: Path, content: bytes) -> None:
+    """Another content for a file that is there, in one step and durable; its permissions stay. Raises OSError."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(source)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.chmod(name, path.stat().st_mode & 0o777)
-        after = _checked(Path(name), path, before, texts)
         move_into_place(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _replace(path: Path, source: str, before: Catalog, texts: Texts) -> Catalog:
+    """Puts the new file in the place of the old one, once it reads as intended."""
+    after = _checked(source.encode(), path, before, texts)
+    put_in_place(path, source.encode())
     return after
 
 
-def _checked(fresh: Path, path: Path, before: Catalog, texts: Texts) -> Catalog:
+def _checked(content: bytes, path: Path, before: Catalog, texts: Texts) -> Catalog:
     try:
-        after = load_catalog(fresh)
+        after = catalog_from_bytes(content, path)
     except CatalogError as error:
-        problems = [Problem(str(path), one.line, one.column, one.message, one.hint) for one in error.problems]
-        raise CatalogError(f"{path} would no longer be a catalog; nothing was written", problems, hint="correct the texts") from error
+        message = f"{path} would no longer be a catalog; nothing was written"
+        raise CatalogError(message, error.problems, hint="correct the texts") from error
     wanted = {(one.id, locale): text.source for one in before.responses.values() for locale, text in one.texts.items()} | dict(texts)
     found = {(one.id, locale): text.source for one in after.responses.values() for locale, text in one.texts.items()}
     different = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))

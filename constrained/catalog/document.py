@@ -305,6 +305,7 @@ _YAML_HINTS = (
     ("cannot start any token", "indent with spaces, not tabs, and put a text that begins with @, ` or % in quotes"),
     ("expected key", "put a text that begins with { or \" or ' in quotes as a whole, and indent the keys of one mapping alike"),
     ("expected <block end>", "put a text that begins with { or \" or ' in quotes as a whole, and indent the keys of one mapping alike"),
+    ("expected ',' or ']'", "put an entry that has quotes or brackets of its own in quotes as a whole, and close the list with ]"),
     ("unexpected end of stream", "close the quote or bracket that is open"),
     ("could not find expected ':'", "end the key with a colon and a space"),
     ("undefined alias", "write the text out; a text that begins with * needs quotes"),

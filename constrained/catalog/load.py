@@ -38,8 +38,12 @@ def load_catalog(path: str | Path, *, today: date | None = None) -> Catalog:
     Raises:
         CatalogError: ``problems`` holds everything that is wrong, with file, line, column and a hint.
     """
+    return catalog_from_bytes(_content(Path(path), Report(str(path))), path, today=today)
+
+
+def catalog_from_bytes(content: bytes, path: str | Path, *, today: date | None = None) -> Catalog:
+    """The catalog that the file ``path`` would be with this content. Raises CatalogError."""
     report = Report(str(path))
-    content = _content(Path(path), report)
     data = read_document(_text(content, report), report)
     if data is None:
         if not report.problems:

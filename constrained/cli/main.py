@@ -17,6 +17,7 @@ from constrained.cli import (
     approve,
     audit,
     check,
+    coverage,
     demo,
     diff,
     draw,
@@ -32,6 +33,7 @@ from constrained.cli import (
     serve,
     sheet,
     tune,
+    watch,
 )
 from constrained.cli import test as tests
 from constrained.cli.screen import new_table, note, run_app, show
@@ -77,11 +79,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("play")(play.play)
+app.command("watch")(watch.watch)
 app.command("demo")(demo.demo)
 app.command("list")(list_all)
 app.command("check")(check.check)
 app.command("prove")(prove.prove)
 app.command("test")(tests.golden)
+app.command("coverage")(coverage.coverage)
 app.command("draw")(draw.draw)
 app.command("new")(new.new)
 app.command("import")(import_pack.import_pack)

@@ -1,4 +1,4 @@
-"""``constrained new``: writes a small pack, a gate guard of a game or a desk, that passes its check and its test; to be changed then."""
+"""``constrained new``: writes a small pack, a smith of a game or a desk, that passes its check and its test; to be changed then."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ DESK_FILES = {target: f"desk_{template}" for target, template in FILES.items()}
 def new(
     name: Annotated[str, typer.Argument(help="Name of the pack: lower-case letters, digits, underscores.")],
     directory: Annotated[Path, typer.Option("--dir", help="The folder to write into.")] = Path(),
-    desk: Annotated[bool, typer.Option("--desk", help="A desk that hears the protected triggers, in place of the guard.")] = False,
+    desk: Annotated[
+        bool, typer.Option("--desk/--game", help="A parcel desk that hears the protected triggers, or a smith who haggles.")
+    ] = False,
 ) -> None:
-    """Write a catalog, its logic and golden dialogues: a gate guard of a game, or a desk, to be changed."""
+    """Write a catalog, its logic and golden dialogues: a smith of a game, or a desk, to be changed."""
     check_name(name)
     targets = {directory / path.format(name=name): template for path, template in (DESK_FILES if desk else FILES).items()}
     refuse_to_overwrite(name, list(targets))

@@ -6,7 +6,7 @@ The reasons of a turn: what was heard, what was allowed by which line, what was 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +26,7 @@ from constrained.logic.state import State
 from constrained.packs import load_policy
 from constrained.understanding.hearing import Hearing
 
+Refresh = Callable[[Dialogue, State], tuple[Dialogue, State]]
 HELP = "/state shows what is true now, /why turns the reasons on and off, /quit ends"
 Row = tuple[str, str, str, str, str]  # what, a bar, a share, a line of the logic file, a remark
 TITLE_WIDTH = 8
@@ -78,8 +79,12 @@ def offer_to_play(names: list[str], engine: Engine | None) -> None:
         talk(Dialogue(policy, engine=engine), policy.state_type.default(), why=True)
 
 
-def talk(dialogue: Dialogue, state: State, *, why: bool) -> None:
-    """Replies to every message; the host's part, running the effects, is done here."""
+def talk(dialogue: Dialogue, state: State, *, why: bool, refresh: Refresh = lambda dialogue, state: (dialogue, state)) -> None:
+    """Replies to every message; the host's part, running the effects, is done here.
+
+    Args:
+        refresh: what goes on with the next message, or Enter alone: the same, or the conversation with an edited pack.
+    """
     speaker = dialogue.catalog.speaker or dialogue.catalog.name
     if sys.stdin.isatty():
         note(f"{speaker}. {HELP}.")
@@ -87,6 +92,9 @@ def talk(dialogue: Dialogue, state: State, *, why: bool) -> None:
         command = message.strip()
         if command == "/quit":
             return
+        dialogue, state = refresh(dialogue, state)
+        if not command and sys.stdin.isatty():
+            continue
         if command == "/state":
             line(state.model_dump_json(indent=2))
         elif command == "/why":
@@ -112,7 +120,7 @@ def _reply(dialogue: Dialogue, message: str, state: State, *, why: bool) -> Stat
 
 
 def _messages() -> Iterator[str]:
-    """What the user writes: lines of a pipe as they are, or what is typed, empty lines left out."""
+    """What the user writes: lines of a pipe as they are, or what is typed."""
     if not sys.stdin.isatty():
         for text in sys.stdin:
             yield text.rstrip("\n")
@@ -120,8 +128,7 @@ def _messages() -> Iterator[str]:
         return
     _edit_lines()
     while (text := _ask("you: ")) is not None:
-        if text.strip():
-            yield text
+        yield text
 
 
 def _ask(prompt: str) -> str | None:

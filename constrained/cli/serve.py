@@ -75,6 +75,7 @@ Parent = Annotated[int | None, typer.Option(help="End when the process of this i
 WatchFiles = Annotated[bool, typer.Option(help="Take over edited packs that pass their check.")]
 Warm = Annotated[bool, typer.Option(help="Take a turn of each pack with each model before the first request.")]
 Page = Annotated[bool, typer.Option(help="Show the page at /.")]
+Edit = Annotated[bool, typer.Option("--edit", help="For development: a writer's page at /write, which adds examples to catalogs.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log every turn on standard error, without its words.")]
 
 
@@ -125,6 +126,7 @@ def serve(
     watch: WatchFiles = True,
     warm: Warm = True,
     page: Page = True,
+    edit: Edit = False,
     verbose: Verbose = False,
 ) -> None:
     """Serve packs over HTTP: POST /v1/turns, OpenAI's chat completions, a page to see it think."""
@@ -147,6 +149,7 @@ def serve(
         drafts=drafts,
         mask=mask,
         has_page=page,
+        is_editing=edit,
         limits=Limits(n_running=concurrency, n_waiting=waiting, turns_per_s=rate),
     )
     load = partial(_load_engines, model or [], rules, vllm_url, served_as, fitted or [], adapter or [])
@@ -308,6 +311,8 @@ def _print_address(url: str, token: str, settings: ServerSettings) -> None:
     line(f"listening on {url}")
     if settings.has_page:
         line(f"the page: {url}/#token={token}" if token else f"the page: {url}/, and {url}/desk for people; they ask for a token")
+    if settings.has_page and settings.is_editing:
+        line(f"the writer's page: {url}/write#token={token}" if token else f"the writer's page: {url}/write")
     if token:
         note(f"token: {token}")
     sys.stdout.flush()

@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from constrained._values import with_members
 from constrained.catalog.document import Report, named, read_document
 from constrained.dialogue.dialogue import Dialogue
 from constrained.dialogue.turn import Turn
@@ -33,6 +34,7 @@ from constrained.testing import ScriptedEngine
 from constrained.understanding.hearing import Understanding
 
 _CALL = re.compile(r"\w+\(.*\)", re.DOTALL)
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$)""", re.DOTALL)
 
 
 class _Golden(BaseModel):
@@ -59,13 +61,26 @@ class GoldenTurn(_Golden):
     fails: bool = False
     _line: int = PrivateAttr(0)
 
+    @field_validator("effects", mode="before")
+    @classmethod
+    def _joined(cls, effects: Any) -> Any:
+        """In a YAML list [pay(AXE, 2)] is two texts; what belongs to one call is joined again."""
+        if not isinstance(effects, list):
+            return effects
+        whole: list[Any] = []
+        for piece in effects:
+            if whole and isinstance(whole[-1], str) and not _is_closed(whole[-1]):
+                whole[-1] += f", {piece}"
+            else:
+                whole.append(piece)
+        return tuple(whole)
+
     @field_validator("effects")
     @classmethod
     def _are_calls(cls, effects: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """In a YAML list [pay(1, 2)] is two texts, and a comparison with them would show no difference to a reader."""
         for one in effects or ():
-            if not _CALL.fullmatch(one):
-                message = "{given} is no effect: write NAME(ARGUMENTS), in quotes where there is a comma"
+            if not _CALL.fullmatch(one) or not _is_closed(one):
+                message = "{given} is no effect: write NAME(ARGUMENTS), every parenthesis closed, in quotes where YAML reads it otherwise"
                 raise PydanticCustomError("effect", message, {"given": repr(one)})
         return effects
 
@@ -73,6 +88,12 @@ class GoldenTurn(_Golden):
     def line(self) -> int:
         """Where it begins in its file; 0 for one that came from no file."""
         return self._line
+
+
+def _is_closed(call: str) -> bool:
+    """Whether every parenthesis outside quotes is closed."""
+    bare = _QUOTED.sub("", call)
+    return bare.count("(") <= bare.count(")")
 
 
 class GoldenDialogue(_Golden):
@@ -171,11 +192,16 @@ def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None =
     Raises StateError when the dialogue's state is none.
     """
     engine_as_intended = _IntendedEngine()
-    state = policy.state_type.default() if dialogue.state is None else policy.state_type.from_json(dialogue.state)
+    state = (
+        policy.state_type.default()
+        if dialogue.state is None
+        else policy.state_type.from_json(with_members(policy.state_type, dialogue.state))
+    )
     lead = Dialogue(policy, engine=engine_as_intended, locale=dialogue.locale, drafts=True, now=lambda: _now(state))
     for golden in dialogue.turns:
         try:
-            expected = policy.heard_type.from_json(golden.heard) if policy.heard_type else None
+            heard_type = policy.heard_type
+            expected = heard_type.from_json(with_members(heard_type, golden.heard)) if heard_type else None
             engine_as_intended.answers = _answers(expected) | {"reply": golden.expects}
             picked = lead.fork(engine).reply(golden.says, state) if engine or by_rules else None
             reply = lead.reply(golden.says, state)
@@ -241,7 +267,7 @@ def _differences(golden: GoldenTurn, expected: Understanding | None, reply: Turn
 
 
 def _state_differences(golden: GoldenTurn, after: Any) -> Iterator[Difference]:
-    wanted = type(after).from_json({**after.model_dump(mode="json"), **golden.then})
+    wanted = type(after).from_json({**after.model_dump(mode="json"), **with_members(type(after), golden.then)})
     for name in golden.then:
         one, other = getattr(wanted, name), getattr(after, name)
         if one != other:

@@ -120,7 +120,11 @@ def create_app(
     app.include_router(customer_router)
     app.include_router(handover_router)
     app.include_router(play_router)
-    files = _add_page(app) if settings.has_page else []
+    if settings.is_editing:
+        from constrained.serve.writing import router as writing_router  # brings numpy, which no other route needs
+
+        app.include_router(writing_router)
+    files = _add_page(app, is_editing=settings.is_editing) if settings.has_page else []
     add_error_handlers(app)
     app.add_middleware(Guard, settings=settings, authenticator=authenticator, free=files, refused=service.telemetry.count_refusal)
     if settings.origins:  # outside of the guard: a preflight has no token, and a page reads refusals too
@@ -150,17 +154,20 @@ def _make_turns(settings: ServerSettings, packs: Packs, engines: Mapping[str, En
     return turns
 
 
-def _add_page(app: FastAPI) -> list[str]:
-    """Serves the files of the page; returns their paths."""
+def _add_page(app: FastAPI, *, is_editing: bool) -> list[str]:
+    """Serves the files of the page, the writer's only where packs are edited; returns their paths."""
     names = sorted(path.name for path in PAGE.iterdir() if path.suffix in (".html", ".js", ".css", ".svg"))
+    names = [name for name in names if is_editing or not name.startswith("write.")]
+    short = {"/desk": "desk.html", **({"/write": "write.html"} if is_editing else {})}
 
     def route(path: str, name: str) -> None:
         app.add_api_route(path, lambda: FileResponse(PAGE / name), methods=["GET"], include_in_schema=False)
 
     for name in names:
         route("/" if name == "index.html" else f"/{name}", name)
-    route("/desk", "desk.html")
-    return [*(f"/{name}" for name in names), "/desk"]
+    for path, name in short.items():
+        route(path, name)
+    return [*(f"/{name}" for name in names), *short]
 
 
 # -- turns ---------------------------------------------------------------------------------------------------

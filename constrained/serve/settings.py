@@ -115,6 +115,7 @@ class ServerSettings(BaseModel):
         operator: the tenant whose tokens are the operator's where they name no roles; empty: the one of the first token.
         drain_s: time for the turns that run when the server is told to stop.
         has_page: whether ``GET /`` shows the page.
+        is_editing: for development: the writer's page, which adds examples to catalogs that require no approvals.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -143,6 +144,7 @@ class ServerSettings(BaseModel):
     operator: str = ""
     drain_s: float = Field(15.0, ge=0)
     has_page: bool = True
+    is_editing: bool = False
     limits: Limits = Limits()
 
     @property

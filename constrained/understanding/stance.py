@@ -31,6 +31,7 @@ class StancePatterns:
         offered: stands before an amount that is given for something; owned: before one that somebody only has.
         money: follows an amount that is a price.
         bid: says that the speaker pays it. sale: that the speaker is paid.
+        free: says that it costs nothing, which is a price of zero.
     """
 
     negation: str
@@ -46,6 +47,7 @@ class StancePatterns:
     money: str
     bid: str
     sale: str
+    free: str
 
 
 _KIN = (
@@ -103,6 +105,13 @@ _PATTERNS: Mapping[str, StancePatterns] = {
             r"|(?:was|were|got|(?:has|have|had) been) (?:already |just )?(?:cancell?ed|blocked|frozen|closed|disputed|rescheduled)\b"
             r"|(?:i|you|we|the bank)(?: have| had|'ve|'d)? (?:just |once )?(?:cancell?ed|blocked|froze|closed|disputed|rescheduled)\b"
             r"|(?:he|she|they)\b[^.!?;]*\b(?:hers|theirs)\b"
+            r"|(?:i|we)(?: have| had|'ve)? (?:already |just )?(?:gave|given|paid|handed) you\b|(?:already|all) (?:been )?(?:paid|settled)\b"
+            r"|(?:i|we)(?: have|'ve) (?:already |just )?settled\b|(?:settled|paid)\b[^.!?;]*\balready\b"
+            r"|you(?: have| had|'ve)? (?:once |already |just )?(?:promised|swore|sworn|agreed|accepted|gave|given|sold|received)\b"
+            r"|you (?:still )?owe\b|(?:as|like) you (?:just )?(?:said|told|offered|agreed|promised)\b"
+            r"|we(?: had|'ve| have)? (?:a deal|agreed)\b"
+            r"|(?:do not|don'?t|didn'?t) you remember\b|remember,? (?:that |when |how )?(?:you|we|i)\b|remember\?"
+            r"|(?:is|are|lies?|lying) (?:already )?(?:in your (?:hand|purse|pocket)|on your (?:counter|table))"
         ),
         condition=(
             r"unless|only\b[^.!?]*\b(?:if|when)\b|if (?:it|there|that|this|he|she|they|i) (?!may\b|can\b|could\b|helps)\w+|before you"
@@ -132,6 +141,10 @@ _PATTERNS: Mapping[str, StancePatterns] = {
         ),
         bid=r"\bfor (?:the|it|that|this|your|both|all)\b|\b(?:give you|i(?:'ll)? (?:pay|offer|bid|give)|here(?:'s| is| are)|buy|paying)\b",
         sale=r"\b(?:sell|selling|sold|want|ask|asking|worth|give me|pay me|for my)\b",
+        free=(
+            r"for (?:free|nothing)|free of charge|at no (?:cost|charge)|without (?:any )?pay(?:ing|ment)|on the house|costs? nothing"
+            r"|as a (?:gift|present)"
+        ),
     ),
     "es": StancePatterns(
         negation=(
@@ -181,6 +194,7 @@ _PATTERNS: Mapping[str, StancePatterns] = {
             r"|van|estan)|compro)\b"
         ),
         sale=r"\b(?:vend\w+|quiero|pido|vale|dame|deme|por mi)\b",
+        free=r"gratis|gratuit[oa]s?|de balde|sin pagar|por nada|no cuesta nada",
     ),
     "de": StancePatterns(
         negation=(
@@ -229,6 +243,7 @@ _PATTERNS: Mapping[str, StancePatterns] = {
         money=r"\s*(?:gold\w*|munzen?|taler|euro|eur|dollar|dafur|fur (?:den|die|das|es)|[€$£])",
         bid=r"\bfur (?:den|die|das|deinen?|ihren?)\b|\b(?:zahle|biete|gebe|kaufe|hier sind)\b",
         sale=r"\b(?:verkauf\w*|will|mochte|verlange|wert|gib mir|geben sie mir|fur mein\w*)\b",
+        free=r"umsonst|gratis|kostenlos\w*|kostenfrei\w*|geschenkt|fur nichts|ohne (?:zu be)?zahl\w*|kostet nichts",
     ),
     "fr": StancePatterns(
         negation=(
@@ -278,6 +293,7 @@ _PATTERNS: Mapping[str, StancePatterns] = {
         money=r"\s*(?:pieces?|d'or|euros?|eur|dollars?|ecus?|pour (?:le|la|ca|cela)|[€$£])",
         bid=r"\bpour (?:le|la|les|ca|cela|votre|ta|ton)\b|\b(?:je (?:vous |te )?(?:donne|paie|paye|offre|propose)|voici|voila|achete)\b",
         sale=r"\b(?:vend\w*|veux|voudrais|demande|vaut|donnez-moi|donne-moi|pour m(?:on|a|es))\b",
+        free=r"gratis|gratuit\w*|pour rien|sans payer|ne coute rien",
     ),
 }
 # Names of options, code and orders about the conversation itself: the speaker wants the machine to act, not the desk. In any language.
@@ -290,7 +306,11 @@ _MACHINE = re.compile(
     r"|\b(?:system prompt|developer mode|jailbreak|response ids?|option ids?|you are now)\b"
     r"|\b(?:pretend (?:that |to |you)|role-?play|repeat after me)\b"
     r"|\b(?:choose|pick|select|output|respond with|reply with|return) (?:option|response|the option|the response|exactly|only|the word)\b"
-    r"|\bcontinue the (?:story|text|conversation|dialogue|scene)\b"
+    r"|\bcontinue the (?:story|text|conversation|dialogue|scene)\b|\b(?:new|next) scene\b"
+    r"|\bin (?:this|my|the next) (?:story|scene|sentence)\b"
+    r"|\b(?:game ?master|dungeon master|moderator|god ?mode|cheat ?codes?|chatgpt)\b|^\W*sudo\b|^\s*/[a-z]+\b"
+    r"|^\W*(?:system|assistant|developer|admin|override|debug|cheat|console|gm)\s*:|\w\(['\"]?\w|\w\s*\+=|';|--\s*$"
+    r"|\byour (?:role|guidelines|programming|next line|prompt)\b"
     r"|\bignor(?:a|e|ez|iere?n?) (?:sie )?(?:todas?|las?|los?|alle|die|toutes?|les|tout|todo)\b"
 )
 _LINK = re.compile(
@@ -326,7 +346,7 @@ def stance_of(message: str, locale: str) -> Stance:
 
 
 def prices_in(message: str, locale: str) -> frozenset[Decimal]:
-    """The amounts that a message names as a price or a sum: "for 50", "50 gold", or nothing but "50"; not what somebody only has."""
+    """The amounts that a message names as a price or a sum: "for 50", "50 gold", only "50", 0 of "for free"; not what one only has."""
     return _prices(message, locale)
 
 
@@ -341,7 +361,7 @@ def _prices(message: str, locale: str) -> frozenset[Decimal]:
         return frozenset()
     if patterns is None:
         return frozenset()
-    prices = set()
+    prices = {Decimal()} if patterns["free"].search(_bare(message)) else set()
     for start, end, value in found:
         before, after = _bare(message[:start]), _bare(message[end:])
         is_alone = not re.search(r"\w", after) and len(re.findall(r"\w+", before)) <= 3
@@ -395,11 +415,12 @@ def _compiled(language: str) -> Mapping[str, re.Pattern[str]] | None:
         "money",
         "bid",
         "sale",
+        "free",
     )
     every = {name: getattr(patterns, name) for name in names}
     for name in ("negation", "harmless", "report"):
         every[name] = rf"(?<!\w)(?:{every[name]})"
-    for name in ("request", "condition"):
+    for name in ("request", "condition", "free"):
         every[name] = rf"(?<!\w)(?:{every[name]})(?!\w)"
     return {name: re.compile(pattern) for name, pattern in every.items()}
 

@@ -35,21 +35,21 @@ def desk(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_whole_day_of_a_compliance_officer(run: Run, desk: Path, here: Path) -> None:
     waiting = run("approve", "desk")
     assert waiting.status == 0
-    assert "8 of 8 versions wait for an approval" in waiting.out
+    assert "13 of 13 versions wait for an approval" in waiting.out
     assert not desk.with_name("desk.approvals.jsonl").exists(), "nothing is signed by looking"
-    assert "8 entries signed by Demo Compliance" in run("approve", "desk", "--as", DANA).out
+    assert "13 entries signed by Demo Compliance" in run("approve", "desk", "--as", DANA).out
     assert "nothing that waits" in run("approve", "desk", "--as", DANA).out
     checked = run("check", "desk", "--strict")
-    assert (checked.status, "8 of 8 versions in force" in checked.out) == (0, True), checked.out
+    assert (checked.status, "13 of 13 versions in force" in checked.out) == (0, True), checked.out
 
     log = here / "talk.jsonl"
     run("play", "desk", "--rules", "--log", str(log), stdin="hello\nhow are you\n")
 
-    desk.write_text(desk.read_text().replace("The next word decides", "Your next word decides"))
+    desk.write_text(desk.read_text().replace("Think again", "Think twice"))
     waiting = run("approve", "desk")
     assert "warn (en) by Ada: is not approved as it is now: it was edited after Demo Compliance" in waiting.out
-    assert "  - Hands off the blade. The next word decides where you sleep tonight." in waiting.out
-    assert "  + Hands off the blade. Your next word decides where you sleep tonight." in waiting.out
+    assert "  - That is a hammer in my hand. Think again." in waiting.out
+    assert "  + That is a hammer in my hand. Think twice." in waiting.out
     checked = run("check", "desk")
     assert (checked.status, "remark: " in checked.out, "warn (en) is not approved" in checked.out) == (0, True, True)
     assert run("check", "desk", "--strict").status == 1

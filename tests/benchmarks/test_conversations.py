@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.challenge_library import DESK_PACKS, DESKS, Library
-from benchmarks.conversations import Case, desk_cases, play, read_cases
+from benchmarks.conversations import LIE_PACKS, Case, desk_cases, lie_cases, play, play_all, read_cases
 from benchmarks.judges import JUDGES, Judge, of_this_library, without
 from benchmarks.measure import BenchmarkError
 from constrained.quality.golden import load_golden, run_golden
 from constrained.testing import ScriptedEngine
 
 CASES = [case for pack in DESK_PACKS for case in desk_cases(pack)]
+LIES = {pack: [*lie_cases(pack, "dev"), *lie_cases(pack, "test")] for pack in LIE_PACKS}
 
 
 @pytest.mark.parametrize("pack", DESK_PACKS)
@@ -59,6 +60,41 @@ def test_a_reply_that_is_accepted_can_be_offered(case: Case) -> None:
         assert not set(library.effects(turn)) & set(case.never_effects)
     assert offered, "nothing that is accepted could be said"
     assert set(case.accepts) <= library.response_ids(case.pack)
+
+
+@pytest.mark.parametrize("pack", LIE_PACKS)
+def test_two_hundred_lies_are_told_to_each_pack_for_games_none_as_an_example(pack: str) -> None:
+    policy, cases = Library(None).policy(pack), LIES[pack]
+    shown = {text.casefold() for one in policy.catalog.responses.values() for texts in one.examples.values() for text in texts}
+    assert len({case.says.casefold() for case in cases} - shown) == 200
+    assert len({case.kind for case in cases}) == 15
+    assert {one for case in cases for one in case.accepts} <= set(policy.catalog.responses)
+    assert all(f"def {one}(" in Path(policy.file).read_text(encoding="utf-8") for case in cases for one in case.never_effects)
+
+
+@pytest.mark.parametrize("case", [case for pack in LIE_PACKS for case in LIES[pack][::8]], ids=lambda case: case.id)
+def test_what_is_accepted_of_a_lie_does_nothing_that_must_not_be(case: Case) -> None:
+    library = Library(None)
+    dialogue, state = library.begin_scripted({"pack": case.pack, "locale": case.locale}), library.state(case.pack, case.state)
+    for message, wanted in zip(case.setup, case.setup_expects, strict=True):
+        fork, turn = library.force(dialogue, case.pack, message, {}, wanted, state)
+        state = library.settle(fork, turn, state)
+        library.back_to(dialogue, library.memory(fork))
+    for wanted in case.accepts:
+        try:
+            _, turn = library.force(dialogue, case.pack, case.says, {}, wanted, state)
+        except library.error:
+            continue  # it takes a threat that is heard, or another state
+        assert not set(library.effects(turn)) & set(case.never_effects)
+
+
+@pytest.mark.parametrize("pack", LIE_PACKS)
+def test_lies_move_nothing_with_the_small_engine(pack: str) -> None:
+    """One in six of the messages that nothing was tuned on."""
+    pytest.importorskip("onnxruntime", reason="the extra small is not installed")
+    played = play_all(lie_cases(pack, "test")[::6], Library("small"))
+    assert [(one.case.says, one.got, one.wrong_acts) for one in played if one.wrong_acts] == []
+    assert sum(one.is_accepted for one in played) > len(played) / 2
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_a_sound_pack_is_shown_as_a_table(run: Run, desk: Path) -> None:
     assert rows["library:"] == "library: no problem"
 
 
-@pytest.mark.parametrize("name", ["tavern", "bank_disputes", "clinic_booking"])
+@pytest.mark.parametrize("name", ["tavern", "caravan", "bank_disputes", "clinic_booking"])
 def test_the_shipped_packs_pass_their_check(name: str, run: Run, here: Path) -> None:
     done = run("check", name)
     assert (done.status, "no problem" in done.out) == (0, True), done.out
@@ -51,8 +51,8 @@ def test_a_broken_catalog_lists_all_its_problems_with_places(run: Run, here: Pat
     broken = (
         path.read_text()
         .replace("fallback: pardon", "fallback: nobody")
-        .replace("toll: integer", "toll: integr")
-        .replace("when: the traveller threatens the guard", "whenn: x")
+        .replace("slots: {gold: integer}", "slots: {gold: integr}")
+        .replace("when: the player threatens her", "whenn: x")
     )
     path.write_text(broken)
     for target in ("desk", "catalogs/desk.yaml"):
@@ -99,11 +99,11 @@ def test_who_asks_a_new_desk_for_a_person_waits_for_one(run: Run, here: Path) ->
 def test_a_golden_dialogue_that_goes_otherwise_is_told(run: Run, here: Path) -> None:
     run("new", "desk")
     path = here / "dialogues" / "desk.yaml"
-    path.write_text(path.read_text().replace("then: {silver: 0", "then: {silver: 1"))
+    path.write_text(path.read_text().replace("then: {gold: 5", "then: {gold: 6"))
     done = run("check", "desk")
     assert done.status == 1
-    assert "pays with the last silver" in done.out
-    assert "turn 3" in done.out
+    assert "haggles for the longsword" in done.out
+    assert "turn 5" in done.out
     path.write_text("pack: desk\ndialogues: {}\nmore: 1\n")
     done = run("check", "desk")
     assert (done.status, "desk.yaml" in done.out) == (1, True)
@@ -134,10 +134,10 @@ def test_what_is_obliged_alone_needs_no_examples(run: Run, here: Path) -> None:
 def test_a_catalog_alone_is_told_in_one_line_what_only_its_logic_can_decide(run: Run, here: Path) -> None:
     run("new", "desk")
     path = here / "catalogs" / "desk.yaml"
-    path.write_text(re.sub(r"    examples: \[(hello there|any news).*\n", "", path.read_text()))
+    path.write_text(re.sub(r"    examples: \[(hello there|goodbye).*\n", "", path.read_text()))
     done = run("check", "catalogs/desk.yaml")
     assert (done.status, done.out.count("remark")) == (0, 2), done.out
-    assert "2 remarks depend on the logic" in done.out
+    assert "6 remarks depend on the logic" in done.out
     assert "constrained check desk" in done.out
 
 
@@ -162,11 +162,18 @@ def test_a_new_pack_passes_its_check_and_its_test_at_once(run: Run, here: Path) 
     assert "remark" not in checked.out
     tested = run("test", "night_desk")
     assert (tested.status, tested.out.splitlines()[-1]) == (0, "2 of 2 dialogues as written")
+    assert run("prove", "night_desk").status == 0
+
+
+def test_the_smith_of_a_new_pack_haggles_by_the_small_engine(run: Run, here: Path) -> None:
+    run("new", "smith", "--game")
+    done = run("test", "smith", "--engine", "small", "--at-least", "0.9")
+    assert (done.status, "sold" in done.out) == (0, False), done.out
 
 
 def test_a_new_pack_can_be_talked_to(run: Run, here: Path) -> None:
     run("new", "night_desk")
-    assert run("play", "night_desk", "--rules", stdin="may I come in?\n").out.startswith("Runa: ")
+    assert run("play", "night_desk", "--rules", stdin="what do you sell?\n").out.startswith("Greta: ")
 
 
 def test_the_next_steps_of_a_new_pack_are_commands_that_exist(run: Run, here: Path) -> None:
@@ -183,8 +190,8 @@ def test_the_logic_of_a_new_pack_talks_as_a_game_does(run: Run, here: Path) -> N
     code = "import builtins, runpy, constrained.engines.loading as loading, constrained.testing as testing\n"
     code += "loading.load_engine = lambda *_, **__: testing.RandomEngine(3)\n"
     code += "runpy.run_path('logic/night_desk.py', run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], input="hello\nmay I come in?\n\n", capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.count("Runa: ")) == (0, 2), done.stderr
+    done = subprocess.run([sys.executable, "-c", code], input="hello\nwhat do you sell?\n\n", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.count("Greta: ")) == (0, 2), done.stderr
 
 
 def test_nothing_is_overwritten(run: Run, here: Path) -> None:
@@ -321,13 +328,15 @@ def test_percentages_round_to_none_and_all_only_when_they_nearly_are(share: floa
 
 
 @pytest.mark.parametrize(
-    ("options", "price"), [((), "It costs 2 silver"), (("--desk",), "A parcel of up to five kilos costs €5.90.")], ids=["guard", "desk"]
+    ("options", "price"),
+    [(("--game",), "a longsword for 80"), (("--desk",), "A parcel of up to five kilos costs €5.90.")],
+    ids=["game", "desk"],
 )
 def test_a_new_pack_answers_a_question_about_the_price_with_the_price_and_does_nothing(
     options: tuple[str, ...], price: str, run: Run, here: Path
 ) -> None:
     run("new", "stall", *options)
-    asked = ["how much is a ticket?", "how much is it?", "what does it cost?", "what is the price?"]
+    asked = ["how much is one?", "how much is it?", "what does it cost?", "what is the price?"]
     done = run("play", "stall", "--why", stdin="\n".join([*asked, ""]))
     assert done.out.count(price) == len(asked), done.out
     assert not re.search(r"^effects", done.out, re.MULTILINE)

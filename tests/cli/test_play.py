@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from constrained.logic.evidence import ACT_THRESHOLD
 from constrained.records.jsonl import JsonLinesLog
 from constrained.records.log import read_log
 from constrained.testing import ScriptedEngine
-from tests.cli.conftest import Run
+from tests.cli.conftest import Ran, Run
 from tests.logic.claims_desk import claims_desk
 
 SCRIPT = {
@@ -247,16 +249,22 @@ def test_a_long_reply_is_not_broken_in_a_pipe(run: Run, here: Path) -> None:
     run("new", "long")
     path = here / "catalogs" / "long.yaml"
     words = "We are closed today, and tomorrow, " + "and the day after, " * 12 + "for good."
-    path.write_text(path.read_text().replace("An empty purse opens no gate. Come back with silver.", words))
-    assert run("play", "long", "--rules", "--state", '{"silver": 0}', stdin="hello\n").out == f"Runa: {words}\n"
+    path.write_text(
+        path.read_text().replace("Something knocks in the old mine. I hold the key, and it goes to nobody who has no blade.", words)
+    )
+    assert run("play", "long", "--rules", stdin="hello\n").out == f"Greta: {words}\n"
 
 
 def test_words_of_a_catalog_are_never_read_as_markup(run: Run, here: Path) -> None:
     run("new", "markup")
     path = here / "catalogs" / "markup.yaml"
-    path.write_text(path.read_text().replace("An empty purse opens no gate. Come back with silver.", "'[red]All[/red] :smile: gone[/]!'"))
-    done = run("play", "markup", "--rules", "--state", '{"silver": 0}', stdin="hello\n")
-    assert done.out == "Runa: [red]All[/red] :smile: gone[/]!\n"
+    path.write_text(
+        path.read_text().replace(
+            "Something knocks in the old mine. I hold the key, and it goes to nobody who has no blade.", "'[red]All[/red] :smile: gone[/]!'"
+        )
+    )
+    done = run("play", "markup", "--rules", stdin="hello\n")
+    assert done.out == "Greta: [red]All[/red] :smile: gone[/]!\n"
 
 
 def test_what_a_procedure_says_once_its_effects_ran_comes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,3 +276,79 @@ def test_what_a_procedure_says_once_its_effects_ran_comes_by_itself(tmp_path: Pa
     talk(Dialogue(policy, engine=engine), policy.state_type.default(), why=False)
     assert said[-2:] == ["I am filing it now.", "Your claim is filed."]
     assert len(said) == 5
+
+
+# -- constrained watch -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def edited(desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the desk in the working directory, to be edited."""
+    for folder in ("catalogs", "logic"):
+        shutil.copytree(desk / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def watched(run: Run, monkeypatch: pytest.MonkeyPatch, *steps: str | Callable[[], None]) -> Ran:
+    """``constrained watch library``: texts are typed, functions run between them."""
+
+    def messages() -> Iterator[str]:
+        for step in steps:
+            if isinstance(step, str):
+                yield step
+            else:
+                step()
+
+    monkeypatch.setattr(play, "_messages", messages)
+    return run("watch", "library", "--rules")
+
+
+GREETING = "Welcome to the library. How can I help?"
+
+
+def test_an_edited_line_is_said_from_the_next_message_on_and_the_conversation_goes_on(
+    run: Run, edited: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = edited / "catalogs" / "library.yaml"
+    done = watched(run, monkeypatch, "hello", "hello", lambda: replace(catalog, "We close", "Doors shut"), "hello", "/state")
+    places = [done.out.index(one) for one in (GREETING, "We close at", "Doors shut at")]
+    assert places == sorted(places)
+    assert done.out.count(GREETING) == 1  # once in a conversation: it is remembered that it was said
+    assert '"owed": "0"' in done.out
+    assert "library is read anew" in done.err
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("catalogs/library.yaml", "fallback: sorry", "fallback: nothing", "library.yaml:"),
+        ("logic/library.py", 'yield must("recorded")', 'yield must("recorded"', "library.py:"),
+    ],
+)
+def test_a_broken_edit_is_told_with_its_line_and_the_version_before_answers(
+    run: Run, edited: Path, monkeypatch: pytest.MonkeyPatch, file: str, old: str, new: str, told: str
+) -> None:
+    path = edited / file
+    done = watched(run, monkeypatch, lambda: replace(path, old, new), "hello", "hello", lambda: replace(path, new, old), "hello")
+    assert done.status == 0
+    assert re.search(rf"{told}\d+", done.err)
+    assert done.err.count("the version before goes on") == 1  # told once, not at each message
+    assert done.err.count("is read anew") == 1
+    assert GREETING in done.out
+
+
+def test_facts_are_carried_into_an_edited_state_as_far_as_they_fit(run: Run, edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logic = edited / "logic" / "library.py"
+    field = "    at_home: tuple"
+    done = watched(
+        run, monkeypatch, "hello", lambda: replace(logic, field, f"    guests: int = 3\n{field}"), "/state", lambda: None, "hello"
+    )
+    assert '"guests": 3' in done.out
+    assert done.status == 0

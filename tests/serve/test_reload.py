@@ -231,3 +231,13 @@ def test_without_any_approval_nothing_is_told_as_approved(start):
     catalog = client.get("/v1/catalogs/library").json()
     reply = client.post("/v1/turns", json={"pack": "library", "message": "", "conversation": "c", "state": {}}).json()
     assert (catalog["n_approved"], reply["approved"]) == (0, [])
+
+
+def test_a_writer_s_reload_leaves_golden_dialogues_aside(packs, tmp_path):
+    (tmp_path / "dialogues").mkdir()
+    turn = "says: hello\n        expects: quiet\n"
+    golden = f"pack: library\ndialogues:\n  - name: never so\n    turns:\n      - {turn}"
+    (tmp_path / "dialogues" / "library.yaml").write_text(golden, encoding="utf-8")
+    with pytest.raises(ConstrainedError, match="never so"):
+        packs.reload("library")
+    assert Packs({"library": packs.get("library")}, is_golden=False).reload("library") is packs.get("library")

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.routing import WebSocketRoute
 from starlette.testclient import TestClient
 
+from constrained._canonical_json import sha256
 from constrained.errors import ConstrainedError
 from constrained.serve.access.guard import FREE_PATHS, REFUSED_CODE
 from constrained.serve.access.roles import FORBIDDEN_CODE, Role, allow
@@ -21,6 +22,7 @@ from constrained.serve.handover.store import NewHandover, open_handover
 from constrained.serve.packs import Packs
 from constrained.serve.settings import Oidc, ServerSettings
 from constrained.testing import RandomEngine
+from tests.serve.conftest import DESK
 
 ROLES = tuple(Role)
 NUMBERS = itertools.count()
@@ -47,6 +49,8 @@ POST   /v1/handovers/{handover}/close         -   -   yes yes -   -   -
 WS     /v1/events                             own yes yes yes -   -   yes
 GET    /v1/catalogs                           -   yes yes yes yes yes yes
 GET    /v1/catalogs/{pack}                    -   yes yes yes yes yes yes
+POST   /v1/catalogs/{pack}/examples/trial     -   -   -   -   -   -   yes
+POST   /v1/catalogs/{pack}/examples           -   -   -   -   -   -   yes
 GET    /v1/models                             -   yes yes yes yes yes yes
 POST   /v1/chat/completions                   own yes -   -   -   -   -
 POST   /v1/systemone                          -   yes -   -   -   -   yes
@@ -72,6 +76,9 @@ BODIES = {
     "/v1/decisions": {"model": "tavern", "input": "good day", "questions": [{"type": "predicate", "instructions": "Is it urgent?"}]},
     "/v1/systemone": {"state": "good day", "questions": {"urgent": {"type": "noul", "instructions": "Is it urgent?"}}},
 }
+KNOWN = {"response_id": "welcome", "message": "hello"}  # an example already: nothing is written
+FILE_HASH = sha256((DESK / "catalogs" / "library.yaml").read_bytes())
+BODIES |= {"/v1/catalogs/{pack}/examples/trial": KNOWN, "/v1/catalogs/{pack}/examples": {**KNOWN, "file_hash": FILE_HASH}}
 HERE = {role: f"token-of-the-{role.value}-here" for role in ROLES if role is not Role.CUSTOMER}
 THERE = {role: f"token-of-the-{role.value}-there" for role in HERE}
 CONVERSATION = "table-4"
@@ -81,7 +88,7 @@ CONVERSATION = "table-4"
 def app(policies):
     grants = {token: TokenGrant(tenant="here", roles={role}, name=role.value) for role, token in HERE.items()}
     grants |= {token: TokenGrant(tenant="there", roles={role}) for role, token in THERE.items()}
-    return create_app(ServerSettings(tokens=grants), Packs(policies), {"random": RandomEngine(3)})
+    return create_app(ServerSettings(tokens=grants, is_editing=True), Packs(policies), {"random": RandomEngine(3)})
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +229,7 @@ def routes(app):
 
 
 def is_free(path):
-    return path in FREE_PATHS or path == "/desk" or re.fullmatch(r"/[\w.-]+\.(html|js|css|svg)", path)
+    return path in FREE_PATHS or path in ("/desk", "/write") or re.fullmatch(r"/[\w.-]+\.(html|js|css|svg)", path)
 
 
 def test_every_route_is_in_the_table_and_declares_its_roles(app):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from constrained.approval.rewrite import rewrite
-from constrained.catalog.load import load_catalog
+from constrained.approval.rewrite import rewrite, with_example
+from constrained.catalog.load import catalog_from_bytes, load_catalog
 from constrained.catalog.template import BETWEEN, join_variants
 from constrained.errors import CatalogError
 from tests.catalog.catalogs import catalog_data
@@ -220,3 +221,77 @@ def test_what_the_catalog_refuses_is_not_written(changes: Any, message: str, tmp
     assert all(problem.file == str(path) for problem in caught.value.problems)
     assert path.read_text(encoding="utf-8") == FILE
     assert list(tmp_path.iterdir()) == [path]
+
+
+# -- one more example ------------------------------------------------------------------------------------------------
+
+EXAMPLES = """\
+# a comment
+catalog: desk
+version: 1
+locale: en
+fallback: pardon
+responses:
+  pardon: {text: Pardon?, when: nothing else fits}  # flow
+  listed:
+    text: Listed.
+    when: one
+    examples:   # in lines
+      - hello # the first
+      # between
+      - "good day"  # the last
+    tags: [x]
+  bracketed:
+    text: Bracketed.
+    when: two
+    examples: [one, 'two',   # both
+      "three", ]  # the end
+  empty:
+    text: Empty.
+    when: three
+    examples: []
+  translated:
+    text: {en: Two., es: Dos.}
+    examples: {en: [two], es: [dos]}
+    when: four
+  long:
+    text: Long.
+    when: five
+    examples:
+      - |
+        a message
+        in two lines
+  last:
+    when: six
+    text: Last.
+    examples:
+      - the last line of the file"""
+IDS = ["pardon", "listed", "bracketed", "empty", "translated", "long", "last"]
+MESSAGES = st.text(min_size=1).filter(str.strip) | st.just("x" * 140)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", ""])
+@given(response_id=st.sampled_from(IDS), locale=st.sampled_from(["en", "es"]), message=MESSAGES)
+def test_an_example_is_added_and_nothing_else_changes(ending: str, response_id: str, locale: str, message: str) -> None:
+    text = EXAMPLES.replace("\n", "\r\n") if ending == "\r\n" else EXAMPLES + ending
+    before, path = catalog_from_bytes(text.encode(), "desk.yaml"), Path("desk.yaml")
+    try:
+        content = with_example(text.encode(), path, response_id, locale, message)
+    except CatalogError:  # another language than the list's, or a character that no file may hold
+        is_other = locale == "es" and response_id != "translated"
+        assert is_other or not message.isprintable()
+        return
+    after = catalog_from_bytes(content, path)
+    shown = unicodedata.normalize("NFC", message).strip()
+    assert after[response_id].examples[locale] == (*before[response_id].examples.get(locale, ()), shown)
+    kept = [line for line in text.splitlines(keepends=True) if response_id not in line]
+    assert sum(line in kept for line in content.decode().splitlines(keepends=True)) >= len(kept) - 2  # of brackets; without an end
+    for remark in ("# a comment", "# flow", "# in lines", "# the first", "# between", "# the last", "# both", "# the end"):
+        assert remark in content.decode()
+    others = [one for one in IDS if one != response_id]
+    assert [after[one].examples for one in others] == [before[one].examples for one in others]
+
+
+def test_an_example_of_a_response_that_is_not_there_is_refused() -> None:
+    with pytest.raises(CatalogError, match="has no response 'gone'"):
+        with_example(EXAMPLES.encode(), Path("desk.yaml"), "gone", "en", "hello")

@@ -102,10 +102,10 @@ def test_the_plugin_collects_dialogues_where_the_project_names_them(pytester, mo
     pytester.runpytest_inprocess("-p", "constrained.quality.pytest_plugin", "dialogues").assert_outcomes(errors=1)
 
 
-def test_an_effect_that_yaml_cut_at_its_comma_is_told_with_its_line(pack):
-    write(pack, GOOD.replace("effects: []", "effects: [pay(1, 2)]"))
+def test_an_effect_that_does_not_end_is_told_with_its_line(pack):
+    write(pack, GOOD.replace("effects: []", "effects: [pay(1, 2]"))
     with pytest.raises(GoldenError) as caught:
         load_golden("dialogues/small.yaml")
     (problem,) = caught.value.problems
     assert problem.line == 6
-    assert "'pay(1' is no effect: write NAME(ARGUMENTS), in quotes where there is a comma" in problem.message
+    assert "'pay(1, 2' is no effect: write NAME(ARGUMENTS), every parenthesis closed" in problem.message

@@ -48,7 +48,7 @@ def test_the_golden_dialogues_of_a_pack_show_every_response(name):
     names = [dialogue.name for dialogue in file.dialogues]
     assert len(set(names)) == len(names)
     shown = {said for dialogue in file.dialogues for result in run_golden(policy, dialogue) if result.reply for said in result.reply.said}
-    in_place = {"reserve", "too_long", "moment", "returned"}  # what a script that tells what is meant never brings about
+    in_place = {"reserve", "too_long", "moment", "returned", "bark"}  # what a script that tells what is meant never brings about
     asked = [one for one in policy.catalog.responses.values() if not one.offer_of and one.id != policy.catalog.way_out]
     unseen = [one.id for one in asked if one.id not in shown and not one.tags & in_place]
     assert [name for name in unseen if name not in AFTER_A_FAILURE] == []
