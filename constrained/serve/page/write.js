@@ -188,8 +188,11 @@ $("locale").addEventListener("change", restart);
 $("restart").addEventListener("click", restart);
 $("find").addEventListener("input", drawCatalog);
 $("confirm").addEventListener("click", confirmTrial);
-$("take-back").addEventListener("click", () => $("trial").close());
-$("trial").addEventListener("close", () => { page.asked += 1; });
+$("take-back").addEventListener("click", () => {
+  page.asked += 1; // here and not on the event "close", which comes later: another trial may have begun by then
+  $("trial").close();
+});
+$("trial").addEventListener("cancel", () => { page.asked += 1; });
 
 async function start() {
   if (!api.hasToken()) return $("ask-write-token").showModal();
