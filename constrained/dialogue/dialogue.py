@@ -173,7 +173,7 @@ class Dialogue:
             heard = HeardNow(heard_type() if heard_type is not None else None)
             with timed(context, "allow"):
                 options = self._allow(context, heard.value)
-            decision = decide_bark(options.allowed, self.catalog, self._memory.said, self.threshold)
+            decision = decide_bark(options.allowed, self.catalog, self._memory, self.threshold)
             if decision is None:
                 return None
             text = self._verify(context, options.allowed, decision)
