@@ -24,6 +24,7 @@ from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.serve.access.roles import Principal, Role, allow
 from constrained.serve.customers.view import check_conversation
+from constrained.serve.cancelling import kept_already
 from constrained.serve.errors import RefusedError
 from constrained.serve.replies import make_reply
 from constrained.serve.routing import json_reply, new_router, service_of
@@ -109,7 +110,9 @@ async def preview(conversation: Id, body: PreviewRequest, request: Request, prin
 @router.delete("/v1/conversations/{conversation}/turns/{key}", status_code=204, summary="Call off a turn that is not said yet")
 async def cancel(conversation: Id, key: Id, request: Request, principal: Talking) -> None:
     check_conversation(principal, conversation)
-    service_of(request).fates.cancel(principal.tenant, f"{conversation}/{key}")
+    service, key = service_of(request), f"{conversation}/{key}"
+    service.fates.cancel(principal.tenant, key)
+    await service.in_background(_check_not_kept, service.turns, principal.tenant, key)
 
 
 @router.get("/v1/conversations/{conversation}/save", summary="A conversation as one value, for the file of a saved game")
@@ -124,6 +127,13 @@ async def load_conversation(conversation: Id, body: dict[str, Any], request: Req
     service = service_of(request)
     async with service.gate.turn(principal.tenant, conversation):
         return await service.in_turn_thread(_load, service.turns, principal.tenant, conversation, body)
+
+
+def _check_not_kept(turns: Turns, tenant: str, key: str) -> None:
+    """Raises RefusedError, 409, where what was called off only repeats a request whose turn is kept."""
+    with turns.sessions.look(tenant) as store:
+        if store.find_repeat(key) is not None:
+            raise kept_already()
 
 
 def _preview(turns: Turns, tenant: str, conversation: str, request: PreviewRequest) -> PreviewReply:
