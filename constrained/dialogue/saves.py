@@ -84,9 +84,14 @@ def load(saved: Mapping[str, Any], npcs: Scene | Mapping[str, Dialogue]) -> Load
     whose code is another now, or whose past does not lead to where it stands, is over. A dialogue that the save does not know begins
     anew. A save decides by what it remembers alone: what may be said is still what the policy allows and the catalog holds.
 
-    Raises SaveError for what is no save, for one of a newer format, and for a State that does not fit its policy.
+    Raises SaveError for what is no save, for one of a newer format, for a State that does not fit its policy, and for catalogs that
+    require approvals.
     """
     game, dialogues = _read(saved), _dialogues(npcs)
+    for name, npc in dialogues.items():
+        if npc.catalog.is_approval_required:  # whoever edits a save says what was told, asked, agreed to and done
+            hint = "Dialogue(memory=...) goes on from what you kept yourself"
+            raise SaveError(f"{name!r} requires approvals, and nobody vouches for what a save says", format=FORMAT, hint=hint)
     notes = [f"{name}: is not here; what the save holds of it is left out" for name in game.npcs if name not in dialogues]
     memories, states = {}, {}
     for name, npc in dialogues.items():

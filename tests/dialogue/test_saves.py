@@ -159,6 +159,15 @@ def test_what_no_conversation_can_remember_is_told(smith, wrong):
         load(saved, {"ben": talk(smith)})
 
 
+def test_where_approvals_are_required_no_save_says_what_was_agreed_to(smith, tmp_path):
+    desk = make_smith(tmp_path, approvals="required")
+    dialogue = Dialogue(desk, drafts=True)
+    dialogue.reply("hi")
+    with pytest.raises(SaveError, match="requires approvals"):
+        load(as_file(save({"ben": talk(smith, "bargain")})), {"ben": dialogue})
+    assert (dialogue.memory().number, dialogue.memory().running) == (1, ())
+
+
 def test_where_a_state_does_not_fit_nothing_is_loaded(smith, guard):
     saved = as_file(save({"ada": talk(guard), "ben": talk(smith)}, {"ben": smith.state_type()}))
     saved["npcs"]["ben"]["state"]["gold"] = "much"
