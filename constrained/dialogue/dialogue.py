@@ -220,9 +220,10 @@ class Dialogue:
             now=self._now,
         )
 
-    def resume(self, memory: Memory) -> None:
-        """Goes on from there: what was said and heard before, here or in another process."""
-        with self._lock:
+    def resume(self, memory: Memory, conversation: str | None = None) -> None:
+        """Goes on from there: what was said and heard before, here or in another process. ``conversation``: under another name."""
+        with self._lock:  # a turn that runs ends under its own name
+            self.conversation = conversation or self.conversation
             kept = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
             self._memory = fitting(kept, self.catalog, self.conversation)
 

@@ -109,8 +109,7 @@ def load(saved: Mapping[str, Any], npcs: Scene | Mapping[str, Dialogue]) -> Load
         npcs.last_speaker = game.last_speaker if game.last_speaker in dialogues else ""
     for name, npc in dialogues.items():
         npc._turns.cancel()
-        npc.conversation = game.npcs[name].conversation if name in game.npcs else uuid.uuid4().hex
-        npc.resume(memories[name])
+        npc.resume(memories[name], game.npcs[name].conversation if name in game.npcs else uuid.uuid4().hex)
     return LoadedGame(states, tuple(notes))
 
 

@@ -23,8 +23,8 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.serve.access.roles import Principal, Role, allow
-from constrained.serve.customers.view import check_conversation
 from constrained.serve.cancelling import kept_already
+from constrained.serve.customers.view import check_conversation
 from constrained.serve.errors import RefusedError
 from constrained.serve.replies import make_reply
 from constrained.serve.routing import json_reply, new_router, service_of

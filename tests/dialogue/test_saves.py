@@ -99,6 +99,22 @@ def test_a_reply_that_is_pending_does_not_outlive_the_load(smith):
 # -- edited meanwhile --------------------------------------------------------------------------------------------------
 
 
+def test_a_turn_that_runs_ends_under_the_name_of_its_own_conversation(smith):
+    dialogue, names = Dialogue(smith, conversation="now"), []
+
+    class Watched:  # the lock that a turn holds until its record is written
+        def __enter__(self):
+            names.append(dialogue.conversation)
+
+        def __exit__(self, *_):
+            names.append(dialogue.conversation)
+
+    saved = save({"ben": Dialogue(smith, conversation="then")})
+    dialogue._lock = Watched()
+    load(as_file(saved), {"ben": dialogue})
+    assert names == ["now", "then"]
+
+
 def test_ids_that_were_renamed_are_mapped_and_those_that_are_gone_are_told(smith, tmp_path):
     saved = save({"ben": talk(smith, "hi", "buy")})
     logic = SMITH_LOGIC.replace('"hello"', '"greet"').replace('"sold"', '"deal"').replace('    yield say("price", price=5)\n', "")
