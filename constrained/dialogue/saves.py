@@ -17,7 +17,7 @@ from constrained.dialogue.scene import Scene, States, state_of
 from constrained.errors import SaveError, StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer, State
-from constrained.logic.variants import fitting
+from constrained.logic.variants import fitting, is_asked
 from constrained.records.record import library, versions
 
 FORMAT = 1
@@ -181,7 +181,7 @@ def _fitted(policy: Policy, kept: _SavedNpc) -> tuple[Memory, list[str]]:
 def _open_offers(policy: Policy, offers: Iterable[OpenOffer]) -> Iterable[OpenOffer]:
     """Those that a yes can still answer."""
     for offer in offers:
-        if offer.id not in policy.catalog or policy.catalog.offer(offer.id) is None:
+        if offer.id not in policy.catalog or not is_asked(offer, policy.catalog):
             continue
         try:
             if policy.heard_type is not None:

@@ -131,6 +131,13 @@ def test_ids_that_were_renamed_are_mapped_and_those_that_are_gone_are_told(smith
     assert (turn.response_id, list(map(str, turn.effects))) == ("deal", ["sell()"])
 
 
+def test_a_yes_to_what_the_catalog_does_not_ask_does_nothing(smith):
+    saved = as_file(save({"ben": talk(smith, "buy")}))
+    assert goes_on(saved, smith)[0].reply("yes").effects
+    saved["npcs"]["ben"]["memory"]["open_offers"][0]["text"] = "Shall I tell you of the weather?"
+    assert goes_on(saved, smith)[0].reply("yes").effects == ()
+
+
 @pytest.mark.parametrize("changed", [CONFIRM.replace(")", ", tries=5)"), CONFIRM + " and state.gold"])
 def test_a_procedure_whose_code_is_another_now_is_over(smith, tmp_path, changed):
     saved = save({"ben": talk(smith, "bargain")})
