@@ -9,6 +9,7 @@ PUT    /v1/conversations/{id}/save         SavedConversation
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -145,7 +146,7 @@ def _preview(turns: Turns, tenant: str, conversation: str, request: PreviewReque
     if stored is not None:
         _check_pack(stored, request.pack)
         state = json.loads(stored.state) if request.state is None else request.state
-        job = replace(job, state=state, memory=Memory.model_validate_json(stored.memory))
+        job = replace(job, state=state, memory=_memory(stored))
     engine, _ = turns.engine(request.engine, request.pack)
     turn = turns.preview(job)
     reply = make_reply(turn, policy, conversation=conversation, pack=request.pack, engine=engine, outcome="none", degraded="")
@@ -168,7 +169,7 @@ def _save(turns: Turns, tenant: str, conversation: str) -> dict[str, Any]:
         store.existing(conversation)
         stored = turns.recovery.conversation(store, conversation) or store.existing(conversation)
     policy = turns.packs.get(stored.pack)
-    npc = Dialogue(policy, conversation=conversation, memory=Memory.model_validate_json(stored.memory), drafts=True)  # says nothing
+    npc = Dialogue(policy, conversation=conversation, memory=_memory(stored), drafts=True)  # says nothing
     return save({stored.pack: npc}, {stored.pack: policy.state_type.from_json(json.loads(stored.state))})
 
 
@@ -194,6 +195,12 @@ def _load(turns: Turns, tenant: str, conversation: str, saved: dict[str, Any]) -
         elif (stored.pack, stored.memory, stored.state) != (fresh.pack, fresh.memory, fresh.state):
             raise RefusedError(409, f"{conversation} went on already", hint="load into a conversation of a new name", param="conversation")
     return LoadReply(conversation=conversation, pack=pack, notes=loaded.notes)
+
+
+def _memory(stored: StoredConversation) -> Memory:
+    """As the next turn finds it: where a person spoke since, a yes answers the person."""
+    memory = Memory.model_validate_json(stored.memory)
+    return memory.overtaken() if stored.is_overtaken or stored.claimed_until > time.time() else memory
 
 
 def _check_pack(stored: StoredConversation, pack: str) -> None:
