@@ -115,6 +115,18 @@ def test_a_turn_that_runs_ends_under_the_name_of_its_own_conversation(smith):
     assert names == ["now", "then"]
 
 
+def test_what_a_turn_did_before_the_load_did_not_happen_in_the_game_that_was_loaded(smith):
+    saved = as_file(save({"ben": talk(smith, "hi", "buy")}))
+    dialogue, _ = goes_on(saved, smith)
+    turn = dialogue.reply("yes")
+    load(saved, {"ben": dialogue})
+    turn.apply(smith.state_type())
+    assert (dialogue.memory().done, dialogue.memory().outcomes) == ((), ())
+    assert goes_on(save({"ben": dialogue}), smith)[1] == ()
+    dialogue.reply("yes").apply(smith.state_type())
+    assert dialogue.memory().done == ("sell",)
+
+
 def test_ids_that_were_renamed_are_mapped_and_those_that_are_gone_are_told(smith, tmp_path):
     saved = save({"ben": talk(smith, "hi", "buy")})
     logic = SMITH_LOGIC.replace('"hello"', '"greet"').replace('"sold"', '"deal"').replace('    yield say("price", price=5)\n', "")
