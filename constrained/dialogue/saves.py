@@ -172,7 +172,7 @@ def _fitted(policy: Policy, kept: _SavedNpc) -> tuple[Memory, list[str]]:
     }
     fitted = memory.model_copy(update=changes)
     broken = _broken_procedure(policy, fitted)
-    if broken:
+    if broken is not None:
         notes.append(f"the procedure {broken!r} is over: it cannot go on from where it stood")
         fitted = fitted.overtaken().model_copy(update={"running": ()})
     return fitted, notes
@@ -191,11 +191,11 @@ def _open_offers(policy: Policy, offers: Iterable[OpenOffer]) -> Iterable[OpenOf
         yield offer
 
 
-def _broken_procedure(policy: Policy, memory: Memory) -> str:
-    """The first of the running procedures that cannot be brought to where it stands; empty where all can."""
+def _broken_procedure(policy: Policy, memory: Memory) -> str | None:
+    """The name of the first running procedure that cannot be brought to where it stands, as the save has it; None where all can."""
     for depth, frame in enumerate(memory.running, 1):
         try:
             policy.procedures.position(memory.model_copy(update={"running": memory.running[:depth]}))
         except Exception:  # a made-up past may raise anything in a procedure's code
             return frame.name
-    return ""
+    return None

@@ -163,6 +163,12 @@ def test_a_procedure_whose_code_is_another_now_is_over(smith, tmp_path, changed)
     assert dialogue.reply("bargain").response_id == "sure"
 
 
+def test_a_procedure_without_a_name_is_over_too(smith):
+    saved = as_file(save({"ben": talk(smith, "bargain")}))
+    saved["npcs"]["ben"]["memory"]["running"][0]["name"] = ""
+    assert goes_on(saved, smith)[0].reply("yes").effects == ()
+
+
 # -- what is no save ---------------------------------------------------------------------------------------------------
 
 
