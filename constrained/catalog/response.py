@@ -336,8 +336,8 @@ def version_hash(response: Response, locale: str) -> str:
     """The version of a response in one locale: ``sha256:`` and hex digits over all that an approver signs for.
 
     That is what is said (text, slots with their words, recording), what decides who must approve it (tags), the
-    passage that it rests on, with its file and what a change of it does, the event that it claims, and why a user's own
-    words may stand in it. What only steers the model (``when``, ``key``, examples) is no part of it.
+    passage that it rests on, with its file and what a change of it does, the event that it claims, why a user's own
+    words may stand in it, and the ids whose past is its own. What only steers the model (``when``, ``key``, examples) is no part of it.
     """
     cites = response.cites
     content = {
@@ -353,6 +353,8 @@ def version_hash(response: Response, locale: str) -> str:
         content["claims"] = response.claims
     if response.free_text:
         content["free_text"] = response.free_text
+    if response.aliases:
+        content["aliases"] = sorted(response.aliases)
     return sha256(canonical_json(content))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -55,9 +55,9 @@ class PreparedTurn:
         return decision.chosen.id == fallback or decision.chosen.is_no_match or decision.how in ("way_out", "too_long")
 
 
-def decide_bark(allowed: Allowed, catalog: Catalog, said: Mapping[str, int], threshold: float) -> Decision | None:
+def decide_bark(allowed: Allowed, catalog: Catalog, memory: Memory, threshold: float) -> Decision | None:
     """The bark that is due by the rules; None where none is."""
-    chosen = bark_of(allowed, catalog, said)
+    chosen = bark_of(allowed, catalog, memory)
     if chosen is None:
         return None
     why = "unasked; the most specific bark, then the least recently said, and not the one said last"

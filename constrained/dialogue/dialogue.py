@@ -116,6 +116,7 @@ class Dialogue:
         self.is_masking = self.catalog.is_approval_required if mask is None else mask
         self._now = now
         self._memory = fitting(memory or Memory(), self.catalog, self.conversation)
+        self._story = object()  # another one after a load
         self._lock = threading.Lock()  # one turn at a time
         self._turns = TurnQueue()  # those that are taken beside the caller, in order
 
@@ -173,7 +174,7 @@ class Dialogue:
             heard = HeardNow(heard_type() if heard_type is not None else None)
             with timed(context, "allow"):
                 options = self._allow(context, heard.value)
-            decision = decide_bark(options.allowed, self.catalog, self._memory.said, self.threshold)
+            decision = decide_bark(options.allowed, self.catalog, self._memory, self.threshold)
             if decision is None:
                 return None
             text = self._verify(context, options.allowed, decision)
@@ -220,9 +221,11 @@ class Dialogue:
             now=self._now,
         )
 
-    def resume(self, memory: Memory) -> None:
-        """Goes on from there: what was said and heard before, here or in another process."""
-        with self._lock:
+    def resume(self, memory: Memory, conversation: str | None = None) -> None:
+        """Goes on from there: what was said and heard before, here or in another process. ``conversation``: under another name."""
+        with self._lock:  # a turn that runs ends under its own name
+            if conversation is not None:
+                self.conversation, self._story = conversation, object()
             kept = memory.model_copy(update={"history": memory.history[-2 * HISTORY_TURNS :]})
             self._memory = fitting(kept, self.catalog, self.conversation)
 
@@ -392,7 +395,7 @@ class Dialogue:
             self.policy, context, heard.hearings, allowed, decision, text,
             conversation=self.conversation, memory=prepared.memory, engine=self.engine,
         )  # fmt: skip
-        record = self._append_record(made)
+        record, story = self._append_record(made), self._story
         self._memory = after.model_copy(update={"history": history[-2 * HISTORY_TURNS :]})
         return Turn(
             id=context.id,
@@ -407,7 +410,7 @@ class Dialogue:
             trace=Trace(heard.hearings, allowed, dict(context.timings_ms)),
             record=record,
             goes_on=options.is_performing(chosen),
-            _tell=lambda outcomes: self._append_outcome(record, outcomes),
+            _tell=lambda outcomes: self._append_outcome(record, outcomes, story),
         )
 
     def _as_kept(self, line: str) -> str:
@@ -423,15 +426,16 @@ class Dialogue:
         except Exception as error:  # a host's own Log
             raise AuditError(f"the log failed: {type(error).__name__}: {error}", hint="nothing was released; see to the log") from error
 
-    def _append_outcome(self, record: Record, outcomes: tuple[OutcomeEntry, ...]) -> Outcome:
+    def _append_outcome(self, record: Record, outcomes: tuple[OutcomeEntry, ...], story: object) -> Outcome:
         """What became of a turn's effects: an entry of its own, since the turn's was there before they ran.
 
-        What is committed counts even where the log cannot tell: it has happened.
+        What is committed counts even where the log cannot tell: it has happened; but not in a game that was loaded since.
         """
         done = [one.effect.partition("(")[0] for one in outcomes if one.status == "done"]
         failed = [one.effect.partition("(")[0] for one in outcomes if one.status != "done"]
         with self._lock:
-            self._memory = with_outcomes(self._memory, done, failed, number=record.number)
+            if story is self._story:
+                self._memory = with_outcomes(self._memory, done, failed, number=record.number)
         at = self._now().isoformat()
         return self._append_record(Outcome(turn_id=record.turn_id, conversation=record.conversation, at=at, outcomes=outcomes))
 

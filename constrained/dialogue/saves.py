@@ -17,7 +17,7 @@ from constrained.dialogue.scene import Scene, States, state_of
 from constrained.errors import SaveError, StateError
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer, State
-from constrained.logic.variants import fitting
+from constrained.logic.variants import fitting, is_asked
 from constrained.records.record import library, versions
 
 FORMAT = 1
@@ -84,9 +84,14 @@ def load(saved: Mapping[str, Any], npcs: Scene | Mapping[str, Dialogue]) -> Load
     whose code is another now, or whose past does not lead to where it stands, is over. A dialogue that the save does not know begins
     anew. A save decides by what it remembers alone: what may be said is still what the policy allows and the catalog holds.
 
-    Raises SaveError for what is no save, for one of a newer format, and for a State that does not fit its policy.
+    Raises SaveError for what is no save, for one of a newer format, for a State that does not fit its policy, and for catalogs that
+    require approvals.
     """
     game, dialogues = _read(saved), _dialogues(npcs)
+    for name, npc in dialogues.items():
+        if npc.catalog.is_approval_required:  # whoever edits a save says what was told, asked, agreed to and done
+            hint = "Dialogue(memory=...) goes on from what you kept yourself"
+            raise SaveError(f"{name!r} requires approvals, and nobody vouches for what a save says", format=FORMAT, hint=hint)
     notes = [f"{name}: is not here; what the save holds of it is left out" for name in game.npcs if name not in dialogues]
     memories, states = {}, {}
     for name, npc in dialogues.items():
@@ -104,8 +109,7 @@ def load(saved: Mapping[str, Any], npcs: Scene | Mapping[str, Dialogue]) -> Load
         npcs.last_speaker = game.last_speaker if game.last_speaker in dialogues else ""
     for name, npc in dialogues.items():
         npc._turns.cancel()
-        npc.conversation = game.npcs[name].conversation if name in game.npcs else uuid.uuid4().hex
-        npc.resume(memories[name])
+        npc.resume(memories[name], game.npcs[name].conversation if name in game.npcs else uuid.uuid4().hex)
     return LoadedGame(states, tuple(notes))
 
 
@@ -168,7 +172,7 @@ def _fitted(policy: Policy, kept: _SavedNpc) -> tuple[Memory, list[str]]:
     }
     fitted = memory.model_copy(update=changes)
     broken = _broken_procedure(policy, fitted)
-    if broken:
+    if broken is not None:
         notes.append(f"the procedure {broken!r} is over: it cannot go on from where it stood")
         fitted = fitted.overtaken().model_copy(update={"running": ()})
     return fitted, notes
@@ -177,7 +181,7 @@ def _fitted(policy: Policy, kept: _SavedNpc) -> tuple[Memory, list[str]]:
 def _open_offers(policy: Policy, offers: Iterable[OpenOffer]) -> Iterable[OpenOffer]:
     """Those that a yes can still answer."""
     for offer in offers:
-        if offer.id not in policy.catalog or policy.catalog.offer(offer.id) is None:
+        if offer.id not in policy.catalog or not is_asked(offer, policy.catalog):
             continue
         try:
             if policy.heard_type is not None:
@@ -187,11 +191,11 @@ def _open_offers(policy: Policy, offers: Iterable[OpenOffer]) -> Iterable[OpenOf
         yield offer
 
 
-def _broken_procedure(policy: Policy, memory: Memory) -> str:
-    """The first of the running procedures that cannot be brought to where it stands; empty where all can."""
+def _broken_procedure(policy: Policy, memory: Memory) -> str | None:
+    """The name of the first running procedure that cannot be brought to where it stands, as the save has it; None where all can."""
     for depth, frame in enumerate(memory.running, 1):
         try:
             policy.procedures.position(memory.model_copy(update={"running": memory.running[:depth]}))
         except Exception:  # a made-up past may raise anything in a procedure's code
             return frame.name
-    return ""
+    return None

@@ -23,11 +23,13 @@ from constrained.logic.effects import risk_of
 from constrained.logic.matching import is_bark
 from constrained.logic.obligations import Audience, Schedule
 from constrained.logic.option_builder import CATALOG_ONLY, ApprovalCheck, OptionBuilder, Outcome, builder_of, stopped, with_obligations
-from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, with_it
+from constrained.logic.options import Allowed, Blocked, Obligation, Offer, Option, compose, with_it
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory, OpenOffer, State
 from constrained.logic.variants import counted, vary
 from constrained.understanding.hearing import Understanding
+
+_ASKING = frozenset("?\uff1f\u061f\u037e")  # full-width, Arabic and Greek ones, too
 
 
 def allow(
@@ -88,10 +90,13 @@ def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
     return min(best, key=lambda option: said.get(option.response.id, 0)) if said else best[0]
 
 
-def bark_of(allowed: Allowed, catalog: Catalog, said: Mapping[str, int]) -> Option | None:
-    """What the rules choose of the barks, never the one that was said last; None where none is left."""
+def bark_of(allowed: Allowed, catalog: Catalog, memory: Memory) -> Option | None:
+    """What the rules choose of the barks: never the one said last, and none that asks while a question is open. None: none is left."""
+    said = memory.said
     last = max((one for one in said if is_bark(one, catalog)), key=said.__getitem__, default="")
     barks = [one for one in allowed.barks if one.id != last]
+    if memory.open_offers or memory.running:
+        barks = [one for one in barks if not _ASKING.intersection(compose(one, allowed.obligations))]
     return most_salient(barks, said) if barks else None
 
 

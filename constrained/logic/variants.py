@@ -7,14 +7,16 @@ from the conversation (``Memory.seed``), the response and how often it was said 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
 from constrained.catalog.render import render
 from constrained.catalog.response import Catalog, Response
+from constrained.catalog.template import Hole
 from constrained.logic.options import Allowed, Obligation, Option
-from constrained.logic.state import Memory
+from constrained.logic.state import Memory, OpenOffer
 
 Said = TypeVar("Said", Option, Obligation)
 
@@ -108,6 +110,30 @@ def fitting(memory: Memory, catalog: Catalog, conversation: str) -> Memory:
                 times[new] = times.pop(old) + times.get(new, 0)
             if old in clock:
                 clock[new] = max(clock.pop(old), clock.get(new, 0.0))
-        offers = tuple(one.model_copy(update={"id": renamed.get(one.id, one.id)}) for one in memory.open_offers)
-        changes |= {"said": said, "times": times, "clock": tuple(sorted(clock.items())), "open_offers": offers}
+        offers = [one.model_copy(update={"id": renamed.get(one.id, one.id)}) for one in memory.open_offers]
+        offers = [one for one in offers if one.id not in renamed.values() or is_asked(one, catalog)]
+        changes |= {"said": said, "times": times, "clock": tuple(sorted(clock.items())), "open_offers": tuple(offers)}
     return memory.model_copy(update=changes) if changes else memory
+
+
+def is_asked(offer: OpenOffer, catalog: Catalog) -> bool:
+    """Whether the catalog asks the question of an open offer in these words, whatever fills its slots: a yes to others is none to this."""
+    asked = catalog.offer(offer.id)
+    return asked is not None and any(_fits(form, offer.text) for text in asked.texts.values() for form in text.flattened())
+
+
+def _fits(form: Iterable[str | Hole], text: str) -> bool:
+    """Whether a text is a form whose holes are filled with anything; in linear time, since a save may hold any text."""
+    first, *others = "".join(part if isinstance(part, str) else "\0" for part in form).split("\0")
+    if not others:
+        return text == first
+    *middle, last = others
+    if not text.startswith(first) or not text.endswith(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in middle:
+        at = text.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return at < end

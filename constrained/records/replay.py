@@ -200,7 +200,7 @@ def expected_then(policy: Policy, record: Record, allowed: Allowed, threshold: f
     """
     memory, catalog, how = memory_then(record), policy.catalog, record.decision.how
     if how == "bark":
-        bark = bark_of(allowed, catalog, record.said)
+        bark = bark_of(allowed, catalog, memory)
         return (bark, ()) if bark is not None else None
     if how == "too_long":
         found = resolve_too_long(allowed, catalog, record.said)

@@ -60,4 +60,8 @@ class TurnFates:
                 404, "no turn with this key runs", hint="send the request again with its key: its reply comes if it was taken"
             )
         if not shared[0].cancel():
-            raise RefusedError(409, "the turn is kept already", hint="send the request again with its key for the reply")
+            raise kept_already()
+
+
+def kept_already() -> RefusedError:
+    return RefusedError(409, "the turn is kept already", hint="send the request again with its key for the reply")

@@ -9,6 +9,7 @@ PUT    /v1/conversations/{id}/save         SavedConversation
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from constrained.logic.options import Option
 from constrained.logic.policy import Policy
 from constrained.logic.state import Memory
 from constrained.serve.access.roles import Principal, Role, allow
+from constrained.serve.cancelling import kept_already
 from constrained.serve.customers.view import check_conversation
 from constrained.serve.errors import RefusedError
 from constrained.serve.replies import make_reply
@@ -109,7 +111,9 @@ async def preview(conversation: Id, body: PreviewRequest, request: Request, prin
 @router.delete("/v1/conversations/{conversation}/turns/{key}", status_code=204, summary="Call off a turn that is not said yet")
 async def cancel(conversation: Id, key: Id, request: Request, principal: Talking) -> None:
     check_conversation(principal, conversation)
-    service_of(request).fates.cancel(principal.tenant, f"{conversation}/{key}")
+    service, key = service_of(request), f"{conversation}/{key}"
+    service.fates.cancel(principal.tenant, key)
+    await service.in_background(_check_not_kept, service.turns, principal.tenant, key)
 
 
 @router.get("/v1/conversations/{conversation}/save", summary="A conversation as one value, for the file of a saved game")
@@ -126,6 +130,13 @@ async def load_conversation(conversation: Id, body: dict[str, Any], request: Req
         return await service.in_turn_thread(_load, service.turns, principal.tenant, conversation, body)
 
 
+def _check_not_kept(turns: Turns, tenant: str, key: str) -> None:
+    """Raises RefusedError, 409, where what was called off only repeats a request whose turn is kept."""
+    with turns.sessions.look(tenant) as store:
+        if store.find_repeat(key) is not None:
+            raise kept_already()
+
+
 def _preview(turns: Turns, tenant: str, conversation: str, request: PreviewRequest) -> PreviewReply:
     """Raises RefusedError, and what ``Turns.preview`` raises."""
     policy, values = turns.packs.get(request.pack), request.model_dump(exclude_unset=True)
@@ -135,7 +146,7 @@ def _preview(turns: Turns, tenant: str, conversation: str, request: PreviewReque
     if stored is not None:
         _check_pack(stored, request.pack)
         state = json.loads(stored.state) if request.state is None else request.state
-        job = replace(job, state=state, memory=Memory.model_validate_json(stored.memory))
+        job = replace(job, state=state, memory=_memory(stored))
     engine, _ = turns.engine(request.engine, request.pack)
     turn = turns.preview(job)
     reply = make_reply(turn, policy, conversation=conversation, pack=request.pack, engine=engine, outcome="none", degraded="")
@@ -158,7 +169,7 @@ def _save(turns: Turns, tenant: str, conversation: str) -> dict[str, Any]:
         store.existing(conversation)
         stored = turns.recovery.conversation(store, conversation) or store.existing(conversation)
     policy = turns.packs.get(stored.pack)
-    npc = Dialogue(policy, conversation=conversation, memory=Memory.model_validate_json(stored.memory), drafts=True)  # says nothing
+    npc = Dialogue(policy, conversation=conversation, memory=_memory(stored), drafts=True)  # says nothing
     return save({stored.pack: npc}, {stored.pack: policy.state_type.from_json(json.loads(stored.state))})
 
 
@@ -184,6 +195,12 @@ def _load(turns: Turns, tenant: str, conversation: str, saved: dict[str, Any]) -
         elif (stored.pack, stored.memory, stored.state) != (fresh.pack, fresh.memory, fresh.state):
             raise RefusedError(409, f"{conversation} went on already", hint="load into a conversation of a new name", param="conversation")
     return LoadReply(conversation=conversation, pack=pack, notes=loaded.notes)
+
+
+def _memory(stored: StoredConversation) -> Memory:
+    """As the next turn finds it: where a person spoke since, a yes answers the person."""
+    memory = Memory.model_validate_json(stored.memory)
+    return memory.overtaken() if stored.is_overtaken or stored.claimed_until > time.time() else memory
 
 
 def _check_pack(stored: StoredConversation, pack: str) -> None:

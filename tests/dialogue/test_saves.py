@@ -99,6 +99,34 @@ def test_a_reply_that_is_pending_does_not_outlive_the_load(smith):
 # -- edited meanwhile --------------------------------------------------------------------------------------------------
 
 
+def test_a_turn_that_runs_ends_under_the_name_of_its_own_conversation(smith):
+    dialogue, names = Dialogue(smith, conversation="now"), []
+
+    class Watched:  # the lock that a turn holds until its record is written
+        def __enter__(self):
+            names.append(dialogue.conversation)
+
+        def __exit__(self, *_):
+            names.append(dialogue.conversation)
+
+    saved = save({"ben": Dialogue(smith, conversation="then")})
+    dialogue._lock = Watched()
+    load(as_file(saved), {"ben": dialogue})
+    assert names == ["now", "then"]
+
+
+def test_what_a_turn_did_before_the_load_did_not_happen_in_the_game_that_was_loaded(smith):
+    saved = as_file(save({"ben": talk(smith, "hi", "buy")}))
+    dialogue, _ = goes_on(saved, smith)
+    turn = dialogue.reply("yes")
+    load(saved, {"ben": dialogue})
+    turn.apply(smith.state_type())
+    assert (dialogue.memory().done, dialogue.memory().outcomes) == ((), ())
+    assert goes_on(save({"ben": dialogue}), smith)[1] == ()
+    dialogue.reply("yes").apply(smith.state_type())
+    assert dialogue.memory().done == ("sell",)
+
+
 def test_ids_that_were_renamed_are_mapped_and_those_that_are_gone_are_told(smith, tmp_path):
     saved = save({"ben": talk(smith, "hi", "buy")})
     logic = SMITH_LOGIC.replace('"hello"', '"greet"').replace('"sold"', '"deal"').replace('    yield say("price", price=5)\n', "")
@@ -115,6 +143,13 @@ def test_ids_that_were_renamed_are_mapped_and_those_that_are_gone_are_told(smith
     assert (turn.response_id, list(map(str, turn.effects))) == ("deal", ["sell()"])
 
 
+def test_a_yes_to_what_the_catalog_does_not_ask_does_nothing(smith):
+    saved = as_file(save({"ben": talk(smith, "buy")}))
+    assert goes_on(saved, smith)[0].reply("yes").effects
+    saved["npcs"]["ben"]["memory"]["open_offers"][0]["text"] = "Shall I tell you of the weather?"
+    assert goes_on(saved, smith)[0].reply("yes").effects == ()
+
+
 @pytest.mark.parametrize("changed", [CONFIRM.replace(")", ", tries=5)"), CONFIRM + " and state.gold"])
 def test_a_procedure_whose_code_is_another_now_is_over(smith, tmp_path, changed):
     saved = save({"ben": talk(smith, "bargain")})
@@ -126,6 +161,12 @@ def test_a_procedure_whose_code_is_another_now_is_over(smith, tmp_path, changed)
     assert dialogue.memory().running == ()
     assert dialogue.reply("yes").effects == ()
     assert dialogue.reply("bargain").response_id == "sure"
+
+
+def test_a_procedure_without_a_name_is_over_too(smith):
+    saved = as_file(save({"ben": talk(smith, "bargain")}))
+    saved["npcs"]["ben"]["memory"]["running"][0]["name"] = ""
+    assert goes_on(saved, smith)[0].reply("yes").effects == ()
 
 
 # -- what is no save ---------------------------------------------------------------------------------------------------
@@ -157,6 +198,15 @@ def test_what_no_conversation_can_remember_is_told(smith, wrong):
     saved["npcs"]["ben"]["memory"] |= wrong
     with pytest.raises(SaveError):
         load(saved, {"ben": talk(smith)})
+
+
+def test_where_approvals_are_required_no_save_says_what_was_agreed_to(smith, tmp_path):
+    desk = make_smith(tmp_path, approvals="required")
+    dialogue = Dialogue(desk, drafts=True)
+    dialogue.reply("hi")
+    with pytest.raises(SaveError, match="requires approvals"):
+        load(as_file(save({"ben": talk(smith, "bargain")})), {"ben": dialogue})
+    assert (dialogue.memory().number, dialogue.memory().running) == (1, ())
 
 
 def test_where_a_state_does_not_fit_nothing_is_loaded(smith, guard):

@@ -20,8 +20,8 @@ from constrained.cli.audit_redecide import decider
 from constrained.errors import CatalogError, VerificationError
 from constrained.logic.allow import run
 from constrained.logic.options import Allowed
-from constrained.logic.state import Memory
-from constrained.logic.variants import seed_of, variant_of
+from constrained.logic.state import Memory, OpenOffer
+from constrained.logic.variants import fitting, seed_of, variant_of
 from constrained.records.log import MemoryLog
 from constrained.records.replay import memory_of, replay
 from constrained.serve.openai_api import ChatMessage
@@ -203,6 +203,19 @@ def test_what_was_said_once_is_not_said_again_under_a_new_name(tmp_path: Path, c
     assert "farewell" in [one.response_id for one in turn.trace.allowed.blocked]
     assert {*turns[1:], turn.text} == set(HELLO)
     assert new.memory().said.keys() == {"greet", "farewell"}
+
+
+@pytest.mark.parametrize(("question", "n_open"), [("Shall I greet 3 of you?", 1), ("Shall I tell you of the weather?", 0)])
+def test_a_yes_to_another_question_is_none_under_a_new_name(question: str, n_open: int) -> None:
+    offer = {"text": "Hello, {n}.", "aliases": ["hello"], "offer": "Shall I greet {n} of you?", "slots": {"n": "integer"}}
+    asked = OpenOffer(id="hello", slots='{"n": 3}', text=question, heard="{}")
+    found = fitting(Memory(open_offers=(asked,)), catalog_of(greet=offer, bye="Bye."), "c").open_offers
+    assert [one.id for one in found] == ["greet"] * n_open
+
+
+def test_a_signature_is_for_the_aliases_too() -> None:
+    plain, renamed = (catalog_of(hello={"text": "Hello.", "aliases": one})["hello"] for one in ([], ["hi"]))
+    assert version_hash(plain, "en") != version_hash(renamed, "en")
 
 
 def test_logic_that_yields_an_old_id_is_told_the_new_one(tmp_path: Path) -> None:

@@ -415,12 +415,17 @@ def test_a_yes_after_a_person_spoke_does_nothing_that_was_asked_before(tmp_path,
             assert say(client, "yes")["effects"] == []
         assert post(client, "answer", entry["id"], response_id="hours").status_code == 200
         post(client, "close", entry["id"])
+        saved = client.get("/v1/conversations/c/save", headers=as_(CHANNEL)).json()
+        assert client.put("/v1/conversations/d/save", headers=as_(CHANNEL), json=saved).status_code == 200
+        asked = {"pack": "desk", "message": "yes"}
+        assert client.post("/v1/conversations/c/preview", headers=as_(CHANNEL), json=asked).json()["effects"] == []
+        assert say(client, "yes", "d")["effects"] == []
         again = say(client, "yes")
         assert again["effects"] == []
         if not is_written_meanwhile:  # else its tries are over
             assert "Shall I take" in again["text"]
             assert [one["name"] for one in say(client, "yes")["effects"]] == ["pay"]
-    assert [one.differences for one in replay(asking, read_log(log))] == [()] * 4
+    assert [one.differences for one in replay(asking, read_log(log))] == [()] * 5
 
 
 def test_turns_that_were_taken_meanwhile_replay(policy, tmp_path):

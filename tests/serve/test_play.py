@@ -99,6 +99,13 @@ def test_a_turn_that_is_called_off_is_never_said(start, tmp_path):
     assert ask(client, "DELETE", "c/turns/k", 404)["error"]["message"] == "no turn with this key runs"
 
 
+def test_what_repeats_a_turn_that_is_kept_calls_nothing_off(start):
+    client = start({"random": RandomEngine(7)})
+    turn(client, "hello", conversation="c", idempotency_key="k")
+    with client.app.state.service.fates.open("local", "c/k"):  # the request once more, that waits
+        assert ask(client, "DELETE", "c/turns/k", 409)["error"]["message"] == "the turn is kept already"
+
+
 def test_a_customer_calls_off_turns_of_its_own_conversation_alone(start):
     client = start({"random": RandomEngine(7)})
     minted = client.post("/v1/conversations/c/token", json={"pack": "library"}).json()
