@@ -91,10 +91,10 @@ def most_salient(options: Sequence[Option], said: Mapping[str, int]) -> Option:
 
 
 def bark_of(allowed: Allowed, catalog: Catalog, memory: Memory) -> Option | None:
-    """What the rules choose of the barks: never the one said last, and none that asks while a question is open. None: none is left."""
+    """What the rules choose of the barks: not the text said last, nor one that asks while a question is open. None: none is left."""
     said = memory.said
     last = max((one for one in said if is_bark(one, catalog)), key=said.__getitem__, default="")
-    barks = [one for one in allowed.barks if one.id != last]
+    barks = [one for one in allowed.barks if one.id != last] or [one for one in allowed.barks if one.response.texts[one.locale].variants]
     if memory.open_offers or memory.running:
         barks = [one for one in barks if not _ASKING.intersection(compose(one, allowed.obligations))]
     return most_salient(barks, said) if barks else None

@@ -62,6 +62,11 @@ _GROUPED = re.compile(rf"(?<![\w.,])[0-9]{{1,3}}(?:[{_SPACES}][0-9]{{3}})+(?![0-
 _GERMAN_HALF = re.compile(r"(?<!\w)(?:anderthalb|(\w{2,30}?)einhalb)(?:e[nrsm]?)?(?!\w)", re.IGNORECASE)
 _GERMAN_ONE = re.compile(r"ein\w", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W\d_]+|\s+|.", re.DOTALL)
+_SPACED = " -\u00a0\u202f"
+_COUNTS = re.compile(  # before "grand" or "mill", which are other words as well ("the mill", "that is grand")
+    r"\b(?:an?|half|quarter|few|several|couple|some|many|ein(?:e[nmr]?)?|halbe?|paar|une?|una|pocos|varios|media?|demi|quelques|plusieurs|of|de)$",
+    re.IGNORECASE,
+)
 _SCALES = frozenset(map(Decimal, (100, 1000, 10**5, 10**6, 10**8, 10**9, 10**12)))
 
 
@@ -206,7 +211,9 @@ def _words_for_numbers(text: str, language: str) -> list[Number]:
     taken = [(one.start, one.end) for one in found]
     for pattern, power in number_cues(language).scales:
         for match in pattern.finditer(text):
-            if not any(match.start() < end and start < match.end() for start, end in taken):
+            before = text[: match.start()].rstrip(_SPACED)
+            is_counted = before[-1:].isdigit() or any(end == len(before) for _, end in taken) or _COUNTS.search(before)
+            if is_counted and not any(match.start() < end and start < match.end() for start, end in taken):
                 found.append(Number(match.start(), match.end(), Decimal(power), scale=power, is_scale=True))
     return found
 

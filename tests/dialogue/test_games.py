@@ -8,6 +8,7 @@ import contextvars
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -384,6 +385,27 @@ def test_a_bark_with_variants_says_one_after_the_other(tmp_path):
     dialogue, rain = Dialogue(smith), smith.state_type(is_raining=True)
     told = [dialogue.bark(rain).text for _ in range(6)]
     assert {*told[::2]} == {*texts}
+    replays(dialogue)
+
+
+LONELY = """
+from constrained import State, policy, say
+
+class Forge(State):
+    gold: int = 0
+
+@policy("smith")
+def smith(state: Forge):
+    yield say("bark_rain")
+"""
+
+
+@pytest.mark.parametrize(("words", "n_said"), [({"variants": ["Rain again.", "Wet, all of it."]}, 4), ({"text": "Rain again."}, 1)])
+def test_the_only_bark_is_said_again_in_other_words_or_not_at_all(tmp_path, words, n_said):
+    dialogue = Dialogue(make_policy(tmp_path, "smith", {"bark_rain": words | {"tags": ["bark"]}}, LONELY))
+    told = [one.text for _ in range(4) if (one := dialogue.bark())]
+    assert len(told) == n_said
+    assert all(one != other for one, other in pairwise(told))
     replays(dialogue)
 
 

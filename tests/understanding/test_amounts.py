@@ -23,6 +23,7 @@ WHOLE = [
     ("en", "£5 m", "5000000"),
     ("en", "5k", "5000"),
     ("en", "fifty grand", "50000"),
+    ("en", "half a mill", "500000"),
     ("en", "2½", "2.5"),
     ("en", "2 ½", "2.5"),
     ("en", "2 1/2", "2.5"),
@@ -94,6 +95,8 @@ WHOLE = [
 ]
 
 NOTHING = [
+    ("en", "give me the key to the mill"),
+    ("en", "that is grand"),
     ("en", "minus 50"),
     ("en", "-£50"),
     ("en", "£-50"),
