@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import product
 from typing import Any
 
 from babel import Locale
@@ -20,10 +21,12 @@ from constrained import Policy
 from constrained.dialogue.turn import Turn
 from constrained.logic.options import Offer
 
+VARIANTS = " |{}| "  # between the variants of a text, in its source
+
 
 @dataclass(frozen=True)
 class Sayable:
-    """What the turn may say: texts by response id, and what is said before and after."""
+    """What the turn may say: texts by response id, with all their variants, and what is said before and after."""
 
     options: Mapping[str, set[str]]
     before: tuple[tuple[str, str], ...]
@@ -61,8 +64,9 @@ def sayable(policy: Policy, state: Any, heard: Any, *, said: Mapping[str, int], 
 def check(turn: Turn, may: Sayable) -> None:
     """Asserts that the turn says, byte for byte, one of the options and every obligation."""
     texts = {
-        "\n".join([*(text for _, text in may.before), text, *(text for _, text in may.after)])
+        "\n".join(lines)
         for text in may.options.get(turn.response_id, ())
+        for lines in product(*(one.split(VARIANTS) for one in [*(text for _, text in may.before), text, *(text for _, text in may.after)]))
     }
     assert turn.text in texts, f"{turn.text!r} is not among {texts!r}"
     assert turn.said == (*(one for one, _ in may.before), turn.response_id, *(one for one, _ in may.after))
@@ -76,7 +80,7 @@ def check_in_place(policy: Policy, turn: Turn, may: Sayable, locale: str) -> Non
     for one in turn.decision.spoken or (turn.decision.chosen,):
         asked = catalog[one.id].offer_of
         assert (asked or one.id) in may.options or one.id == catalog.way_out or one.response.tags & {"returned", "too_long"}
-        assert not asked or one.text != next(iter(may.options.get(asked, ())), None)
+        assert not asked or one.text not in next(iter(may.options.get(asked, ())), "").split(VARIANTS)
         assert not one.effects or one is turn.decision.chosen
     assert not (turn.effects and catalog[turn.response_id].offer_of)
     assert [one for one in turn.said if one in dict(may.before) or one in dict(may.after)] == [one for one, _ in (*may.before, *may.after)]
@@ -84,8 +88,8 @@ def check_in_place(policy: Policy, turn: Turn, may: Sayable, locale: str) -> Non
 
 def check_spelt(policy: Policy, turn: Turn, locale: str) -> None:
     """Asserts that the turn says the approved texts of what it names, in that order, with something in their holes and nothing between."""
-    parts = [_pattern(_source(policy, one, locale)) for one in turn.said]
-    assert re.fullmatch("\n".join(parts), turn.text), f"{turn.text!r} is not what {turn.said} say"
+    parts = ["|".join(_pattern(each) for each in _sources(policy, one, locale)) for one in turn.said]
+    assert re.fullmatch("\n".join(f"(?:{part})" for part in parts), turn.text), f"{turn.text!r} is not what {turn.said} say"
     assert turn.response_id in turn.said
     assert turn.record.text == turn.text
 
@@ -102,10 +106,11 @@ def _pattern(source: str) -> str:
     return re.sub("\\\\?\x01", r"\{", re.sub("\\\\?\x02", r"\}", holes))
 
 
-def _source(policy: Policy, response_id: str, locale: str) -> str:
+def _sources(policy: Policy, response_id: str, locale: str) -> list[str]:
+    """The text and its variants."""
     response = policy.catalog[response_id]
     at = next(one for one in (locale, locale.split("-")[0], policy.catalog.locale) if one in response.texts)
-    return str(response.texts[at].source)
+    return [str(each.source) for each in response.texts[at].each]
 
 
 def filled(policy: Policy, response_id: str, slots: Mapping[str, Any], locale: str) -> str:

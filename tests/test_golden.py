@@ -127,7 +127,7 @@ def buy(state: Any, a: Any = None, b: Any = None, c: Any = None, to: Any = None,
     return state
 
 
-PLAIN = st.lists(st.sampled_from(Item) | st.integers() | st.booleans(), max_size=2)
+PLAIN = st.lists(st.sampled_from(Item) | st.integers(-(10**17), 10**17) | st.booleans(), max_size=2)
 TEXTS = st.sampled_from(["a", "a, b", "it's", "(", "a), (b", 'a"b'])
 CALLS = st.builds(
     lambda text, rest, named: buy.call(*text, *rest, **named),

@@ -197,7 +197,14 @@ def run_golden(policy: Policy, dialogue: GoldenDialogue, engine: Engine | None =
         if dialogue.state is None
         else policy.state_type.from_json(with_members(policy.state_type, dialogue.state))
     )
-    lead = Dialogue(policy, engine=engine_as_intended, locale=dialogue.locale, drafts=True, now=lambda: _now(state))
+    lead = Dialogue(
+        policy,
+        engine=engine_as_intended,
+        locale=dialogue.locale,
+        conversation=dialogue.name,  # so that the same variants are said each time
+        drafts=True,
+        now=lambda: _now(state),
+    )
     for golden in dialogue.turns:
         try:
             heard_type = policy.heard_type

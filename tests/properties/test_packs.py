@@ -8,6 +8,7 @@ import json
 import pytest
 
 from constrained import Dialogue, load_policy
+from constrained._values import with_members
 from constrained.quality.golden import load_golden
 from constrained.records.replay import replay
 from constrained.testing import RandomEngine
@@ -37,7 +38,7 @@ def test_whatever_was_heard_a_pack_has_a_reply(name):
     today = signed_on(name)
     golden = [dialogue for dialogue in load_golden(ROOT / "dialogues" / f"{name}.yaml").dialogues if dialogue.state]
     for seed, dialogue in enumerate(golden):
-        state = policy.state_type.from_json(dialogue.state)
+        state = policy.state_type.from_json(with_members(policy.state_type, dialogue.state))
         talk = Dialogue(
             policy, engine=RandomEngine(seed), locale=dialogue.locale, now=lambda: dt.datetime.combine(today, dt.time(12), dt.UTC)
         )
