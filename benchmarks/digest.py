@@ -49,6 +49,7 @@ PARTS = {
     ),
     "desks": Part(".", "accepted(, [a-z_]+)?$", "share"),
     "fit": Part("picked|R@1|in scope|calibration error|time of|off what", "picked as expected, the mixture", "share"),
+    "games": Part(".", "time to the answer|taken from a frame, the worst", "ms"),
     "gpu": Part(".", "a step", "us"),
     "procedures": Part(".", "longer", "ms"),
     "masking": Part(".", "named.*masked", "share"),

@@ -42,7 +42,6 @@ class Screen:
 engine = ScriptedEngine(TYPED)  # one for all; in a game: constrained.engines.loading.load_engine("small")
 landing = Scene({name: Dialogue(ferrywoman, engine=engine) for name in ("maud", "odo", "ada")})
 state, typed, pending, screen, worst = Traveller(silver=3), list(TYPED), None, Screen(), 0.0
-sys.setswitchinterval(0.001)  # seconds: the frames wait less for a thread that computes
 gc.collect()
 gc.freeze()  # what is loaded stays; no frame waits until all of it was looked through
 while typed or pending:

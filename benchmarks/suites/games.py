@@ -6,7 +6,6 @@ import gc
 import importlib.util
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -96,13 +95,13 @@ def _frames(bench: Bench, engine: Any, messages: Iterator[str]) -> None:
     n_frames = 20 if bench.is_smoke else 600
     quiet_ms = [one for one, _ in _played([], messages, n_frames, tick)]
     usual_ms = statistics.median(quiet_ms)
-    for n, is_tuned in ((0, False), (1, False), (3, False), (1, True), (3, True)):
+    for n, is_frozen in ((0, False), (1, False), (3, False), (1, True), (3, True)):
         npcs = _npcs(engine, n)
         for npc in npcs:
             npc.reply(next(messages))
-        with _tuned() if is_tuned else nullcontext():
+        with _frozen() if is_frozen else nullcontext():
             frames = _played(npcs, messages, n_frames, tick)
-        case = f"60 frames a second, {n or 'nobody'} talking{', Python set as advised' if is_tuned else ''}"
+        case = f"60 frames a second, {n or 'nobody'} talking{', what is loaded frozen' if is_frozen else ''}"
         taken = [max(0.0, one - usual_ms) for one, _ in frames]
         bench.add(case, "taken from a frame", Spread.of(taken), "ms")
         bench.add(case, "taken from a frame, 99th percentile", sorted(taken)[int(0.99 * (len(taken) - 1))], "ms")
@@ -111,15 +110,12 @@ def _frames(bench: Bench, engine: Any, messages: Iterator[str]) -> None:
 
 
 @contextmanager
-def _tuned() -> Iterator[None]:
-    """As docs/games.md advises: threads change more often, and what is loaded is not looked through for garbage."""
-    usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(0.001)
+def _frozen() -> Iterator[None]:
+    """As docs/games.md advises: what is loaded is not looked through for garbage."""
     gc.collect()
     gc.freeze()
     yield
     gc.unfreeze()
-    sys.setswitchinterval(usual_s)
 
 
 def _played(npcs: Sequence[Any], messages: Iterator[str], n_frames: int, tick: Callable[[], object]) -> list[tuple[float, float]]:
