@@ -158,7 +158,8 @@ function textOf(page, line) {
 function logic(page, take) {
   const { first, lines } = source(page);
   const allowed = new Set(take?.reply.decision.options.map((one) => numberOf(one.line)));
-  const picked = take && numberOf(take.reply.decision.options.find((one) => one.id === take.reply.decision.chosen).line);
+  const chosen = take?.reply.decision.options.find((one) => one.id === take.reply.decision.chosen); // none where an offer is said in its place
+  const picked = chosen && numberOf(chosen.line);
   const kind = (number) => (number === picked ? "line-picked" : allowed.has(number) ? "line-allowed" : "");
   const rows = lines.map((text, index) => h("span", { class: `code-row ${kind(first + index)}` }, h("span", { class: "number", "aria-hidden": "true" }, String(first + index)), `${text}\n`));
   return h("section", { class: "card" }, h("details", { "data-name": "logic" }, h("summary", {}, h("h3", {}, "The rules, as they are written"), h("span", { class: "note" }, file(page))),
